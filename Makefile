@@ -1,0 +1,77 @@
+# Everything runs in .venv, which the first target that needs it makes from requirements.lock.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GOOGLEAPIS := .cache/googleapis
+SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
+PROTOS := $(wildcard protos/conferencing/v1/*.proto)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint format proto proto-check lock clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready ## Show commands going out and events coming back, against a simulated Telnyx
+	@$(BIN)/telnyx-gateway demo
+
+run: $(VENV)/ready ## Serve on the default ports, against a simulated Telnyx
+	@$(BIN)/telnyx-gateway serve --sandbox
+
+test: $(VENV)/ready ## Run the tests
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/ready proto-check ## Check style, types, protos, and that generated/ is up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/buf lint
+
+format: $(VENV)/ready ## Put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write protos
+
+proto: $(GOOGLEAPIS) ## Regenerate generated/ from protos/
+	rm -rf generated
+	$(call generate,generated)
+
+proto-check: $(GOOGLEAPIS)
+	@rm -rf .cache/generated
+	@$(call generate,.cache/generated)
+	@diff -r -x __pycache__ generated .cache/generated \
+	  || { echo 'generated/ is not what protos/ says: run `make proto` and commit the result' >&2; exit 1; }
+
+lock: ## Take up new versions of the dependencies into requirements.lock
+	$(PYTHON) -m venv .cache/lock
+	.cache/lock/bin/pip install --quiet uv
+	.cache/lock/bin/uv pip compile --quiet --universal --upgrade --no-header --python-version 3.11 \
+	  --group dev --output-file requirements.lock pyproject.toml
+
+clean: ## Remove everything that was made, the environment too
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Names and versions are pinned; a changed pin or project file brings the environment up to date.
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV) (about half a minute, once) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# google/api/*.proto for protoc and buf, from the installed package.
+$(GOOGLEAPIS): $(VENV)/ready
+	@mkdir -p $@/google/api
+	@cp $$($(BIN)/python -c 'import google.api; print(list(google.api.__path__)[0])')/{annotations,http,field_behavior}.proto $@/google/api/
+
+define generate
+mkdir -p $(1) && $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLEAPIS) \
+  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+  --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS) \
+  && $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLEAPIS) \
+  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
+endef

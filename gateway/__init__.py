@@ -1,0 +1,1 @@
+"""A gRPC gateway for Telnyx voice conferencing."""
