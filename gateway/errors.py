@@ -1,0 +1,153 @@
+"""The one error type that RPCs fail with, and its one mapping to `google.rpc.Status`.
+
+Everything below the RPC face raises GatewayError and nothing else on purpose; the RPC face turns
+it into a status in one place. Whatever else arrives there is a fault of the gateway.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf.any_pb2 import Any as PackedAny
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc import StatusCode
+
+# ErrorInfo.domain: who coined the reasons.
+DOMAIN = "telnyx-grpc-gateway"
+
+# Trailers above 8 KiB turn any error into RESOURCE_EXHAUSTED in common clients (grpc/grpc#37852);
+# base64 adds a third to the details and the message is sent twice.
+MESSAGE_BYTES_MAX = 1_000
+DETAILS_BYTES_MAX = 4_000
+# Any single text taken over from a caller or a provider.
+TEXT_BYTES_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """What is wrong with one field of the request, by its proto path."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What was looked for and not found."""
+
+    type: str
+    name: str
+
+
+# Not frozen: the interpreter and contextlib assign an exception's traceback.
+@dataclass(eq=False)
+class GatewayError(Exception):
+    """A reason why an RPC fails, in full.
+
+    `reason` names the cause for programs (UPPER_SNAKE, stable), `message` tells people what was
+    wrong, where, and what to do. `metadata` goes into ErrorInfo; keys are lower_snake.
+    """
+
+    code: StatusCode
+    reason: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[FieldViolation, ...] = ()
+    resource: Resource | None = None
+    # Seconds after which a repeat makes sense, where the provider or the gateway knows.
+    retry_after: float | None = None
+    help_url: str = ""
+    # The provider's id of the request that failed.
+    request_id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code.name} {self.reason}: {self.message}"
+
+
+def invalid_argument(violations: Iterable[FieldViolation]) -> GatewayError:
+    """Return the error for a request with these faults; there must be at least one."""
+    found = tuple(violations)
+    first = f"{found[0].field}: {found[0].description}" if found[0].field else found[0].description
+    more = f" (and {len(found) - 1} more, see the details)" if len(found) > 1 else ""
+    return GatewayError(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", first + more, {}, found)
+
+
+def status_of(error: GatewayError) -> status_pb2.Status:
+    """Return the status that tells a client everything the error says, within what trailers hold.
+
+    The order of the details is fixed: ErrorInfo, then whichever of BadRequest, ResourceInfo,
+    RetryInfo, RequestInfo and Help apply. Violations that do not fit are counted in the last one.
+    """
+    status = status_pb2.Status(
+        code=_number(error.code), message=shortened(error.message, MESSAGE_BYTES_MAX)
+    )
+    info = error_details_pb2.ErrorInfo(
+        reason=error.reason,
+        domain=DOMAIN,
+        metadata={key: shortened(value) for key, value in error.metadata.items() if value},
+    )
+    _attach(status, info)
+    if error.resource is not None:
+        _attach(
+            status,
+            error_details_pb2.ResourceInfo(
+                resource_type=error.resource.type,
+                resource_name=shortened(error.resource.name),
+                description=shortened(error.message),
+            ),
+        )
+    if error.retry_after is not None:
+        delay = Duration()
+        delay.FromMilliseconds(max(0, round(error.retry_after * 1_000)))
+        _attach(status, error_details_pb2.RetryInfo(retry_delay=delay))
+    if error.request_id:
+        _attach(status, error_details_pb2.RequestInfo(request_id=shortened(error.request_id)))
+    if error.help_url:
+        link = error_details_pb2.Help.Link(
+            description="What the provider says about this error", url=shortened(error.help_url)
+        )
+        _attach(status, error_details_pb2.Help(links=[link]))
+    if error.violations:
+        room = DETAILS_BYTES_MAX - sum(detail.ByteSize() for detail in status.details)
+        _attach(status, _bad_request(error.violations, room), position=1)
+    return status
+
+
+def shortened(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str:
+    """Return a text cut at a character boundary so that it takes at most `bytes_max` bytes."""
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= bytes_max:
+        return encoded.decode("utf-8")
+    return encoded[: bytes_max - 3].decode("utf-8", "ignore") + "..."
+
+
+def _bad_request(
+    violations: tuple[FieldViolation, ...], bytes_max: int
+) -> error_details_pb2.BadRequest:
+    result = error_details_pb2.BadRequest()
+    # Room for the type URL of the packed detail and for a last entry that counts the rest.
+    left = bytes_max - 200
+    for index, violation in enumerate(violations):
+        entry = error_details_pb2.BadRequest.FieldViolation(
+            field=shortened(violation.field), description=shortened(violation.description)
+        )
+        left -= entry.ByteSize() + 4
+        if left < 0:
+            result.field_violations.add(
+                description=f"{len(violations) - index} more violations are not listed"
+            )
+            break
+        result.field_violations.append(entry)
+    return result
+
+
+def _attach(status: status_pb2.Status, detail: Message, position: int | None = None) -> None:
+    packed = PackedAny()
+    packed.Pack(detail)
+    details = status.details
+    details.insert(len(details) if position is None else position, packed)
+
+
+def _number(code: StatusCode) -> int:
+    return int(code_pb2.Code.Value(code.name))

@@ -1,0 +1,220 @@
+"""The feed: everybody who follows the log, each at a position of their own.
+
+Nobody has a queue. A subscriber asks for what comes after its position: from the window while it
+keeps up, else from the log, in bounded batches. New entries wake only those whose keys they have.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from gateway.events.cursor import Cursor
+from gateway.events.entry import LogEntry
+from gateway.events.filter import Filter, Key, keys_of
+from gateway.events.log import EventLog
+from gateway.events.start import Loss, Start, overtaken
+from gateway.events.window import Window
+
+# The encoded size of a batch, in bytes: well below the 4 MiB that gRPC clients accept by default.
+BATCH_BYTES_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a subscriber gets next: entries in order, and the position to resume after.
+
+    No entries and no loss: nothing matched, and the position moved past what did not.
+    """
+
+    entries: Sequence[LogEntry]
+    position: int
+    live: bool
+    loss: Loss | None = None
+    draining: bool = False
+
+
+class Feed:
+    """Follows one log and serves any number of subscriptions from it."""
+
+    def __init__(self, log: EventLog, window: Window | None = None) -> None:
+        self._log = log
+        self._window = window or Window(log.span.newest)
+        self._sleepers: dict[Key, set[Subscription]] = {}
+        self._subscriptions: set[Subscription] = set()
+        self._draining = False
+        log.listen(self._arrived)
+
+    @property
+    def log(self) -> EventLog:
+        """The log that is followed."""
+        return self._log
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest event."""
+        return self._window.newest
+
+    @property
+    def subscribers(self) -> int:
+        """How many subscriptions are open."""
+        return len(self._subscriptions)
+
+    @property
+    def draining(self) -> bool:
+        """Whether all subscriptions are being ended."""
+        return self._draining
+
+    def cursor(self, position: int | None = None) -> str:
+        """Return the cursor of a position, by default of the newest event."""
+        return str(Cursor(self._log.epoch, self.newest if position is None else position))
+
+    def subscribe(self, wanted: Filter, start: Start, batch_max: int) -> "Subscription":
+        """Open a subscription; use it as a context manager."""
+        return Subscription(self, wanted, start, batch_max)
+
+    def drain(self) -> None:
+        """End all subscriptions: each is told so with its next delivery."""
+        self._draining = True
+        for subscription in list(self._subscriptions):
+            subscription.wake()
+
+    def _arrived(self, entries: Sequence[LogEntry]) -> None:
+        self._window.extend(entries)
+        sleepers = self._sleepers
+        for entry in entries:
+            for key in keys_of(entry.keys):
+                found = sleepers.get(key)
+                if found:
+                    for subscription in found:
+                        subscription.wake()
+
+    def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
+        self._subscriptions.add(subscription)
+        for key in keys:
+            self._sleepers.setdefault(key, set()).add(subscription)
+
+    def _remove(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
+        self._subscriptions.discard(subscription)
+        for key in keys:
+            found = self._sleepers.get(key)
+            if found is not None:
+                found.discard(subscription)
+                if not found:
+                    del self._sleepers[key]
+
+
+class Subscription:
+    """A position in the feed, and what comes after it.
+
+    `live` turns true when everything that the log held at the opening has been delivered, and
+    false again when the subscriber falls out of the window.
+    """
+
+    def __init__(self, feed: Feed, wanted: Filter, start: Start, batch_max: int) -> None:
+        self._feed = feed
+        self._wanted = wanted
+        self._keys = wanted.wake_keys()
+        self._batch_max = batch_max
+        self._loss = start.loss
+        self._caught_up_at = feed.newest
+        self._sleep: asyncio.Future[None] | None = None
+        self.position = start.position
+        self.live = start.position >= feed.newest
+
+    def __enter__(self) -> "Subscription":
+        self._feed._add(self, self._keys)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._feed._remove(self, self._keys)
+
+    def wake(self) -> None:
+        """Tell it that something it may want has come."""
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
+
+    async def next(self, timeout: float) -> Delivery:
+        """Return what comes next, or after `timeout` seconds an empty delivery.
+
+        Raises LogUnavailableError.
+        """
+        if self._loss is not None:
+            loss, self._loss = self._loss, None
+            return self._delivery((), loss=loss)
+        while True:
+            delivery = await self._ready()
+            if delivery is not None:
+                return delivery
+            if not await self._woken(timeout):
+                # Everything up to the newest event has been looked at and did not match.
+                return await self._ready() or self._delivery(())
+
+    async def _ready(self) -> Delivery | None:
+        feed, window = self._feed, self._feed._window
+        if feed.draining:
+            return self._delivery((), draining=True)
+        if self.position < window.start:
+            return await self._from_log()
+        matching = window.after(self.position, self._wanted, self._batch_max)
+        if not matching:
+            self.position = window.newest
+            newly_live = not self.live
+            self._settle()
+            return self._delivery(()) if newly_live else None
+        return self._batch(matching, window.newest)
+
+    async def _from_log(self) -> Delivery:
+        batch = await self._feed.log.read(self.position, self._wanted, self._batch_max)
+        if batch.oldest - 1 > self.position:
+            loss = overtaken(self.position, self._feed.log, batch.oldest)
+            self.position = loss.position
+            return self._delivery((), loss=loss)
+        self.live = False
+        # The reader may have seen a commit that the feed has not been told of yet; going past the
+        # window's end would make positions go backwards.
+        newest = self._feed.newest
+        matching = [entry for entry in batch.entries if entry.sequence <= newest]
+        return self._batch(matching, min(batch.through, newest))
+
+    def _batch(self, matching: Sequence[LogEntry], through: int) -> Delivery:
+        entries = within_bytes(matching)
+        complete = len(matching) < self._batch_max and len(entries) == len(matching)
+        self.position = through if complete else entries[-1].sequence
+        self._settle()
+        return self._delivery(entries)
+
+    def _settle(self) -> None:
+        if self.position >= self._caught_up_at and self.position >= self._feed._window.start:
+            self.live = True
+
+    def _delivery(
+        self, entries: Sequence[LogEntry], *, loss: Loss | None = None, draining: bool = False
+    ) -> Delivery:
+        return Delivery(entries, self.position, self.live, loss, draining)
+
+    async def _woken(self, timeout: float) -> bool:
+        self._sleep = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._sleep
+        except TimeoutError:
+            return False
+        finally:
+            self._sleep = None
+        return True
+
+
+def within_bytes(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
+    """Return as many of the first entries as fit into one batch, at least one."""
+    size = 0
+    for index, entry in enumerate(entries):
+        size += len(entry.frame)
+        if size > BATCH_BYTES_MAX and index:
+            return entries[:index]
+    return entries

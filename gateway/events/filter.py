@@ -1,0 +1,79 @@
+"""Filters: which events somebody wants."""
+
+from dataclasses import dataclass
+
+from gateway.events.entry import EventKeys
+
+# More values than this in one filter is a mistake of the caller; it also bounds what one
+# subscriber costs.
+VALUES_MAX = 1_000
+
+type Key = tuple[str, str]
+"""A name of EventKeys and a value: what subscribers are woken by."""
+
+EVERYTHING: Key = ("", "")
+
+# By how few events a key of this name is likely to match: the fewest first.
+_SELECTIVITY = (
+    "call_control_id",
+    "call_session_id",
+    "conference_id",
+    "queue_name",
+    "connection_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition on events: every field that is not empty must hold, by any of its values.
+
+    Types are exact, or prefixes (kept apart, without their star).
+    """
+
+    types: frozenset[str] = frozenset()
+    type_prefixes: tuple[str, ...] = ()
+    conference_id: frozenset[str] = frozenset()
+    queue_name: frozenset[str] = frozenset()
+    call_control_id: frozenset[str] = frozenset()
+    call_session_id: frozenset[str] = frozenset()
+    connection_id: frozenset[str] = frozenset()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every event matches."""
+        return self == _EVERYTHING
+
+    def matches(self, keys: EventKeys) -> bool:
+        """Tell whether an event matches."""
+        if (self.types or self.type_prefixes) and not (
+            keys.type in self.types or keys.type.startswith(self.type_prefixes)
+        ):
+            return False
+        for name in _SELECTIVITY:
+            wanted: frozenset[str] = getattr(self, name)
+            if wanted and getattr(keys, name) not in wanted:
+                return False
+        return True
+
+    def wake_keys(self) -> tuple[Key, ...]:
+        """Return keys of which every matching event has at least one, few others having any."""
+        for name in _SELECTIVITY:
+            wanted: frozenset[str] = getattr(self, name)
+            if wanted:
+                return tuple((name, value) for value in wanted)
+        if self.types and not self.type_prefixes:
+            return tuple(("type", value) for value in self.types)
+        return (EVERYTHING,)
+
+
+_EVERYTHING = Filter()
+
+
+def keys_of(keys: EventKeys) -> list[Key]:
+    """Return all keys that an event wakes subscribers by."""
+    found: list[Key] = [EVERYTHING, ("type", keys.type)]
+    for name in _SELECTIVITY:
+        value = getattr(keys, name)
+        if value:
+            found.append((name, value))
+    return found

@@ -1,0 +1,63 @@
+"""Frames: events as pieces of an encoded response.
+
+A `repeated` message field is, on the wire, its members one after the other, each with the field's
+tag and its length (the protobuf encoding guide, "repeated fields"). So an event is encoded once,
+when it is stored, and a response is stored frames joined with the few bytes that are its own.
+Both `SubscribeResponse` and `ListEventsResponse` hold their events in field 1; a test compares
+what is joined here with what the generated code reads.
+"""
+
+from collections.abc import Iterable
+
+_LENGTH_DELIMITED = 2
+# Field numbers of `Event` and of the responses; checked against the protos by a test.
+EVENT_CURSOR = 2
+EVENT_SEQUENCE = 3
+EVENT_RAW_JSON = 60
+RESPONSE_EVENTS = 1
+
+
+def varint(number: int) -> bytes:
+    """Return a number in base-128, lowest group first."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def bytes_field(number: int, value: bytes) -> bytes:
+    """Return a length-delimited field (text, bytes or message)."""
+    return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(value)) + value
+
+
+def varint_field(number: int, value: int) -> bytes:
+    """Return an integer field."""
+    return varint(number << 3) + varint(value)
+
+
+def event_frame(body: bytes, sequence: int, cursor: str) -> bytes:
+    """Return the frame of an event that has been given its place in the log."""
+    event = b"".join(
+        (body, bytes_field(EVENT_CURSOR, cursor.encode()), varint_field(EVENT_SEQUENCE, sequence))
+    )
+    return bytes_field(RESPONSE_EVENTS, event)
+
+
+def event_of(frame: bytes) -> bytes:
+    """Return the serialised event inside a frame."""
+    start = 1
+    while frame[start] & 0x80:
+        start += 1
+    return frame[start + 1 :]
+
+
+def with_raw(frame: bytes, raw: bytes) -> bytes:
+    """Return the frame of the same event with its signed bytes."""
+    return bytes_field(RESPONSE_EVENTS, event_of(frame) + bytes_field(EVENT_RAW_JSON, raw))
+
+
+def joined(frames: Iterable[bytes], rest: bytes) -> bytes:
+    """Return a response made of frames and its other fields, already encoded."""
+    return b"".join((*frames, rest))

@@ -1,0 +1,142 @@
+"""The event log: one interface, whatever keeps the events.
+
+    LogError
+    +-- LogUnavailableError   events cannot be stored or read now (disk full, server away)
+    +-- LogOpenError          the log cannot be opened at all; the text says what to do
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.events.entry import Appended, LogEntry, NewEvent
+from gateway.events.filter import Filter
+
+
+class LogError(Exception):
+    """The log failed."""
+
+
+class LogUnavailableError(LogError):
+    """Events cannot be stored or read now; it may pass."""
+
+
+class LogOpenError(LogError):
+    """The log cannot be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the log holds: numbers from `oldest` to `newest`.
+
+    When it holds nothing, `oldest` is `newest + 1`, so that `oldest - 1` is always the place just
+    before whatever comes first.
+    """
+
+    oldest: int
+    newest: int
+
+    @property
+    def count(self) -> int:
+        """How many events are held."""
+        return self.newest - self.oldest + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Matching entries of a stretch of the log, in its order.
+
+    Every event up to and including number `through` has been looked at. `oldest` is the oldest
+    number that the log held when the stretch was read: a reader standing before `oldest - 1` has
+    missed events.
+    """
+
+    entries: Sequence[LogEntry]
+    through: int
+    oldest: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An entry together with the bytes that the provider signed."""
+
+    entry: LogEntry
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBounds:
+    """Received at or after `since_us` and before `until_us`, in microseconds since 1970."""
+
+    since_us: int = 0
+    until_us: int = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class LogInfo:
+    """How far the log reaches. Times are microseconds since 1970, None while it is empty."""
+
+    span: Span
+    size_bytes: int
+    oldest_received_at_us: int | None
+    newest_received_at_us: int | None
+    retention_age_s: float
+    retention_bytes: int
+    backend: str
+
+
+Listener = Callable[[Sequence[LogEntry]], None]
+
+
+class EventLog(Protocol):
+    """Keeps events in order, each id once, and survives whatever the process does not.
+
+    Reads and appends raise LogUnavailableError. All methods are called from one event loop, and
+    the listener is called in it.
+    """
+
+    @property
+    def epoch(self) -> bytes:
+        """The identity of this log; another log, or the same one started afresh, has another."""
+
+    @property
+    def span(self) -> Span:
+        """What the log holds now."""
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with new entries, in order, after they are durable.
+
+        It is called before the append that brought them returns.
+        """
+
+    async def append(self, event: NewEvent) -> Appended:
+        """Store an event; returns when it is durable. An id that is held already is not stored."""
+
+    async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
+        """Return up to `limit` matching entries that come after number `after`, oldest first."""
+
+    async def page(
+        self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool
+    ) -> Sequence[LogEntry]:
+        """Return up to `limit` matching entries beyond number `after` in the order asked for."""
+
+    async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """Return the signed bytes of those of the numbers that are held."""
+
+    async def find(self, event_id: str) -> StoredEvent | None:
+        """Return the event with this id, or None if it is not held."""
+
+    async def first_received_since(self, moment_us: int) -> int:
+        """Return the number of the first event received at this moment or later.
+
+        `newest + 1` if there is none.
+        """
+
+    async def info(self) -> LogInfo:
+        """Return how far the log reaches."""
+
+    async def prune(self) -> int:
+        """Delete what is beyond the retention; returns how many events were deleted."""
+
+    async def close(self) -> None:
+        """Store what has been appended and close the log."""

@@ -1,0 +1,119 @@
+"""The SQLite log behind the interface: writer and readers put together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gateway.events.entry import Appended, LogEntry, NewEvent
+from gateway.events.filter import Filter
+from gateway.events.log import Batch, Listener, LogInfo, Span, StoredEvent, TimeBounds
+from gateway.events.sqlite.reader import LogReader
+from gateway.events.sqlite.schema import FileLock, open_for_writing
+from gateway.events.sqlite.writer import PRUNE_STEP, Committed, GroupWriter, Retention
+
+
+class SqliteEventLog:
+    """An `EventLog` in one SQLite file. Use `open`; `now` gives the time in seconds since 1970."""
+
+    def __init__(
+        self, path: Path, retention: Retention, now: Callable[[], float], lock: FileLock
+    ) -> None:
+        self._retention = retention
+        self._now = now
+        self._lock = lock
+        self._listeners: list[Listener] = []
+        self._writer = GroupWriter(
+            open_for_writing(path), retention, asyncio.get_running_loop(), self._committed
+        )
+        self._state = self._writer.state
+        self._reader = LogReader(path)
+
+    @classmethod
+    async def open(
+        cls, path: Path, retention: Retention, now: Callable[[], float]
+    ) -> "SqliteEventLog":
+        """Open the log, making it first where there is none. Raises LogOpenError."""
+        lock = FileLock(path)
+        lock.acquire()
+        try:
+            log = cls(path, retention, now, lock)
+        except BaseException:
+            lock.release()
+            raise
+        log._writer.start()
+        return log
+
+    @property
+    def epoch(self) -> bytes:
+        """See `EventLog.epoch`."""
+        return self._writer.epoch
+
+    @property
+    def span(self) -> Span:
+        """See `EventLog.span`."""
+        return self._state.span
+
+    def listen(self, listener: Listener) -> None:
+        """See `EventLog.listen`."""
+        self._listeners.append(listener)
+
+    async def append(self, event: NewEvent) -> Appended:
+        """See `EventLog.append`."""
+        return await self._writer.append(event)
+
+    async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
+        """See `EventLog.read`."""
+        return await self._reader.read(after, wanted, limit)
+
+    async def page(
+        self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool
+    ) -> Sequence[LogEntry]:
+        """See `EventLog.page`."""
+        return await self._reader.page(wanted, bounds, after, limit, newest_first)
+
+    async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """See `EventLog.raw`."""
+        return await self._reader.raw(sequences)
+
+    async def find(self, event_id: str) -> StoredEvent | None:
+        """See `EventLog.find`."""
+        return await self._reader.find(event_id)
+
+    async def first_received_since(self, moment_us: int) -> int:
+        """See `EventLog.first_received_since`."""
+        return await self._reader.first_received_since(moment_us, self.span.newest + 1)
+
+    async def info(self) -> LogInfo:
+        """See `EventLog.info`."""
+        state = self._state
+        return LogInfo(
+            span=state.span,
+            size_bytes=state.size_bytes,
+            oldest_received_at_us=await self._reader.received_at(state.span.oldest),
+            newest_received_at_us=await self._reader.received_at(state.span.newest),
+            retention_age_s=self._retention.age_s,
+            retention_bytes=self._retention.size_bytes,
+            backend="sqlite",
+        )
+
+    async def prune(self) -> int:
+        """See `EventLog.prune`. Appends get their turn between the steps."""
+        before_us = round((self._now() - self._retention.age_s) * 1e6)
+        total = 0
+        while pruned := await self._writer.prune(before_us):
+            total += pruned
+            if pruned < PRUNE_STEP:
+                break
+        return total
+
+    async def close(self) -> None:
+        """See `EventLog.close`."""
+        await self._writer.stop()
+        await self._reader.close()
+        self._lock.release()
+
+    def _committed(self, committed: Committed) -> None:
+        self._state = committed
+        if committed.entries:
+            for listener in self._listeners:
+                listener(committed.entries)

@@ -1,0 +1,164 @@
+"""Readers: stretches of the log, read beside the writer."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from gateway.events.entry import EventKeys, LogEntry
+from gateway.events.filter import Filter
+from gateway.events.log import Batch, LogUnavailableError, StoredEvent, TimeBounds
+from gateway.events.sqlite.schema import open_for_reading
+
+# Threads that read, and so readers at one time; the others wait their turn.
+READERS = 4
+
+# Events that one read looks at, at the most: a filter that matches nothing in a long log is
+# answered in steps, so that it neither blocks a reader for long nor loses its progress.
+SCAN_MAX = 20_000
+
+_KEYS = (
+    "type, conference_id, queue_name, call_control_id, call_session_id, connection_id"
+)
+_ENTRY = f"sequence, received_at_us, frame, {_KEYS}"
+
+type Parameters = list[str | int]
+
+
+class LogReader:
+    """Reads with a few threads, each with a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = ThreadPoolExecutor(READERS, "event-log-reader")
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
+        """See `EventLog.read`."""
+        return await self._run(lambda connection: _read(connection, after, wanted, limit))
+
+    async def page(
+        self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, newest_first: bool
+    ) -> Sequence[LogEntry]:
+        """See `EventLog.page`."""
+        condition, parameters = _where(wanted)
+        order = "sequence < ? ORDER BY sequence DESC" if newest_first else (
+            "sequence > ? ORDER BY sequence"
+        )
+        sql = (
+            f"SELECT {_ENTRY} FROM events WHERE {condition} AND received_at_us >= ?"
+            f" AND received_at_us < ? AND {order} LIMIT ?"
+        )
+        values = [*parameters, bounds.since_us, bounds.until_us, after, limit]
+        return await self._run(lambda connection: _entries(connection, sql, values))
+
+    async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """See `EventLog.raw`."""
+        marks = ",".join("?" * len(sequences))
+        sql = f"SELECT sequence, raw FROM events WHERE sequence IN ({marks})"
+        return await self._run(lambda connection: dict(connection.execute(sql, list(sequences))))
+
+    async def find(self, event_id: str) -> StoredEvent | None:
+        """See `EventLog.find`."""
+        return await self._run(lambda connection: _find(connection, event_id))
+
+    async def first_received_since(self, moment_us: int, otherwise: int) -> int:
+        """See `EventLog.first_received_since`; `otherwise` is returned if there is none."""
+        # The clock may have been set back between events, so the first in time need not be the
+        # first in the log; the index holds both numbers and is all that is read.
+        sql = "SELECT min(sequence) FROM events WHERE received_at_us >= ?"
+        row = await self._run(lambda connection: connection.execute(sql, (moment_us,)).fetchone())
+        return int(row[0]) if row[0] is not None else otherwise
+
+    async def received_at(self, sequence: int) -> int | None:
+        """Return when the event with this number was received, None if it is not held."""
+        sql = "SELECT received_at_us FROM events WHERE sequence = ?"
+        row = await self._run(lambda connection: connection.execute(sql, (sequence,)).fetchone())
+        return int(row[0]) if row else None
+
+    async def close(self) -> None:
+        """End the threads and close their connections."""
+        await asyncio.to_thread(self._threads.shutdown)
+        for connection in self._connections:
+            connection.close()
+
+    async def _run[R](self, query: Callable[[sqlite3.Connection], R]) -> R:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, self._query, query)
+        except sqlite3.Error as error:
+            raise LogUnavailableError(f"the event log cannot be read: {error}") from error
+        except RuntimeError as error:  # the threads have been shut down
+            raise LogUnavailableError("the event log is closed") from error
+
+    def _query[R](self, query: Callable[[sqlite3.Connection], R]) -> R:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = open_for_reading(self._path)
+            self._local.connection = connection
+            self._connections.append(connection)
+        # One snapshot for all statements of a query.
+        connection.execute("BEGIN")
+        try:
+            return query(connection)
+        finally:
+            connection.rollback()
+
+
+def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int) -> Batch:
+    (pruned,) = connection.execute(
+        "SELECT value FROM meta WHERE key = 'pruned_through'"
+    ).fetchone()
+    (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+    through = min(max(after, pruned) + SCAN_MAX, newest or pruned)
+    condition, parameters = _where(wanted)
+    entries = _entries(
+        connection,
+        f"SELECT {_ENTRY} FROM events WHERE {condition} AND sequence > ? AND sequence <= ?"
+        " ORDER BY sequence LIMIT ?",
+        [*parameters, after, through, limit],
+    )
+    if len(entries) == limit:
+        through = entries[-1].sequence
+    return Batch(entries, max(through, after), pruned + 1)
+
+
+def _find(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
+    row = connection.execute(
+        f"SELECT {_ENTRY}, raw FROM events WHERE id = ?", (event_id,)
+    ).fetchone()
+    return StoredEvent(_entry(row[:-1]), row[-1]) if row else None
+
+
+def _entries(connection: sqlite3.Connection, sql: str, values: Parameters) -> list[LogEntry]:
+    return [_entry(row) for row in connection.execute(sql, values)]
+
+
+def _entry(row: tuple[int, int, bytes, str, str, str, str, str, str]) -> LogEntry:
+    sequence, received_at_us, frame, *keys = row
+    return LogEntry(sequence, EventKeys(*keys), received_at_us, frame)
+
+
+def _where(wanted: Filter) -> tuple[str, Parameters]:
+    conditions: list[str] = []
+    parameters: Parameters = []
+    kinds: list[str] = []
+    if wanted.types:
+        kinds.append(f"type IN ({','.join('?' * len(wanted.types))})")
+        parameters += wanted.types
+    for prefix in wanted.type_prefixes:
+        kinds.append("substr(type, 1, ?) = ?")
+        parameters += [len(prefix), prefix]
+    if kinds:
+        conditions.append(f"({' OR '.join(kinds)})")
+    for name in (
+        "conference_id", "queue_name", "call_control_id", "call_session_id", "connection_id"
+    ):
+        values: frozenset[str] = getattr(wanted, name)
+        if values:
+            conditions.append(f"{name} IN ({','.join('?' * len(values))})")
+            parameters += values
+    return " AND ".join(conditions) or "TRUE", parameters

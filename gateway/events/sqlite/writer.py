@@ -1,0 +1,262 @@
+"""The writer: one thread that stores events in groups, one commit and one fsync each."""
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.events.cursor import Cursor
+from gateway.events.entry import Appended, LogEntry, NewEvent
+from gateway.events.frames import event_frame
+from gateway.events.log import LogUnavailableError, Span
+from gateway.events.sqlite.schema import read_meta
+
+# The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
+GROUP_MAX = 512
+
+# Events looked at in one pruning step, so that appends wait for milliseconds at the most.
+PRUNE_STEP = 1_000
+
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long events are kept (seconds), and how much of them (bytes)."""
+
+    age_s: float
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    event: NewEvent
+    done: asyncio.Future[Appended]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prune:
+    before_us: int
+    done: asyncio.Future[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one commit changed: the new entries, in order, and what the log holds since."""
+
+    entries: Sequence[LogEntry]
+    span: Span
+    size_bytes: int
+
+
+class GroupWriter:
+    """Owns the writing connection and the thread that uses it.
+
+    `on_commit` is called in the event loop after each commit and before the appends that it
+    stored return.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        retention: Retention,
+        loop: asyncio.AbstractEventLoop,
+        on_commit: Callable[[Committed], None],
+    ) -> None:
+        self._connection = connection
+        self._retention = retention
+        self._loop = loop
+        self._on_commit = on_commit
+        meta = read_meta(connection)
+        self._epoch = bytes(meta["epoch"])  # type: ignore[arg-type]
+        pruned_through = int(meta["pruned_through"])
+        (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+        self._span = Span(pruned_through + 1, newest or pruned_through)
+        self._size_bytes = int(meta["size_bytes"])
+        self._jobs: deque[_Append | _Prune] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
+
+    @property
+    def epoch(self) -> bytes:
+        """The log's identity."""
+        return self._epoch
+
+    @property
+    def state(self) -> Committed:
+        """What the log holds at the start, as if just committed."""
+        return Committed((), self._span, self._size_bytes)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def append(self, event: NewEvent) -> Appended:
+        """Store an event; returns after the commit. Raises LogUnavailableError."""
+        done: asyncio.Future[Appended] = self._loop.create_future()
+        self._submit(_Append(event, done))
+        return await done
+
+    async def prune(self, before_us: int) -> int:
+        """Delete one step of what is beyond the retention; returns how many events went."""
+        done: asyncio.Future[int] = self._loop.create_future()
+        self._submit(_Prune(before_us, done))
+        return await done
+
+    async def stop(self) -> None:
+        """Store what has been submitted, then end the thread and close the connection."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join)
+        self._connection.close()
+
+    def _submit(self, job: _Append | _Prune) -> None:
+        with self._wake:
+            if self._stopping:
+                raise LogUnavailableError("the event log is closed")
+            self._jobs.append(job)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            if isinstance(group, _Prune):
+                self._finish([group.done], lambda job=group: ([self._prune(job.before_us)], ()))
+            else:
+                self._finish([it.done for it in group], lambda jobs=group: self._store(jobs))
+
+    def _next_group(self) -> list[_Append] | _Prune | None:
+        with self._wake:
+            while not self._jobs:
+                if self._stopping:
+                    return None
+                self._wake.wait()
+            group: list[_Append] = []
+            while self._jobs and len(group) < GROUP_MAX:
+                job = self._jobs[0]
+                if isinstance(job, _Prune):
+                    if group:
+                        break
+                    self._jobs.popleft()
+                    return job
+                group.append(job)
+                self._jobs.popleft()
+            return group
+
+    def _finish[R](
+        self,
+        futures: Sequence[asyncio.Future[R]],
+        work: Callable[[], tuple[Sequence[R], Sequence[LogEntry]]],
+    ) -> None:
+        try:
+            results, entries = work()
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            failure = LogUnavailableError(f"the event log cannot be written: {error}")
+            self._in_loop(lambda: _fail(futures, failure))
+            return
+        committed = Committed(entries, self._span, self._size_bytes)
+        self._in_loop(lambda: self._deliver(committed, futures, results))
+
+    def _deliver[R](
+        self, committed: Committed, futures: Sequence[asyncio.Future[R]], results: Sequence[R]
+    ) -> None:
+        self._on_commit(committed)
+        for future, result in zip(futures, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    def _in_loop(self, callback: Callable[[], None]) -> None:
+        # A closed loop means that nobody is left to tell; what was committed stays committed.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def _store(self, group: Sequence[_Append]) -> tuple[list[Appended], list[LogEntry]]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        results: list[Appended] = []
+        entries: list[LogEntry] = []
+        rows: list[tuple[object, ...]] = []
+        numbers: dict[str, int] = {}
+        sequence, size = self._span.newest, self._size_bytes
+        for job in group:
+            event = job.event
+            known = numbers.get(event.id) or self._number_of(event.id)
+            if known:
+                results.append(Appended(known, duplicate=True))
+                continue
+            sequence += 1
+            numbers[event.id] = sequence
+            frame = event_frame(event.body, sequence, str(Cursor(self._epoch, sequence)))
+            keys = event.keys
+            entries.append(LogEntry(sequence, keys, event.received_at_us, frame))
+            rows.append(
+                (
+                    sequence,
+                    event.id,
+                    event.received_at_us,
+                    keys.type,
+                    keys.conference_id,
+                    keys.queue_name,
+                    keys.call_control_id,
+                    keys.call_session_id,
+                    keys.connection_id,
+                    frame,
+                    event.raw,
+                )
+            )
+            size += len(frame) + len(event.raw)
+            results.append(Appended(sequence, duplicate=False))
+        connection.executemany(_INSERT, rows)
+        self._commit(size, self._span.oldest)
+        # Only now: a failed commit must leave the numbering as it was.
+        self._span = Span(self._span.oldest, sequence)
+        self._size_bytes = size
+        return results, entries
+
+    def _number_of(self, event_id: str) -> int:
+        row = self._connection.execute(
+            "SELECT sequence FROM events WHERE id = ?", (event_id,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _prune(self, before_us: int) -> int:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        size, oldest = self._size_bytes, self._span.oldest
+        # Always a beginning of the log, whatever the clock did: what is held has no holes.
+        for sequence, received_at_us, bytes_ in connection.execute(
+            "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
+            f" ORDER BY sequence LIMIT {PRUNE_STEP}"
+        ):
+            if received_at_us >= before_us and size <= self._retention.size_bytes:
+                break
+            oldest = sequence + 1
+            size -= bytes_
+        pruned = oldest - self._span.oldest
+        if not pruned:
+            connection.rollback()
+            return 0
+        connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
+        self._commit(size, oldest)
+        self._span = Span(oldest, self._span.newest)
+        self._size_bytes = size
+        return pruned
+
+    def _commit(self, size_bytes: int, oldest: int) -> None:
+        self._connection.executemany(
+            "UPDATE meta SET value = ? WHERE key = ?",
+            [(size_bytes, "size_bytes"), (oldest - 1, "pruned_through")],
+        )
+        self._connection.commit()
+
+
+def _fail[R](futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(failure)

@@ -1,0 +1,228 @@
+"""Bindings: each RPC of the command services compiled into what sends it over REST.
+
+The descriptor says everything: path and method (`google.api.http`), safety (`idempotency_level`),
+required fields (`google.api.field_behavior`) and the exceptions of `rest.proto`. A method that
+cannot be bound is refused with its name and the reason when the gateway starts.
+"""
+
+import enum
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from google.api import annotations_pb2, field_behavior_pb2
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from conferencing.v1.common_pb2 import CommandReceipt
+from gateway.codec.annotations import rest_name
+from gateway.codec.encoder import FieldProblem, MessageEncoder
+from gateway.errors import FieldViolation, GatewayError, invalid_argument
+from gateway.telnyx.answer import AnswerDecoder, AnswerShapeError
+from gateway.telnyx.pages import Page, PageError
+from gateway.telnyx.path import PathError, PathTemplate, unsafe_id
+from gateway.telnyx.query import query_parameters, query_string
+
+
+class BindingError(Exception):
+    """A method of the protos cannot be bound to REST; the text names it and says why."""
+
+    def __init__(self, method: str, reason: str) -> None:
+        super().__init__(f"cannot bind {method}: {reason}")
+
+
+class Safety(enum.Enum):
+    """What a repeat of an operation does (from `idempotency_level`)."""
+
+    READ = "read"  # nothing
+    REPEATABLE = "repeatable"  # nothing more than the first did
+    ONCE = "once"  # everything the first did, again
+
+
+_SAFETY = {
+    MethodOptions.NO_SIDE_EFFECTS: Safety.READ,
+    MethodOptions.IDEMPOTENT: Safety.REPEATABLE,
+    MethodOptions.IDEMPOTENCY_UNKNOWN: Safety.ONCE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RestCall:
+    """One REST request, ready to be sent, and what is needed to read its answer."""
+
+    method: str
+    path: str
+    body: bytes | None
+    command_id: str
+    page: Page | None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One RPC as a REST operation."""
+
+    name: str
+    full_name: str
+    http_method: str
+    path: PathTemplate
+    safety: Safety
+    request_class: type[Message]
+    response_class: type[Message]
+    # Whether the provider knows a `command_id` for it.
+    has_command_id: bool
+    # Proto paths by the names that the provider's error pointers use.
+    fields_by_rest_path: dict[str, str]
+    answer: AnswerDecoder
+    _required: tuple[FieldDescriptor, ...]
+    _encoder: MessageEncoder
+    _has_body: bool
+    _is_paged: bool
+
+    @property
+    def rpc_path(self) -> str:
+        """The path under which gRPC clients call it."""
+        service, _, method = self.full_name.rpartition(".")
+        return f"/{service}/{method}"
+
+    @classmethod
+    def compile(cls, method: MethodDescriptor) -> "Binding":
+        """Compile a method's descriptor. Raises BindingError."""
+        try:
+            return _compile(method)
+        except (AnswerShapeError, PathError, TypeError) as reason:
+            raise BindingError(method.full_name, str(reason)) from None
+
+    def prepare(self, request: Any) -> RestCall:
+        """Return the REST request for an RPC's request.
+
+        Raises GatewayError (INVALID_ARGUMENT) with every violation at once.
+        """
+        violations = [
+            FieldViolation(field.name, "is required")
+            for field in self._required
+            if not _is_given(request, field)
+        ]
+        for name in self.path.fields:
+            reason = unsafe_id(getattr(request, name))
+            if reason is not None:
+                violations.append(FieldViolation(name, reason))
+        problems: list[FieldProblem] = []
+        values = self._encoder.encode(request, "", problems)
+        violations.extend(FieldViolation(it.field, it.description) for it in problems)
+        page: Page | None = None
+        if self._is_paged:
+            try:
+                page = Page.of(request)
+            except PageError as error:
+                violations.append(error.violation)
+        if violations:
+            raise invalid_argument(violations)
+        return self._rest_call(request, values, page)
+
+    def _rest_call(self, request: Any, values: dict[str, Any], page: Page | None) -> RestCall:
+        path = self.path.render(request)
+        for name in self.path.fields:
+            del values[name]
+        command_id = ""
+        if self.has_command_id:
+            command_id = values.setdefault("command_id", "") or str(uuid.uuid4())
+            values["command_id"] = command_id
+        if self._has_body:
+            return RestCall(self.http_method, path, orjson.dumps(values), command_id, page)
+        if page is not None:
+            values.pop("page_size", None)
+            values.pop("page_token", None)
+        parameters = list(query_parameters(values))
+        if page is not None:
+            parameters += page.query()
+        return RestCall(self.http_method, path + query_string(parameters), None, command_id, page)
+
+    def finish(self, call: RestCall, body: bytes, cursor: str) -> Message:
+        """Return the RPC's response for the provider's 2xx answer.
+
+        `cursor` is the feed position from before the command was sent. Raises MismatchError or
+        ValueError if the answer cannot be read.
+        """
+        receipt = None
+        if self.safety is not Safety.READ:
+            receipt = CommandReceipt(command_id=call.command_id, cursor=cursor)
+        return self.answer.decode(body, receipt, call.page)
+
+    def resource_of(self, request: Any) -> tuple[str, str]:
+        """Return the kind and the name of what a request is about, for NOT_FOUND."""
+        if not self.path.fields:
+            return "", ""
+        field = self.path.fields[-1]
+        return field.removesuffix("_id").removesuffix("_name"), getattr(request, field)
+
+
+def compile_services(services: Iterable[ServiceDescriptor]) -> tuple[Binding, ...]:
+    """Compile all methods of the command services. Raises BindingError for the first bad one."""
+    return tuple(Binding.compile(method) for service in services for method in service.methods)
+
+
+def _compile(method: MethodDescriptor) -> Binding:
+    if method.client_streaming or method.server_streaming:
+        raise TypeError("only unary methods can be bound")
+    options = method.GetOptions()
+    if not options.HasExtension(annotations_pb2.http):
+        raise TypeError("it has no google.api.http option")
+    rule = options.Extensions[annotations_pb2.http]
+    http_method = str(rule.WhichOneof("pattern") or "").upper()
+    if http_method not in ("GET", "POST", "PATCH", "PUT", "DELETE"):
+        raise TypeError("its google.api.http option has no method that REST knows")
+    if rule.additional_bindings:
+        raise TypeError("its google.api.http option has additional bindings, which have no use here")
+    has_body = http_method in ("POST", "PATCH", "PUT")
+    if rule.body != ("*" if has_body else ""):
+        raise TypeError(f"{http_method} takes body {'*' if has_body else 'none'!r}")
+    fields = method.input_type.fields_by_name
+    path = PathTemplate.compile(getattr(rule, http_method.lower()))
+    for name in path.fields:
+        if name not in fields:
+            raise TypeError(f"the path names the field {name!r}, which {method.input_type.name} lacks")
+        if fields[name].type != FieldDescriptor.TYPE_STRING or not _is_required(fields[name]):
+            raise TypeError(f"the path field {name!r} is not a required string")
+    is_paged = "page_token" in fields
+    safety = _SAFETY[options.idempotency_level]
+    if (safety is Safety.READ) != (http_method == "GET"):
+        raise TypeError(f"{http_method} does not go with idempotency level {safety.name}")
+    response_class = GetMessageClass(method.output_type)
+    return Binding(
+        name=method.name,
+        full_name=method.full_name,
+        http_method=http_method,
+        path=path,
+        safety=safety,
+        request_class=GetMessageClass(method.input_type),
+        response_class=response_class,
+        has_command_id="command_id" in fields,
+        fields_by_rest_path=_rest_paths(method, is_paged),
+        answer=AnswerDecoder(response_class, is_command=safety is not Safety.READ),
+        _required=tuple(field for field in method.input_type.fields if _is_required(field)),
+        _encoder=MessageEncoder(method.input_type),
+        _has_body=has_body,
+        _is_paged=is_paged,
+    )
+
+
+def _rest_paths(method: MethodDescriptor, is_paged: bool) -> dict[str, str]:
+    paths = {rest_name(field): field.name for field in method.input_type.fields}
+    if is_paged:
+        paths |= {"page[size]": "page_size", "page[number]": "page_token", "page": "page_token"}
+    return paths
+
+
+def _is_required(field: FieldDescriptor) -> bool:
+    behaviors = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    return field_behavior_pb2.REQUIRED in behaviors
+
+
+def _is_given(request: Any, field: FieldDescriptor) -> bool:
+    if field.has_presence:
+        return bool(request.HasField(field.name))
+    return bool(getattr(request, field.name))

@@ -1,0 +1,121 @@
+"""The transport on httpx, the only module that imports it."""
+
+import asyncio
+from collections.abc import Set as AbstractSet
+
+import httpx
+
+from gateway.telnyx.transport import (
+    HttpRequest,
+    HttpResponse,
+    NotSentError,
+    OversizeError,
+    UnansweredError,
+)
+
+# Connections to the provider, and so requests in flight.
+CONNECTIONS_MAX = 100
+
+# How long an idle connection is kept, in seconds: less than the minute after which common load
+# balancers close it, so that a request seldom meets a closing connection.
+KEEPALIVE_S = 30.0
+
+# The largest answer that is read, in bytes: 250 conferences are about 200 KiB.
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+
+# Raised before a byte of the request has been written.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class HttpxTransport:
+    """Sends requests with httpx.
+
+    A send runs in a task of its own that the caller's cancellation does not reach: httpcore 1.0.9
+    loses a connection for good when a request is cancelled at the wrong moment (httpcore#1093),
+    and gRPC clients cancel all the time. The task ends with its own timeout, and the limit on
+    concurrent sends equals the pool's size, so no request waits inside the pool.
+    """
+
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport | None = None, connections_max: int = CONNECTIONS_MAX
+    ) -> None:
+        self._inner = inner or httpx.AsyncHTTPTransport(
+            http2=False,  # GOAWAY loses requests (httpx#3324)
+            trust_env=False,
+            limits=httpx.Limits(
+                max_connections=connections_max,
+                # Pruning counts connections in use too: any lower number closes good ones.
+                max_keepalive_connections=connections_max,
+                keepalive_expiry=KEEPALIVE_S,
+            ),
+        )
+        self._slots = asyncio.Semaphore(connections_max)
+        self._sends: set[asyncio.Task[HttpResponse]] = set()
+
+    @property
+    def in_flight(self) -> AbstractSet[object]:
+        """The sends that have not ended, those whose callers have gone included."""
+        return self._sends
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """Send a request; see `Transport.send`."""
+        task = asyncio.create_task(self._send(request, timeout))
+        self._sends.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for what is in flight (each send has its timeout) and close all connections."""
+        if self._sends:
+            await asyncio.wait(self._sends)
+        await self._inner.aclose()
+
+    def _forget(self, task: asyncio.Task[HttpResponse]) -> None:
+        self._sends.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at here, for the caller may have gone
+
+    async def _send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        sent = False
+        try:
+            async with asyncio.timeout(timeout):
+                async with self._slots:
+                    sent = True
+                    return await self._exchange(request, timeout)
+        except _NOT_SENT as error:
+            raise NotSentError(_said(error)) from None
+        except TimeoutError:
+            if not sent:
+                raise NotSentError("no connection became free in time") from None
+            raise UnansweredError("no answer in time") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise UnansweredError(_said(error)) from None
+
+    async def _exchange(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        response = await self._inner.handle_async_request(
+            httpx.Request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                # Waiting and connecting are bounded apart so that what never left is known as such.
+                extensions={"timeout": httpx.Timeout(timeout, connect=timeout).as_dict()},
+            )
+        )
+        try:
+            parts: list[bytes] = []
+            size = 0
+            async for part in response.aiter_bytes():
+                size += len(part)
+                if size > ANSWER_BYTES_MAX:
+                    raise OversizeError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+                parts.append(part)
+        finally:
+            await response.aclose()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpResponse(response.status_code, headers, b"".join(parts))
+
+
+def _said(error: Exception) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

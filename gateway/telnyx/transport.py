@@ -1,0 +1,65 @@
+"""The seam between the gateway and HTTP: one request out, one answer back.
+
+A transport knows nothing of retries, deadlines over several attempts, or of the provider. It says
+what happened in three words that the client builds on:
+
+    TransportError
+    +-- NotSentError      the request provably never left: nothing can have happened
+    +-- UnansweredError   it may have been received, but no whole answer came back
+    +-- OversizeError     an answer came, larger than the gateway is willing to hold
+
+Swap it (tests do) by handing another object of this shape to `TelnyxClient`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request in full; `url` is absolute."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)  # holds the API key
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An answer in full; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TransportError(Exception):
+    """No answer can be given; the subclass says what that means."""
+
+
+class NotSentError(TransportError):
+    """The request provably never left."""
+
+
+class UnansweredError(TransportError):
+    """The request may have been received, but no whole answer came back."""
+
+
+class OversizeError(TransportError):
+    """The answer is larger than the gateway is willing to hold."""
+
+
+class Transport(Protocol):
+    """Sends requests and returns answers, whatever their status."""
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """Send a request and return the whole answer within `timeout` seconds in all.
+
+        Raises TransportError. A caller that is cancelled while it waits leaves no connection
+        behind that cannot be used again.
+        """
+
+    async def close(self) -> None:
+        """Close all connections."""

@@ -1,0 +1,1 @@
+"""Webhooks: what the provider posts, verified, decoded and handed to the event log."""

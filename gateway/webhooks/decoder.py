@@ -1,0 +1,134 @@
+"""Webhook bodies to events: typed where the type is known, whole where it is not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from conferencing.v1.event_pb2 import EVENT_ORIGIN_LIVE, Event
+from gateway.codec.decoder import MessageDecoder, MismatchError
+from gateway.codec.timestamps import parse_timestamp
+from gateway.events.entry import EventKeys, NewEvent
+
+# Ids and types are short; longer ones would bloat the log's indexes.
+_TEXT_MAX = 512
+
+
+class NotAnEventError(Exception):
+    """A signed body that is no event; `reason` for programs, the text for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class WebhookDecoder:
+    """Reads webhook bodies as events, by the messages of `Event.payload`.
+
+    An event of unknown type, or of a known type in an unknown shape, becomes `unknown`: nothing
+    that was signed is refused because this version does not understand it.
+    """
+
+    def __init__(self) -> None:
+        members = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
+        self._decoders: dict[str, Callable[[Any], Message]] = {
+            field.name.replace("_", "."): MessageDecoder(GetMessageClass(field.message_type)).decode
+            for field in members
+            if field.name != "unknown"
+        }
+
+    @property
+    def known_types(self) -> frozenset[str]:
+        """The event types that have a payload message of their own."""
+        return frozenset(self._decoders)
+
+    def decode(self, raw: bytes, received_at_us: int, origin: int = EVENT_ORIGIN_LIVE) -> NewEvent:
+        """Return the event of a body, received at a time in microseconds. Raises NotAnEventError."""
+        data = _data_of(raw)
+        event_id, event_type = _text(data, "id"), _text(data, "event_type")
+        if not event_id or not event_type:
+            raise NotAnEventError(
+                "NOT_AN_EVENT", "the body's `data` lacks `id` or `event_type`: it is not an event"
+            )
+        payload = data.get("payload")
+        if not isinstance(payload, dict):
+            payload = {}
+        keys = EventKeys(
+            type=event_type,
+            conference_id=_text(payload, "conference_id"),
+            queue_name=_text(payload, "queue") or _text(payload, "queue_name"),
+            call_control_id=_text(payload, "call_control_id"),
+            call_session_id=_text(payload, "call_session_id")
+            or _text(payload, "creator_call_session_id"),
+            connection_id=_text(payload, "connection_id"),
+        )
+        event = Event(
+            id=event_id,
+            type=event_type,
+            occurred_at=_occurred_at(data, payload),
+            received_at=Timestamp(
+                seconds=received_at_us // 1_000_000, nanos=received_at_us % 1_000_000 * 1_000
+            ),
+            conference_id=keys.conference_id,
+            call_control_id=keys.call_control_id,
+            call_leg_id=_text(payload, "call_leg_id"),
+            call_session_id=keys.call_session_id,
+            connection_id=keys.connection_id,
+            queue_name=keys.queue_name,
+            client_state=_text(payload, "client_state"),
+            origin=origin,  # type: ignore[arg-type]
+            **self._payload(event_type, payload),
+        )
+        return NewEvent(event_id, keys, received_at_us, event.SerializeToString(), raw)
+
+    def _payload(self, event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
+        decode = self._decoders.get(event_type)
+        if decode is not None:
+            try:
+                return {event_type.replace(".", "_"): decode(payload)}
+            except MismatchError:
+                pass
+        unknown = Struct()
+        unknown.update(payload)
+        return {"unknown": unknown}
+
+
+def _data_of(raw: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(raw)
+    except ValueError:
+        raise NotAnEventError("NOT_JSON", "the body is not JSON") from None
+    data = document.get("data") if isinstance(document, dict) else None
+    if isinstance(data, dict):
+        return data
+    if isinstance(document, dict) and "event_type" in document:
+        raise NotAnEventError(
+            "API_VERSION_1",
+            "the event has no `data`: the voice application delivers API version 1 webhooks, set it"
+            " to API version 2",
+        )
+    raise NotAnEventError("NOT_AN_EVENT", "the body has no `data` object: it is not an event")
+
+
+def _text(container: dict[str, Any], name: str) -> str:
+    value = container.get(name)
+    return value if isinstance(value, str) and len(value) <= _TEXT_MAX else ""
+
+
+def _occurred_at(data: dict[str, Any], payload: dict[str, Any]) -> Timestamp | None:
+    # Some events say it beside the payload, some in it; a saved recording says when it ended.
+    for text in (
+        data.get("occurred_at"),
+        payload.get("occurred_at"),
+        payload.get("recording_ended_at"),
+    ):
+        if isinstance(text, str):
+            try:
+                return parse_timestamp(text)
+            except ValueError:
+                continue
+    return None
