@@ -15,7 +15,11 @@ class Deadline:
 
     @classmethod
     def after(
-        cls, seconds: float | None, *, default: float = math.inf, now: Callable[[], float] = monotonic
+        cls,
+        seconds: float | None,
+        *,
+        default: float = math.inf,
+        now: Callable[[], float] = monotonic,
     ) -> "Deadline":
         """Return the moment `seconds` from now, or `default` seconds where nobody set any."""
         return cls(now() + (default if seconds is None else seconds), now)

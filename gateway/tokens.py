@@ -7,7 +7,10 @@ The checksum guards against accidents, not against forgery: a token grants nothi
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from hashlib import blake2b
 from zlib import crc32
+
+from google.protobuf.message import Message
 
 _CHECKSUM_BYTES = 4
 
@@ -31,3 +34,15 @@ def unseal(kind: bytes, token: str) -> bytes:
     if seal(kind, body[1:]) != token:
         raise ValueError("not a token of this gateway")
     return body[1:]
+
+
+def arguments_digest(request: Message) -> bytes:
+    """Return 8 bytes that tell a list request's arguments apart, paging left out.
+
+    A page token carries them, so that a token used with other arguments is noticed (AIP-158).
+    """
+    arguments = type(request)()
+    arguments.CopyFrom(request)
+    arguments.ClearField("page_size")
+    arguments.ClearField("page_token")
+    return blake2b(arguments.SerializeToString(deterministic=True), digest_size=8).digest()

@@ -13,7 +13,7 @@ _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True)
 class EnumTexts:
-    """The two directions of an enum's JSON texts. The zero value has no text: it means "not sent"."""
+    """The two directions of an enum's JSON texts. Zero has no text: it means "not sent"."""
 
     by_number: Mapping[int, str]
     by_text: Mapping[str, int]

@@ -7,14 +7,14 @@ the provider had not sent it; a number for a text or a text for a number is read
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import Struct
 
 from gateway.codec.annotations import discriminator, enum_texts, rest_name
+from gateway.codec.descriptors import enum_type, fields_of, message_class_of, message_type
 from gateway.codec.encoder import TIMESTAMP
 from gateway.codec.timestamps import parse_timestamp
 
@@ -54,7 +54,10 @@ class MismatchError(ValueError):
         return MismatchError(self.expected, segment + separator + self.path)
 
 
-class MessageDecoder[M: Message]:
+M = TypeVar("M", bound=Message)
+
+
+class MessageDecoder(Generic[M]):
     """Reads JSON objects as messages of one type. Compiled once from the type's descriptor.
 
     Raises TypeError at construction if a field has a type that has no JSON form here.
@@ -66,7 +69,7 @@ class MessageDecoder[M: Message]:
         self._class = message_class
         self._fields = {
             rest_name(field): _FieldDecoder.compile(field)
-            for field in message_class.DESCRIPTOR.fields
+            for field in fields_of(message_class)
             if not discriminator(field.containing_oneof)
         }
 
@@ -107,13 +110,13 @@ def _converter(field: FieldDescriptor) -> Converter:
         case type_.TYPE_DOUBLE:
             return _number
         case type_.TYPE_ENUM:
-            return _enum(enum_texts(field.enum_type).by_text)
-        case type_.TYPE_MESSAGE if field.message_type.full_name == TIMESTAMP:
+            return _enum(enum_texts(enum_type(field)).by_text)
+        case type_.TYPE_MESSAGE if message_type(field).full_name == TIMESTAMP:
             return _timestamp
-        case type_.TYPE_MESSAGE if field.message_type.full_name == STRUCT:
+        case type_.TYPE_MESSAGE if message_type(field).full_name == STRUCT:
             return _struct
         case type_.TYPE_MESSAGE:
-            return MessageDecoder(GetMessageClass(field.message_type)).decode
+            return MessageDecoder(message_class_of(field)).decode
         case kind if kind in _INTEGERS:
             return _integer(*_INTEGERS[kind])
     raise TypeError(f"field {field.full_name} has a type that has no JSON form")
@@ -157,8 +160,9 @@ def _number(value: Any) -> float:
 def _integer(lowest: int, highest: int) -> Converter:
     def read(value: Any) -> int:
         number = value
-        if type(value) is str and value.removeprefix("-").isdecimal() and len(value) <= 20:
-            number = int(value)
+        if type(value) is str:
+            digits = value.removeprefix("-")
+            number = int(value) if digits.isascii() and digits.isdigit() else None
         elif type(value) is float and value.is_integer():
             number = int(value)
         if type(number) is int and lowest <= number <= highest:

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.codec.annotations import discriminator, enum_texts, is_number_or_word, rest_name
+from gateway.codec.descriptors import enum_type, message_type
 from gateway.codec.timestamps import format_timestamp
 
 TIMESTAMP = "google.protobuf.Timestamp"
@@ -102,10 +103,10 @@ def _scalar_converter(field: FieldDescriptor) -> Converter | None:
             return _finite
         case type_.TYPE_ENUM:
             return _enum(field)
-        case type_.TYPE_MESSAGE if field.message_type.full_name == TIMESTAMP:
+        case type_.TYPE_MESSAGE if message_type(field).full_name == TIMESTAMP:
             return _timestamp
         case type_.TYPE_MESSAGE:
-            return _nested(MessageEncoder(field.message_type))
+            return _nested(MessageEncoder(message_type(field)))
     raise TypeError(f"field {field.full_name} has a type that has no JSON form")
 
 
@@ -122,8 +123,8 @@ def _nested(encoder: MessageEncoder) -> Converter:
 
 
 def _enum(field: FieldDescriptor) -> Converter:
-    texts = enum_texts(field.enum_type).by_number
-    name = field.enum_type.full_name
+    texts = enum_texts(enum_type(field)).by_number
+    name = enum_type(field).full_name
 
     def convert(number: int, path: str, problems: list[FieldProblem]) -> str:
         try:

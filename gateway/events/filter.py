@@ -1,6 +1,7 @@
 """Filters: which events somebody wants."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from gateway.events.entry import EventKeys
 
@@ -8,7 +9,7 @@ from gateway.events.entry import EventKeys
 # subscriber costs.
 VALUES_MAX = 1_000
 
-type Key = tuple[str, str]
+Key: TypeAlias = tuple[str, str]
 """A name of EventKeys and a value: what subscribers are woken by."""
 
 EVERYTHING: Key = ("", "")

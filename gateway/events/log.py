@@ -1,8 +1,8 @@
 """The event log: one interface, whatever keeps the events.
 
-    LogError
-    +-- LogUnavailableError   events cannot be stored or read now (disk full, server away)
-    +-- LogOpenError          the log cannot be opened at all; the text says what to do
+LogError
++-- LogUnavailableError   events cannot be stored or read now (disk full, server away)
++-- LogOpenError          the log cannot be opened at all; the text says what to do
 """
 
 from collections.abc import Callable, Sequence

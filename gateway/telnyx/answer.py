@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1.common_pb2 import CommandReceipt
 from gateway.codec.decoder import MessageDecoder, MismatchError
+from gateway.codec.descriptors import fields_of, message_class_of
 from gateway.telnyx.pages import Page
 
 
@@ -28,7 +28,7 @@ class AnswerDecoder:
 
     def __init__(self, response_class: type[Message], *, is_command: bool) -> None:
         self._class = response_class
-        fields = {field.name: field for field in response_class.DESCRIPTOR.fields}
+        fields = {field.name: field for field in fields_of(response_class)}
         receipt = fields.pop("receipt", None)
         self._has_receipt = receipt is not None
         if self._has_receipt != is_command:
@@ -46,7 +46,7 @@ class AnswerDecoder:
             if field.type != FieldDescriptor.TYPE_MESSAGE or field.is_repeated != self._is_list:
                 raise AnswerShapeError(f"{field.full_name} cannot hold the result")
             self._resource_field = field.name
-            self._resource = MessageDecoder(GetMessageClass(field.message_type))
+            self._resource = MessageDecoder(message_class_of(field))
 
     def decode(self, body: bytes, receipt: CommandReceipt | None, page: Page | None) -> Message:
         """Return the response. Raises MismatchError or ValueError if the body cannot be read."""

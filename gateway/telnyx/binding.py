@@ -21,7 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from conferencing.v1.common_pb2 import CommandReceipt
 from gateway.codec.annotations import rest_name
 from gateway.codec.encoder import FieldProblem, MessageEncoder
-from gateway.errors import FieldViolation, GatewayError, invalid_argument
+from gateway.errors import FieldViolation, invalid_argument
 from gateway.telnyx.answer import AnswerDecoder, AnswerShapeError
 from gateway.telnyx.pages import Page, PageError
 from gateway.telnyx.path import PathError, PathTemplate, unsafe_id
@@ -176,7 +176,7 @@ def _compile(method: MethodDescriptor) -> Binding:
     if http_method not in ("GET", "POST", "PATCH", "PUT", "DELETE"):
         raise TypeError("its google.api.http option has no method that REST knows")
     if rule.additional_bindings:
-        raise TypeError("its google.api.http option has additional bindings, which have no use here")
+        raise TypeError("its google.api.http option has additional bindings")
     has_body = http_method in ("POST", "PATCH", "PUT")
     if rule.body != ("*" if has_body else ""):
         raise TypeError(f"{http_method} takes body {'*' if has_body else 'none'!r}")
@@ -184,7 +184,7 @@ def _compile(method: MethodDescriptor) -> Binding:
     path = PathTemplate.compile(getattr(rule, http_method.lower()))
     for name in path.fields:
         if name not in fields:
-            raise TypeError(f"the path names the field {name!r}, which {method.input_type.name} lacks")
+            raise TypeError(f"the path names {name!r}, which {method.input_type.name} lacks")
         if fields[name].type != FieldDescriptor.TYPE_STRING or not _is_required(fields[name]):
             raise TypeError(f"the path field {name!r} is not a required string")
     is_paged = "page_token" in fields

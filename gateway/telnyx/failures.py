@@ -138,7 +138,7 @@ def failure_of_transport(binding: Binding, call: RestCall, error: TransportError
     if isinstance(error, OversizeError):
         return _named(UNREADABLE_ANSWER, f"{binding.name}: {error}", metadata)
     if isinstance(error, NotSentError):
-        text = f"{binding.name}: the provider cannot be reached ({error}); nothing was sent, call again"
+        text = f"{binding.name}: the provider cannot be reached ({error}); call again"
         return _named(REPEATABLE_FAILURE, text, metadata)
     if binding.safety is Safety.ONCE:
         text = f"{binding.name}: {error}; it may have run, and a repeat would run it again"

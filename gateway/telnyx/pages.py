@@ -2,13 +2,10 @@
 
 import struct
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
-from google.protobuf.message import Message
-
 from gateway.errors import FieldViolation
-from gateway.tokens import seal, unseal
+from gateway.tokens import arguments_digest, seal, unseal
 
 # The provider's bounds of `page[size]`.
 PAGE_SIZE_MAX = 250
@@ -44,7 +41,7 @@ class Page:
         if request.page_size < 0:
             raise PageError(FieldViolation("page_size", "must not be negative"))
         size = min(request.page_size, PAGE_SIZE_MAX)
-        arguments = _digest(request)
+        arguments = arguments_digest(request)
         if not request.page_token:
             return cls(1, size, arguments)
         try:
@@ -73,10 +70,3 @@ class Page:
             return ""
         return seal(_KIND, _LAYOUT.pack(self.number + 1, self.size, self._arguments))
 
-
-def _digest(request: Message) -> bytes:
-    other = type(request)()
-    other.CopyFrom(request)
-    other.ClearField("page_size")
-    other.ClearField("page_token")
-    return blake2b(other.SerializeToString(deterministic=True), digest_size=8).digest()

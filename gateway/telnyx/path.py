@@ -40,7 +40,7 @@ class PathTemplate:
         if not template.startswith("/"):
             raise PathError(f"the path {template!r} does not begin with a slash")
         if "{" in fixed or "}" in fixed or "*" in fixed:
-            raise PathError(f"the path {template!r} has a placeholder that is not a plain {{field}}")
+            raise PathError(f"the path {template!r} has more than plain {{field}} placeholders")
         if len(set(fields)) != len(fields):
             raise PathError(f"the path {template!r} uses a field twice")
         return cls(template, fields, _PLACEHOLDER.sub("{}", template).format)

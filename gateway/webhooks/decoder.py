@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_LIVE, Event
 from gateway.codec.decoder import MessageDecoder, MismatchError
+from gateway.codec.descriptors import message_class_of
 from gateway.codec.timestamps import parse_timestamp
 from gateway.events.entry import EventKeys, NewEvent
 
@@ -36,7 +36,7 @@ class WebhookDecoder:
     def __init__(self) -> None:
         members = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
         self._decoders: dict[str, Callable[[Any], Message]] = {
-            field.name.replace("_", "."): MessageDecoder(GetMessageClass(field.message_type)).decode
+            field.name.replace("_", "."): MessageDecoder(message_class_of(field)).decode
             for field in members
             if field.name != "unknown"
         }
@@ -47,7 +47,7 @@ class WebhookDecoder:
         return frozenset(self._decoders)
 
     def decode(self, raw: bytes, received_at_us: int, origin: int = EVENT_ORIGIN_LIVE) -> NewEvent:
-        """Return the event of a body, received at a time in microseconds. Raises NotAnEventError."""
+        """Return the event of a body received at a time (microseconds). Raises NotAnEventError."""
         data = _data_of(raw)
         event_id, event_type = _text(data, "id"), _text(data, "event_type")
         if not event_id or not event_type:

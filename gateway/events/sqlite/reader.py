@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from gateway.events.entry import EventKeys, LogEntry
 from gateway.events.filter import Filter
@@ -24,7 +25,8 @@ _KEYS = (
 )
 _ENTRY = f"sequence, received_at_us, frame, {_KEYS}"
 
-type Parameters = list[str | int]
+R = TypeVar("R")
+Parameters: TypeAlias = list[str | int]
 
 
 class LogReader:
@@ -85,7 +87,7 @@ class LogReader:
         for connection in self._connections:
             connection.close()
 
-    async def _run[R](self, query: Callable[[sqlite3.Connection], R]) -> R:
+    async def _run(self, query: Callable[[sqlite3.Connection], R]) -> R:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._threads, self._query, query)
@@ -94,7 +96,7 @@ class LogReader:
         except RuntimeError as error:  # the threads have been shut down
             raise LogUnavailableError("the event log is closed") from error
 
-    def _query[R](self, query: Callable[[sqlite3.Connection], R]) -> R:
+    def _query(self, query: Callable[[sqlite3.Connection], R]) -> R:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = open_for_reading(self._path)

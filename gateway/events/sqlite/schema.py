@@ -118,7 +118,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise LogOpenError(f"{path} is a database of another program, not an event log")
     elif version != SCHEMA_VERSION:
         raise LogOpenError(
-            f"the event log {path} has version {version}, this gateway reads version {SCHEMA_VERSION}"
+            f"the event log {path} has version {version}, this gateway reads {SCHEMA_VERSION}"
         )
 
 

@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent
@@ -18,6 +20,8 @@ GROUP_MAX = 512
 
 # Events looked at in one pruning step, so that appends wait for milliseconds at the most.
 PRUNE_STEP = 1_000
+
+R = TypeVar("R")
 
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -70,7 +74,7 @@ class GroupWriter:
         self._loop = loop
         self._on_commit = on_commit
         meta = read_meta(connection)
-        self._epoch = bytes(meta["epoch"])  # type: ignore[arg-type]
+        self._epoch = bytes(meta["epoch"])
         pruned_through = int(meta["pruned_through"])
         (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
         self._span = Span(pruned_through + 1, newest or pruned_through)
@@ -125,9 +129,10 @@ class GroupWriter:
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
             if isinstance(group, _Prune):
-                self._finish([group.done], lambda job=group: ([self._prune(job.before_us)], ()))
+                before_us = group.before_us
+                self._finish([group.done], partial(self._prune_reported, before_us))
             else:
-                self._finish([it.done for it in group], lambda jobs=group: self._store(jobs))
+                self._finish([job.done for job in group], partial(self._store, group))
 
     def _next_group(self) -> list[_Append] | _Prune | None:
         with self._wake:
@@ -147,7 +152,7 @@ class GroupWriter:
                 self._jobs.popleft()
             return group
 
-    def _finish[R](
+    def _finish(
         self,
         futures: Sequence[asyncio.Future[R]],
         work: Callable[[], tuple[Sequence[R], Sequence[LogEntry]]],
@@ -163,7 +168,7 @@ class GroupWriter:
         committed = Committed(entries, self._span, self._size_bytes)
         self._in_loop(lambda: self._deliver(committed, futures, results))
 
-    def _deliver[R](
+    def _deliver(
         self, committed: Committed, futures: Sequence[asyncio.Future[R]], results: Sequence[R]
     ) -> None:
         self._on_commit(committed)
@@ -225,6 +230,9 @@ class GroupWriter:
         ).fetchone()
         return int(row[0]) if row else 0
 
+    def _prune_reported(self, before_us: int) -> tuple[list[int], list[LogEntry]]:
+        return [self._prune(before_us)], []
+
     def _prune(self, before_us: int) -> int:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
@@ -256,7 +264,7 @@ class GroupWriter:
         self._connection.commit()
 
 
-def _fail[R](futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:
+def _fail(futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:
     for future in futures:
         if not future.done():
             future.set_exception(failure)

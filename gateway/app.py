@@ -1,0 +1,182 @@
+"""The composition root: builds everything, starts it in order, drains it in reverse."""
+
+import asyncio
+import logging
+import random
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
+from gateway.config import Address, Settings
+from gateway.events.feed import Feed
+from gateway.events.log import EventLog, LogUnavailableError
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from gateway.http.app import http_app
+from gateway.http.server import HttpServer
+from gateway.rpc.calls import CallWrapper
+from gateway.rpc.commands import CommandHandler
+from gateway.rpc.events import EventHandler
+from gateway.rpc.history import History
+from gateway.rpc.server import GrpcServer
+from gateway.rpc.subscribe import SubscribeStream
+from gateway.rpc.watch import ConferenceReader, WatchStream
+from gateway.telemetry.metrics import FeedGauges, Metrics
+from gateway.telnyx.binding import compile_services
+from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.httpx_transport import HttpxTransport
+from gateway.telnyx.transport import Transport
+from gateway.webhooks.decoder import WebhookDecoder
+from gateway.webhooks.receiver import WebhookReceiver
+from gateway.webhooks.signature import SignatureVerifier
+
+COMMAND_SERVICES = (
+    conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],
+    queue_service_pb2.DESCRIPTOR.services_by_name["QueueService"],
+)
+EVENT_SERVICE = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+
+# How often the log looks for what is beyond its retention, in seconds.
+PRUNE_INTERVAL_S = 30.0
+
+# Connections last longer than streams, so that a stream always ends in order before its
+# connection does: twice the oldest stream's age.
+_CONNECTION_AGE_FACTOR = 2
+
+_logger = logging.getLogger(__name__)
+
+
+class Gateway:
+    """The whole service. Build it with `start`; `stop` drains it."""
+
+    def __init__(self, settings: Settings, log: EventLog, transport: Transport) -> None:
+        self._settings = settings
+        self._log = log
+        self._feed = Feed(log)
+        self._client = TelnyxClient(
+            transport,
+            settings.base_url,
+            settings.api_key.get_secret_value() if settings.api_key else "",
+            f"telnyx-grpc-gateway/{gateway_version()}",
+        )
+        self._metrics = Metrics()
+        self._metrics.watch_feed(
+            FeedGauges(
+                subscribers=lambda: self._feed.subscribers,
+                newest_sequence=lambda: self._feed.newest,
+                held_events=lambda: self._log.span.count,
+            )
+        )
+        self._calls = CallWrapper(self._metrics.call_ended)
+        self._grpc = self._build_grpc()
+        self._http = self._build_http()
+        self._not_ready: str | None = "starting"
+        self._pruning: asyncio.Task[None] | None = None
+        self.grpc_address = settings.grpc_address
+        self.http_address = settings.http_address
+
+    @classmethod
+    async def start(cls, settings: Settings, transport: Transport | None = None) -> "Gateway":
+        """Build and start everything.
+
+        Raises BindingError for protos that cannot be bound, LogOpenError for a log that cannot be
+        opened and OSError for an address that cannot be had; nothing is left running then.
+        """
+        retention = Retention(settings.retention_age, settings.retention_size)
+        log = await SqliteEventLog.open(settings.event_log, retention, time.time)
+        try:
+            gateway = cls(settings, log, transport or HttpxTransport())
+        except BaseException:
+            await log.close()
+            raise
+        try:
+            await gateway._listen()
+        except BaseException:
+            await gateway.stop()
+            raise
+        return gateway
+
+    async def stop(self) -> None:
+        """Drain: no new calls, streams ended with their cursors, webhooks answered, log closed."""
+        if self._not_ready == "stopped":
+            return
+        self._not_ready = "shutting down"
+        await self._grpc.set_serving(False)
+        self._feed.drain()
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout):
+                await self._calls.wait_until_idle()
+        except TimeoutError:
+            _logger.warning("%d calls are cut off by the shutdown", self._calls.in_flight)
+        # The calls have been waited for above; what is left gets no more time.
+        await self._grpc.stop(0)
+        await self._http.stop()
+        if self._pruning is not None:
+            self._pruning.cancel()
+            await asyncio.gather(self._pruning, return_exceptions=True)
+        await self._client.close()
+        await self._log.close()
+        self._not_ready = "stopped"
+
+    async def _listen(self) -> None:
+        grpc, http = self._settings.grpc_address, self._settings.http_address
+        self.http_address = Address(http.host, await self._http.start(http.host, http.port))
+        self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
+        self._pruning = asyncio.create_task(self._prune())
+        self._not_ready = None
+
+    def _build_grpc(self) -> GrpcServer:
+        settings, feed = self._settings, self._feed
+        commands = CommandHandler(
+            compile_services(COMMAND_SERVICES),
+            self._client,
+            feed.cursor,
+            settings.call_timeout,
+            self._calls,
+        )
+        random_ = random.Random()
+        parts = (
+            SubscribeStream(feed, settings.stream_age_max, random_),
+            WatchStream(
+                feed,
+                ConferenceReader(self._client, settings.call_timeout),
+                settings.stream_age_max,
+                random_,
+            ),
+            History(feed),
+        )
+        return GrpcServer(
+            (commands, EventHandler(EVENT_SERVICE, parts, self._calls)),
+            [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
+            settings.stream_age_max * _CONNECTION_AGE_FACTOR,
+        )
+
+    def _build_http(self) -> HttpServer:
+        settings = self._settings
+        receiver = WebhookReceiver(
+            SignatureVerifier(settings.public_keys, time.time, settings.webhook_tolerance),
+            WebhookDecoder(),
+            self._log,
+            time.time,
+            self._metrics.webhook_received,
+        )
+        app = http_app(receiver, self._metrics, lambda: self._not_ready)
+        return HttpServer(app, settings.drain_timeout)
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                pruned = await self._log.prune()
+                if pruned:
+                    _logger.info("deleted %d events beyond the retention", pruned)
+            except LogUnavailableError as error:
+                _logger.error("events beyond the retention could not be deleted: %s", error)
+            await asyncio.sleep(PRUNE_INTERVAL_S)
+
+
+def gateway_version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return version("telnyx-grpc-gateway")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,278 @@
+"""The command line: serve, demo, sandbox, tail, version."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import grpc
+import uvloop
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from conferencing.v1.event_service_pb2 import POSITION_EARLIEST, EventFilter, SubscribeRequest
+from gateway.app import Gateway, gateway_version
+from gateway.client.demo import Cast, Demo
+from gateway.client.event_text import EventText
+from gateway.client.tail import Tail
+from gateway.config import (
+    DEFAULT_GRPC_ADDRESS,
+    Settings,
+    SettingsError,
+    environment,
+    load_settings,
+)
+from gateway.events.log import LogOpenError
+from gateway.http.app import WEBHOOK_PATH
+from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
+from gateway.telemetry.logs import configure_logs
+from gateway.telnyx.binding import BindingError
+
+# Exit codes: wrong settings or usage (click's own), and a run that failed.
+EXIT_USAGE = 2
+EXIT_FAILED = 1
+
+# The demonstration's speech takes a fraction of a second.
+_DEMO_SPEED = 10.0
+
+_log = logging.getLogger("gateway")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run a gRPC gateway for Telnyx voice conferencing."""
+
+
+@main.command()
+@click.option("--sandbox", is_flag=True, help="Use a simulated Telnyx; no key is needed.")
+def serve(sandbox: bool) -> None:
+    """Serve gRPC, and receive webhooks over HTTP.
+
+    Settings are environment variables; the README lists them.
+    """
+    if not sandbox:
+        sys.exit(_run(_serve(_settings(environment()))))
+    with SandboxServer(SandboxSettings()) as simulated:
+        settings = _settings({**environment(), **_provider(simulated)})
+        sys.exit(_run(_serve(settings, simulated)))
+
+
+@main.command()
+def demo() -> None:
+    """Show commands going out and events coming back, against a simulated Telnyx."""
+    configure_logs("warning", "text")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        SandboxServer(SandboxSettings(speed=_DEMO_SPEED)) as simulated,
+    ):
+        chosen = {
+            **_provider(simulated),
+            "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
+            "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
+            "GATEWAY_EVENT_LOG": f"sqlite:///{Path(folder) / 'events.db'}",
+        }
+        ok = _run(_demo(load_settings(chosen), simulated))
+    click.secho("everything came back" if ok else "the demonstration FAILED", bold=True)
+    sys.exit(0 if ok else EXIT_FAILED)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=8081, show_default=True, help="Where to listen; 0 is any.")
+@click.option("--webhook-url", help="Where to post webhooks, such as the gateway's address.")
+@click.option("--speed", default=1.0, show_default=True, help="How fast time passes.")
+def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None:
+    """Run the simulated Telnyx alone."""
+    settings = SandboxSettings(host=host, port=port, webhook_url=webhook_url, speed=speed)
+    configure_logs("info", "text")
+
+    def ready(running: Any) -> None:
+        click.echo(f"simulated Telnyx: TELNYX_BASE_URL={running.base_url}")
+        click.echo(f"its public key:   TELNYX_PUBLIC_KEY={running.public_key}")
+        click.echo("any API key:      TELNYX_API_KEY=sandbox")
+        click.echo(f"calls to use:     {' '.join(settings.calls)}")
+
+    sys.exit(_run(_until_signalled(serve_forever(settings, on_ready=ready))))
+
+
+@main.command()
+@click.option("--address", default=DEFAULT_GRPC_ADDRESS, show_default=True, help="The gateway.")
+@click.option("--earliest", is_flag=True, help="Begin with the oldest event that is held.")
+@click.option("--after", metavar="CURSOR", help="Begin after a cursor.")
+@click.option(
+    "--since", metavar="TIME", help="Begin with what came since, such as 2026-01-31T12:00."
+)
+@click.option("--type", "types", multiple=True, help="Only this type, or prefix ending in *.")
+@click.option("--conference", "conferences", multiple=True, help="Only this conference id.")
+@click.option("--queue", "queues", multiple=True, help="Only this queue.")
+@click.option("--call", "calls", multiple=True, help="Only this call control id.")
+@click.option("--session", "sessions", multiple=True, help="Only this call session id.")
+@click.option("--connection", "connections", multiple=True, help="Only this connection id.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
+@click.option("--raw", is_flag=True, help="With --json: the signed bytes, too.")
+@click.option("--stop", is_flag=True, help="Stop when everything that is held has been printed.")
+def tail(
+    address: str,
+    earliest: bool,
+    after: str | None,
+    since: str | None,
+    types: tuple[str, ...],
+    conferences: tuple[str, ...],
+    queues: tuple[str, ...],
+    calls: tuple[str, ...],
+    sessions: tuple[str, ...],
+    connections: tuple[str, ...],
+    as_json: bool,
+    raw: bool,
+    stop: bool,
+) -> None:
+    """Print events as they come, across restarts of the gateway."""
+    if sum(map(bool, (earliest, after, since))) > 1:
+        raise click.UsageError("--earliest, --after and --since exclude each other")
+    request = SubscribeRequest(
+        filter=EventFilter(
+            types=types,
+            conference_ids=conferences,
+            queue_names=queues,
+            call_control_ids=calls,
+            call_session_ids=sessions,
+            connection_ids=connections,
+        ),
+        include_raw=raw,
+        stop_when_caught_up=stop,
+    )
+    if earliest:
+        request.position = POSITION_EARLIEST
+    elif after:
+        request.after_cursor = after
+    elif since:
+        request.since.CopyFrom(_moment(since))
+    sys.exit(_run(_until_signalled(_tail(address, request, as_json))))
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(gateway_version())
+
+
+async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> int:
+    configure_logs(settings.log_level, settings.log_format)
+    stopped = _signalled()
+    try:
+        gateway = await Gateway.start(settings)
+    except (BindingError, LogOpenError, OSError) as error:
+        click.echo(f"telnyx-gateway: {error}", err=True)
+        return EXIT_FAILED
+    _log.info("gRPC on %s", gateway.grpc_address)
+    _log.info("webhooks on http://%s%s", gateway.http_address, WEBHOOK_PATH)
+    _log.info("events in %s", settings.event_log)
+    if simulated is None:
+        _log.info("provider %s", settings.base_url)
+    else:
+        simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
+        _log.info("provider simulated, at %s", simulated.base_url)
+        _log.info("calls to use: %s", ", ".join(SandboxSettings().calls))
+    await stopped.wait()
+    _log.info("shutting down; a second signal exits at once")
+    await gateway.stop()
+    return 0
+
+
+async def _demo(settings: Settings, simulated: SandboxServer) -> bool:
+    gateway = await Gateway.start(settings)
+    simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
+    try:
+        async with grpc.aio.insecure_channel(str(gateway.grpc_address)) as channel:
+            return await Demo(channel, Cast(*SandboxSettings().calls), click.echo).run()
+    finally:
+        await gateway.stop()
+
+
+async def _tail(address: str, request: SubscribeRequest, as_json: bool) -> int:
+    text = EventText()
+
+    def broken(error: grpc.aio.AioRpcError) -> None:
+        click.echo(f"-- {error.code().name}: {error.details()}; asking again", err=True)
+
+    async with grpc.aio.insecure_channel(address) as channel:
+        following = Tail(channel, request, broken)
+        try:
+            async for event in following.events():
+                line = MessageToJson(event, indent=None) if as_json else text.line(event)
+                click.echo(line)
+        except grpc.aio.AioRpcError as error:
+            click.echo(f"{error.code().name}: {error.details()}", err=True)
+            return EXIT_FAILED
+        finally:
+            if following.cursor:
+                click.echo(f"-- to go on from here: --after {following.cursor}", err=True)
+    return 0
+
+
+def _settings(env: Mapping[str, str]) -> Settings:
+    try:
+        return load_settings(env)
+    except SettingsError as error:
+        click.echo("telnyx-gateway: these settings cannot be used:", err=True)
+        for line in str(error).splitlines():
+            click.echo(f"  {line}", err=True)
+        click.echo("To try it without an account: telnyx-gateway serve --sandbox", err=True)
+        sys.exit(EXIT_USAGE)
+
+
+def _provider(simulated: SandboxServer) -> dict[str, str]:
+    return {
+        "TELNYX_API_KEY": "sandbox",
+        "TELNYX_PUBLIC_KEY": simulated.public_key,
+        "TELNYX_BASE_URL": simulated.base_url,
+    }
+
+
+def _run(main_: Coroutine[Any, Any, Any]) -> Any:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main_)
+
+
+def _signalled() -> asyncio.Event:
+    """Return an event that the first SIGTERM or SIGINT sets; a second one exits at once."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stopped
+
+
+async def _until_signalled(work: Coroutine[Any, Any, Any]) -> int:
+    stopped = asyncio.create_task(_signalled().wait())
+    task = asyncio.create_task(work)
+    await asyncio.wait((stopped, task), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        return int(task.result() or 0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return 0
+
+
+def _moment(text: str) -> Timestamp:
+    try:
+        moment = datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise click.UsageError(f"--since {text!r} is not a time such as 2026-01-31T12:00") from None
+    result = Timestamp()
+    result.FromDatetime(moment)
+    return result

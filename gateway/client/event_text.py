@@ -1,0 +1,66 @@
+"""Events as a person would want to read them, a line each."""
+
+from collections.abc import Mapping
+
+from conferencing.v1.common_pb2 import AudioFormat
+from conferencing.v1.conference_pb2 import ConferenceEndReason
+from conferencing.v1.event_pb2 import Event, QueueLeaveReason
+
+
+class EventText:
+    """Tells events in words. `names` gives the words for call and conference ids."""
+
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+        self._names = names or {}
+
+    def line(self, event: Event) -> str:
+        """Return the line of an event: number, time, type, and what it says."""
+        moment = event.occurred_at if event.HasField("occurred_at") else event.received_at
+        clock = moment.ToDatetime().strftime("%H:%M:%S.%f")[:-3]
+        return f"#{event.sequence:<4} {clock}  {event.type:<40} {self._told(event)}"
+
+    def _told(self, event: Event) -> str:
+        who = self._name(event.call_control_id)
+        where = self._name(event.conference_id)
+        match event.WhichOneof("payload"):
+            case "call_enqueued":
+                place = event.call_enqueued.current_position
+                return f"{who} waits in {event.queue_name}, place {place}"
+            case "call_dequeued":
+                reason = QueueLeaveReason.Name(event.call_dequeued.reason)
+                return f"{who} left {event.queue_name}: {_word(reason, 'QUEUE_LEAVE_REASON_')}"
+            case "conference_created":
+                return f"{where} was created by {who}"
+            case "conference_ended":
+                reason = ConferenceEndReason.Name(event.conference_ended.reason)
+                return f"{where} ended: {_word(reason, 'CONFERENCE_END_REASON_')}"
+            case "conference_participant_joined":
+                return f"{who} joined {where}"
+            case "conference_participant_left":
+                return f"{who} left {where}"
+            case "conference_floor_changed":
+                return f"{who} speaks in {where}"
+            case "conference_recording_saved":
+                format_ = AudioFormat.Name(event.conference_recording_saved.format)
+                return f"{where} recorded as {_word(format_, 'AUDIO_FORMAT_')}"
+            case "unknown" | None:
+                return " ".join(
+                    f"{name}={value}"
+                    for name, value in (
+                        ("conference", event.conference_id),
+                        ("call", event.call_control_id),
+                        ("queue", event.queue_name),
+                    )
+                    if value
+                )
+        heard_by = f"{who} in {where}" if event.call_control_id else f"everybody in {where}"
+        what, stage = event.type.rsplit(".", 2)[-2:]
+        subject = "text" if what == "speak" else "audio"
+        return f"{subject} to {heard_by} {'begins' if stage == 'started' else 'has ended'}"
+
+    def _name(self, id_: str) -> str:
+        return self._names.get(id_, id_)
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower().replace("_", " ")

@@ -1,0 +1,1 @@
+"""The HTTP face: the address for webhooks, and what operators look at."""

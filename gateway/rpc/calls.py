@@ -1,0 +1,106 @@
+"""What holds for every RPC of ours: errors become statuses, ends are reported, calls are counted.
+
+It is wound around each behaviour once, when handlers are built. Health and reflection stay
+outside: they must answer when nothing else does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+
+import grpc
+from grpc_status import rpc_status
+
+from gateway.errors import GatewayError, status_of
+from gateway.events.log import LogUnavailableError
+
+_log = logging.getLogger(__name__)
+
+# Generic in their stubs only.
+if TYPE_CHECKING:
+    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:
+    Context, Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
+
+Behavior: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """An RPC that has ended: its full name, its status and how long it took, in seconds."""
+
+    method: str
+    code: grpc.StatusCode
+    seconds: float
+
+
+class CallObserver(Protocol):
+    """Is told of every RPC's end."""
+
+    def __call__(self, call: CallEnded, /) -> None:
+        """Take note of an end."""
+
+
+class CallWrapper:
+    """Winds the common rules around behaviours, and knows how many calls are in flight."""
+
+    def __init__(self, observe: CallObserver) -> None:
+        self._observe = observe
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls have begun and not ended."""
+        return self._in_flight
+
+    async def wait_until_idle(self) -> None:
+        """Return when no call is in flight."""
+        await self._idle.wait()
+
+    def wrap(self, method: str, behavior: Behavior) -> Behavior:
+        """Return the behaviour as it is to be registered under `/package.Service/Method`."""
+        name = method.removeprefix("/")
+
+        async def wrapped(request: Any, context: Context) -> Any:
+            started = perf_counter()
+            code = grpc.StatusCode.OK
+            self._in_flight += 1
+            self._idle.clear()
+            try:
+                return await behavior(request, context)
+            except GatewayError as error:
+                code = error.code
+                await _abort(context, error)
+            except LogUnavailableError as error:
+                _log.error("%s failed: %s", name, error)
+                code = grpc.StatusCode.UNAVAILABLE
+                await _abort(context, GatewayError(code, "LOG_UNAVAILABLE", str(error)))
+            except asyncio.CancelledError:
+                # Always passed on: swallowing it leaks the call (grpc/grpc#43360).
+                code = grpc.StatusCode.CANCELLED
+                raise
+            except Exception:
+                # The text of an exception nobody foresaw may hold anything: it goes to the log.
+                _log.exception("%s failed unexpectedly", name)
+                code = grpc.StatusCode.INTERNAL
+                text = "the gateway failed unexpectedly; its log has the cause"
+                await _abort(context, GatewayError(code, "GATEWAY_FAILURE", text))
+            finally:
+                self._in_flight -= 1
+                if not self._in_flight:
+                    self._idle.set()
+                self._observe(CallEnded(name, code, perf_counter() - started))
+
+        return wrapped
+
+
+async def _abort(context: Context, error: GatewayError) -> NoReturn:
+    status = rpc_status.to_status(status_of(error))
+    await context.abort(status.code, status.details, status.trailing_metadata)
+    raise AssertionError("abort does not return")

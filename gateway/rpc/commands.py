@@ -1,0 +1,50 @@
+"""One handler for every command and query: what they do is in their bindings."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import grpc
+
+from gateway.deadline import Deadline
+from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
+from gateway.telnyx.binding import Binding
+from gateway.telnyx.client import TelnyxClient
+
+
+class CommandHandler(grpc.GenericRpcHandler):
+    """Serves the methods of the command services.
+
+    `newest_cursor` gives the feed position for receipts; `default_timeout_s` is the deadline of
+    calls that come without one, in seconds.
+    """
+
+    def __init__(
+        self,
+        bindings: Iterable[Binding],
+        client: TelnyxClient,
+        newest_cursor: Callable[[], str],
+        default_timeout_s: float,
+        calls: CallWrapper,
+    ) -> None:
+        self._client = client
+        self._newest_cursor = newest_cursor
+        self._default_timeout_s = default_timeout_s
+        self._handlers = {
+            binding.rpc_path: grpc.unary_unary_rpc_method_handler(
+                calls.wrap(binding.rpc_path, self._behavior(binding)),
+                request_deserializer=binding.request_class.FromString,
+                response_serializer=binding.response_class.SerializeToString,
+            )
+            for binding in bindings
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """Return the handler of a method, None if it is not one of these."""
+        return self._handlers.get(handler_call_details.method)
+
+    def _behavior(self, binding: Binding) -> Behavior:
+        async def behavior(request: Any, context: Context) -> Any:
+            deadline = Deadline.after(context.time_remaining(), default=self._default_timeout_s)
+            return await self._client.call(binding, request, deadline, self._newest_cursor())
+
+        return behavior

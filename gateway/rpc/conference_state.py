@@ -1,0 +1,163 @@
+"""The state of a conference, built from what the provider says and from events in any order.
+
+Webhooks come late, twice and in any order, so nothing here depends on the order of arrival: each
+fact carries the time at which it became true, and the latest one holds. Of two facts of the same
+time the later stage of life holds (left over joined, ended over started): the provider's clock is
+too coarse to tell, and a thing that ended has begun.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from conferencing.v1.conference_pb2 import (
+    CONFERENCE_STATUS_COMPLETED,
+    PARTICIPANT_STATUS_JOINED,
+    PARTICIPANT_STATUS_LEFT,
+    Conference,
+    Participant,
+)
+from conferencing.v1.event_pb2 import Event
+from conferencing.v1.event_service_pb2 import (
+    RECORDING_STATE_SAVED,
+    ConferenceState,
+    ParticipantState,
+    RecordingState,
+)
+
+T = TypeVar("T")
+
+# When, and which stage: compared as a whole.
+_Since: TypeAlias = tuple[int, int]
+_NEVER: _Since = (-1, 0)
+
+
+@dataclass(slots=True)
+class _Fact(Generic[T]):
+    value: T
+    since: _Since = _NEVER
+
+    def learn(self, value: T, at: int, stage: int) -> bool:
+        """Take a value over if it is the later one; tells whether that changed anything."""
+        if (at, stage) <= self.since:
+            return False
+        self.since = (at, stage)
+        changed = value != self.value
+        self.value = value
+        return changed
+
+
+@dataclass(slots=True)
+class _Member:
+    details: Participant
+    status: _Fact[int]
+    playing: _Fact[bool] = field(default_factory=lambda: _Fact(False))
+    speaking: _Fact[bool] = field(default_factory=lambda: _Fact(False))
+
+    def state(self) -> ParticipantState:
+        participant = Participant()
+        participant.CopyFrom(self.details)
+        participant.status = self.status.value  # type: ignore[assignment]
+        return ParticipantState(
+            participant=participant, playing=self.playing.value, speaking=self.speaking.value
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event changed: the conference itself, or one participant of it."""
+
+    conference: ConferenceState | None = None
+    participant: ParticipantState | None = None
+
+
+class ConferencePicture:
+    """What is known of one conference."""
+
+    def __init__(self, conference: Conference, participants: list[Participant]) -> None:
+        self._conference = conference
+        self._members: dict[str, _Member] = {}
+        self._playing = _Fact(False)
+        self._speaking = _Fact(False)
+        self._floor = _Fact("")
+        self._recording: _Fact[int] = _Fact(0)
+        for participant in participants:
+            at = _nanoseconds(participant.updated_at)
+            status = _Fact(int(participant.status), (at, 0))
+            self._members[participant.call_control_id] = _Member(participant, status)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the conference is over."""
+        return self._conference.status == CONFERENCE_STATUS_COMPLETED
+
+    def snapshot(self) -> ConferenceState:
+        """Return the whole state."""
+        state = self._without_members()
+        state.participants.extend(self._members[call].state() for call in sorted(self._members))
+        return state
+
+    def apply(self, event: Event) -> Change | None:
+        """Take in an event of this conference; returns what it changed, None if nothing."""
+        at = _nanoseconds(event.occurred_at) or _nanoseconds(event.received_at)
+        match event.type.removeprefix("conference.").split("."):
+            case ["participant", ("joined" | "left") as what]:
+                return self._came_or_went(event, at, what == "joined")
+            case ["participant", ("playback" | "speak") as what, stage]:
+                member = self._member(event)
+                fact = member.playing if what == "playback" else member.speaking
+                changed = fact.learn(stage == "started", at, int(stage == "ended"))
+                return Change(participant=member.state()) if changed else None
+            case [("playback" | "speak") as what, stage]:
+                fact = self._playing if what == "playback" else self._speaking
+                return self._changed(fact.learn(stage == "started", at, int(stage == "ended")))
+            case ["floor", "changed"]:
+                return self._changed(self._floor.learn(event.call_control_id, at, 0))
+            case ["recording", "saved"]:
+                return self._changed(self._recording.learn(RECORDING_STATE_SAVED, at, 1))
+            case ["ended"]:
+                return self._ended(event)
+        return None
+
+    def _came_or_went(self, event: Event, at: int, came: bool) -> Change | None:
+        known = event.call_control_id in self._members
+        member = self._member(event)
+        status = PARTICIPANT_STATUS_JOINED if came else PARTICIPANT_STATUS_LEFT
+        changed = member.status.learn(status, at, int(not came))
+        return Change(participant=member.state()) if changed or not known else None
+
+    def _ended(self, event: Event) -> Change | None:
+        if self.has_ended:
+            return None
+        self._conference.status = CONFERENCE_STATUS_COMPLETED
+        self._conference.end_reason = event.conference_ended.reason
+        return Change(conference=self._without_members())
+
+    def _changed(self, changed: bool) -> Change | None:
+        return Change(conference=self._without_members()) if changed else None
+
+    def _member(self, event: Event) -> _Member:
+        member = self._members.get(event.call_control_id)
+        if member is None:
+            details = Participant(
+                call_control_id=event.call_control_id,
+                call_leg_id=event.call_leg_id,
+                conference_id=event.conference_id,
+            )
+            member = self._members[event.call_control_id] = _Member(details, _Fact(0))
+        return member
+
+    def _without_members(self) -> ConferenceState:
+        recording: Any = self._recording.value
+        return ConferenceState(
+            conference=self._conference,
+            playing=self._playing.value,
+            speaking=self._speaking.value,
+            floor_call_control_id=self._floor.value,
+            recording=RecordingState.ValueType(recording),
+        )
+
+
+def _nanoseconds(moment: Timestamp) -> int:
+    return moment.seconds * 1_000_000_000 + moment.nanos

@@ -1,0 +1,52 @@
+"""The event service: its methods found by the names in the proto."""
+
+import re
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from gateway.rpc.calls import Behavior, CallWrapper, Handler
+
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class MissingMethodError(Exception):
+    """A method of a service has nobody to answer it; the text names it."""
+
+
+class EventHandler(grpc.GenericRpcHandler):
+    """Serves a service whose methods are answered by several objects.
+
+    `ListEvents` is answered by whichever of `parts` has `list_events`. Responses are bytes that
+    are already encoded. Raises MissingMethodError at construction.
+    """
+
+    def __init__(
+        self, service: ServiceDescriptor, parts: tuple[object, ...], calls: CallWrapper
+    ) -> None:
+        self._handlers: dict[str, Handler] = {}
+        for method in service.methods:
+            path = f"/{service.full_name}/{method.name}"
+            register = (
+                grpc.unary_stream_rpc_method_handler
+                if method.server_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+            self._handlers[path] = register(
+                calls.wrap(path, _behavior(method.full_name, method.name, parts)),
+                request_deserializer=GetMessageClass(method.input_type).FromString,
+            )
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """Return the handler of a method, None if it is not one of these."""
+        return self._handlers.get(handler_call_details.method)
+
+
+def _behavior(full_name: str, name: str, parts: tuple[object, ...]) -> Behavior:
+    attribute = _WORD_START.sub("_", name).lower()
+    for part in parts:
+        behavior: Behavior | None = getattr(part, attribute, None)
+        if behavior is not None:
+            return behavior
+    raise MissingMethodError(f"nothing answers {full_name}: no part has a method {attribute}")

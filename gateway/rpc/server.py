@@ -1,0 +1,65 @@
+"""The gRPC server: its options, and what is registered beside our own services."""
+
+from collections.abc import Sequence
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+# The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
+# characters; gRPC's own default of 4 MiB only helps those who mean harm.
+REQUEST_BYTES_MAX = 1024 * 1024
+
+# Clients that ping on an idle connection every 10-30 s are common (Go, Java); gRPC's default
+# cuts off whoever pings more often than once in five minutes.
+PING_INTERVAL_MIN_MS = 5_000
+
+
+class GrpcServer:
+    """A `grpc.aio` server with health and reflection for the services it is given."""
+
+    def __init__(
+        self,
+        handlers: Sequence[grpc.GenericRpcHandler],
+        service_names: Sequence[str],
+        connection_age_max_s: float,
+    ) -> None:
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+                ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MIN_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.max_connection_age_ms", round(connection_age_max_s * 1_000)),
+                # Two servers on one port would take turns; the second one must fail instead.
+                ("grpc.so_reuseport", 0),
+            ]
+        )
+        self._server.add_generic_rpc_handlers(tuple(handlers))
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._names = ("", *service_names)
+        reflection.enable_server_reflection(
+            (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    async def start(self, address: str) -> int:
+        """Listen and serve; returns the port. Raises OSError if the address cannot be had."""
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen for gRPC on {address}: {error}") from None
+        if not port:
+            raise OSError(f"cannot listen for gRPC on {address}")
+        await self._server.start()
+        await self.set_serving(True)
+        return port
+
+    async def set_serving(self, serving: bool) -> None:
+        """Tell health checks whether to send calls here."""
+        status = health_pb2.HealthCheckResponse
+        for name in self._names:
+            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more calls, and end those that are left after `grace_s` seconds."""
+        await self._server.stop(grace_s)

@@ -1,0 +1,169 @@
+"""Subscribe: a stream of stored bytes, with a cursor in every response."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from conferencing.v1.event_service_pb2 import (
+    DRAIN_REASON_MAX_AGE,
+    DRAIN_REASON_SHUTDOWN,
+    GAP_POLICY_CONTINUE,
+    POSITION_EARLIEST,
+    Drain,
+    Gap,
+    GapReason,
+    SubscribeRequest,
+    SubscribeResponse,
+)
+from gateway.errors import FieldViolation, invalid_argument
+from gateway.events.feed import BATCH_BYTES_MAX, Delivery, Feed
+from gateway.events.filter import Filter
+from gateway.events.frames import joined
+from gateway.events.start import Loss, Start, after_cursor, loss_error
+from gateway.rpc.calls import Context
+from gateway.rpc.raw import frames_with_raw
+from gateway.rpc.requests import microseconds, read_filter, read_heartbeat
+
+BATCH_DEFAULT = 256
+BATCH_MAX = 1_000
+
+# With their signed bytes events are read and sent in smaller lots: one may take half a megabyte.
+RAW_LOT = 16
+
+# Streams opened together (after a restart, say) must not all end or beat together.
+_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTimes:
+    """How long a stream may be silent, and how long it may be open, in seconds."""
+
+    heartbeat_s: float
+    age_max_s: float
+
+    def jittered(self, random_: random.Random) -> "StreamTimes":
+        """Return times that are shorter by up to a tenth, differently for each stream."""
+        return StreamTimes(
+            self.heartbeat_s * (1 - _JITTER * random_.random()),
+            self.age_max_s * (1 - _JITTER * random_.random()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    wanted: Filter
+    times: StreamTimes
+    batch_max: int
+    include_raw: bool
+    bounded: bool
+    skips_losses: bool
+
+
+class SubscribeStream:
+    """Answers Subscribe. `age_max_s` is how long one stream stays open, in seconds."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        age_max_s: float,
+        random_: random.Random,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._feed = feed
+        self._age_max_s = age_max_s
+        self._random = random_
+        self._now = now
+
+    async def subscribe(self, request: SubscribeRequest, context: Context) -> None:
+        """Write responses until the caller goes, the log ends it, or the server drains."""
+        options = self._read(request)
+        start = await self._start(request)
+        if start.loss is not None and not options.skips_losses:
+            raise loss_error(start.loss, self._feed.log)
+        ends_at = self._now() + options.times.age_max_s
+        with self._feed.subscribe(options.wanted, start, options.batch_max) as subscription:
+            bound = self._feed.newest
+            await context.write(self._response((), start.position, subscription.live))
+            while not (options.bounded and subscription.position >= bound):
+                left = ends_at - self._now()
+                if left <= 0:
+                    drain = Drain(reason=DRAIN_REASON_MAX_AGE)
+                    await context.write(self._response((), subscription.position, True, drain))
+                    return
+                delivery = await subscription.next(min(options.times.heartbeat_s, left))
+                if delivery.loss is not None and not options.skips_losses:
+                    raise loss_error(delivery.loss, self._feed.log)
+                async for response in self._encoded(delivery, options.include_raw):
+                    await context.write(response)
+                if delivery.draining:
+                    return
+
+    def _read(self, request: SubscribeRequest) -> _Options:
+        violations: list[FieldViolation] = []
+        wanted = read_filter(request.filter, violations)
+        if violations:
+            raise invalid_argument(violations)
+        given = request.heartbeat_interval if request.HasField("heartbeat_interval") else None
+        times = StreamTimes(read_heartbeat(given), self._age_max_s).jittered(self._random)
+        batch_max = min(request.max_batch_events or BATCH_DEFAULT, BATCH_MAX)
+        return _Options(
+            wanted,
+            times,
+            min(batch_max, RAW_LOT) if request.include_raw else batch_max,
+            request.include_raw,
+            request.stop_when_caught_up,
+            request.on_gap == GAP_POLICY_CONTINUE,
+        )
+
+    async def _start(self, request: SubscribeRequest) -> Start:
+        log = self._feed.log
+        match request.WhichOneof("start"):
+            case "after_cursor":
+                return after_cursor(request.after_cursor, log, "after_cursor")
+            case "since":
+                first = await log.first_received_since(microseconds(request.since))
+                return Start(max(first, log.span.oldest) - 1)
+            case "position" if request.position == POSITION_EARLIEST:
+                return Start(log.span.oldest - 1)
+        return Start(self._feed.newest)
+
+    async def _encoded(self, delivery: Delivery, include_raw: bool) -> AsyncIterator[bytes]:
+        entries = delivery.entries
+        gap = self._gap(delivery.loss) if delivery.loss else None
+        drain = Drain(reason=DRAIN_REASON_SHUTDOWN) if delivery.draining else None
+        frames = [entry.frame for entry in entries]
+        if include_raw:
+            frames = await frames_with_raw(self._feed.log, entries)
+            # The raw bytes may have made too much of it: all but the last lot go first.
+            size = 0
+            sent = 0
+            for index, frame in enumerate(frames):
+                size += len(frame)
+                if size > BATCH_BYTES_MAX and index > sent:
+                    position = entries[index - 1].sequence
+                    yield self._response(frames[sent:index], position, delivery.live)
+                    sent, size = index, len(frame)
+            frames = frames[sent:]
+        yield self._response(frames, delivery.position, delivery.live, drain, gap)
+
+    def _response(
+        self,
+        frames: list[bytes] | tuple[()],
+        position: int,
+        live: bool,
+        drain: Drain | None = None,
+        gap: Gap | None = None,
+    ) -> bytes:
+        rest = SubscribeResponse(
+            cursor=self._feed.cursor(position), live=live, drain=drain, gap=gap
+        )
+        return joined(frames, rest.SerializeToString())
+
+    def _gap(self, loss: Loss) -> Gap:
+        return Gap(
+            from_cursor=loss.from_cursor,
+            to_cursor=self._feed.cursor(loss.position),
+            missed_events=loss.missed or 0,
+            reason=GapReason.Value(f"GAP_REASON_{loss.reason.name}"),
+        )

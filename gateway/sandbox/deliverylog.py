@@ -1,0 +1,156 @@
+"""The record of every webhook and every attempt to deliver it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import orjson
+
+from gateway.sandbox.clock import timestamp
+from gateway.sandbox.errors import NOT_FOUND, refusal
+from gateway.sandbox.events import Event
+from gateway.sandbox.parameters import instant
+from gateway.sandbox.posting import Reply
+
+ACCOUNT: Final = "5f2c1d1e-0000-4000-8000-5a4db0c5e5b0"
+"""The one account there is."""
+
+EXCERPT: Final = 10_000
+"""Characters of a receiver's answer that the provider keeps."""
+
+Outcome = Literal["delivered", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at delivering. Times are real Unix seconds."""
+
+    started_at: float
+    finished_at: float
+    delivered: bool
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    reply: Reply | None
+    error: int | None = None
+    """The provider's code for why it failed: 10007 for a bad answer, 10008 for none."""
+
+    def view(self) -> dict[str, Any]:
+        """Show it as the provider does."""
+        reply = self.reply
+        return {
+            "errors": [] if self.error is None else [self.error],
+            "finished_at": timestamp(self.finished_at),
+            "http": {
+                "request": {"headers": [list(pair) for pair in self.headers], "url": self.url},
+                "response": None
+                if reply is None
+                else {
+                    "body": reply.body[:EXCERPT],
+                    "headers": [list(pair) for pair in reply.headers],
+                    "status": reply.status,
+                },
+            },
+            "started_at": timestamp(self.started_at),
+            "status": "delivered" if self.delivered else "failed",
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """A webhook on its way, or at the end of it."""
+
+    id: str
+    event: Event
+    attempts: list[Attempt] = field(default_factory=list)
+    given_up_at: float | None = None
+    """When it was decided not to attempt at all, in real Unix seconds."""
+
+    @property
+    def delivered(self) -> bool:
+        """Whether any attempt was taken."""
+        return any(one.delivered for one in self.attempts)
+
+    @property
+    def status(self) -> Outcome:
+        """``failed`` as long as no attempt was taken, as the provider defines it."""
+        return "delivered" if self.delivered else "failed"
+
+    @property
+    def started_at(self) -> float:
+        """When the first attempt began, or was given up."""
+        return self.attempts[0].started_at if self.attempts else self.given_up_at or 0.0
+
+    @property
+    def finished_at(self) -> float:
+        """When the last attempt so far was over, or was given up."""
+        return self.attempts[-1].finished_at if self.attempts else self.given_up_at or 0.0
+
+    def view(self) -> dict[str, Any]:
+        """Show it as the provider does, latest attempt first."""
+        return {
+            "id": self.id,
+            "attempts": [one.view() for one in reversed(self.attempts)],
+            "finished_at": timestamp(self.finished_at),
+            "record_type": "webhook_delivery",
+            "started_at": timestamp(self.started_at),
+            "status": self.status,
+            "user_id": ACCOUNT,
+            "webhook": self.event.data,
+        }
+
+
+class DeliveryLog:
+    """The latest deliveries that have been attempted at least once, or given up.
+
+    Times in it are real time, not sandbox time, because whoever asks for "everything since then"
+    reads "then" from a clock of their own.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[str, Delivery] = OrderedDict()
+
+    def note(self, delivery: Delivery) -> None:
+        """Enter a delivery, once; the oldest is forgotten when there are too many."""
+        self._entries.setdefault(delivery.id, delivery)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def get(self, delivery_id: str) -> Delivery:
+        """Find a delivery. Raises `Refused` when the id is unknown."""
+        if delivery_id not in self._entries:
+            raise refusal(NOT_FOUND, f"There is no webhook delivery '{delivery_id}'.")
+        return self._entries[delivery_id]
+
+    def select(self, query: Mapping[str, Any]) -> list[Delivery]:
+        """Entries that pass the filters of a list request, newest first."""
+        return [one for one in reversed(self._entries.values()) if _passes(one, query)]
+
+
+def _passes(one: Delivery, query: Mapping[str, Any]) -> bool:
+    status = query.get("filter[status][eq]")
+    types = query.get("filter[event_type]")
+    if status is not None and one.status != status:
+        return False
+    if types is not None and one.event.type not in types.split(","):
+        return False
+    for name, at in (("started_at", one.started_at), ("finished_at", one.finished_at)):
+        # Compared as written in answers, so that a time copied from one finds its delivery.
+        value = instant(timestamp(at))
+        least, most = query.get(f"filter[{name}][gte]"), query.get(f"filter[{name}][lte]")
+        if least is not None and value < instant(least):
+            return False
+        if most is not None and value > instant(most):
+            return False
+    attempts = query.get("filter[attempts][contains]")
+    if attempts is not None and attempts not in _text([a.view() for a in one.attempts]):
+        return False
+    webhook = query.get("filter[webhook][contains]")
+    return webhook is None or webhook in _text(one.event.data)
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()

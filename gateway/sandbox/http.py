@@ -1,0 +1,206 @@
+"""The sandbox as an ASGI application: ``/v2`` is the provider, ``/_sandbox`` the control API."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.sandbox import errors
+from gateway.sandbox.clock import Clock, sleep
+from gateway.sandbox.errors import Code, Problem, Refused, refusal
+from gateway.sandbox.execution import Executor
+from gateway.sandbox.faults import Faults, RequestFault
+from gateway.sandbox.journal import Journal, RecordedRequest
+from gateway.sandbox.routes import Match, Routes
+from gateway.sandbox.settings import SandboxSettings
+from gateway.sandbox.validation import checked
+
+BODY_LIMIT: Final = 1024 * 1024
+"""Bytes of a request body; no command of the provider comes near it."""
+
+LIMIT_WINDOW_SECONDS: Final = 1
+"""What a 429 on demand names as the time to wait, unless its headers say otherwise."""
+
+TRANSPORT: Final = "sandbox.transport"
+"""Where the server puts the connection, in the state of the request."""
+
+
+class Dropped(Exception):
+    """The connection is to be closed without an answer."""
+
+
+class ProviderApi:
+    """Answers requests below ``/v2`` as the provider would, faults included."""
+
+    def __init__(
+        self,
+        *,
+        settings: SandboxSettings,
+        clock: Clock,
+        routes: Routes,
+        executor: Executor,
+        faults: Faults,
+        journal: Journal,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._routes = routes
+        self._executor = executor
+        self._faults = faults
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or close its connection."""
+        request = Request(scope, receive)
+        raw_path: str = scope["raw_path"].decode("ascii", "replace")
+        record = RecordedRequest(
+            at=self._clock.now(),
+            method=request.method,
+            path=raw_path,
+            query=scope["query_string"].decode("ascii", "replace"),
+            # The journal is long and its headers much alike: equal texts are kept once.
+            headers=tuple(
+                (sys.intern(name), sys.intern(value))
+                for name, value in request.headers.items()
+                if name != "authorization"
+            ),
+            request_id=str(uuid.uuid4()),
+        )
+        self._journal.requests.append(record)
+        try:
+            status, body, headers = await self._answer(request, record, raw_path)
+        except Refused as refused:
+            status, body, headers = refused.status, refused.body(), {}
+        except Dropped:
+            await _drop(scope, receive)
+            return
+        record.status = status
+        headers["x-request-id"] = record.request_id
+        if status == errors.METHOD_NOT_ALLOWED.status:
+            headers["allow"] = ", ".join(self._routes.methods(raw_path))
+        await json_response(status, body, headers)(scope, receive, send)
+
+    async def _answer(
+        self, request: Request, record: RecordedRequest, raw_path: str
+    ) -> tuple[int, Any, dict[str, str]]:
+        content = await _content(request)
+        self._authenticate(request.headers.get("authorization", ""))
+        match = self._routes.find(request.method, raw_path)
+        record.operation = match.operation.id
+        body: Any = None
+        broken: Refused | None = None
+        try:
+            body = record.body = _parsed(content)
+        except Refused as refused:
+            broken = refused
+        fault = self._faults.on_request(match.operation.id, match.path, body)
+        if fault is not None and fault.when == "before":
+            changed = await self._suffer(fault)
+            if changed is not None:
+                return changed
+        if broken is not None:
+            raise broken
+        answer = self._execute(match, body or {}, record.query)
+        if fault is not None and fault.when == "after":
+            changed = await self._suffer(fault)
+            if changed is not None:
+                return changed
+        return answer
+
+    def _execute(
+        self, match: Match, body: Mapping[str, Any], query: str
+    ) -> tuple[int, Any, dict[str, str]]:
+        parameters = dict(parse_qsl(query, keep_blank_values=True))
+        try:
+            arguments = checked(match.operation, match.path, body, parameters)
+            status, answer = self._executor.execute(match.operation, arguments)
+        except Refused as refused:
+            return refused.status, refused.body(), {}
+        return status, answer, {}
+
+    def _authenticate(self, header: str) -> None:
+        scheme, _, key = header.partition(" ")
+        key = key.strip()
+        accepted = self._settings.api_keys
+        if scheme.lower() != "bearer" or not key:
+            raise refusal(
+                errors.AUTHENTICATION_FAILED,
+                "No API key found. Send it as 'Authorization: Bearer <key>'.",
+            )
+        if key in self._settings.rejected_api_keys or (accepted and key not in accepted):
+            raise refusal(errors.AUTHENTICATION_FAILED, "The API key is not valid.")
+
+    async def _suffer(self, fault: RequestFault) -> tuple[int, Any, dict[str, str]] | None:
+        """Wait as the fault says; the answer it gives instead of the real one, if it does."""
+        await sleep(self._clock, fault.delay_seconds)
+        if fault.drop:
+            raise Dropped
+        if fault.status is None:
+            return None
+        headers = {name.lower(): str(value) for name, value in fault.headers.items()}
+        body = fault.body
+        if body is None:
+            body = Refused([Problem(_code(fault.status), "A fault was asked for.")]).body()
+        if fault.status == errors.TOO_MANY_REQUESTS.status:
+            reset = str(int(time.time()) + LIMIT_WINDOW_SECONDS)
+            headers.setdefault("x-ratelimit-reset", reset)
+        return fault.status, body, headers
+
+
+def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Make an answer in JSON; without content when ``body`` is ``None``."""
+    if body is None:
+        return Response(status_code=status, headers=dict(headers or {}))
+    return Response(
+        orjson.dumps(body), status, headers=dict(headers or {}), media_type="application/json"
+    )
+
+
+async def _content(request: Request) -> bytes:
+    """Read the request's body. Raises `Refused` when it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise refusal(errors.BODY_TOO_LARGE, f"The body may have {BODY_LIMIT} bytes at most.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _parsed(content: bytes) -> Any:
+    """Parse the body, ``None`` when it is empty. Raises `Refused` unless it is a JSON object."""
+    if not content.strip():
+        return None
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError as failure:
+        raise refusal(errors.INVALID_JSON, f"The body is not JSON: {failure}.") from failure
+    if not isinstance(value, dict):
+        raise refusal(errors.INVALID_JSON, "The body must be a JSON object.")
+    return value
+
+
+def _code(status: int) -> Code:
+    for code in (errors.AUTHENTICATION_FAILED, errors.NOT_FOUND, errors.TOO_MANY_REQUESTS):
+        if code.status == status:
+            return code
+    if status in (408, 504):
+        return Code("10008", "Request timed out", status)
+    return Code(errors.UNEXPECTED.number, errors.UNEXPECTED.title, status)
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    """Close the connection and wait until the server has seen it, so that it answers nothing."""
+    scope["state"][TRANSPORT].abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass

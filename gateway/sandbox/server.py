@@ -1,0 +1,238 @@
+"""The sandbox behind a socket: in a thread of its own, or as a coroutine in a loop that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.sandbox.assembly import Sandbox
+from gateway.sandbox.control import SandboxControl
+from gateway.sandbox.http import TRANSPORT
+from gateway.sandbox.settings import SandboxSettings
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Idle connections stay open that long; longer than clients usually pool them."""
+
+TICK_SECONDS: Final = 0.1
+"""How often the server refreshes its date header and looks whether it is to stop."""
+
+STOP_SECONDS: Final = 1
+"""Real seconds that requests under way have to finish when the server stops."""
+
+BACKLOG: Final = 2048
+START_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSandbox:
+    """Where a sandbox that is ready can be reached."""
+
+    base_url: str
+    """What to give a client of the provider as its base address; ends in ``/v2``."""
+    address: str
+    """Scheme, host and port, for `SandboxControl`."""
+    public_key: str
+    """Verifies webhooks; base64."""
+
+
+class SandboxServer:
+    """A sandbox in a thread with an event loop of its own, as a context manager.
+
+    It is ready when ``with`` is entered. Entering raises ``OSError`` when the port is taken.
+    """
+
+    def __init__(self, settings: SandboxSettings | None = None) -> None:
+        self._settings = settings or SandboxSettings()
+        self._running: RunningSandbox | None = None
+        self._failure: BaseException | None = None
+        self._settled = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def base_url(self) -> str:
+        """What to give a client of the provider as its base address; ends in ``/v2``."""
+        return self._ready.base_url
+
+    @property
+    def address(self) -> str:
+        """Scheme, host and port."""
+        return self._ready.address
+
+    @property
+    def public_key(self) -> str:
+        """Verifies webhooks; base64."""
+        return self._ready.public_key
+
+    @property
+    def control(self) -> SandboxControl:
+        """Make a client of the control API."""
+        return SandboxControl(self._ready.address)
+
+    def __enter__(self) -> SandboxServer:
+        self._thread = threading.Thread(target=self._main, name="sandbox", daemon=True)
+        self._thread.start()
+        if not self._settled.wait(START_SECONDS):
+            raise TimeoutError(f"the sandbox was not ready within {START_SECONDS} s")
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._loop is not None and self._stop is not None:
+            # The loop may have ended by itself, with an error that was already reported.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread is not None:
+            self._thread.join()
+        self._running = None
+
+    @property
+    def _ready(self) -> RunningSandbox:
+        if self._running is None:
+            raise RuntimeError("the sandbox is not running: use it inside 'with SandboxServer()'")
+        return self._running
+
+    def _main(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._serve())
+        except BaseException as failure:
+            self._failure = failure
+        finally:
+            self._settled.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        await _run(self._settings, self._on_ready, self._stop)
+
+    def _on_ready(self, running: RunningSandbox) -> None:
+        self._running = running
+        self._settled.set()
+
+
+async def serve_forever(
+    settings: SandboxSettings, on_ready: Callable[[RunningSandbox], None] | None = None
+) -> None:
+    """Run a sandbox in this loop until cancelled; then close it and end as cancelled.
+
+    ``on_ready`` is called once requests are answered. No signal handlers are installed. Raises
+    ``OSError`` when the port is taken.
+    """
+    await _run(settings, on_ready or (lambda _: None), asyncio.Event())
+
+
+async def _run(
+    settings: SandboxSettings, on_ready: Callable[[RunningSandbox], None], stop: asyncio.Event
+) -> None:
+    with _listen(settings.host, settings.port) as listener:
+        sandbox = Sandbox(settings)
+        server = _Server(_config(sandbox))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await server.ready.wait()
+            host, port = listener.getsockname()[:2]
+            address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            on_ready(RunningSandbox(f"{address}/v2", address, sandbox.public_key))
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            server.leave()
+            await serving
+            await sandbox.close()
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands the connection to the application, which closes it when a fault says so."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][TRANSPORT] = self.transport
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is ready, stops at once, and leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        self.should_exit = True
+        self._leaving.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % 864_000
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The base class pauses for a fixed time, which a test suite pays for at every test.
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if tasks := set(self.server_state.tasks):
+            _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+        await asyncio.sleep(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def _config(sandbox: Sandbox) -> uvicorn.Config:
+    return uvicorn.Config(
+        sandbox,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Choose the fastest event loop that is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - it exists on some platforms only
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

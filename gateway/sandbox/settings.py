@@ -1,0 +1,70 @@
+"""What a sandbox is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SignatureScheme = Literal["telnyx", "standard"]
+
+STANDING_CALLS: Final = ("v3:sandbox-alice", "v3:sandbox-bob", "v3:sandbox-carol")
+"""Calls that exist from the start, under ids a person can type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """Everything about a sandbox that does not change while it runs.
+
+    Raises ``ValueError`` at construction when a value makes no sense.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """TCP port; 0 lets the system choose a free one."""
+    webhook_url: str | None = None
+    """Where webhooks are posted. Without it events are only kept in the delivery log."""
+    failover_url: str | None = None
+    """Tried when ``webhook_url`` does not answer with a 2xx status."""
+    api_keys: tuple[str, ...] = ()
+    """The only keys accepted; empty accepts every key that is not in ``rejected_api_keys``."""
+    rejected_api_keys: tuple[str, ...] = ()
+    """Keys that are refused whatever ``api_keys`` says: a revoked key, for instance."""
+    signing_seed: bytes | None = None
+    """32 bytes the Ed25519 key is made from; without them a new key is made at every start."""
+    signature_schemes: tuple[SignatureScheme, ...] = ("telnyx",)
+    """Header sets put on webhooks: the provider's own, the Standard Webhooks ones, or both."""
+    speed: float = 1.0
+    """Sandbox seconds that pass in one real second. Not used with ``manual_clock``."""
+    manual_clock: bool = False
+    """Time stands still until ``POST /_sandbox/clock/advance`` moves it."""
+    calls: tuple[str, ...] = STANDING_CALLS
+    """Call control ids that exist from the start."""
+    webhook_concurrency: int = 1
+    """First attempts in flight at once; 1 keeps them in the order of what happened."""
+    webhook_timeout_seconds: float = 5.0
+    """Real seconds a webhook receiver has to answer before the attempt has failed."""
+    journal_size: int = 100_000
+    """Requests, and executions, remembered; the oldest are forgotten first."""
+    delivery_log_size: int = 10_000
+    """Finished webhook deliveries remembered; the oldest are forgotten first."""
+
+    def __post_init__(self) -> None:
+        if self.speed <= 0:
+            raise ValueError(f"speed must be above 0, got {self.speed}")
+        if self.webhook_concurrency < 1:
+            raise ValueError(
+                f"webhook_concurrency must be at least 1, got {self.webhook_concurrency}"
+            )
+        if self.webhook_timeout_seconds <= 0:
+            raise ValueError(
+                f"webhook_timeout_seconds must be above 0, got {self.webhook_timeout_seconds}"
+            )
+        if self.journal_size < 1 or self.delivery_log_size < 1:
+            raise ValueError("journal_size and delivery_log_size must be at least 1")
+        if self.signing_seed is not None and len(self.signing_seed) != 32:
+            raise ValueError(f"signing_seed must be 32 bytes, got {len(self.signing_seed)}")
+        unknown = set(self.signature_schemes) - {"telnyx", "standard"}
+        if unknown:
+            raise ValueError(
+                f"signature_schemes may hold 'telnyx' and 'standard', got {sorted(unknown)}"
+            )

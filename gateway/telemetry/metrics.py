@@ -1,0 +1,72 @@
+"""Metrics in the Prometheus text format, named after gRFC A66 where that has a name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from gateway.rpc.calls import CallEnded
+from gateway.webhooks.receiver import Received
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Bounds of the latency buckets in seconds; A66 asks for finer ones than anybody looks at.
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedGauges:
+    """Where to look up what the feed is like at the moment somebody asks."""
+
+    subscribers: Callable[[], float]
+    newest_sequence: Callable[[], float]
+    held_events: Callable[[], float]
+
+
+class Metrics:
+    """Counts what it is told. Each instance has a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._calls = Histogram(
+            "grpc_server_call_duration_seconds",
+            "How long RPCs took, from the whole request to the status",
+            ("grpc_method", "grpc_status"),
+            buckets=_LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self._webhooks = Counter(
+            "gateway_webhooks",
+            "Requests to the webhook address by how they ended",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._events = Counter(
+            "gateway_events",
+            "Events stored by type",
+            ("type",),
+            registry=self._registry,
+        )
+
+    def call_ended(self, call: CallEnded) -> None:
+        """Count an RPC."""
+        self._calls.labels(call.method, call.code.name).observe(call.seconds)
+
+    def webhook_received(self, received: Received) -> None:
+        """Count a request to the webhook address."""
+        self._webhooks.labels(received.outcome).inc()
+        if received.outcome == "stored":
+            self._events.labels(received.event_type).inc()
+
+    def watch_feed(self, gauges: FeedGauges) -> None:
+        """Show the state of the feed from now on."""
+        for name, text, value in (
+            ("gateway_feed_subscribers", "Open subscriptions", gauges.subscribers),
+            ("gateway_feed_newest_sequence", "Number of the newest event", gauges.newest_sequence),
+            ("gateway_log_events", "Events held in the log", gauges.held_events),
+        ):
+            Gauge(name, text, registry=self._registry).set_function(value)
+
+    def text(self) -> bytes:
+        """Return all metrics as text."""
+        return generate_latest(self._registry)
