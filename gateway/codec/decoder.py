@@ -11,14 +11,11 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
 
 from gateway.codec.annotations import discriminator, enum_texts, rest_name
 from gateway.codec.descriptors import enum_type, fields_of, message_class_of, message_type
 from gateway.codec.encoder import TIMESTAMP
 from gateway.codec.timestamps import parse_timestamp
-
-STRUCT = "google.protobuf.Struct"
 
 type_ = FieldDescriptor
 
@@ -113,8 +110,6 @@ def _converter(field: FieldDescriptor) -> Converter:
             return _enum(enum_texts(enum_type(field)).by_text)
         case type_.TYPE_MESSAGE if message_type(field).full_name == TIMESTAMP:
             return _timestamp
-        case type_.TYPE_MESSAGE if message_type(field).full_name == STRUCT:
-            return _struct
         case type_.TYPE_MESSAGE:
             return MessageDecoder(message_class_of(field)).decode
         case kind if kind in _INTEGERS:
@@ -162,7 +157,9 @@ def _integer(lowest: int, highest: int) -> Converter:
         number = value
         if type(value) is str:
             digits = value.removeprefix("-")
-            number = int(value) if digits.isascii() and digits.isdigit() else None
+            # Twenty digits are more than any of the types holds.
+            short = digits.isascii() and digits.isdigit() and len(digits) <= 20
+            number = int(value) if short else None
         elif type(value) is float and value.is_integer():
             number = int(value)
         if type(number) is int and lowest <= number <= highest:
@@ -190,11 +187,3 @@ def _timestamp(value: Any) -> Any:
         except ValueError:
             pass
     raise MismatchError("an RFC 3339 timestamp")
-
-
-def _struct(value: Any) -> Struct:
-    if type(value) is not dict:
-        raise MismatchError("an object")
-    result = Struct()
-    result.update(value)
-    return result

@@ -20,7 +20,7 @@ from gateway.sandbox.clock import Clock, ManualClock
 from gateway.sandbox.delivery import Outbox
 from gateway.sandbox.errors import Refused
 from gateway.sandbox.faults import Faults
-from gateway.sandbox.http import json_response
+from gateway.sandbox.http import response
 from gateway.sandbox.journal import Journal
 from gateway.sandbox.membership import hang_up
 from gateway.sandbox.model import Call
@@ -208,8 +208,8 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         try:
             body = await endpoint(request)
         except Impossible as impossible:
-            return json_response(impossible.status, {"error": str(impossible)})
-        return json_response(204 if body is None else 200, body)
+            return response(impossible.status, {"error": str(impossible)})
+        return response(204 if body is None else 200, body)
 
     return answer
 

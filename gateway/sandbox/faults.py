@@ -36,7 +36,10 @@ class RequestFault:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
-    """JSON to answer with; ``None`` makes an error body in the provider's form."""
+    """JSON to answer with, or a text to answer with as a web page, as proxies do.
+
+    ``None`` makes an error body in the provider's form, or no body below status 400.
+    """
     drop: bool = False
     """Close the connection without an answer."""
 

@@ -87,7 +87,7 @@ class ProviderApi:
         headers["x-request-id"] = record.request_id
         if status == errors.METHOD_NOT_ALLOWED.status:
             headers["allow"] = ", ".join(self._routes.methods(raw_path))
-        await json_response(status, body, headers)(scope, receive, send)
+        await response(status, body, headers)(scope, receive, send)
 
     async def _answer(
         self, request: Request, record: RecordedRequest, raw_path: str
@@ -148,7 +148,9 @@ class ProviderApi:
             return None
         headers = {name.lower(): str(value) for name, value in fault.headers.items()}
         body = fault.body
-        if body is None:
+        if fault.status in (204, 304):
+            body = None
+        elif body is None and fault.status >= 400:
             body = Refused([Problem(_code(fault.status), "A fault was asked for.")]).body()
         if fault.status == errors.TOO_MANY_REQUESTS.status:
             reset = str(int(time.time()) + LIMIT_WINDOW_SECONDS)
@@ -156,10 +158,12 @@ class ProviderApi:
         return fault.status, body, headers
 
 
-def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """Make an answer in JSON; without content when ``body`` is ``None``."""
+def response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Make an answer: no content for ``None``, a web page for a text, JSON for all else."""
     if body is None:
         return Response(status_code=status, headers=dict(headers or {}))
+    if isinstance(body, str):
+        return Response(body, status, headers=dict(headers or {}), media_type="text/html")
     return Response(
         orjson.dumps(body), status, headers=dict(headers or {}), media_type="application/json"
     )

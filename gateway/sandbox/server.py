@@ -148,7 +148,11 @@ async def _run(
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         stopping = asyncio.create_task(stop.wait())
         try:
-            await server.ready.wait()
+            ready = asyncio.ensure_future(server.ready.wait())
+            await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                ready.cancel()
+                raise RuntimeError("the sandbox's HTTP server ended before it was ready")
             host, port = listener.getsockname()[:2]
             address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             on_ready(RunningSandbox(f"{address}/v2", address, sandbox.public_key))

@@ -54,6 +54,20 @@ def test_too_many_requests_says_when_to_come_back(stage: Stage) -> None:
     assert second.json() == {"own": 1}
 
 
+def test_an_answer_can_be_anything(stage: Stage) -> None:
+    page = "<html>Bad Gateway</html>"
+    stage.control.add_fault(RequestFault(status=502, body=page, times=1))
+    stage.control.add_fault(RequestFault(status=200, body={"data": 7}, times=1))
+    stage.control.add_fault(RequestFault(status=204, body={"data": 7}, times=1))
+
+    first, second, third = (stage.http.get("/queues") for _ in range(3))
+
+    assert (first.status_code, first.text) == (502, page)
+    assert first.headers["content-type"].startswith("text/html")
+    assert second.json() == {"data": 7}
+    assert third.content == b""
+
+
 @pytest.mark.parametrize(("when", "executed"), [("before", 0), ("after", 1)])
 def test_a_dropped_connection_gives_no_answer(stage: Stage, when: Any, executed: int) -> None:
     conference = stage.create()

@@ -1,0 +1,54 @@
+"""Fixtures that every room's tests use."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.sandbox import SandboxServer, SandboxSettings
+from tests.harness.gateway import RunningGateway
+from tests.harness.loop import LoopThread
+from tests.harness.provider import RecordingProvider
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+@pytest.fixture
+def provider() -> Iterator[RecordingProvider]:
+    with RecordingProvider() as server:
+        yield server
+
+
+@pytest.fixture
+def simulated() -> Iterator[SandboxServer]:
+    """A simulated Telnyx whose time stands still."""
+    with SandboxServer(SandboxSettings(manual_clock=True)) as server:
+        yield server
+
+
+StartGateway = Callable[..., RunningGateway]
+
+
+@pytest.fixture
+def start_gateway(loop: LoopThread, tmp_path: Path) -> Iterator[StartGateway]:
+    """Starts gateways on one folder; they are stopped at the end."""
+    running: list[RunningGateway] = []
+
+    def start(base_url: str = "http://127.0.0.1:9/v2", **env: str) -> RunningGateway:
+        running.append(RunningGateway(loop, tmp_path, base_url, **env))
+        return running[-1]
+
+    yield start
+    for gateway in running:
+        gateway.stop()
+
+
+@pytest.fixture
+def gateway(start_gateway: StartGateway, provider: RecordingProvider) -> RunningGateway:
+    """A gateway in front of a provider that answers what it is told to."""
+    return start_gateway(provider.base_url)

@@ -1,0 +1,56 @@
+"""Pages: AIP-158 over the provider's numbered pages."""
+
+import pytest
+
+from conferencing.v1.conference_service_pb2 import ListParticipantsRequest
+from gateway.telnyx.pages import Page, PageError
+
+
+def request(**fields: object) -> ListParticipantsRequest:
+    return ListParticipantsRequest(conference_id="c1", **fields)  # type: ignore[arg-type]
+
+
+def test_the_first_page_leaves_the_size_to_the_provider() -> None:
+    assert Page.of(request()).query() == []
+
+
+def test_a_token_leads_to_the_next_page_until_the_last() -> None:
+    first = Page.of(request(page_size=10))
+    second = Page.of(request(page_size=10, page_token=first.next_token(total_pages=2)))
+
+    assert second.query() == [("page[number]", "2"), ("page[size]", "10")]
+    assert second.next_token(total_pages=2) == ""
+
+
+def test_the_size_may_be_left_out_with_a_token() -> None:
+    token = Page.of(request(page_size=10)).next_token(2)
+
+    assert Page.of(request(page_token=token)).size == 10
+
+
+def test_a_size_above_the_providers_limit_is_coerced() -> None:
+    assert Page.of(request(page_size=5_000)).size == 250
+
+
+def test_a_negative_size_is_refused() -> None:
+    with pytest.raises(PageError, match="negative"):
+        Page.of(request(page_size=-1))
+
+
+@pytest.mark.parametrize(
+    "other", [{"conference_id": "c2"}, {"page_size": 20}, {"region": 1}]
+)
+def test_a_token_is_bound_to_its_arguments(other: dict[str, object]) -> None:
+    token = Page.of(request(page_size=10)).next_token(2)
+    changed = request(page_size=10, page_token=token)
+    for name, value in other.items():
+        setattr(changed, name, value)
+
+    with pytest.raises(PageError, match="other arguments"):
+        Page.of(changed)
+
+
+@pytest.mark.parametrize("token", ["x", "!", "AAAA", "é", "Y--VtHx77esBAAAAAAAAAABL4-Os"])
+def test_a_text_that_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(PageError, match="is not a token"):
+        Page.of(request(page_token=token))
