@@ -18,10 +18,17 @@ def loop() -> Iterator[LoopThread]:
     thread.close()
 
 
-@pytest.fixture
-def provider() -> Iterator[RecordingProvider]:
+@pytest.fixture(scope="session")
+def shared_provider() -> Iterator[RecordingProvider]:
     with RecordingProvider() as server:
         yield server
+
+
+@pytest.fixture
+def provider(shared_provider: RecordingProvider) -> RecordingProvider:
+    """A provider that answers what it is told to."""
+    shared_provider.reset()
+    return shared_provider
 
 
 @pytest.fixture
@@ -45,10 +52,25 @@ def start_gateway(loop: LoopThread, tmp_path: Path) -> Iterator[StartGateway]:
 
     yield start
     for gateway in running:
-        gateway.stop()
+        gateway.close()
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(
+    loop: LoopThread, shared_provider: RecordingProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    running = RunningGateway(loop, tmp_path_factory.mktemp("shared"), shared_provider.base_url)
+    yield running
+    running.close()
 
 
 @pytest.fixture
-def gateway(start_gateway: StartGateway, provider: RecordingProvider) -> RunningGateway:
-    """A gateway in front of a provider that answers what it is told to."""
+def gateway(shared_gateway: RunningGateway, provider: RecordingProvider) -> RunningGateway:
+    """A gateway in front of `provider`, shared by tests that do not care for its feed."""
+    return shared_gateway
+
+
+@pytest.fixture
+def fresh(start_gateway: StartGateway, provider: RecordingProvider) -> RunningGateway:
+    """A gateway in front of `provider` whose feed is empty."""
     return start_gateway(provider.base_url)

@@ -81,7 +81,8 @@ def test_violations_that_do_not_fit_are_counted() -> None:
     assert isinstance(request, error_details_pb2.BadRequest)
     listed = len(request.field_violations) - 1
     assert 10 < listed < 100
-    assert request.field_violations[-1].description == f"{100 - listed} more violations are not listed"
+    rest = request.field_violations[-1].description
+    assert rest == f"{100 - listed} more violations are not listed"
 
 
 @given(st.text(), st.integers(3, 50))

@@ -12,9 +12,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from gateway.errors import GatewayError, status_of
+from gateway.errors import FieldViolation, GatewayError, invalid_argument, status_of
 from gateway.events.log import LogUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -63,17 +64,23 @@ class CallWrapper:
         """Return when no call is in flight."""
         await self._idle.wait()
 
-    def wrap(self, method: str, behavior: Behavior) -> Behavior:
-        """Return the behaviour as it is to be registered under `/package.Service/Method`."""
+    def wrap(
+        self, method: str, read: Callable[[bytes], Any], behavior: Behavior
+    ) -> Callable[[bytes, Context], Awaitable[Any]]:
+        """Return the behaviour as it is to be registered under `/package.Service/Method`.
+
+        It takes the request's bytes, which `read` turns into a message: gRPC's own deserialiser
+        would answer bytes that are none with UNKNOWN, which to our callers means something else.
+        """
         name = method.removeprefix("/")
 
-        async def wrapped(request: Any, context: Context) -> Any:
+        async def wrapped(data: bytes, context: Context) -> Any:
             started = perf_counter()
             code = grpc.StatusCode.OK
             self._in_flight += 1
             self._idle.clear()
             try:
-                return await behavior(request, context)
+                return await behavior(_message(read, data), context)
             except GatewayError as error:
                 code = error.code
                 await _abort(context, error)
@@ -98,6 +105,14 @@ class CallWrapper:
                 self._observe(CallEnded(name, code, perf_counter() - started))
 
         return wrapped
+
+
+def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
+    try:
+        return read(data)
+    except DecodeError:
+        text = "the request's bytes are not a message of its type"
+        raise invalid_argument([FieldViolation("", text)]) from None
 
 
 async def _abort(context: Context, error: GatewayError) -> NoReturn:

@@ -29,10 +29,11 @@ class CommandHandler(grpc.GenericRpcHandler):
         self._client = client
         self._newest_cursor = newest_cursor
         self._default_timeout_s = default_timeout_s
-        self._handlers = {
+        self._handlers: dict[str, Handler] = {
             binding.rpc_path: grpc.unary_unary_rpc_method_handler(
-                calls.wrap(binding.rpc_path, self._behavior(binding)),
-                request_deserializer=binding.request_class.FromString,
+                calls.wrap(
+                    binding.rpc_path, binding.request_class.FromString, self._behavior(binding)
+                ),
                 response_serializer=binding.response_class.SerializeToString,
             )
             for binding in bindings

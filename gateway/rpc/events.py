@@ -33,10 +33,9 @@ class EventHandler(grpc.GenericRpcHandler):
                 if method.server_streaming
                 else grpc.unary_unary_rpc_method_handler
             )
-            self._handlers[path] = register(
-                calls.wrap(path, _behavior(method.full_name, method.name, parts)),
-                request_deserializer=GetMessageClass(method.input_type).FromString,
-            )
+            read = GetMessageClass(method.input_type).FromString
+            behavior = _behavior(method.full_name, method.name, parts)
+            self._handlers[path] = register(calls.wrap(path, read, behavior))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """Return the handler of a method, None if it is not one of these."""

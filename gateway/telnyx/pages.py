@@ -69,4 +69,3 @@ class Page:
         if self.number >= total_pages:
             return ""
         return seal(_KIND, _LAYOUT.pack(self.number + 1, self.size, self._arguments))
-

@@ -1,11 +1,13 @@
 """Messages to JSON and back, as the protos say."""
 
+import contextlib
 import math
 from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import BytesValue
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,9 +129,7 @@ def test_a_known_field_of_the_wrong_kind_is_named(document: Any, complaint: str)
 
 def test_the_place_in_a_list_is_named() -> None:
     with pytest.raises(MismatchError, match=r"whisper_call_control_ids\[1\] is not a text"):
-        MessageDecoder(conference_pb2.Participant).decode(
-            {"whisper_call_control_ids": ["a", []]}
-        )
+        MessageDecoder(conference_pb2.Participant).decode({"whisper_call_control_ids": ["a", []]})
 
 
 @pytest.mark.parametrize("value", [7, "7", 7.0])
@@ -137,7 +137,7 @@ def test_numbers_are_read_however_they_are_written(value: object) -> None:
     assert MessageDecoder(queue_pb2.Queue).decode({"current_size": value}).current_size == 7
 
 
-@pytest.mark.parametrize("value", [2**31, 1.5, "seven", "٧", True, "", "--7", "1" * 5_000])
+@pytest.mark.parametrize("value", [2**31, 1.5, "seven", "\u0667", True, "", "--7", "1" * 5_000])
 def test_what_is_no_such_number_is_refused(value: object) -> None:
     with pytest.raises(MismatchError):
         MessageDecoder(queue_pb2.Queue).decode({"current_size": value})
@@ -167,14 +167,10 @@ def test_timestamps_are_read_in_every_spelling_seen(text: str) -> None:
 
 @given(st.text())
 def test_other_texts_are_no_timestamps_and_no_crash(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         parse_timestamp(text)
-    except ValueError:
-        pass
 
 
 def test_a_type_without_a_json_form_is_refused_when_compiled() -> None:
-    with pytest.raises(TypeError, match="BytesValue.value"):
-        from google.protobuf.wrappers_pb2 import BytesValue
-
-        MessageEncoder(BytesValue.DESCRIPTOR)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"BytesValue\.value"):
+        MessageEncoder(BytesValue.DESCRIPTOR)

@@ -57,15 +57,18 @@ class RunningGateway:
         if not self._stopped:
             self._stopped = True
             self._loop.run(self.app.stop())
-            self.channel.close()
+
+    def close(self) -> None:
+        self.stop()
+        self.channel.close()
 
 
 class Failure:
     """An RPC's status with its details unpacked."""
 
     def __init__(self, error: grpc.RpcError) -> None:
-        self.code: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
-        self.message: str = error.details()  # type: ignore[attr-defined]
+        self.code: grpc.StatusCode = error.code()
+        self.message: str = error.details() or ""
         self.status: status_pb2.Status = rpc_status.from_call(error)
 
     def detail(self, kind: Any) -> Any:

@@ -14,7 +14,7 @@ from gateway.codec.descriptors import enum_type, message_type
 F = FieldDescriptor
 
 # Everything that JSON and protobuf both hold: no lone surrogates.
-texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 # Ids as the provider makes them, with everything that must survive as one path segment.
 ids = st.from_regex(r"[A-Za-z0-9_.:~!$&'()*+,;=@ %?#-]{1,40}", fullmatch=True).filter(
@@ -29,7 +29,10 @@ timestamps = st.builds(
 
 
 def messages(
-    message_class: type[Message], *, ids_of: tuple[str, ...] = (), leave_out: frozenset[str] = frozenset()
+    message_class: type[Message],
+    *,
+    ids_of: tuple[str, ...] = (),
+    leave_out: frozenset[str] = frozenset(),
 ) -> st.SearchStrategy[Any]:
     """Return messages in which every field may be set; `ids_of` are always set, and to ids."""
 
@@ -59,9 +62,10 @@ def messages(
 
 
 def _one_of(oneof: Any) -> st.SearchStrategy[dict[str, Any]]:
-    return st.one_of(
-        *[_value(field).map(lambda value, name=field.name: {name: value}) for field in oneof.fields]
-    )
+    def named(field: Any) -> st.SearchStrategy[dict[str, Any]]:
+        return _value(field).map(lambda value: {field.name: value})
+
+    return st.one_of(*map(named, oneof.fields))
 
 
 def _is_real(oneof: Any) -> bool:

@@ -60,7 +60,7 @@ class RecordingProvider:
                 request = SentRequest(
                     self.command,
                     parts.path,
-                    dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))),
+                    dict(parse_qsl(parts.query, keep_blank_values=True)),
                     {name.lower(): value for name, value in self.headers.items()},
                     json.loads(raw) if raw else None,
                 )
@@ -83,11 +83,18 @@ class RecordingProvider:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v2"
+
+    def reset(self) -> None:
+        self.requests.clear()
+        self.answer = Answer()
 
     @property
     def last(self) -> SentRequest:

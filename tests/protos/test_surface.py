@@ -172,9 +172,7 @@ def model_inside(annotation: Any) -> Any:
 def assert_holds(descriptor: Any, models: tuple[Any, ...]) -> None:
     """The message has the fields of the models and no others, with the same enum texts."""
     by_name = {rest_name(field): field for field in descriptor.fields}
-    names = {
-        (info.alias or name) for model in models for name, info in model.model_fields.items()
-    }
+    names = {(info.alias or name) for model in models for name, info in model.model_fields.items()}
     assert set(by_name) == names, descriptor.full_name
     for model in models:
         for name, info in model.model_fields.items():

@@ -37,9 +37,7 @@ def test_a_negative_size_is_refused() -> None:
         Page.of(request(page_size=-1))
 
 
-@pytest.mark.parametrize(
-    "other", [{"conference_id": "c2"}, {"page_size": 20}, {"region": 1}]
-)
+@pytest.mark.parametrize("other", [{"conference_id": "c2"}, {"page_size": 20}, {"region": 1}])
 def test_a_token_is_bound_to_its_arguments(other: dict[str, object]) -> None:
     token = Page.of(request(page_size=10)).next_token(2)
     changed = request(page_size=10, page_token=token)

@@ -20,9 +20,7 @@ READERS = 4
 # answered in steps, so that it neither blocks a reader for long nor loses its progress.
 SCAN_MAX = 20_000
 
-_KEYS = (
-    "type, conference_id, queue_name, call_control_id, call_session_id, connection_id"
-)
+_KEYS = "type, conference_id, queue_name, call_control_id, call_session_id, connection_id"
 _ENTRY = f"sequence, received_at_us, frame, {_KEYS}"
 
 R = TypeVar("R")
@@ -47,8 +45,10 @@ class LogReader:
     ) -> Sequence[LogEntry]:
         """See `EventLog.page`."""
         condition, parameters = _where(wanted)
-        order = "sequence < ? ORDER BY sequence DESC" if newest_first else (
-            "sequence > ? ORDER BY sequence"
+        order = (
+            "sequence < ? ORDER BY sequence DESC"
+            if newest_first
+            else ("sequence > ? ORDER BY sequence")
         )
         sql = (
             f"SELECT {_ENTRY} FROM events WHERE {condition} AND received_at_us >= ?"
@@ -111,9 +111,7 @@ class LogReader:
 
 
 def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int) -> Batch:
-    (pruned,) = connection.execute(
-        "SELECT value FROM meta WHERE key = 'pruned_through'"
-    ).fetchone()
+    (pruned,) = connection.execute("SELECT value FROM meta WHERE key = 'pruned_through'").fetchone()
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
     through = min(max(after, pruned) + SCAN_MAX, newest or pruned)
     condition, parameters = _where(wanted)
@@ -157,7 +155,11 @@ def _where(wanted: Filter) -> tuple[str, Parameters]:
     if kinds:
         conditions.append(f"({' OR '.join(kinds)})")
     for name in (
-        "conference_id", "queue_name", "call_control_id", "call_session_id", "connection_id"
+        "conference_id",
+        "queue_name",
+        "call_control_id",
+        "call_session_id",
+        "connection_id",
     ):
         values: frozenset[str] = getattr(wanted, name)
         if values:

@@ -130,4 +130,3 @@ def _create(connection: sqlite3.Connection) -> None:
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         "COMMIT;"
     )
-

@@ -1,0 +1,394 @@
+"""The feed: positions, the window, the seam between window and log, and who is woken."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conferencing.v1.event_pb2 import Event
+from conferencing.v1.event_service_pb2 import ListEventsResponse, SubscribeResponse
+from gateway.events import frames
+from gateway.events.cursor import Cursor, CursorFormatError
+from gateway.events.entry import EventKeys, LogEntry
+from gateway.events.feed import BATCH_BYTES_MAX, Delivery, Feed, Subscription, within_bytes
+from gateway.events.filter import EVERYTHING, Filter, keys_of
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from gateway.events.start import LossReason, Start, after_cursor
+from gateway.events.window import Window
+from tests.harness.clock import ManualClock
+from tests.harness.events import new_event
+from tests.harness.loop import LoopThread
+
+ALL = Filter()
+CONFERENCES = ["c1", "c2", ""]
+TYPES = ["conference.created", "conference.participant.joined", "call.enqueued"]
+
+keys = st.builds(
+    EventKeys,
+    type=st.sampled_from(TYPES),
+    conference_id=st.sampled_from(CONFERENCES),
+    call_control_id=st.sampled_from(["k1", "k2", ""]),
+    queue_name=st.sampled_from(["q1", ""]),
+)
+filters = st.builds(
+    Filter,
+    types=st.frozensets(st.sampled_from(TYPES), max_size=2),
+    type_prefixes=st.sampled_from([(), ("conference.",), ("call.", "conference.p")]),
+    conference_id=st.frozensets(st.sampled_from(["c1", "c2", "c3"]), max_size=2),
+    call_control_id=st.frozensets(st.sampled_from(["k1", "k2"]), max_size=2),
+    queue_name=st.frozensets(st.sampled_from(["q1", "q2"]), max_size=1),
+)
+
+
+@given(filters, keys)
+def test_a_matching_event_wakes_by_at_least_one_key(wanted: Filter, event: EventKeys) -> None:
+    if wanted.matches(event):
+        assert set(wanted.wake_keys()) & set(keys_of(event))
+
+
+@given(st.lists(keys, min_size=1, max_size=60), filters, st.data())
+def test_the_window_finds_what_a_scan_finds(
+    events: list[EventKeys], wanted: Filter, data: st.DataObject
+) -> None:
+    window = Window(100, entries_max=20)
+    entries = [LogEntry(101 + number, event, 0, b"frame") for number, event in enumerate(events)]
+    while entries:
+        count = data.draw(st.integers(1, len(entries)))
+        window.extend(entries[:count])
+        held = list(window._entries)
+        position = data.draw(st.integers(window.start, window.newest))
+        limit = data.draw(st.integers(1, 30))
+        del entries[:count]
+
+        found = window.after(position, wanted, limit)
+
+        scanned = [it for it in held if it.sequence > position and wanted.matches(it.keys)]
+        assert found == scanned[:limit]
+        assert [it.sequence for it in held] == list(range(window.start + 1, window.newest + 1))
+        assert len(held) <= 20
+
+
+def test_the_window_keeps_no_more_than_its_bounds() -> None:
+    by_count, by_size = Window(0, entries_max=10), Window(0, entries_max=10**6, bytes_max=1_000)
+    for number in range(1, 500):
+        for window in (by_count, by_size):
+            window.extend(
+                [LogEntry(number, EventKeys("t", conference_id=f"c{number}"), 0, bytes(50))]
+            )
+
+    assert by_count.span.count <= 10
+    assert by_size.span.count * 50 <= 1_000
+    assert len(by_count._by_key) <= 11
+
+
+# Frames
+
+
+@given(st.lists(st.tuples(st.text(max_size=300), st.integers(1, 2**60)), max_size=5), st.booleans())
+def test_joined_frames_are_a_response_that_generated_code_reads(
+    events: list[tuple[str, int]], live: bool
+) -> None:
+    stored = [
+        frames.event_frame(Event(id=id_, type="t").SerializeToString(), number, f"cursor-{number}")
+        for id_, number in events
+    ]
+    expected = [
+        Event(id=id_, type="t", sequence=number, cursor=f"cursor-{number}")
+        for id_, number in events
+    ]
+
+    rest = SubscribeResponse(cursor="x", live=live).SerializeToString()
+    response = SubscribeResponse.FromString(frames.joined(stored, rest))
+
+    assert list(response.events) == expected
+    assert (response.cursor, response.live) == ("x", live)
+    page = ListEventsResponse(next_page_token="n").SerializeToString()
+    assert list(ListEventsResponse.FromString(frames.joined(stored, page)).events) == expected
+    for frame, event in zip(stored, expected, strict=True):
+        assert Event.FromString(frames.event_of(frame)) == event
+        event.raw_json = b"raw"
+        with_raw = frames.joined([frames.with_raw(frame, b"raw")], b"")
+        assert list(SubscribeResponse.FromString(with_raw).events) == [event]
+
+
+def test_the_field_numbers_are_those_of_the_protos() -> None:
+    fields = Event.DESCRIPTOR.fields_by_name
+    assert fields["cursor"].number == frames.EVENT_CURSOR
+    assert fields["sequence"].number == frames.EVENT_SEQUENCE
+    assert fields["raw_json"].number == frames.EVENT_RAW_JSON
+    for response in (SubscribeResponse, ListEventsResponse):
+        assert response.DESCRIPTOR.fields_by_name["events"].number == frames.RESPONSE_EVENTS
+
+
+# Cursors
+
+
+@given(st.binary(min_size=8, max_size=8), st.integers(0, 2**63))
+def test_a_cursor_is_read_back(epoch: bytes, sequence: int) -> None:
+    assert Cursor.parse(str(Cursor(epoch, sequence))) == Cursor(epoch, sequence)
+
+
+@given(st.text())
+def test_any_other_text_is_no_cursor(text: str) -> None:
+    with pytest.raises(CursorFormatError):
+        Cursor.parse(text)
+
+
+# The feed over a real log
+
+
+class Stage:
+    """A log, a feed with a small window, and readers of it."""
+
+    def __init__(self, loop: LoopThread, folder: Path, window: int) -> None:
+        self._loop = loop
+        self.clock = ManualClock()
+        self.log = loop.run(
+            SqliteEventLog.open(folder / "events.db", Retention(100, 2**40), self.clock)
+        )
+        self.feed = loop.call(lambda: Feed(self.log, Window(0, entries_max=window)))
+
+    def append(self, *events: Any) -> None:
+        async def all_at_once() -> None:
+            await asyncio.gather(*map(self.log.append, events))
+
+        self._loop.run(all_at_once())
+
+    def numbered(self, count: int, **keys: str) -> None:
+        self.append(*[new_event(**keys) for _ in range(count)])
+
+    def read(
+        self, after: int, wanted: Filter = ALL, *, batch: int = 100, deliveries: int = 1
+    ) -> list[Delivery]:
+        async def read() -> list[Delivery]:
+            with self.feed.subscribe(wanted, Start(after), batch) as subscription:
+                return [await subscription.next(0.05) for _ in range(deliveries)]
+
+        return self._loop.run(read())
+
+    def read_all(self, after: int, wanted: Filter, batch: int) -> list[int]:
+        async def read() -> list[int]:
+            got: list[int] = []
+            with self.feed.subscribe(wanted, Start(after), batch) as subscription:
+                while subscription.position < self.feed.newest:
+                    delivery = await subscription.next(0.05)
+                    got += [entry.sequence for entry in delivery.entries]
+            return got
+
+        return self._loop.run(read())
+
+    def run(self, coroutine: Any) -> Any:
+        return self._loop.run(coroutine)
+
+    def close(self) -> None:
+        self._loop.run(self.log.close())
+
+
+@pytest.fixture
+def stage(loop: LoopThread, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(loop, tmp_path, window=10)
+    yield stage
+    stage.close()
+
+
+def sequences(delivery: Delivery) -> list[int]:
+    return [entry.sequence for entry in delivery.entries]
+
+
+def test_a_subscriber_gets_what_comes_after_its_position(stage: Stage) -> None:
+    stage.numbered(3)
+
+    (delivery,) = stage.read(1)
+
+    assert (sequences(delivery), delivery.position, delivery.live) == ([2, 3], 3, True)
+
+
+def test_a_sleeping_subscriber_is_woken(stage: Stage) -> None:
+    async def sleep_and_wake() -> Delivery:
+        with stage.feed.subscribe(Filter(), Start(0), 100) as subscription:
+            waiting = asyncio.create_task(subscription.next(20))
+            await stage.log.append(new_event())
+            return await waiting
+
+    assert sequences(stage.run(sleep_and_wake())) == [1]
+
+
+def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
+    woken: list[str] = []
+
+    class Watched(Subscription):
+        name = ""
+
+        def wake(self) -> None:
+            woken.append(self.name)
+            super().wake()
+
+    wants = {
+        "c1": Filter(conference_id=frozenset(["c1"])),
+        "c2": Filter(conference_id=frozenset(["c2"])),
+        "type": Filter(types=frozenset(["call.enqueued"])),
+        "queue": Filter(queue_name=frozenset(["q"])),
+        "all": Filter(),
+    }
+
+    async def subscribe_and_append() -> None:
+        for name, wanted in wants.items():
+            subscription = Watched(stage.feed, wanted, Start(0), 100)
+            subscription.name = name
+            subscription.__enter__()
+        await stage.log.append(new_event("conference.created", conference_id="c1"))
+
+    stage.run(subscribe_and_append())
+
+    assert sorted(woken) == ["all", "c1"]
+
+
+def test_silence_moves_the_cursor_past_what_does_not_match(stage: Stage) -> None:
+    stage.numbered(3, conference_id="c1")
+
+    (delivery,) = stage.read(0, Filter(conference_id=frozenset(["c2"])))
+
+    assert (sequences(delivery), delivery.position) == ([], 3)
+
+
+def test_a_subscriber_that_fell_out_of_the_window_reads_on_from_the_log(stage: Stage) -> None:
+    stage.numbered(30)
+    assert stage.feed._window.start > 15
+
+    deliveries = stage.read(0, batch=5, deliveries=7)
+
+    got = [number for delivery in deliveries for number in sequences(delivery)]
+    assert got == list(range(1, 31))[: len(got)]
+    assert [delivery.live for delivery in deliveries[:3]] == [False, False, False]
+    assert deliveries[-1].live
+
+
+def test_nothing_is_missed_or_doubled_at_the_seam(stage: Stage) -> None:
+    stage.numbered(25)
+
+    async def read_while_writing() -> list[int]:
+        got: list[int] = []
+        with stage.feed.subscribe(Filter(), Start(0), 3) as subscription:
+            for _ in range(40):
+                got += sequences(await subscription.next(0.05))
+                if len(got) < 60:
+                    await stage.log.append(new_event())
+            while subscription.position < stage.feed.newest:
+                got += sequences(await subscription.next(0.05))
+        return got
+
+    got = stage.run(read_while_writing())
+    assert got == list(range(1, len(got) + 1))
+    assert len(got) == stage.feed.newest
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(keys, max_size=40), st.integers(0, 40), filters, st.integers(1, 7), st.integers(2, 12)
+)
+def test_every_subscriber_gets_exactly_what_matches_in_order(
+    loop: LoopThread,
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[EventKeys],
+    after: int,
+    wanted: Filter,
+    batch: int,
+    window: int,
+) -> None:
+    stage = Stage(loop, tmp_path_factory.mktemp("oracle"), window)
+    try:
+        for event in events:
+            keys: dict[str, Any] = {
+                name: getattr(event, name)
+                for name in ("conference_id", "call_control_id", "queue_name")
+            }
+            stage.append(new_event(event.type, **keys))
+        after = min(after, len(events))
+
+        expected = [
+            number
+            for number, event in enumerate(events, 1)
+            if number > after and wanted.matches(event)
+        ]
+        assert stage.read_all(after, wanted, batch) == expected
+    finally:
+        stage.close()
+
+
+def test_a_drain_is_told_to_everybody(stage: Stage) -> None:
+    async def sleep_and_drain() -> Sequence[Delivery]:
+        with (
+            stage.feed.subscribe(Filter(), Start(0), 9) as asleep,
+            stage.feed.subscribe(Filter(), Start(0), 9) as late,
+        ):
+            waiting = asyncio.create_task(asleep.next(20))
+            await asyncio.sleep(0)
+            stage.feed.drain()
+            return await waiting, await late.next(20)
+
+    assert [delivery.draining for delivery in stage.run(sleep_and_drain())] == [True, True]
+
+
+def test_nothing_is_left_of_a_subscription_that_ended(stage: Stage) -> None:
+    stage.read(0, Filter(conference_id=frozenset(["c1"])))
+    stage.read(0)
+
+    assert stage.feed.subscribers == 0
+    assert stage.feed._sleepers == {}
+
+
+def test_retention_that_overtakes_a_reader_is_told(stage: Stage) -> None:
+    stage.numbered(30)
+    stage.clock.advance(10**6)
+    stage.run(stage.log.prune())
+    stage.numbered(1)
+
+    first, second = stage.read(5, deliveries=2)
+
+    assert first.loss is not None
+    assert (first.loss.reason, first.loss.missed) == (LossReason.CURSOR_EXPIRED, 25)
+    assert sequences(second) == [31]
+
+
+def test_cursors_become_positions_or_say_what_is_lost(stage: Stage) -> None:
+    stage.numbered(30)
+    stage.clock.advance(10**6)
+    stage.run(stage.log.prune())
+    stage.numbered(2)
+    epoch = stage.log.epoch
+
+    def start(epoch: bytes, sequence: int) -> Start:
+        return after_cursor(str(Cursor(epoch, sequence)), stage.log, "after_cursor")
+
+    assert start(epoch, 30) == Start(30)
+    assert start(epoch, 32) == Start(32)
+    for cursor, reason, missed in (
+        ((epoch, 29), LossReason.CURSOR_EXPIRED, 1),
+        ((epoch, 33), LossReason.CURSOR_AHEAD, None),
+        ((b"otherlog", 31), LossReason.EPOCH_CHANGED, None),
+    ):
+        found = start(*cursor)
+        assert found.loss is not None
+        assert (found.loss.reason, found.loss.missed, found.position) == (reason, missed, 30)
+
+
+def test_a_batch_is_bounded_in_bytes_and_loses_nothing(stage: Stage) -> None:
+    big = LogEntry(1, EventKeys("t"), 0, bytes(BATCH_BYTES_MAX // 2 + 1))
+
+    assert list(within_bytes([big, big, big])) == [big]
+    huge = LogEntry(1, EventKeys("t"), 0, bytes(BATCH_BYTES_MAX + 1))
+    assert list(within_bytes([huge, big])) == [huge]
+
+    stage.append(*[new_event("t" * 400_000) for _ in range(6)])
+    assert stage.read_all(0, Filter(), 100) == [1, 2, 3, 4, 5, 6]
+    assert len(stage.read(0)[0].entries) == 2
+
+
+def test_everything_is_one_key() -> None:
+    assert Filter().wake_keys() == (EVERYTHING,)
+    assert Filter(type_prefixes=("conference.",)).wake_keys() == (EVERYTHING,)

@@ -1,0 +1,344 @@
+"""The log on SQLite: durable, in order, each event once, and no more than it should keep."""
+
+import asyncio
+import sqlite3
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from conferencing.v1.event_pb2 import Event
+from gateway.events.cursor import Cursor
+from gateway.events.entry import LogEntry, NewEvent
+from gateway.events.filter import Filter
+from gateway.events.frames import event_of
+from gateway.events.log import LogOpenError, LogUnavailableError, Span, TimeBounds
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from tests.harness.clock import ManualClock
+from tests.harness.events import new_event
+from tests.harness.loop import LoopThread
+
+T = TypeVar("T")
+
+EVERYTHING = Filter()
+DAY = 86_400
+PLENTY = Retention(7 * DAY, 2**40)
+
+
+class OpenLog:
+    """A log that a test may close and open again."""
+
+    def __init__(
+        self, loop: LoopThread, path: Path, clock: ManualClock, retention: Retention
+    ) -> None:
+        self._loop, self._path, self._clock, self.retention = loop, path, clock, retention
+        self.is_open = False
+        self.open()
+
+    def open(self) -> None:
+        self.log = self._loop.run(SqliteEventLog.open(self._path, self.retention, self._clock))
+        self.is_open = True
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self._loop.run(self.log.close())
+
+    def reopen(self) -> None:
+        self.close()
+        self.open()
+
+    def append(self, *events: NewEvent) -> list[tuple[int, bool]]:
+        async def all_at_once() -> list[tuple[int, bool]]:
+            done = await asyncio.gather(*map(self.log.append, events))
+            return [(it.sequence, it.duplicate) for it in done]
+
+        return self._loop.run(all_at_once())
+
+    def read(
+        self, after: int = 0, wanted: Filter = EVERYTHING, limit: int = 1_000
+    ) -> list[LogEntry]:
+        return list(self._loop.run(self.log.read(after, wanted, limit)).entries)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run(coroutine)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def opened(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[OpenLog]:
+    log = OpenLog(loop, tmp_path / "deep" / "events.db", clock, PLENTY)
+    yield log
+    log.close()
+
+
+def ids(entries: list[LogEntry]) -> list[str]:
+    return [Event.FromString(event_of(entry.frame)).id for entry in entries]
+
+
+def test_events_are_numbered_from_one_without_holes(opened: OpenLog) -> None:
+    assert opened.append(*[new_event() for _ in range(3)]) == [(1, False), (2, False), (3, False)]
+    assert opened.append(new_event()) == [(4, False)]
+    assert opened.log.span == Span(1, 4)
+
+
+def test_an_id_is_stored_once_within_a_group_and_across_groups(opened: OpenLog) -> None:
+    same = [new_event(id_="same"), new_event(id_="same"), new_event(id_="other")]
+
+    assert opened.append(*same) == [(1, False), (1, True), (2, False)]
+    assert opened.append(new_event(id_="same")) == [(1, True)]
+    opened.reopen()
+    assert opened.append(new_event(id_="same"), new_event(id_="new")) == [(1, True), (3, False)]
+
+
+def test_what_was_appended_is_there_after_reopening(opened: OpenLog) -> None:
+    opened.append(new_event(id_="a", raw=b"raw"), new_event(id_="b"))
+    epoch = opened.log.epoch
+
+    opened.reopen()
+
+    assert opened.log.epoch == epoch
+    assert ids(opened.read()) == ["a", "b"]
+    assert opened.run(opened.log.raw([1])) == {1: b"raw"}
+
+
+def test_a_stored_event_knows_its_place(opened: OpenLog) -> None:
+    opened.append(new_event(), new_event())
+
+    event = Event.FromString(event_of(opened.read()[1].frame))
+
+    assert event.sequence == 2
+    assert Cursor.parse(event.cursor) == Cursor(opened.log.epoch, 2)
+
+
+def test_two_logs_have_different_identities(
+    opened: OpenLog, loop: LoopThread, tmp_path: Path
+) -> None:
+    other = OpenLog(loop, tmp_path / "other.db", ManualClock(), PLENTY)
+
+    assert other.log.epoch != opened.log.epoch
+    other.close()
+
+
+def test_listeners_hear_of_events_before_the_append_returns(opened: OpenLog) -> None:
+    heard: list[int] = []
+    opened.log.listen(lambda entries: heard.extend(entry.sequence for entry in entries))
+
+    async def append_and_look() -> list[int]:
+        await opened.log.append(new_event())
+        return list(heard)
+
+    assert opened.run(append_and_look()) == [1]
+
+
+def test_reading_stops_at_the_limit_and_goes_on_after_it(opened: OpenLog) -> None:
+    opened.append(*[new_event() for _ in range(5)])
+
+    first = opened.run(opened.log.read(0, EVERYTHING, 2))
+    rest = opened.run(opened.log.read(first.through, EVERYTHING, 10))
+
+    assert [entry.sequence for entry in first.entries] == [1, 2]
+    assert [entry.sequence for entry in rest.entries] == [3, 4, 5]
+    assert rest.through == 5
+
+
+def test_reading_goes_past_what_does_not_match(opened: OpenLog) -> None:
+    opened.append(*[new_event(conference_id="a") for _ in range(3)])
+
+    batch = opened.run(opened.log.read(0, Filter(conference_id=frozenset("b")), 10))
+
+    assert (list(batch.entries), batch.through) == ([], 3)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(types=frozenset(["a.b"])), [1]),
+        (Filter(type_prefixes=("a.",)), [1, 2]),
+        (Filter(type_prefixes=("a._",)), []),
+        (Filter(types=frozenset(["x"]), type_prefixes=("a.c",)), [2, 3]),
+        (Filter(conference_id=frozenset(["c1", "c2"])), [1, 2]),
+        (Filter(conference_id=frozenset(["c1"]), types=frozenset(["x"])), []),
+        (Filter(queue_name=frozenset(["q"])), [3]),
+        (Filter(call_control_id=frozenset(["k"])), [1]),
+        (Filter(call_session_id=frozenset(["s"])), [2]),
+        (Filter(connection_id=frozenset(["n"])), [3]),
+    ],
+)
+def test_filters_choose_in_the_log_what_they_choose_in_memory(
+    opened: OpenLog, wanted: Filter, found: list[int]
+) -> None:
+    opened.append(
+        new_event("a.b", conference_id="c1", call_control_id="k"),
+        new_event("a.c", conference_id="c2", call_session_id="s"),
+        new_event("x", queue_name="q", connection_id="n"),
+    )
+
+    assert [entry.sequence for entry in opened.read(wanted=wanted)] == found
+    matching = [entry.sequence for entry in opened.read() if wanted.matches(entry.keys)]
+    assert matching == found
+
+
+def test_pages_go_both_ways(opened: OpenLog) -> None:
+    opened.append(*[new_event(received_at_us=number) for number in range(1, 6)])
+    log, all_time = opened.log, TimeBounds()
+
+    newest = opened.run(log.page(EVERYTHING, all_time, 99, 2, newest_first=True))
+    before = opened.run(log.page(EVERYTHING, all_time, 4, 9, newest_first=True))
+    within = opened.run(log.page(EVERYTHING, TimeBounds(2, 4), 0, 9, newest_first=False))
+
+    assert [entry.sequence for entry in newest] == [5, 4]
+    assert [entry.sequence for entry in before] == [3, 2, 1]
+    assert [entry.sequence for entry in within] == [2, 3]
+
+
+def test_the_first_since_a_time_is_found_even_if_the_clock_went_back(opened: OpenLog) -> None:
+    opened.append(*[new_event(received_at_us=at) for at in (100, 200, 50, 210)])
+
+    since = opened.log.first_received_since
+    assert [opened.run(since(at)) for at in (0, 60, 150, 205, 999)] == [1, 1, 2, 4, 5]
+
+
+def test_an_event_is_found_by_its_id(opened: OpenLog) -> None:
+    opened.append(new_event(id_="a"), new_event(id_="b", raw=b"signed"))
+
+    stored = opened.run(opened.log.find("b"))
+
+    assert (stored.entry.sequence, stored.raw) == (2, b"signed")
+    assert opened.run(opened.log.find("c")) is None
+
+
+def test_old_events_are_deleted_and_numbers_go_on(opened: OpenLog, clock: ManualClock) -> None:
+    def now_us() -> int:
+        return round(clock.now * 1e6)
+
+    opened.append(*[new_event(id_=f"old-{n}", received_at_us=now_us()) for n in range(3)])
+    clock.advance(6 * DAY)
+    opened.append(new_event(id_="young", received_at_us=now_us()))
+    clock.advance(2 * DAY)
+
+    assert opened.run(opened.log.prune()) == 3
+    assert opened.log.span == Span(4, 4)
+    clock.advance(7 * DAY)
+    assert opened.run(opened.log.prune()) == 1
+    assert opened.log.span == Span(5, 4)
+    opened.reopen()
+    assert opened.log.span == Span(5, 4)
+    assert opened.append(new_event(id_="old-0", received_at_us=now_us())) == [(5, False)]
+
+
+def test_the_oldest_go_when_there_is_too_much(loop: LoopThread, tmp_path: Path) -> None:
+    opened = OpenLog(loop, tmp_path / "events.db", ManualClock(), Retention(7 * DAY, 25_000))
+    now_us = round(ManualClock().now * 1e6)
+    opened.append(*[new_event(received_at_us=now_us, raw=bytes(10_000)) for _ in range(5)])
+
+    opened.run(opened.log.prune())
+
+    info = opened.run(opened.log.info())
+    assert info.span == Span(4, 5)
+    assert 20_000 < info.size_bytes <= 25_000
+    opened.reopen()
+    assert opened.run(opened.log.info()).size_bytes == info.size_bytes
+    opened.close()
+
+
+def test_only_the_beginning_is_deleted_even_if_the_clock_went_back(
+    opened: OpenLog, clock: ManualClock
+) -> None:
+    now = round(clock.now * 1e6)
+    opened.append(new_event(received_at_us=now), new_event(received_at_us=0))
+
+    assert opened.run(opened.log.prune()) == 0
+    assert opened.log.span == Span(1, 2)
+
+
+def test_reads_say_what_is_the_oldest_event_held(opened: OpenLog, clock: ManualClock) -> None:
+    opened.append(new_event(), new_event(received_at_us=round(clock.now * 1e6)))
+    opened.run(opened.log.prune())
+
+    batch = opened.run(opened.log.read(0, EVERYTHING, 10))
+
+    assert batch.oldest == 2
+
+
+def test_the_info_tells_how_far_the_log_reaches(opened: OpenLog) -> None:
+    empty = opened.run(opened.log.info())
+    assert (empty.span.count, empty.oldest_received_at_us, empty.size_bytes) == (0, None, 0)
+
+    opened.append(new_event(received_at_us=5), new_event(received_at_us=9))
+
+    info = opened.run(opened.log.info())
+    assert (info.span.count, info.backend) == (2, "sqlite")
+    assert (info.oldest_received_at_us, info.newest_received_at_us) == (5, 9)
+    assert info.size_bytes > 0
+
+
+def test_a_second_gateway_is_kept_out(opened: OpenLog, loop: LoopThread, tmp_path: Path) -> None:
+    with pytest.raises(LogOpenError, match="another gateway is using"):
+        OpenLog(loop, tmp_path / "deep" / "events.db", ManualClock(), PLENTY)
+
+
+def test_another_programs_database_is_left_alone(loop: LoopThread, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.commit()
+    connection.close()
+
+    with pytest.raises(LogOpenError, match="another program"):
+        OpenLog(loop, path, ManualClock(), PLENTY)
+
+
+def test_a_file_that_is_no_database_is_named(loop: LoopThread, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, " * 100)
+
+    with pytest.raises(LogOpenError, match=r"notes\.txt"):
+        OpenLog(loop, path, ManualClock(), PLENTY)
+
+
+def test_a_newer_log_is_not_touched(opened: OpenLog, tmp_path: Path) -> None:
+    opened.close()
+    connection = sqlite3.connect(tmp_path / "deep" / "events.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(LogOpenError, match="version 99"):
+        opened.open()
+
+
+def test_a_failed_write_is_reported_and_the_numbering_goes_on(
+    opened: OpenLog, tmp_path: Path
+) -> None:
+    opened.append(new_event(id_="a"))
+    # What a full disk looks like to SQLite: no page more than there are.
+    opened.log._writer._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(LogUnavailableError, match="full"):
+        opened.append(*[new_event(raw=bytes(20_000)) for _ in range(50)])
+    opened.log._writer._connection.execute("PRAGMA max_page_count = 1073741823")
+
+    assert opened.log.span == Span(1, 1)
+    assert opened.append(new_event(id_="b")) == [(2, False)]
+    assert ids(opened.read()) == ["a", "b"]
+
+
+def test_a_closed_log_says_so(opened: OpenLog) -> None:
+    opened.close()
+
+    with pytest.raises(LogUnavailableError, match="closed"):
+        opened.append(new_event())
+    with pytest.raises(LogUnavailableError, match="closed"):
+        opened.read()
+
+
+def test_commits_are_synchronised_to_disk(opened: OpenLog) -> None:
+    connection = opened.log._writer._connection
+
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)

@@ -1,0 +1,133 @@
+"""The server itself: what every client meets."""
+
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from conferencing.v1 import conference_service_pb2 as c
+from conferencing.v1 import event_service_pb2
+from gateway.app import COMMAND_SERVICES
+from gateway.rpc.calls import CallWrapper
+from gateway.rpc.events import EventHandler, MissingMethodError
+from tests.conftest import StartGateway
+from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.provider import RecordingProvider
+
+SERVICES = [
+    "conferencing.v1.ConferenceService",
+    "conferencing.v1.EventService",
+    "conferencing.v1.QueueService",
+]
+
+
+@pytest.mark.parametrize("service", ["", *SERVICES])
+def test_health_is_serving(gateway: RunningGateway, service: str) -> None:
+    stub = health_pb2_grpc.HealthStub(gateway.channel)
+
+    answer = stub.Check(health_pb2.HealthCheckRequest(service=service))
+
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_health_says_not_serving_before_calls_are_cut_off(start_gateway: StartGateway) -> None:
+    gateway = start_gateway()
+    watch = health_pb2_grpc.HealthStub(gateway.channel).Watch(health_pb2.HealthCheckRequest())
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+
+    gateway.stop()
+
+    assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def test_reflection_lists_the_services(gateway: RunningGateway) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(gateway.channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+
+    (answer,) = stub.ServerReflectionInfo(iter([request]))
+
+    names = {service.name for service in answer.list_services_response.service}
+    assert names >= {*SERVICES, "grpc.health.v1.Health"}
+
+
+def test_an_unknown_method_is_unimplemented(gateway: RunningGateway) -> None:
+    call: Any = gateway.channel.unary_unary("/conferencing.v1.ConferenceService/MakeCoffee")
+
+    assert failure_of(call, b"").code is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_request_of_two_mebibytes_is_refused(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    request = c.SpeakTextRequest(conference_id="c", payload="x" * 2 * 1024 * 1024, voice="female")
+
+    failure = failure_of(gateway.conferences.SpeakText, request)
+
+    assert failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert provider.requests == []
+
+
+def test_bytes_that_are_no_message_are_refused(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    call: Any = gateway.channel.unary_unary("/conferencing.v1.ConferenceService/EndConference")
+
+    failure = failure_of(call, b"\xff\xff\xff\xff")
+
+    assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("bad", ["a/b", "..", ".", "a\\b", "a\x00b", "a\nb", "ümlaut"])
+def test_an_id_never_becomes_another_path(
+    gateway: RunningGateway, provider: RecordingProvider, bad: str
+) -> None:
+    request = c.GetParticipantRequest(conference_id=bad, participant_id=bad)
+
+    failure = failure_of(gateway.conferences.GetParticipant, request)
+
+    assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(failure.violations) == {"conference_id", "participant_id"}
+    assert provider.requests == []
+
+
+def test_all_missing_fields_are_named_over_the_wire(gateway: RunningGateway) -> None:
+    failure = failure_of(gateway.conferences.CreateConference, c.CreateConferenceRequest())
+
+    assert failure.violations == {"call_control_id": "is required", "name": "is required"}
+    assert failure.info.reason == "INVALID_REQUEST"
+
+
+def test_an_unforeseen_failure_tells_nothing_of_its_cause(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr(gateway.app._log, "find", broken)
+
+    failure = failure_of(gateway.events.GetEvent, event_service_pb2.GetEventRequest(event_id="x"))
+
+    assert (failure.code, failure.info.reason) == (grpc.StatusCode.INTERNAL, "GATEWAY_FAILURE")
+    assert "secret" not in failure.message
+    assert "the secret cause" in caplog.text
+
+
+def test_a_method_that_nobody_answers_stops_the_start() -> None:
+    service = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+
+    with pytest.raises(MissingMethodError, match=r"EventService\.Subscribe"):
+        EventHandler(service, (), CallWrapper(lambda call: None))
+
+
+def test_a_cancelled_command_leaves_no_call_behind(start_gateway: StartGateway) -> None:
+    assert len(COMMAND_SERVICES) == 2
+    gateway = start_gateway()
+    call = gateway.conferences.EndConference.future(c.EndConferenceRequest(conference_id="c"))
+    call.cancel()
+
+    gateway.stop()
+
+    assert gateway.app._calls.in_flight == 0

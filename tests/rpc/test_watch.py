@@ -1,0 +1,238 @@
+"""WatchConference: the whole state first, then each change, whatever the order of the webhooks."""
+
+import itertools
+import random
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from conferencing.v1 import conference_service_pb2 as c
+from conferencing.v1.conference_pb2 import (
+    CONFERENCE_END_REASON_ALL_LEFT,
+    CONFERENCE_STATUS_COMPLETED,
+    CONFERENCE_STATUS_IN_PROGRESS,
+    PARTICIPANT_STATUS_JOINED,
+    PARTICIPANT_STATUS_LEFT,
+    Conference,
+    Participant,
+)
+from conferencing.v1.event_pb2 import Event
+from conferencing.v1.event_service_pb2 import (
+    DRAIN_REASON_SHUTDOWN,
+    RECORDING_STATE_SAVED,
+    WatchConferenceRequest,
+    WatchConferenceResponse,
+)
+from gateway.rpc.conference_state import ConferencePicture
+from gateway.sandbox import SandboxServer
+from tests.conftest import StartGateway
+from tests.harness.gateway import RunningGateway, failure_of
+
+ALICE, BOB = "v3:sandbox-alice", "v3:sandbox-bob"
+
+
+class Stage:
+    def __init__(self, gateway: RunningGateway, simulated: SandboxServer) -> None:
+        self.gateway, self.simulated = gateway, simulated
+        simulated.control.set_webhook_url(gateway.webhook_url)
+        created = gateway.conferences.CreateConference(
+            c.CreateConferenceRequest(call_control_id=ALICE, name="Business")
+        )
+        simulated.control.wait_until_idle()
+        self.id = created.conference.id
+
+    def watch(self, **fields: Any) -> Any:
+        return self.gateway.events.WatchConference(
+            WatchConferenceRequest(conference_id=self.id, **fields), timeout=20
+        )
+
+    def join(self, call: str) -> None:
+        self.gateway.conferences.JoinConference(
+            c.JoinConferenceRequest(conference_id=self.id, call_control_id=call)
+        )
+
+    def leave(self, call: str) -> None:
+        self.gateway.conferences.LeaveConference(
+            c.LeaveConferenceRequest(conference_id=self.id, call_control_id=call)
+        )
+
+
+@pytest.fixture
+def stage(start_gateway: StartGateway, simulated: SandboxServer) -> Stage:
+    gateway = start_gateway(simulated.base_url, public_key=simulated.public_key)
+    return Stage(gateway, simulated)
+
+
+def told(response: WatchConferenceResponse) -> Any:
+    match response.WhichOneof("update"):
+        case "participant":
+            participant = response.participant.participant
+            return participant.call_control_id, participant.status
+        case "conference":
+            return response.conference.conference.status
+        case other:
+            return other
+
+
+def test_the_state_comes_first_then_each_change_to_the_end(stage: Stage) -> None:
+    stream = stage.watch()
+    first = next(stream)
+    assert first.snapshot.conference.name == "Business"
+    assert first.snapshot.conference.status == CONFERENCE_STATUS_IN_PROGRESS
+    (alice,) = first.snapshot.participants
+    assert (alice.participant.call_control_id, alice.participant.status) == (
+        ALICE,
+        PARTICIPANT_STATUS_JOINED,
+    )
+
+    stage.join(BOB)
+    assert told(next(stream)) == (BOB, PARTICIPANT_STATUS_JOINED)
+    stage.leave(BOB)
+    assert told(next(stream)) == (BOB, PARTICIPANT_STATUS_LEFT)
+    stage.leave(ALICE)
+    assert told(next(stream)) == (ALICE, PARTICIPANT_STATUS_LEFT)
+    last = next(stream)
+    assert told(last) == CONFERENCE_STATUS_COMPLETED
+    assert last.conference.conference.end_reason == CONFERENCE_END_REASON_ALL_LEFT
+    assert last.event_id
+    assert list(stream) == []
+    assert stream.code() is grpc.StatusCode.OK
+
+
+def test_what_is_heard_is_told(stage: Stage) -> None:
+    stream = stage.watch()
+    next(stream)
+    stage.gateway.conferences.SpeakText(
+        c.SpeakTextRequest(conference_id=stage.id, payload="Hello", voice="female")
+    )
+    assert next(stream).conference.speaking
+    stage.simulated.control.advance(60)
+    assert not next(stream).conference.speaking
+    stream.cancel()
+
+
+def test_a_conference_that_has_ended_is_told_and_the_stream_ends(stage: Stage) -> None:
+    stage.gateway.conferences.EndConference(c.EndConferenceRequest(conference_id=stage.id))
+
+    responses = list(stage.watch())
+
+    assert [told(it) for it in responses] == ["snapshot"]
+    assert responses[0].snapshot.conference.status == CONFERENCE_STATUS_COMPLETED
+
+
+def test_an_unknown_conference_is_not_found(stage: Stage) -> None:
+    failure = failure_of(
+        stage.gateway.events.WatchConference, WatchConferenceRequest(conference_id="nobody")
+    )
+
+    assert failure.code is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_missing_id_is_named(stage: Stage) -> None:
+    failure = failure_of(stage.gateway.events.WatchConference, WatchConferenceRequest())
+
+    assert failure.violations == {"conference_id": "is required"}
+
+
+def test_silence_is_filled_with_heartbeats(stage: Stage) -> None:
+    stream = stage.watch(heartbeat_interval={"seconds": 1})
+    first = next(stream)
+
+    heartbeat = next(stream)
+
+    assert heartbeat.WhichOneof("update") is None
+    assert heartbeat.cursor == first.cursor
+    stream.cancel()
+
+
+def test_a_shutdown_ends_the_stream_in_order(stage: Stage) -> None:
+    stream = stage.watch()
+    next(stream)
+
+    stage.gateway.stop()
+
+    assert [it.drain.reason for it in stream] == [DRAIN_REASON_SHUTDOWN]
+
+
+# The state does not depend on the order of the webhooks.
+
+
+def event(type_: str, at: int, call: str = "", **fields: Any) -> Event:
+    return Event(
+        id=f"{type_}-{at}-{call}",
+        type=f"conference.{type_}",
+        conference_id="c1",
+        call_control_id=call,
+        occurred_at=Timestamp(seconds=at),
+        **fields,
+    )
+
+
+HISTORY = [
+    event("participant.joined", 10, "a"),
+    event("participant.joined", 11, "b"),
+    event("participant.left", 12, "b"),
+    event("participant.joined", 13, "b"),
+    event("playback.started", 14),
+    event("playback.ended", 14),
+    event("participant.speak.started", 15, "a"),
+    event("speak.started", 16),
+    event("floor.changed", 17, "a"),
+    event("floor.changed", 18, "b"),
+    event("recording.saved", 19, "a"),
+    event("participant.left", 20, "a"),
+]
+
+
+def state_after(events: list[Event]) -> bytes:
+    picture = ConferencePicture(
+        Conference(id="c1", status=CONFERENCE_STATUS_IN_PROGRESS),
+        [
+            Participant(
+                call_control_id="a", status=PARTICIPANT_STATUS_JOINED, updated_at=Timestamp(seconds=9)
+            )
+        ],
+    )
+    for it in events:
+        picture.apply(it)
+    return picture.snapshot().SerializeToString(deterministic=True)
+
+
+def test_any_order_and_any_repetition_end_in_the_same_state() -> None:
+    random_ = random.Random(1)
+    expected = state_after(HISTORY)
+    for _ in range(500):
+        shuffled = HISTORY + random_.choices(HISTORY, k=5)
+        random_.shuffle(shuffled)
+        assert state_after(shuffled) == expected
+
+
+def test_every_order_of_the_life_of_one_participant_ends_the_same() -> None:
+    life = [*HISTORY[:4], HISTORY[-1]]
+
+    assert len({state_after(list(order)) for order in itertools.permutations(life)}) == 1
+
+
+def test_the_state_says_what_the_events_said() -> None:
+    picture = ConferencePicture(Conference(id="c1"), [])
+    for it in HISTORY:
+        picture.apply(it)
+    state = picture.snapshot()
+
+    members = {it.participant.call_control_id: it for it in state.participants}
+    assert members["a"].participant.status == PARTICIPANT_STATUS_LEFT
+    assert members["b"].participant.status == PARTICIPANT_STATUS_JOINED
+    assert members["a"].speaking
+    assert (state.playing, state.speaking) == (False, True)
+    assert state.floor_call_control_id == "b"
+    assert state.recording == RECORDING_STATE_SAVED
+
+
+def test_what_changes_nothing_is_not_told() -> None:
+    picture = ConferencePicture(Conference(id="c1"), [])
+
+    assert picture.apply(HISTORY[0]) is not None
+    assert picture.apply(HISTORY[0]) is None
+    assert picture.apply(event("mood.changed", 30)) is None

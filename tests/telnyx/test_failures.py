@@ -1,0 +1,260 @@
+"""What the provider answers, or that it does not, as a caller of an RPC sees it."""
+
+import socket
+import threading
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+
+from conferencing.v1 import conference_service_pb2, queue_service_pb2
+from conferencing.v1.common_pb2 import AUDIO_FORMAT_WAV
+from tests.conftest import StartGateway
+from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.provider import Answer, RecordingProvider
+
+Code = grpc.StatusCode
+
+JOIN = conference_service_pb2.JoinConferenceRequest(
+    conference_id="c1", call_control_id="v3:a", command_id="cmd-1"
+)
+PLAY = conference_service_pb2.PlayAudioRequest(conference_id="c1", media_name="m")
+GET_QUEUE = queue_service_pb2.GetQueueRequest(queue_name="support")
+
+
+def errors(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"errors": list(entries)}
+
+
+@pytest.mark.parametrize(
+    ("status", "provider_code", "code", "reason"),
+    [
+        (400, "10015", Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        (401, "10009", Code.INTERNAL, "UPSTREAM_CREDENTIALS_REJECTED"),
+        (402, "", Code.FAILED_PRECONDITION, "PAYMENT_REQUIRED"),
+        (403, "10010", Code.PERMISSION_DENIED, "NOT_AUTHORIZED"),
+        (404, "10005", Code.NOT_FOUND, "NOT_FOUND"),
+        (408, "", Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
+        (409, "", Code.ABORTED, "CONFLICT"),
+        (410, "", Code.NOT_FOUND, "NOT_FOUND"),
+        (412, "", Code.FAILED_PRECONDITION, "INVALID_STATE"),
+        (418, "", Code.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS"),
+        (422, "10004", Code.INVALID_ARGUMENT, "MISSING_PARAMETER"),
+        (422, "10012", Code.ALREADY_EXISTS, "DUPLICATE"),
+        (422, "10021", Code.FAILED_PRECONDITION, "IN_USE"),
+        (422, "90018", Code.FAILED_PRECONDITION, "INVALID_STATE"),
+        (422, "99999", Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        (429, "10011", Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
+        (302, "", Code.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS"),
+        (500, "10007", Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
+        (503, "", Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
+    ],
+)
+def test_each_answer_has_its_code_and_reason(
+    gateway: RunningGateway,
+    provider: RecordingProvider,
+    status: int,
+    provider_code: str,
+    code: Code,
+    reason: str,
+) -> None:
+    provider.answer = Answer(
+        status, errors({"code": provider_code, "title": "No", "detail": "Why"})
+    )
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert (failure.code, failure.info.reason) == (code, reason)
+    assert failure.info.domain == "telnyx-grpc-gateway"
+    assert failure.info.metadata["http_status"] == str(status)
+    assert failure.info.metadata["command_id"] == "cmd-1"
+    assert failure.info.metadata.get("provider_code", "") == provider_code
+    assert "Why" in failure.message
+
+
+def test_pointers_become_the_fields_of_the_proto(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    provider.answer = Answer(
+        422,
+        errors(
+            {"code": "10015", "detail": "unknown call", "source": {"pointer": "/call_control_id"}},
+            {"code": "10015", "detail": "bad", "source": {"pointer": "/body/mute"}},
+            {"code": "10015", "detail": "elsewhere", "source": {"pointer": ""}},
+        ),
+    )
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert failure.violations == {"call_control_id": "unknown call", "mute": "bad"}
+
+
+def test_not_found_says_what_was_not_found(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    provider.answer = Answer(404, errors({"code": "10005", "detail": "no such queue"}))
+
+    failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
+
+    resource = failure.detail(error_details_pb2.ResourceInfo)
+    assert (resource.resource_type, resource.resource_name) == ("queue", "support")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"x-ratelimit-reset": "7"}, 7.0),
+        ({"retry-after": "soon", "x-ratelimit-reset": "7"}, 7.0),
+        ({"retry-after": "1800000000"}, None),
+        ({}, None),
+    ],
+)
+def test_a_rate_limit_says_when_to_come_back(
+    gateway: RunningGateway,
+    provider: RecordingProvider,
+    headers: dict[str, str],
+    seconds: float | None,
+) -> None:
+    provider.answer = Answer(429, errors({"code": "10011"}), headers)
+
+    retry = failure_of(gateway.queues.GetQueue, GET_QUEUE).detail(error_details_pb2.RetryInfo)
+
+    assert (retry.retry_delay.ToTimedelta().total_seconds() if retry else None) == seconds
+
+
+def test_the_providers_help_and_request_id_are_passed_on(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    url = "https://developers.telnyx.com/docs/errors/90018"
+    provider.answer = Answer(
+        422, errors({"code": "90018", "meta": {"url": url}}), {"x-request-id": "req-7"}
+    )
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert failure.detail(error_details_pb2.Help).links[0].url == url
+    assert failure.detail(error_details_pb2.RequestInfo).request_id == "req-7"
+
+
+@pytest.mark.parametrize("answer", [Answer(500, errors()), lambda request: None])
+def test_what_may_have_run_is_unknown_where_a_repeat_would_be_heard(
+    gateway: RunningGateway, provider: RecordingProvider, answer: Any
+) -> None:
+    provider.answer = answer
+
+    heard = failure_of(gateway.conferences.PlayAudio, PLAY)
+    harmless = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert (heard.code, heard.info.reason) == (Code.UNKNOWN, "OUTCOME_UNKNOWN")
+    assert heard.info.metadata["outcome"] == "unknown"
+    assert (harmless.code, harmless.info.reason) == (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
+
+
+def test_what_never_left_is_unavailable_even_where_a_repeat_would_be_heard(
+    start_gateway: StartGateway,
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens here
+        gateway = start_gateway(f"http://127.0.0.1:{closed.getsockname()[1]}")
+
+        failure = failure_of(gateway.conferences.PlayAudio, PLAY)
+
+    assert (failure.code, failure.info.reason) == (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
+    assert "outcome" not in failure.info.metadata
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>hello</html>",
+        b"",
+        b"[]",
+        {"data": []},
+        {"data": {"id": {}}},
+        {"data": {"created_at": "now"}},
+        b"\xff\xfe",
+        {},
+    ],
+)
+def test_a_success_that_cannot_be_read_is_named(
+    gateway: RunningGateway, provider: RecordingProvider, body: Any
+) -> None:
+    provider.answer = Answer(200, body)
+
+    failure = failure_of(
+        gateway.conferences.CreateConference,
+        conference_service_pb2.CreateConferenceRequest(call_control_id="v3:a", name="n"),
+    )
+
+    assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
+    assert failure.info.metadata["outcome"] == "done"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"errors": 3}', b'{"errors": [3]}'])
+def test_an_error_body_of_any_kind_is_survived(
+    gateway: RunningGateway, provider: RecordingProvider, body: bytes
+) -> None:
+    provider.answer = Answer(404, body)
+
+    failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
+
+    assert failure.code is Code.NOT_FOUND
+    assert "gave no reason" in failure.message
+
+
+def test_a_deadline_is_kept_in_all(gateway: RunningGateway, provider: RecordingProvider) -> None:
+    def hesitate(request: Any) -> Answer:
+        released.wait(20)
+        return Answer()
+
+    released = threading.Event()
+    provider.answer = hesitate
+    try:
+        failure = failure_of(gateway.conferences.JoinConference, JOIN, timeout=0.3)
+    finally:
+        released.set()
+
+    assert failure.code is Code.DEADLINE_EXCEEDED
+
+
+def test_too_little_time_sends_nothing(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    failure_of(gateway.conferences.JoinConference, JOIN, timeout=0.0001)
+
+    assert provider.requests == []
+
+
+def test_the_default_deadline_applies_where_the_caller_sets_none(
+    start_gateway: StartGateway, provider: RecordingProvider
+) -> None:
+    released = threading.Event()
+
+    def hesitate(request: Any) -> Answer:
+        released.wait(20)
+        return Answer()
+
+    provider.answer = hesitate
+    gateway = start_gateway(provider.base_url, GATEWAY_CALL_TIMEOUT="0.3s")
+    try:
+        failure = failure_of(gateway.conferences.JoinConference, JOIN, timeout=None)
+    finally:
+        released.set()
+
+    assert (failure.code, failure.info.reason) == (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+    assert failure.info.metadata["outcome"] == "unknown"
+
+
+def test_no_secret_is_in_any_error(gateway: RunningGateway, provider: RecordingProvider) -> None:
+    provider.answer = Answer(401, errors({"code": "10009", "detail": "bad key"}))
+
+    failure = failure_of(
+        gateway.conferences.StartRecording,
+        conference_service_pb2.StartRecordingRequest(conference_id="c", format=AUDIO_FORMAT_WAV),
+    )
+
+    assert provider.last.headers["authorization"] == "Bearer KEY0123456789"
+    assert "KEY0123456789" not in str(failure.status)
+    assert "TELNYX_API_KEY" in failure.message
