@@ -43,6 +43,9 @@ PRUNE_INTERVAL_S = 30.0
 # connection does: twice the oldest stream's age.
 _CONNECTION_AGE_FACTOR = 2
 
+# Long enough for connections to be told in order that the server goes, in seconds.
+_GOODBYE_S = 0.5
+
 _logger = logging.getLogger(__name__)
 
 
@@ -108,8 +111,9 @@ class Gateway:
                 await self._calls.wait_until_idle()
         except TimeoutError:
             _logger.warning("%d calls are cut off by the shutdown", self._calls.in_flight)
-        # The calls have been waited for above; what is left gets no more time.
-        await self._grpc.stop(0)
+        # Our own calls have been waited for above; this is for the goodbyes of idle connections
+        # and for health watches, which do not end by themselves.
+        await self._grpc.stop(_GOODBYE_S)
         await self._http.stop()
         if self._pruning is not None:
             self._pruning.cancel()

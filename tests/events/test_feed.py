@@ -159,7 +159,7 @@ class Stage:
 
         self._loop.run(all_at_once())
 
-    def numbered(self, count: int, **keys: str) -> None:
+    def numbered(self, count: int, **keys: Any) -> None:
         self.append(*[new_event(**keys) for _ in range(count)])
 
     def read(

@@ -209,6 +209,7 @@ def test_an_event_is_found_by_its_id(opened: OpenLog) -> None:
     opened.append(new_event(id_="a"), new_event(id_="b", raw=b"signed"))
 
     stored = opened.run(opened.log.find("b"))
+    assert stored is not None
 
     assert (stored.entry.sequence, stored.raw) == (2, b"signed")
     assert opened.run(opened.log.find("c")) is None

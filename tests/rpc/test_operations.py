@@ -316,7 +316,9 @@ def test_participants_are_listed_found_and_updated(stage: Stage) -> None:
     )
 
     muted = rpc.ListParticipants(
-        c.ListParticipantsRequest(conference_id=conference.id, filter=c.ParticipantFilter(muted=True))
+        c.ListParticipantsRequest(
+            conference_id=conference.id, filter=c.ParticipantFilter(muted=True)
+        )
     )
 
     assert stage.received().query == "filter%5Bmuted%5D=true"

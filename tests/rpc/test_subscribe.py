@@ -222,9 +222,7 @@ def test_a_garbage_cursor_is_an_invalid_argument(gateway: RunningGateway, garbag
 
 def test_all_mistakes_in_a_filter_are_named(gateway: RunningGateway) -> None:
     request = SubscribeRequest(
-        filter=EventFilter(
-            types=["a*b", ""], conference_ids=[""], queue_names=["q"] * 1_001
-        )
+        filter=EventFilter(types=["a*b", ""], conference_ids=[""], queue_names=["q"] * 1_001)
     )
 
     failure = failure_of(gateway.events.Subscribe, request)

@@ -191,7 +191,9 @@ def state_after(events: list[Event]) -> bytes:
         Conference(id="c1", status=CONFERENCE_STATUS_IN_PROGRESS),
         [
             Participant(
-                call_control_id="a", status=PARTICIPANT_STATUS_JOINED, updated_at=Timestamp(seconds=9)
+                call_control_id="a",
+                status=PARTICIPANT_STATUS_JOINED,
+                updated_at=Timestamp(seconds=9),
             )
         ],
     )

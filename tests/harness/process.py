@@ -1,0 +1,111 @@
+"""The gateway as users start it: a process of its own, by its command line."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from queue import Empty, Queue
+from types import TracebackType
+
+import grpc
+
+from conferencing.v1.conference_service_pb2_grpc import ConferenceServiceStub
+from conferencing.v1.event_service_pb2_grpc import EventServiceStub
+from tests.harness.webhooks import Poster, Signer
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "gateway", *arguments]
+
+
+def environment(**env: str) -> dict[str, str]:
+    """The environment without settings of the one who runs the tests."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("GATEWAY_", "TELNYX_"))
+    }
+    return {**clean, "PYTHONPATH": f"{ROOT}:{ROOT / 'generated'}", **env}
+
+
+class GatewayProcess:
+    """Serves from construction on; use as a context manager."""
+
+    def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
+        self.signer = Signer()
+        self._process = subprocess.Popen(
+            command("serve", *arguments),
+            cwd=folder,
+            env=environment(
+                **{
+                    "TELNYX_API_KEY": "KEY0123456789",
+                    "TELNYX_PUBLIC_KEY": self.signer.public_key,
+                    "TELNYX_BASE_URL": "http://127.0.0.1:9/v2",
+                    "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
+                    "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
+                    **env,
+                }
+            ),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log: list[str] = []
+        self._lines: Queue[str | None] = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        grpc_address = self.wait_for(r"gRPC on (\S+)")
+        self.http_address = self.wait_for(r"webhooks on http://([^/]+)/")
+        self.channel = grpc.insecure_channel(grpc_address)
+        self.conferences = ConferenceServiceStub(self.channel)
+        self.events = EventServiceStub(self.channel)
+        self.webhooks = Poster(self.http_address, self.signer)
+        self.grpc_address = grpc_address
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def wait_for(self, pattern: str, timeout: float = 30) -> str:
+        """Wait for a line of the log, and return its first group."""
+        while True:
+            try:
+                line = self._lines.get(timeout=timeout)
+            except Empty:
+                line = None
+            if line is None:
+                raise AssertionError(f"no line {pattern!r} in:\n{''.join(self.log)}")
+            self.log.append(line)
+            if match := re.search(pattern, line):
+                return match[1] if match.groups() else match[0]
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def wait(self, timeout: float = 30) -> int:
+        return self._process.wait(timeout)
+
+    def __enter__(self) -> "GatewayProcess":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        self.channel.close()

@@ -1,0 +1,133 @@
+"""The command line, as a newcomer uses it."""
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+from gateway.app import gateway_version
+from tests.harness.process import GatewayProcess, command, environment
+
+
+def run(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_demonstration_tells_its_story_and_succeeds(tmp_path: Path) -> None:
+    result = run(tmp_path, "demo")
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    for line in (
+        "->     EnqueueCall Alice into support",
+        "->     SpeakText",
+        "Alice waits in support, place 1",
+        "daily-stand-up recorded as wav",
+        "daily-stand-up ended: all left",
+        "Bob, muted",
+        "a second subscriber was cut off",
+        "15 events expected, 15 received",
+        "got the same 15, in the same order",
+        "everything came back",
+    ):
+        assert line in result.stdout
+    # It leaves nothing in the folder it was started in.
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    assert run(tmp_path, "version").stdout == gateway_version() + "\n"
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    text = run(tmp_path, "--help").stdout
+
+    for name in ("serve", "demo", "sandbox", "tail", "version"):
+        assert name in text
+
+
+def test_tail_prints_what_is_held_and_where_to_go_on(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        gateway.webhooks.event("call.enqueued", queue="support", call_control_id="v3:x")
+        gateway.webhooks.event("conference.created", conference_id="c1")
+        common = ("tail", "--address", gateway.grpc_address, "--stop")
+
+        text = run(tmp_path, *common, "--earliest")
+        as_json = run(tmp_path, *common, "--earliest", "--json", "--type", "call.*")
+        cursor = text.stderr.split()[-1]
+        nothing = run(tmp_path, *common, "--after", cursor)
+
+    assert text.returncode == 0
+    first, second = text.stdout.splitlines()
+    assert "call.enqueued" in first
+    assert "v3:x waits in support" in first
+    assert "conference.created" in second
+    (line,) = as_json.stdout.splitlines()
+    assert json.loads(line)["queueName"] == "support"
+    assert nothing.stdout == ""
+
+
+def test_tail_goes_on_across_a_restart(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        address, http_address = gateway.grpc_address, gateway.http_address
+        tail = subprocess.Popen(
+            command("tail", "--address", address, "--json", "--earliest"),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        gateway.webhooks.event(conference_id="before")
+        assert tail.stdout is not None
+        assert '"before"' in tail.stdout.readline()
+        gateway.kill()
+    same = {"GATEWAY_GRPC_ADDRESS": address, "GATEWAY_HTTP_ADDRESS": http_address}
+    with GatewayProcess(tmp_path, **same) as gateway:
+        gateway.webhooks.event(conference_id="after")
+        watchdog = threading.Timer(30, tail.kill)
+        watchdog.start()
+        line = tail.stdout.readline()
+        watchdog.cancel()
+        tail.terminate()
+        assert tail.wait(10) == 0
+        tail.stdout.close()
+    assert '"after"' in line
+
+
+def test_tail_says_why_it_cannot_go_on(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        result = run(tmp_path, "tail", "--address", gateway.grpc_address, "--after", "garbage")
+
+    assert result.returncode == 1
+    assert "INVALID_ARGUMENT: after_cursor" in result.stderr
+
+
+def test_the_sandbox_prints_what_a_gateway_needs(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("sandbox", "--port", "0"),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(4)]
+    process.terminate()
+
+    assert process.wait(10) == 0
+    process.stdout.close()
+    for name in ("TELNYX_BASE_URL=http://127.0.0.1:", "TELNYX_PUBLIC_KEY=", "TELNYX_API_KEY="):
+        assert any(name in line for line in lines)
+
+
+def test_serve_with_a_sandbox_needs_no_key(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path, "--sandbox") as gateway:
+        gateway.wait_for("v3:sandbox-alice")

@@ -1,0 +1,104 @@
+"""The rooms of `gateway/` and what may be imported where."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GATEWAY = ROOT / "gateway"
+MODULES = sorted(GATEWAY.rglob("*.py"))
+
+# A room may import itself, these rooms, and nothing else of the gateway.
+MAY_IMPORT = {
+    "codec": set[str](),
+    "events": {"errors", "tokens"},
+    "telnyx": {"codec", "errors", "tokens", "deadline"},
+    "webhooks": {"codec", "events"},
+    "rpc": {"codec", "deadline", "errors", "events", "telnyx", "tokens"},
+    "telemetry": {"rpc", "webhooks"},
+    "http": {"telemetry", "webhooks"},
+    "client": set[str](),
+    "sandbox": set[str](),
+    "config": {"webhooks"},
+    "errors": set[str](),
+    "tokens": set[str](),
+    "deadline": set[str](),
+}
+
+# Libraries that one module keeps to itself; the sandbox is a program of its own.
+KEPT_BY = {
+    "httpx": {"telnyx/httpx_transport.py", "sandbox/posting.py"},
+    "nacl": {"webhooks/signature.py", "sandbox/signing.py"},
+    "sqlite3": {
+        "events/sqlite/schema.py",
+        "events/sqlite/writer.py",
+        "events/sqlite/reader.py",
+    },
+    "prometheus_client": {"telemetry/metrics.py"},
+    "pydantic": {"config.py"},
+    "click": {"cli.py"},
+}
+
+
+def imports(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            assert node.module is not None
+            yield node.module
+
+
+def room(module: Path) -> str:
+    return module.relative_to(GATEWAY).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda it: str(it.relative_to(GATEWAY)))
+def test_a_module_imports_only_what_its_room_may(module: Path) -> None:
+    if room(module) not in MAY_IMPORT:
+        assert room(module) in {"__init__", "__main__", "app", "cli"}
+        return
+    allowed = MAY_IMPORT[room(module)] | {room(module)}
+    for name in imports(module):
+        if name.startswith("gateway."):
+            assert name.split(".")[1] in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize(("library", "keepers"), KEPT_BY.items())
+def test_a_library_is_imported_where_it_belongs(library: str, keepers: set[str]) -> None:
+    users = {
+        str(module.relative_to(GATEWAY))
+        for module in MODULES
+        if any(name.split(".")[0] == library for name in imports(module))
+    }
+
+    assert users == keepers
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {
+        str(module.relative_to(GATEWAY))
+        for module in MODULES
+        if "os.environ" in module.read_text() or "getenv" in module.read_text()
+    }
+
+    assert readers == {"config.py"}
+
+
+def test_modules_stay_small() -> None:
+    large = {
+        str(module.relative_to(GATEWAY)): lines
+        for module in MODULES
+        if (lines := len(module.read_text().splitlines())) > 350
+    }
+
+    assert large == {}
+
+
+def test_nothing_generated_takes_the_name_of_an_installed_package() -> None:
+    assert [path.name for path in (ROOT / "generated").iterdir() if path.name != "__pycache__"] == [
+        "conferencing"
+    ]
