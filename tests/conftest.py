@@ -4,11 +4,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gateway.sandbox import SandboxServer, SandboxSettings
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
 from tests.harness.provider import RecordingProvider
+
+# Examples are the same in every run, and a slow machine is no failure.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,46 @@
+"""The README against the code it describes."""
+
+import re
+from pathlib import Path
+
+from gateway.config import Settings
+from gateway.sandbox import SandboxSettings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_setting_is_in_the_table_with_its_default_and_meaning() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.+?) \|$", README, re.MULTILINE)
+
+    documented = {name: (default.strip("`*"), text) for name, default, text in rows}
+    actual = {
+        str(field.alias): (
+            "required" if field.default in (None, ()) else str(field.default),
+            str(field.description),
+        )
+        for field in Settings.model_fields.values()
+    }
+    assert documented == actual
+
+
+def test_every_make_target_it_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"\bmake ([a-z]+) ", README)) - {"of"} <= targets
+
+
+def test_every_room_it_names_exists() -> None:
+    tree = README.split("```\nprotos/")[1].split("```")[0]
+    for name in re.findall(r"^  (\S+)", tree, re.MULTILINE):
+        assert (ROOT / "gateway" / name).exists(), name
+
+
+def test_the_calls_it_names_exist_in_the_sandbox() -> None:
+    for call in re.findall(r"v3:sandbox-\w+", README):
+        assert call in SandboxSettings().calls
+
+
+def test_the_python_it_shows_compiles() -> None:
+    for block in re.findall(r"```python\n(.+?)```", README, re.DOTALL):
+        compile(block, "README.md", "exec")
