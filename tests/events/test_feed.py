@@ -211,7 +211,7 @@ def test_a_subscriber_gets_what_comes_after_its_position(stage: Stage) -> None:
 def test_a_sleeping_subscriber_is_woken(stage: Stage) -> None:
     async def sleep_and_wake() -> Delivery:
         with stage.feed.subscribe(Filter(), Start(0), 100) as subscription:
-            waiting = asyncio.create_task(subscription.next(20))
+            waiting = asyncio.create_task(subscription.next(3_600))
             await stage.log.append(new_event())
             return await waiting
 
@@ -326,10 +326,11 @@ def test_a_drain_is_told_to_everybody(stage: Stage) -> None:
             stage.feed.subscribe(Filter(), Start(0), 9) as asleep,
             stage.feed.subscribe(Filter(), Start(0), 9) as late,
         ):
-            waiting = asyncio.create_task(asleep.next(20))
+            # Far longer than the test may take: only the drain can end the wait.
+            waiting = asyncio.create_task(asleep.next(3_600))
             await asyncio.sleep(0)
             stage.feed.drain()
-            return await waiting, await late.next(20)
+            return await waiting, await late.next(3_600)
 
     assert [delivery.draining for delivery in stage.run(sleep_and_drain())] == [True, True]
 
