@@ -22,9 +22,12 @@ from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import ConferenceReader, WatchStream
 from gateway.telemetry.metrics import FeedGauges, Metrics
-from gateway.telnyx.binding import compile_services
+from gateway.telnyx.binding import Binding, compile_services
 from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.credentials import CredentialWatch
 from gateway.telnyx.httpx_transport import HttpxTransport
+from gateway.telnyx.limit import LimitedTransport
+from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import WebhookReceiver
@@ -46,6 +49,8 @@ _CONNECTION_AGE_FACTOR = 2
 # Long enough for connections to be told in order that the server goes, in seconds.
 _GOODBYE_S = 0.5
 
+_KEY_REJECTED = "the provider rejects TELNYX_API_KEY"
+
 _logger = logging.getLogger(__name__)
 
 
@@ -56,13 +61,16 @@ class Gateway:
         self._settings = settings
         self._log = log
         self._feed = Feed(log)
+        self._metrics = Metrics()
         self._client = TelnyxClient(
-            transport,
+            LimitedTransport(transport, settings.upstream_in_flight, settings.upstream_waiting),
             settings.base_url,
             settings.api_key.get_secret_value() if settings.api_key else "",
             f"telnyx-grpc-gateway/{gateway_version()}",
+            Retries(RetryPolicy(), RetryBudget(), random.Random()),
+            self._metrics.attempt_ended,
+            hedge_after_s=settings.hedge_after,
         )
-        self._metrics = Metrics()
         self._metrics.watch_feed(
             FeedGauges(
                 subscribers=lambda: self._feed.subscribers,
@@ -74,7 +82,7 @@ class Gateway:
         self._grpc = self._build_grpc()
         self._http = self._build_http()
         self._not_ready: str | None = "starting"
-        self._pruning: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
         self.grpc_address = settings.grpc_address
         self.http_address = settings.http_address
 
@@ -88,7 +96,7 @@ class Gateway:
         retention = Retention(settings.retention_age, settings.retention_size)
         log = await SqliteEventLog.open(settings.event_log, retention, time.time)
         try:
-            gateway = cls(settings, log, transport or HttpxTransport())
+            gateway = cls(settings, log, transport or HttpxTransport(settings.upstream_in_flight))
         except BaseException:
             await log.close()
             raise
@@ -115,9 +123,9 @@ class Gateway:
         # and for health watches, which do not end by themselves.
         await self._grpc.stop(_GOODBYE_S)
         await self._http.stop()
-        if self._pruning is not None:
-            self._pruning.cancel()
-            await asyncio.gather(self._pruning, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self._client.close()
         await self._log.close()
         self._not_ready = "stopped"
@@ -126,7 +134,13 @@ class Gateway:
         grpc, http = self._settings.grpc_address, self._settings.http_address
         self.http_address = Address(http.host, await self._http.start(http.host, http.port))
         self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
-        self._pruning = asyncio.create_task(self._prune())
+        watch = CredentialWatch(
+            self._client,
+            Binding.compile(COMMAND_SERVICES[1].methods_by_name["ListQueues"]),
+            queue_service_pb2.ListQueuesRequest(page_size=1),
+            self._credentials_changed,
+        )
+        self._background = [asyncio.create_task(self._prune()), asyncio.create_task(watch.run())]
         self._not_ready = None
 
     def _build_grpc(self) -> GrpcServer:
@@ -166,6 +180,18 @@ class Gateway:
         )
         app = http_app(receiver, self._metrics, lambda: self._not_ready)
         return HttpServer(app, settings.drain_timeout)
+
+    async def _credentials_changed(self, rejected: bool) -> None:
+        if self._not_ready not in (None, _KEY_REJECTED):
+            return
+        self._not_ready = _KEY_REJECTED if rejected else None
+        if rejected:
+            _logger.error("%s: commands fail until it is replaced", _KEY_REJECTED)
+        else:
+            _logger.info("the provider takes TELNYX_API_KEY again")
+        # The feed goes on: webhooks do not depend on the key.
+        names = ("", *(service.full_name for service in COMMAND_SERVICES))
+        await self._grpc.set_serving(not rejected, names)
 
     async def _prune(self) -> None:
         while True:

@@ -155,6 +155,19 @@ class Settings(BaseModel):
     call_timeout: Duration = _named(
         "GATEWAY_CALL_TIMEOUT", "10s", "The deadline of RPCs that come without one."
     )
+    upstream_in_flight: Annotated[int, Field(ge=1, le=10_000)] = _named(
+        "GATEWAY_UPSTREAM_IN_FLIGHT", 100, "The most requests to the provider at one time."
+    )
+    upstream_waiting: Annotated[int, Field(ge=0, le=100_000)] = _named(
+        "GATEWAY_UPSTREAM_WAITING",
+        1_000,
+        "The most requests that wait for their turn; further RPCs are refused at once.",
+    )
+    hedge_after: Duration | None = _named(
+        "GATEWAY_HEDGE_AFTER",
+        None,
+        "Commands with an id and no answer for so long are sent again beside it; unset: never.",
+    )
     webhook_tolerance: Duration = _named(
         "GATEWAY_WEBHOOK_TOLERANCE", "300s", "How far a webhook's timestamp may be from the clock."
     )

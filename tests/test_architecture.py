@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "telnyx": {"codec", "errors", "tokens", "deadline"},
     "webhooks": {"codec", "events"},
     "rpc": {"codec", "deadline", "errors", "events", "telnyx", "tokens"},
-    "telemetry": {"rpc", "webhooks"},
+    "telemetry": {"rpc", "telnyx", "webhooks"},
     "http": {"telemetry", "webhooks"},
     "client": set[str](),
     "sandbox": set[str](),

@@ -117,5 +117,9 @@ def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
 
 async def _abort(context: Context, error: GatewayError) -> NoReturn:
     status = rpc_status.to_status(status_of(error))
-    await context.abort(status.code, status.details, status.trailing_metadata)
+    metadata = tuple(status.trailing_metadata)
+    if error.retry_after is not None:
+        # Tells gRPC's own retries how long to wait (gRFC A6, "pushback").
+        metadata += (("grpc-retry-pushback-ms", str(round(error.retry_after * 1_000))),)
+    await context.abort(status.code, status.details, metadata)
     raise AssertionError("abort does not return")

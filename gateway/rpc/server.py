@@ -1,6 +1,6 @@
 """The gRPC server: its options, and what is registered beside our own services."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -37,7 +37,7 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(tuple(handlers))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._names = ("", *service_names)
+        self._names = frozenset(["", *service_names])
         reflection.enable_server_reflection(
             (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
@@ -54,10 +54,10 @@ class GrpcServer:
         await self.set_serving(True)
         return port
 
-    async def set_serving(self, serving: bool) -> None:
-        """Tell health checks whether to send calls here."""
+    async def set_serving(self, serving: bool, names: Iterable[str] | None = None) -> None:
+        """Tell health checks whether to send calls here, by default of all services."""
         status = health_pb2.HealthCheckResponse
-        for name in self._names:
+        for name in self._names if names is None else names:
             await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def stop(self, grace_s: float) -> None:

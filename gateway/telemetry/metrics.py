@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gateway.rpc.calls import CallEnded
+from gateway.telnyx.attempt import AttemptEnded
 from gateway.webhooks.receiver import Received
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,6 +36,12 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self._registry,
         )
+        self._attempts = Counter(
+            "gateway_upstream_requests",
+            "Requests to the provider by operation, first or repeat, and how they ended",
+            ("method", "kind", "outcome"),
+            registry=self._registry,
+        )
         self._webhooks = Counter(
             "gateway_webhooks",
             "Requests to the webhook address by how they ended",
@@ -51,6 +58,11 @@ class Metrics:
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""
         self._calls.labels(call.method, call.code.name).observe(call.seconds)
+
+    def attempt_ended(self, attempt: AttemptEnded) -> None:
+        """Count a request to the provider."""
+        kind = "first" if attempt.number == 1 else "repeat"
+        self._attempts.labels(attempt.method, kind, attempt.outcome).inc()
 
     def webhook_received(self, received: Received) -> None:
         """Count a request to the webhook address."""

@@ -58,6 +58,8 @@ class RestCall:
     path: str
     body: bytes | None
     command_id: str
+    # Whether the gateway made the command id, because the caller gave none.
+    command_id_was_made: bool
     page: Page | None
 
 
@@ -127,19 +129,21 @@ class Binding:
         path = self.path.render(request)
         for name in self.path.fields:
             del values[name]
-        command_id = ""
-        if self.has_command_id:
-            command_id = values.setdefault("command_id", "") or str(uuid.uuid4())
-            values["command_id"] = command_id
+        command_id = values.get("command_id", "")
+        made = self.has_command_id and not command_id
+        if made:
+            command_id = values["command_id"] = str(uuid.uuid4())
         if self._has_body:
-            return RestCall(self.http_method, path, orjson.dumps(values), command_id, page)
+            body = orjson.dumps(values)
+            return RestCall(self.http_method, path, body, command_id, made, page)
         if page is not None:
             values.pop("page_size", None)
             values.pop("page_token", None)
         parameters = list(query_parameters(values))
         if page is not None:
             parameters += page.query()
-        return RestCall(self.http_method, path + query_string(parameters), None, command_id, page)
+        path += query_string(parameters)
+        return RestCall(self.http_method, path, None, command_id, made, page)
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> Message:
         """Return the RPC's response for the provider's 2xx answer.

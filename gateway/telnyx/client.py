@@ -1,35 +1,55 @@
 """The client: an RPC's request to the provider and its answer back, within a deadline."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any
 
 from google.protobuf.message import Message
-from grpc import StatusCode
 
 from gateway.codec.decoder import MismatchError
 from gateway.deadline import Deadline
-from gateway.errors import GatewayError
-from gateway.telnyx.binding import Binding, RestCall, Safety
-from gateway.telnyx.failures import failure_of_answer, failure_of_transport, unreadable_answer
-from gateway.telnyx.transport import (
-    HttpRequest,
-    HttpResponse,
-    NotSentError,
-    Transport,
-    TransportError,
+from gateway.telnyx.attempt import Attempt, AttemptEnded, AttemptObserver, History
+from gateway.telnyx.binding import Binding, Safety
+from gateway.telnyx.failures import (
+    FailedCall,
+    failure_of_answer,
+    failure_of_transport,
+    too_late,
+    unreadable_answer,
 )
+from gateway.telnyx.retry import Retries
+from gateway.telnyx.transport import HttpRequest, HttpResponse, Transport, TransportError
 
 # With less time left than this (seconds) no request is sent: its answer could not be waited for.
 SEND_MARGIN_S = 0.005
+
+# The provider's word that what was to be deleted is not there.
+_GONE = frozenset({404, 410})
+_UNAUTHORIZED = 401
 
 
 class TelnyxClient:
     """Calls the provider's REST operations.
 
     A call goes down a staircase, one concern to a step: `call` turns messages into requests and
-    back, `_answered` turns failures into GatewayError, `_attempt` sends once within the deadline.
+    answers into messages, `_answered` repeats what may be repeated, `_attempt` sends once, or
+    once more beside it (`hedge_after_s`), and `_send` gives the request to the transport.
     """
 
-    def __init__(self, transport: Transport, base_url: str, api_key: str, user_agent: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        base_url: str,
+        api_key: str,
+        user_agent: str,
+        retries: Retries,
+        observe: AttemptObserver,
+        *,
+        hedge_after_s: float | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
         self._transport = transport
         self._base_url = base_url.rstrip("/")
         headers = {
@@ -39,6 +59,17 @@ class TelnyxClient:
         }
         self._headers = headers
         self._body_headers = headers | {"content-type": "application/json"}
+        self._retries = retries
+        self._observe = observe
+        self._hedge_after_s = hedge_after_s
+        self._sleep = sleep
+        self._now = now
+        self._credentials_rejected = False
+
+    @property
+    def credentials_rejected(self) -> bool:
+        """Whether the provider's last answer was that it does not accept the API key."""
+        return self._credentials_rejected
 
     async def call(
         self, binding: Binding, request: Any, deadline: Deadline, cursor: str
@@ -48,55 +79,101 @@ class TelnyxClient:
         `cursor` goes into the receipt of a command. Raises GatewayError.
         """
         call = binding.prepare(request)
-        response = await self._answered(binding, request, call, deadline)
+        state = FailedCall(binding, request, call, History())
+        body = await self._answered(state, deadline)
         try:
-            return binding.finish(call, response.body, cursor)
+            return binding.finish(call, body, cursor)
         except MismatchError as mismatch:
-            raise unreadable_answer(binding, call, str(mismatch)) from None
+            raise unreadable_answer(state, str(mismatch)) from None
         except ValueError:
-            raise unreadable_answer(binding, call, "it is not JSON") from None
+            raise unreadable_answer(state, "it is not JSON") from None
 
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
 
-    async def _answered(
-        self, binding: Binding, request: Any, call: RestCall, deadline: Deadline
-    ) -> HttpResponse:
-        try:
-            response = await self._attempt(call, deadline)
-        except TransportError as error:
+    async def _answered(self, state: FailedCall, deadline: Deadline) -> bytes:
+        """Return the body of a 2xx answer. Raises GatewayError."""
+        history, safety, call = state.history, state.binding.safety, state.call
+        self._retries.budget.call_made()
+        begun_at = self._now()
+        while True:
             if deadline.remaining() <= SEND_MARGIN_S:
-                raise _too_late(binding, call, error) from None
-            raise failure_of_transport(binding, call, error) from None
-        if not 200 <= response.status < 300:
-            raise failure_of_answer(binding, request, call, response)
-        return response
+                raise too_late(state, "there was too little time to send it")
+            attempt = await self._attempt(state, deadline)
+            history.add(attempt)
+            response = attempt.response
+            if response is not None:
+                self._credentials_rejected = response.status == _UNAUTHORIZED
+                if attempt.succeeded or self._was_deleted_before(state, response):
+                    return response.body if attempt.succeeded else b""
+            wait = self._retries.wait_before_next(
+                attempt, history, safety, call, begun_at, deadline
+            )
+            if wait is None:
+                break
+            await self._sleep(wait)
+        if response is not None:
+            raise failure_of_answer(state, response)
+        assert attempt.error is not None
+        if deadline.remaining() <= SEND_MARGIN_S:
+            raise too_late(state, str(attempt.error))
+        raise failure_of_transport(state, attempt.error)
 
-    async def _attempt(self, call: RestCall, deadline: Deadline) -> HttpResponse:
-        remaining = deadline.remaining()
-        if remaining <= SEND_MARGIN_S:
-            raise NotSentError("too little time was left to send it")
-        return await self._transport.send(
-            HttpRequest(
-                call.method,
-                self._base_url + call.path,
-                self._headers if call.body is None else self._body_headers,
-                call.body,
-            ),
-            remaining,
+    async def _attempt(self, state: FailedCall, deadline: Deadline) -> Attempt:
+        may_repeat = state.binding.safety is not Safety.ONCE
+        number = state.history.attempts + 1
+        timeout = self._retries.policy.attempt_timeout(deadline, number, may_repeat=may_repeat)
+        hedge = self._hedge_after_s
+        if hedge is None or not state.call.command_id or hedge >= timeout:
+            return await self._send(state, number, timeout)
+        return await self._hedged(state, number, timeout, hedge)
+
+    async def _hedged(
+        self, state: FailedCall, number: int, timeout: float, hedge_after_s: float
+    ) -> Attempt:
+        """Send, and send the same again beside it if no answer comes; the first good one wins.
+
+        The provider advises this for commands with an id, and runs only one of the two.
+        """
+        first = asyncio.create_task(self._send(state, number, timeout))
+        sends = {first}
+        try:
+            done, _ = await asyncio.wait(sends, timeout=hedge_after_s)
+            if not done and self._retries.budget.take():
+                second = self._send(state, number, timeout - hedge_after_s)
+                sends.add(asyncio.create_task(second))
+            pending = set(sends)
+            while True:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                attempts = [task.result() for task in done]
+                good = [it for it in attempts if not it.may_be_repeated(Safety.REPEATABLE)]
+                if good or not pending:
+                    return (good or attempts)[0]
+        finally:
+            for task in sends:
+                task.cancel()
+
+    async def _send(self, state: FailedCall, number: int, timeout: float) -> Attempt:
+        call = state.call
+        request = HttpRequest(
+            call.method,
+            self._base_url + call.path,
+            self._headers if call.body is None else self._body_headers,
+            call.body,
         )
+        try:
+            attempt = Attempt(response=await self._transport.send(request, timeout))
+        except TransportError as error:
+            attempt = Attempt(error=error)
+        self._observe(AttemptEnded(state.binding.name, number, attempt.outcome))
+        return attempt
 
-
-def _too_late(binding: Binding, call: RestCall, error: TransportError) -> GatewayError:
-    metadata = {"method": binding.name, "command_id": call.command_id}
-    if isinstance(error, NotSentError):
-        metadata["outcome"] = "not_sent"
-    elif binding.safety is not Safety.READ:
-        metadata["outcome"] = "unknown"
-    return GatewayError(
-        StatusCode.DEADLINE_EXCEEDED,
-        "DEADLINE_EXCEEDED",
-        f"{binding.name}: {error}, within the call's deadline",
-        metadata,
-    )
+    @staticmethod
+    def _was_deleted_before(state: FailedCall, response: HttpResponse) -> bool:
+        """Tell whether a deletion finds nothing because an earlier attempt had deleted it."""
+        return (
+            state.call.method == "DELETE"
+            and response.status in _GONE
+            and state.history.may_have_run
+        )

@@ -13,8 +13,20 @@ import orjson
 from grpc import StatusCode
 
 from gateway.errors import FieldViolation, GatewayError, Resource, shortened
+from gateway.telnyx.attempt import (
+    PASSING_STATUSES,
+    TOO_MANY_REQUESTS,
+    History,
+    is_harmless_for_the_caller,
+)
 from gateway.telnyx.binding import Binding, RestCall, Safety
-from gateway.telnyx.transport import HttpResponse, NotSentError, OversizeError, TransportError
+from gateway.telnyx.retry import retry_after
+from gateway.telnyx.transport import (
+    HttpResponse,
+    OverloadedError,
+    OversizeError,
+    TransportError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +68,15 @@ BY_STATUS: Mapping[int, Outcome] = {
     429: Outcome(StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
 }
 
-# Answers that do not tell whether the command ran: it may be repeated where that is harmless.
-UNKNOWN_OUTCOME_STATUSES = frozenset({408, 500, 502, 503, 504})
-
 REPEATABLE_FAILURE = Outcome(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
 UNKNOWN_FAILURE = Outcome(StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
+TOO_LATE = Outcome(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+OVERLOADED = Outcome(StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
 UNEXPECTED_STATUS = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS")
 UNREADABLE_ANSWER = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
+
+# When to come back to a gateway whose queue is full, in seconds: the queue is about a second long.
+OVERLOAD_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,93 +114,121 @@ class ErrorBody:
         return cls(tuple(_entry(entry) for entry in entries if isinstance(entry, dict)))
 
 
-def failure_of_answer(
-    binding: Binding, request: Any, call: RestCall, response: HttpResponse
-) -> GatewayError:
+@dataclass(frozen=True, slots=True)
+class FailedCall:
+    """A call whose last attempt failed, with all that its error needs to say."""
+
+    binding: Binding
+    request: Any
+    call: RestCall
+    history: History
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the caller may call again whatever became of this call."""
+        if not self.history.may_have_run:
+            return True
+        return is_harmless_for_the_caller(self.call, self.binding.safety)
+
+    def metadata(self, **more: str) -> dict[str, str]:
+        """Return what every error of the call has in its ErrorInfo."""
+        return {
+            "method": self.binding.name,
+            "command_id": self.call.command_id,
+            "attempts": str(self.history.attempts),
+            **more,
+        }
+
+
+def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayError:
     """Return the error for an answer outside 2xx."""
+    binding = failed.binding
     body = ErrorBody.read(response.body)
     first = body.errors[0] if body.errors else ProviderError()
-    outcome = _outcome(response.status, first.code, binding.safety)
+    outcome = _outcome(failed, response.status, first.code)
     words = first.text or "the provider gave no reason"
-    metadata = {
-        "http_status": str(response.status),
-        "provider_code": first.code,
-        "method": binding.name,
-        "command_id": call.command_id,
-    }
-    if outcome is UNKNOWN_FAILURE:
+    metadata = failed.metadata(http_status=str(response.status), provider_code=first.code)
+    if failed.history.may_have_run and outcome is not REPEATABLE_FAILURE:
         metadata["outcome"] = "unknown"
     resource = None
     if outcome.code is StatusCode.NOT_FOUND:
-        resource = Resource(*binding.resource_of(request))
+        resource = Resource(*binding.resource_of(failed.request))
     return GatewayError(
         outcome.code,
         outcome.reason,
-        f"{binding.name}: {_explained(outcome, shortened(words))}",
+        f"{binding.name}: {_explained(outcome, failed, shortened(words))}",
         metadata,
         _violations(binding, body) if outcome.code is StatusCode.INVALID_ARGUMENT else (),
         resource,
-        retry_after(response.headers) if outcome.code is StatusCode.RESOURCE_EXHAUSTED else None,
+        retry_after(response) if outcome.code is StatusCode.RESOURCE_EXHAUSTED else None,
         first.help_url,
         response.headers.get("x-request-id", ""),
     )
 
 
-def failure_of_transport(binding: Binding, call: RestCall, error: TransportError) -> GatewayError:
-    """Return the error for a request that got no answer."""
-    metadata = {"method": binding.name, "command_id": call.command_id}
+def failure_of_transport(failed: FailedCall, error: TransportError) -> GatewayError:
+    """Return the error for a call whose last request got no answer."""
+    name = failed.binding.name
     if isinstance(error, OversizeError):
-        return _named(UNREADABLE_ANSWER, f"{binding.name}: {error}", metadata)
-    if isinstance(error, NotSentError):
-        text = f"{binding.name}: the provider cannot be reached ({error}); call again"
-        return _named(REPEATABLE_FAILURE, text, metadata)
-    if binding.safety is Safety.ONCE:
-        text = f"{binding.name}: {error}; it may have run, and a repeat would run it again"
-        return _named(UNKNOWN_FAILURE, text, metadata | {"outcome": "unknown"})
-    text = f"{binding.name}: {error}; call again, nothing can happen twice"
-    return _named(REPEATABLE_FAILURE, text, metadata)
+        return _named(UNREADABLE_ANSWER, f"{name}: {error}", failed.metadata(outcome="unknown"))
+    if not failed.is_harmless:
+        text = f"{name}: {_explained(UNKNOWN_FAILURE, failed, str(error))}"
+        return _named(UNKNOWN_FAILURE, text, failed.metadata(outcome="unknown"))
+    if isinstance(error, OverloadedError):
+        return GatewayError(
+            OVERLOADED.code,
+            OVERLOADED.reason,
+            f"{name}: {error}; call again a little later, or run more gateways",
+            failed.metadata(),
+            retry_after=OVERLOAD_RETRY_S,
+        )
+    text = f"{name}: {_explained(REPEATABLE_FAILURE, failed, str(error))}"
+    return _named(REPEATABLE_FAILURE, text, failed.metadata())
 
 
-def unreadable_answer(binding: Binding, call: RestCall, why: str) -> GatewayError:
+def too_late(failed: FailedCall, words: str) -> GatewayError:
+    """Return the error for a call whose deadline has passed, or is too near to send anything."""
+    if not failed.history.attempts:
+        metadata = failed.metadata(outcome="not_sent")
+    elif failed.history.may_have_run and failed.binding.safety is not Safety.READ:
+        metadata = failed.metadata(outcome="unknown")
+    else:
+        metadata = failed.metadata()
+    return _named(TOO_LATE, f"{failed.binding.name}: {words}, within the call's deadline", metadata)
+
+
+def unreadable_answer(failed: FailedCall, why: str) -> GatewayError:
     """Return the error for a 2xx answer that cannot be read: the command did run."""
-    metadata = {"method": binding.name, "command_id": call.command_id}
-    if binding.safety is not Safety.READ:
-        metadata["outcome"] = "done"
-    text = f"{binding.name}: the provider's answer cannot be read: {why}"
-    return _named(UNREADABLE_ANSWER, text, metadata)
+    done = {} if failed.binding.safety is Safety.READ else {"outcome": "done"}
+    text = f"{failed.binding.name}: the provider's answer cannot be read: {why}"
+    return _named(UNREADABLE_ANSWER, text, failed.metadata(**done))
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the provider asks to wait, or None if it does not say."""
-    for name in ("retry-after", "x-ratelimit-reset"):
-        try:
-            seconds = float(headers.get(name, ""))
-        except ValueError:
-            continue
-        # A reset far away is a moment on the clock, not a span: nobody should wait for it blindly.
-        if 0 <= seconds <= 3_600:
-            return seconds
-    return None
-
-
-def _outcome(status: int, provider_code: str, safety: Safety) -> Outcome:
-    if status in UNKNOWN_OUTCOME_STATUSES or status >= 500:
-        return UNKNOWN_FAILURE if safety is Safety.ONCE else REPEATABLE_FAILURE
-    if status in (401, 403, 429):
+def _outcome(failed: FailedCall, status: int, provider_code: str) -> Outcome:
+    if status in PASSING_STATUSES or status >= 500:
+        return REPEATABLE_FAILURE if failed.is_harmless else UNKNOWN_FAILURE
+    if status == TOO_MANY_REQUESTS and not failed.is_harmless:
+        # Refused now, but an attempt before may have run: calling again might run it twice.
+        return UNKNOWN_FAILURE
+    if status in (401, 403, TOO_MANY_REQUESTS):
         return BY_STATUS[status]
     if _STATE_CODE.fullmatch(provider_code):
         return STATE_CONFLICT
     return BY_PROVIDER_CODE.get(provider_code) or BY_STATUS.get(status, UNEXPECTED_STATUS)
 
 
-def _explained(outcome: Outcome, words: str) -> str:
-    match outcome.reason:
-        case "UPSTREAM_CREDENTIALS_REJECTED":
-            return f"the provider rejects the gateway's API key (TELNYX_API_KEY): {words}"
-        case "OUTCOME_UNKNOWN":
-            return f"the provider failed, it may have run: {words}"
-        case "UPSTREAM_UNAVAILABLE":
-            return f"the provider failed, call again, nothing can happen twice: {words}"
+def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
+    if outcome.reason == "UPSTREAM_CREDENTIALS_REJECTED":
+        return f"the provider rejects the gateway's API key (TELNYX_API_KEY): {words}"
+    if outcome is REPEATABLE_FAILURE:
+        return f"the provider cannot do it now, call again, nothing can happen twice: {words}"
+    if outcome is UNKNOWN_FAILURE and failed.call.command_id:
+        return (
+            "it may have run; to be sure, call again within a minute with command_id"
+            f" {failed.call.command_id}: {words}"
+        )
+    if outcome is UNKNOWN_FAILURE:
+        return f"it may have run, and calling again would run it again: {words}"
     return words
 
 

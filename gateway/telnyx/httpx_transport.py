@@ -37,7 +37,7 @@ class HttpxTransport:
     """
 
     def __init__(
-        self, inner: httpx.AsyncBaseTransport | None = None, connections_max: int = CONNECTIONS_MAX
+        self, connections_max: int = CONNECTIONS_MAX, inner: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._inner = inner or httpx.AsyncHTTPTransport(
             http2=False,  # GOAWAY loses requests (httpx#3324)

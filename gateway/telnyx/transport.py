@@ -1,10 +1,11 @@
 """The seam between the gateway and HTTP: one request out, one answer back.
 
 A transport knows nothing of retries, deadlines over several attempts, or of the provider. It says
-what happened in three words that the client builds on:
+what happened in few words that the client builds on:
 
     TransportError
     +-- NotSentError      the request provably never left: nothing can have happened
+    |   +-- OverloadedError   ... because too many are under way already
     +-- UnansweredError   it may have been received, but no whole answer came back
     +-- OversizeError     an answer came, larger than the gateway is willing to hold
 
@@ -41,6 +42,10 @@ class TransportError(Exception):
 
 class NotSentError(TransportError):
     """The request provably never left."""
+
+
+class OverloadedError(NotSentError):
+    """The request was not sent because too many are under way."""
 
 
 class UnansweredError(TransportError):

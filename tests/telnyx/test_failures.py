@@ -119,7 +119,8 @@ def test_a_rate_limit_says_when_to_come_back(
 ) -> None:
     provider.answer = Answer(429, errors({"code": "10011"}), headers)
 
-    retry = failure_of(gateway.queues.GetQueue, GET_QUEUE).detail(error_details_pb2.RetryInfo)
+    failure = failure_of(gateway.queues.GetQueue, GET_QUEUE, timeout=1)
+    retry = failure.detail(error_details_pb2.RetryInfo)
 
     assert (retry.retry_delay.ToTimedelta().total_seconds() if retry else None) == seconds
 
