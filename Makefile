@@ -48,7 +48,7 @@ lock: ## Take up new versions of the dependencies into requirements.lock
 	$(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/pip install --quiet uv
 	.cache/lock/bin/uv pip compile --quiet --universal --upgrade --no-header --python-version 3.11 \
-	  --group dev --output-file requirements.lock pyproject.toml
+	  --group bench --output-file requirements.lock pyproject.toml
 
 clean: ## Remove everything that was made, the environment too
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -27,6 +27,7 @@ from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.credentials import CredentialWatch
 from gateway.telnyx.httpx_transport import HttpxTransport
 from gateway.telnyx.limit import LimitedTransport
+from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
 from gateway.webhooks.decoder import WebhookDecoder
@@ -96,7 +97,7 @@ class Gateway:
         retention = Retention(settings.retention_age, settings.retention_size)
         log = await SqliteEventLog.open(settings.event_log, retention, time.time)
         try:
-            gateway = cls(settings, log, transport or HttpxTransport(settings.upstream_in_flight))
+            gateway = cls(settings, log, transport or _transport(settings))
         except BaseException:
             await log.close()
             raise
@@ -202,6 +203,12 @@ class Gateway:
             except LogUnavailableError as error:
                 _logger.error("events beyond the retention could not be deleted: %s", error)
             await asyncio.sleep(PRUNE_INTERVAL_S)
+
+
+def _transport(settings: Settings) -> Transport:
+    if settings.http_client == "httpx":
+        return HttpxTransport(settings.upstream_in_flight)
+    return PyreqwestTransport(settings.upstream_in_flight)
 
 
 def gateway_version() -> str:

@@ -155,6 +155,9 @@ class Settings(BaseModel):
     call_timeout: Duration = _named(
         "GATEWAY_CALL_TIMEOUT", "10s", "The deadline of RPCs that come without one."
     )
+    http_client: Literal["pyreqwest", "httpx"] = _named(
+        "GATEWAY_HTTP_CLIENT", "pyreqwest", "The library that sends requests to the provider."
+    )
     upstream_in_flight: Annotated[int, Field(ge=1, le=10_000)] = _named(
         "GATEWAY_UPSTREAM_IN_FLIGHT", 100, "The most requests to the provider at one time."
     )

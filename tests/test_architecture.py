@@ -30,6 +30,7 @@ MAY_IMPORT = {
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
     "httpx": {"telnyx/httpx_transport.py", "sandbox/posting.py"},
+    "pyreqwest": {"telnyx/pyreqwest_transport.py"},
     "nacl": {"webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {
         "events/sqlite/schema.py",

@@ -11,6 +11,8 @@ from gateway.codec.decoder import MessageDecoder, MismatchError
 from gateway.codec.descriptors import fields_of, message_class_of
 from gateway.telnyx.pages import Page
 
+_INT32_MAX = 2**31 - 1
+
 
 class AnswerShapeError(Exception):
     """A response message that does not say where the provider's result belongs."""
@@ -88,5 +90,6 @@ def _page_fields(meta: Any, page: Page | None) -> dict[str, Any]:
     total_pages, total_results = meta.get("total_pages"), meta.get("total_results")
     return {
         "next_page_token": page.next_token(total_pages) if type(total_pages) is int else "",
-        "total_size": total_results if type(total_results) is int else 0,
+        # A total that the field cannot hold is no reason to lose the page.
+        "total_size": min(total_results, _INT32_MAX) if type(total_results) is int else 0,
     }

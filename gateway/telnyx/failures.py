@@ -132,10 +132,12 @@ class FailedCall:
 
     def metadata(self, **more: str) -> dict[str, str]:
         """Return what every error of the call has in its ErrorInfo."""
+        unknown = self.history.may_have_run and self.binding.safety is not Safety.READ
         return {
             "method": self.binding.name,
             "command_id": self.call.command_id,
             "attempts": str(self.history.attempts),
+            **({"outcome": "unknown"} if unknown else {}),
             **more,
         }
 
@@ -148,8 +150,6 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
     outcome = _outcome(failed, response.status, first.code)
     words = first.text or "the provider gave no reason"
     metadata = failed.metadata(http_status=str(response.status), provider_code=first.code)
-    if failed.history.may_have_run and outcome is not REPEATABLE_FAILURE:
-        metadata["outcome"] = "unknown"
     resource = None
     if outcome.code is StatusCode.NOT_FOUND:
         resource = Resource(*binding.resource_of(failed.request))
@@ -170,10 +170,10 @@ def failure_of_transport(failed: FailedCall, error: TransportError) -> GatewayEr
     """Return the error for a call whose last request got no answer."""
     name = failed.binding.name
     if isinstance(error, OversizeError):
-        return _named(UNREADABLE_ANSWER, f"{name}: {error}", failed.metadata(outcome="unknown"))
+        return _named(UNREADABLE_ANSWER, f"{name}: {error}", failed.metadata())
     if not failed.is_harmless:
         text = f"{name}: {_explained(UNKNOWN_FAILURE, failed, str(error))}"
-        return _named(UNKNOWN_FAILURE, text, failed.metadata(outcome="unknown"))
+        return _named(UNKNOWN_FAILURE, text, failed.metadata())
     if isinstance(error, OverloadedError):
         return GatewayError(
             OVERLOADED.code,
@@ -188,12 +188,8 @@ def failure_of_transport(failed: FailedCall, error: TransportError) -> GatewayEr
 
 def too_late(failed: FailedCall, words: str) -> GatewayError:
     """Return the error for a call whose deadline has passed, or is too near to send anything."""
-    if not failed.history.attempts:
-        metadata = failed.metadata(outcome="not_sent")
-    elif failed.history.may_have_run and failed.binding.safety is not Safety.READ:
-        metadata = failed.metadata(outcome="unknown")
-    else:
-        metadata = failed.metadata()
+    never = {} if failed.history.attempts else {"outcome": "not_sent"}
+    metadata = failed.metadata(**never)
     return _named(TOO_LATE, f"{failed.binding.name}: {words}, within the call's deadline", metadata)
 
 

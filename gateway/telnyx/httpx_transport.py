@@ -5,7 +5,9 @@ from collections.abc import Set as AbstractSet
 
 import httpx
 
+from gateway.telnyx.limit import IN_FLIGHT_MAX
 from gateway.telnyx.transport import (
+    ANSWER_BYTES_MAX,
     HttpRequest,
     HttpResponse,
     NotSentError,
@@ -13,22 +15,19 @@ from gateway.telnyx.transport import (
     UnansweredError,
 )
 
-# Connections to the provider, and so requests in flight.
-CONNECTIONS_MAX = 100
-
 # How long an idle connection is kept, in seconds: less than the minute after which common load
 # balancers close it, so that a request seldom meets a closing connection.
 KEEPALIVE_S = 30.0
 
-# The largest answer that is read, in bytes: 250 conferences are about 200 KiB.
-ANSWER_BYTES_MAX = 8 * 1024 * 1024
 
 # Raised before a byte of the request has been written.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class HttpxTransport:
-    """Sends requests with httpx.
+    """Sends requests with httpx, by its own transport or by any other that httpx can use.
+
+    Several times slower than `PyreqwestTransport`; for those who need something of httpx's world.
 
     A send runs in a task of its own that the caller's cancellation does not reach: httpcore 1.0.9
     loses a connection for good when a request is cancelled at the wrong moment (httpcore#1093),
@@ -37,7 +36,7 @@ class HttpxTransport:
     """
 
     def __init__(
-        self, connections_max: int = CONNECTIONS_MAX, inner: httpx.AsyncBaseTransport | None = None
+        self, connections_max: int = IN_FLIGHT_MAX, inner: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._inner = inner or httpx.AsyncHTTPTransport(
             http2=False,  # GOAWAY loses requests (httpx#3324)

@@ -11,7 +11,7 @@ from gateway.telnyx.transport import (
     Transport,
 )
 
-# Requests to the provider at one time; also the size of the transport's pool.
+# Requests to the provider at one time; also the size of the transports' pools.
 IN_FLIGHT_MAX = 100
 
 # Requests that wait for their turn. At 100 in flight and 100 ms each this is a second's work;

@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+# The largest answer that a transport reads, in bytes: 250 conferences are about 200 KiB.
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:

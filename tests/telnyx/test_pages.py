@@ -1,9 +1,14 @@
 """Pages: AIP-158 over the provider's numbered pages."""
 
+from typing import Any
+
 import pytest
 
 from conferencing.v1.conference_service_pb2 import ListParticipantsRequest
+from conferencing.v1.queue_service_pb2 import ListQueuesRequest
 from gateway.telnyx.pages import Page, PageError
+from tests.harness.gateway import RunningGateway
+from tests.harness.provider import Answer, RecordingProvider
 
 
 def request(**fields: object) -> ListParticipantsRequest:
@@ -52,3 +57,25 @@ def test_a_token_is_bound_to_its_arguments(other: dict[str, object]) -> None:
 def test_a_text_that_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(PageError, match="is not a token"):
         Page.of(request(page_token=token))
+
+
+@pytest.mark.parametrize(
+    ("meta", "total", "has_next"),
+    [
+        ({"total_pages": 2, "total_results": 30}, 30, True),
+        ({"total_pages": 1, "total_results": 2**31}, 2**31 - 1, False),
+        ({"total_pages": "2", "total_results": None}, 0, False),
+        ({}, 0, False),
+        (None, 0, False),
+        ([], 0, False),
+    ],
+)
+def test_a_page_is_never_lost_for_its_totals(
+    gateway: RunningGateway, provider: RecordingProvider, meta: Any, total: int, has_next: bool
+) -> None:
+    provider.answer = Answer(200, {"data": [{"id": "q"}], "meta": meta})
+
+    page = gateway.queues.ListQueues(ListQueuesRequest())
+
+    assert [queue.id for queue in page.queues] == ["q"]
+    assert (page.total_size, bool(page.next_page_token)) == (total, has_next)

@@ -1,0 +1,146 @@
+"""The transport on pyreqwest (Rust: reqwest and hyper), the only module that imports it."""
+
+from datetime import timedelta
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import BuilderError, PoolTimeoutError, PyreqwestError, RequestError
+from pyreqwest.http import HeaderMap
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
+
+from gateway.telnyx.limit import IN_FLIGHT_MAX
+from gateway.telnyx.transport import (
+    ANSWER_BYTES_MAX,
+    HttpRequest,
+    HttpResponse,
+    NotSentError,
+    OversizeError,
+    TransportError,
+    UnansweredError,
+)
+
+# How long an idle connection is kept, in seconds: less than the minute after which common load
+# balancers close it, so that a request seldom meets a closing connection.
+KEEPALIVE_S = 30.0
+
+# How long connecting may take, in seconds. Only a limit of its own tells a request that never left
+# from one without an answer; one whose whole time is shorter counts as the latter.
+CONNECT_S = 5.0
+
+# What hyper-util calls failures before a connection is there: name resolution, TCP, TLS. The
+# classes of pyreqwest do not tell: ConnectError is also what a provider gives rise to that hangs up
+# after it has read the request, and ConnectTimeoutError is any time-out before the answer's head.
+_CONNECTING = "client error (Connect)"
+
+
+class PyreqwestTransport:
+    """Sends requests with pyreqwest.
+
+    A request whose caller is cancelled goes on by itself, within its timeout, and its connection
+    is used again; it counts among `connections_max` until then. Neither are redirects followed nor
+    requests repeated.
+    """
+
+    def __init__(self, connections_max: int = IN_FLIGHT_MAX) -> None:
+        self._client: Client | None = (
+            ClientBuilder()
+            .http1_only()
+            .no_proxy()
+            .follow_redirects(False)
+            .referer(False)
+            .default_cookie_store(False)
+            # Not asked for, and bodies must not grow beyond what was counted.
+            .gzip(False)
+            .brotli(False)
+            .zstd(False)
+            .deflate(False)
+            .max_connections(connections_max)
+            .pool_max_idle_per_host(connections_max)
+            .pool_idle_timeout(timedelta(seconds=KEEPALIVE_S))
+            .connect_timeout(timedelta(seconds=CONNECT_S))
+            .build()
+        )
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """Send a request; see `Transport.send`."""
+        try:
+            async with self._prepared(request, timeout) as response:
+                body = await _body(response)
+                return HttpResponse(response.status, _headers(response.headers), body)
+        except PyreqwestError as error:
+            raise _translated(error) from None
+
+    async def close(self) -> None:
+        """Close all connections; requests still in flight fail with UnansweredError."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        # The idle connections close with the last reference to the client, not before.
+
+    def _prepared(self, request: HttpRequest, timeout: float) -> StreamRequest:
+        if self._client is None:
+            raise NotSentError("the transport is closed")
+        try:
+            builder = (
+                self._client.request(request.method, request.url)
+                .headers(request.headers)
+                .timeout(timedelta(seconds=timeout))
+            )
+            if request.body is not None:
+                builder = builder.body_bytes(request.body)
+            return builder.build_streamed()
+        except ValueError:  # an address or a header that cannot be (its text may hold the key)
+            raise NotSentError("the request cannot be written as HTTP") from None
+
+
+async def _body(response: Response) -> bytes:
+    declared = response.get_header("content-length")
+    if declared is not None and response.get_header("transfer-encoding") is None:
+        # hyper reads no more than was declared, and refuses what is no number.
+        if int(declared) > ANSWER_BYTES_MAX:
+            raise _oversize()
+        return bytes(await response.bytes())
+    parts: list[bytes] = []
+    size = 0
+    while (part := await response.body_reader.read_chunk()) is not None:
+        size += len(part)
+        if size > ANSWER_BYTES_MAX:
+            raise _oversize()
+        parts.append(bytes(part))
+    return b"".join(parts)
+
+
+def _oversize() -> OversizeError:
+    return OversizeError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+
+
+def _headers(headers: HeaderMap) -> dict[str, str]:
+    try:
+        return dict(headers.items())
+    except ValueError:
+        return {name: value for name in headers if (value := _text(headers, name)) is not None}
+
+
+def _text(headers: HeaderMap, name: str) -> str | None:
+    try:
+        return headers.get(name)
+    except ValueError:  # not ASCII: none that the gateway reads
+        return None
+
+
+def _translated(error: PyreqwestError) -> TransportError:
+    causes = _causes(error)
+    if isinstance(error, PoolTimeoutError):
+        return NotSentError("no connection became free in time")
+    if isinstance(error, BuilderError) or _CONNECTING in causes:
+        return NotSentError(causes[-1] if causes else error.message)
+    if isinstance(error, TimeoutError):
+        return UnansweredError("no answer in time")
+    # The first causes repeat the address and say no more than that it failed.
+    return UnansweredError(causes[-1] if causes else error.message)
+
+
+def _causes(error: PyreqwestError) -> list[str]:
+    if not isinstance(error, (RequestError, BuilderError)):
+        return []
+    return [cause["message"] for cause in error.details.get("causes") or ()]
