@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format proto proto-check lock clean
+.PHONY: help demo run test soak bench profile lint format proto proto-check lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,15 @@ run: $(VENV)/ready ## Serve on the default ports, against a simulated Telnyx
 
 test: $(VENV)/ready ## Run the tests
 	$(BIN)/python -m pytest -q
+
+soak: $(VENV)/ready ## Run the long tests: more calls under faults, more random schedules
+	SOAK=1 $(BIN)/python -m pytest -q tests/telnyx/test_executions.py
+
+bench: $(VENV)/ready ## Measure, beside the floor and the peers; writes bench/results.json
+	$(BIN)/python -m bench
+
+profile: $(VENV)/ready ## Show what a call costs: a table and a flame graph in .cache/profile
+	$(BIN)/python -m bench profile
 
 lint: $(VENV)/ready proto-check ## Check style, types, protos, and that generated/ is up to date
 	$(BIN)/ruff check .

@@ -13,8 +13,21 @@ _RFC3339 = re.compile(
 )
 
 
+_DAY_S = 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# The lengths of what the provider writes nearly always: UTC, to the second, millisecond or
+# microsecond. The standard library reads those ten times faster than the pattern above.
+_COMMON_LENGTHS = frozenset({20, 24, 27})
+
+
 def parse_timestamp(text: str) -> Timestamp:
     """Read an RFC 3339 text. Raises ValueError for anything else."""
+    if len(text) in _COMMON_LENGTHS and text[-1] == "Z" and text[10] == "T":
+        since = datetime.fromisoformat(text) - _EPOCH
+        return Timestamp(
+            seconds=since.days * _DAY_S + since.seconds, nanos=since.microseconds * 1_000
+        )
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("not an RFC 3339 timestamp")
@@ -23,8 +36,8 @@ def parse_timestamp(text: str) -> Timestamp:
         int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=_zone(zone)
     )
     nanos = int(fraction.ljust(9, "0")) if fraction else 0
-    seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
-    return Timestamp(seconds=seconds, nanos=nanos)
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * _DAY_S + since.seconds, nanos=nanos)
 
 
 def format_timestamp(moment: Timestamp) -> str:

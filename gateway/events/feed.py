@@ -43,6 +43,7 @@ class Feed:
         self._sleepers: dict[Key, set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         self._draining = False
+        self._last_cursor = (-1, "")
         log.listen(self._arrived)
 
     @property
@@ -67,7 +68,11 @@ class Feed:
 
     def cursor(self, position: int | None = None) -> str:
         """Return the cursor of a position, by default of the newest event."""
-        return str(Cursor(self._log.epoch, self.newest if position is None else position))
+        wanted = self.newest if position is None else position
+        # Receipts and heartbeats ask for the same place again and again.
+        if self._last_cursor[0] != wanted:
+            self._last_cursor = (wanted, str(Cursor(self._log.epoch, wanted)))
+        return self._last_cursor[1]
 
     def subscribe(self, wanted: Filter, start: Start, batch_max: int) -> "Subscription":
         """Open a subscription; use it as a context manager."""

@@ -7,9 +7,8 @@ outside: they must answer when nothing else does.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -30,8 +29,7 @@ else:
 Behavior: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnded:
+class CallEnded(NamedTuple):
     """An RPC that has ended: its full name, its status and how long it took, in seconds."""
 
     method: str

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from grpc import StatusCode
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gateway.rpc.calls import CallEnded
@@ -42,6 +43,8 @@ class Metrics:
             ("method", "kind", "outcome"),
             registry=self._registry,
         )
+        self._call_series: dict[tuple[str, StatusCode], Histogram] = {}
+        self._attempt_series: dict[tuple[str, str, str], Counter] = {}
         self._webhooks = Counter(
             "gateway_webhooks",
             "Requests to the webhook address by how they ended",
@@ -57,12 +60,20 @@ class Metrics:
 
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""
-        self._calls.labels(call.method, call.code.name).observe(call.seconds)
+        key = (call.method, call.code)
+        # Looking up labels costs more than counting; there are few combinations of them.
+        found = self._call_series.get(key)
+        if found is None:
+            found = self._call_series[key] = self._calls.labels(call.method, call.code.name)
+        found.observe(call.seconds)
 
     def attempt_ended(self, attempt: AttemptEnded) -> None:
         """Count a request to the provider."""
-        kind = "first" if attempt.number == 1 else "repeat"
-        self._attempts.labels(attempt.method, kind, attempt.outcome).inc()
+        key = (attempt.method, "first" if attempt.number == 1 else "repeat", attempt.outcome)
+        found = self._attempt_series.get(key)
+        if found is None:
+            found = self._attempt_series[key] = self._attempts.labels(*key)
+        found.inc()
 
     def webhook_received(self, received: Received) -> None:
         """Count a request to the webhook address."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.telnyx.binding import RestCall, Safety
 from gateway.telnyx.transport import (
@@ -19,8 +20,7 @@ TOO_MANY_REQUESTS = 429
 PASSING_STATUSES = frozenset({408, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """How one attempt ended: with an answer, or with the reason why there is none."""
 
     response: HttpResponse | None = None
@@ -57,8 +57,7 @@ class Attempt:
         return type(self.error).__name__.removesuffix("Error").lower()
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(NamedTuple):
     """An attempt that has ended, for metrics. `number` is 1 for the first of a call."""
 
     method: str

@@ -7,9 +7,10 @@ cannot be bound is refused with its name and the reason when the gateway starts.
 
 import enum
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter, methodcaller
+from typing import Any, NamedTuple
 
 import orjson
 from google.api import annotations_pb2, field_behavior_pb2
@@ -50,8 +51,7 @@ _SAFETY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RestCall:
+class RestCall(NamedTuple):
     """One REST request, ready to be sent, and what is needed to read its answer."""
 
     method: str
@@ -79,7 +79,8 @@ class Binding:
     # Proto paths by the names that the provider's error pointers use.
     fields_by_rest_path: dict[str, str]
     answer: AnswerDecoder
-    _required: tuple[FieldDescriptor, ...]
+    # The names of required fields, and how to tell whether a request has them.
+    _required: tuple[tuple[str, Callable[[Any], Any]], ...]
     _encoder: MessageEncoder
     _has_body: bool
     _is_paged: bool
@@ -104,9 +105,9 @@ class Binding:
         Raises GatewayError (INVALID_ARGUMENT) with every violation at once.
         """
         violations = [
-            FieldViolation(field.name, "is required")
-            for field in self._required
-            if not _is_given(request, field)
+            FieldViolation(name, "is required")
+            for name, is_given in self._required
+            if not is_given(request)
         ]
         for name in self.path.fields:
             reason = unsafe_id(getattr(request, name))
@@ -207,7 +208,11 @@ def _compile(method: MethodDescriptor) -> Binding:
         has_command_id="command_id" in fields,
         fields_by_rest_path=_rest_paths(method, is_paged),
         answer=AnswerDecoder(response_class, is_command=safety is not Safety.READ),
-        _required=tuple(field for field in method.input_type.fields if _is_required(field)),
+        _required=tuple(
+            (field.name, _given_test(field))
+            for field in method.input_type.fields
+            if _is_required(field)
+        ),
         _encoder=MessageEncoder(method.input_type),
         _has_body=has_body,
         _is_paged=is_paged,
@@ -226,7 +231,7 @@ def _is_required(field: FieldDescriptor) -> bool:
     return field_behavior_pb2.REQUIRED in behaviors
 
 
-def _is_given(request: Any, field: FieldDescriptor) -> bool:
+def _given_test(field: FieldDescriptor) -> Callable[[Any], Any]:
     if field.has_presence:
-        return bool(request.HasField(field.name))
-    return bool(getattr(request, field.name))
+        return methodcaller("HasField", field.name)
+    return attrgetter(field.name)

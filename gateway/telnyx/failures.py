@@ -7,7 +7,7 @@ the HTTP status leaves open.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from grpc import StatusCode
@@ -114,8 +114,7 @@ class ErrorBody:
         return cls(tuple(_entry(entry) for entry in entries if isinstance(entry, dict)))
 
 
-@dataclass(frozen=True, slots=True)
-class FailedCall:
+class FailedCall(NamedTuple):
     """A call whose last attempt failed, with all that its error needs to say."""
 
     binding: Binding

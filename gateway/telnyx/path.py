@@ -14,6 +14,9 @@ _SEGMENT_SAFE = "!$&'()*+,;=:@"
 # and control or non-ASCII characters do not occur in the provider's ids.
 _UNSAFE = re.compile(r"[^\x20-\x7e]|[/\\]")
 
+# What most ids are: safe, and the same escaped as not. Looked at first because it is quick.
+_PLAIN = re.compile(r"[A-Za-z0-9_:~-][A-Za-z0-9_.:~-]{0,254}")
+
 # Longer than any id of the provider and shorter than the URL limits of common servers (8 KiB).
 ID_LENGTH_MAX = 1_024
 
@@ -47,11 +50,13 @@ class PathTemplate:
 
     def render(self, message: Any) -> str:
         """Return the path for a message whose ids have been found safe."""
-        return self._render(*[quote(getattr(message, name), _SEGMENT_SAFE) for name in self.fields])
+        return self._render(*[_escaped(getattr(message, name)) for name in self.fields])
 
 
 def unsafe_id(value: str) -> str | None:
     """Say why a text cannot be an id in a path, or return None if it can."""
+    if _PLAIN.fullmatch(value):
+        return None
     if value in (".", ".."):
         return "must not be a dot segment: it would name another path"
     if len(value) > ID_LENGTH_MAX:
@@ -59,3 +64,7 @@ def unsafe_id(value: str) -> str | None:
     if _UNSAFE.search(value):
         return "must be printable ASCII without slash and backslash: it is one segment of a path"
     return None
+
+
+def _escaped(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else quote(value, _SEGMENT_SAFE)

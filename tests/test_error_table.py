@@ -1,0 +1,65 @@
+"""`docs/errors.md` against the tables in the code."""
+
+import re
+from pathlib import Path
+
+from gateway.events.start import LossReason
+from gateway.telnyx import failures
+from gateway.telnyx.attempt import PASSING_STATUSES
+from gateway.telnyx.retry import RetryBudget, RetryPolicy
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "errors.md").read_text()
+FLAT = " ".join(TEXT.split())
+ROWS = re.findall(r"^\| (.+?) \| `([A-Z_]+)` \| `([A-Z_]+)` \|$", TEXT, re.MULTILINE)
+
+
+def test_the_table_is_that_of_the_code() -> None:
+    by_status = {f"HTTP {status}": it for status, it in failures.BY_STATUS.items()}
+    by_code = {f"provider code {code}": it for code, it in failures.BY_PROVIDER_CODE.items()}
+    expected = {
+        name: (it.code.name, it.reason)
+        for name, it in {
+            **by_status,
+            **by_code,
+            "provider code 90xxx": failures.STATE_CONFLICT,
+        }.items()
+    }
+
+    documented = {
+        name: (code, reason)
+        for name, code, reason in ROWS
+        if re.fullmatch(r"HTTP \d+|provider code \w+", name)
+    }
+    assert documented == expected
+
+
+def test_every_reason_in_the_code_is_documented() -> None:
+    documented = {(code, reason) for _, code, reason in ROWS}
+    outcomes = {
+        (it.code.name, it.reason)
+        for it in vars(failures).values()
+        if isinstance(it, failures.Outcome)
+    }
+    assert outcomes <= documented
+    assert {("OUT_OF_RANGE", reason.name) for reason in LossReason} <= documented
+    reasons = {reason for _, _, reason in ROWS}
+    for module in (ROOT / "gateway").rglob("*.py"):
+        if "sandbox" in module.parts or "webhooks" in module.parts:
+            continue
+        for reason in re.findall(r'(?:GatewayError\(|code, )"([A-Z_]{4,})"', module.read_text()):
+            assert reason in reasons
+
+
+def test_the_numbers_in_the_text_are_those_of_the_policy() -> None:
+    policy, budget = RetryPolicy(), RetryBudget()
+
+    assert "At most four attempts" in FLAT
+    assert policy.attempts_max == 4
+    first_ms = policy.backoff_first_s * 1_000
+    assert f"doubles from {first_ms:.0f} ms to {policy.backoff_max_s:.0f} s" in FLAT
+    latest = policy.command_memory_s - policy.command_memory_margin_s
+    assert f"later than {latest:.0f} s after its first attempt" in FLAT
+    assert (budget._per_call, budget._balance_max) == (0.1, 100)
+    listed = ", ".join(map(str, sorted(PASSING_STATUSES)))
+    assert f"no whole answer, {listed} |" in FLAT
