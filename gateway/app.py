@@ -18,6 +18,7 @@ from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.events import EventHandler
 from gateway.rpc.history import History
+from gateway.rpc.passing import PassingCommands
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import ConferenceReader, WatchStream
@@ -79,6 +80,7 @@ class Gateway:
                 held_events=lambda: self._log.span.count,
             )
         )
+        self._passing = PassingCommands()
         self._calls = CallWrapper(self._metrics.call_ended)
         self._grpc = self._build_grpc()
         self._http = self._build_http()
@@ -150,6 +152,7 @@ class Gateway:
             compile_services(COMMAND_SERVICES),
             self._client,
             feed.cursor,
+            self._passing,
             settings.call_timeout,
             self._calls,
         )
@@ -159,6 +162,7 @@ class Gateway:
             WatchStream(
                 feed,
                 ConferenceReader(self._client, settings.call_timeout),
+                self._passing,
                 settings.stream_age_max,
                 random_,
             ),

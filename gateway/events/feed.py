@@ -32,6 +32,8 @@ class Delivery:
     live: bool
     loss: Loss | None = None
     draining: bool = False
+    # Nothing came for as long as the caller was willing to wait.
+    timed_out: bool = False
 
 
 class Feed:
@@ -124,6 +126,7 @@ class Subscription:
         self._loss = start.loss
         self._caught_up_at = feed.newest
         self._sleep: asyncio.Future[None] | None = None
+        self._interrupted = False
         self.position = start.position
         self.live = start.position >= feed.newest
 
@@ -144,6 +147,11 @@ class Subscription:
         if self._sleep is not None and not self._sleep.done():
             self._sleep.set_result(None)
 
+    def interrupt(self) -> None:
+        """Have the current or next `next` return at once, with an empty delivery if need be."""
+        self._interrupted = True
+        self.wake()
+
     async def next(self, timeout: float) -> Delivery:
         """Return what comes next, or after `timeout` seconds an empty delivery.
 
@@ -156,9 +164,12 @@ class Subscription:
             delivery = await self._ready()
             if delivery is not None:
                 return delivery
+            if self._interrupted:
+                self._interrupted = False
+                return self._delivery(())
             if not await self._woken(timeout):
                 # Everything up to the newest event has been looked at and did not match.
-                return await self._ready() or self._delivery(())
+                return await self._ready() or self._delivery((), timed_out=True)
 
     async def _ready(self) -> Delivery | None:
         feed, window = self._feed, self._feed._window
@@ -199,9 +210,14 @@ class Subscription:
             self.live = True
 
     def _delivery(
-        self, entries: Sequence[LogEntry], *, loss: Loss | None = None, draining: bool = False
+        self,
+        entries: Sequence[LogEntry],
+        *,
+        loss: Loss | None = None,
+        draining: bool = False,
+        timed_out: bool = False,
     ) -> Delivery:
-        return Delivery(entries, self.position, self.live, loss, draining)
+        return Delivery(entries, self.position, self.live, loss, draining, timed_out)
 
     async def _woken(self, timeout: float) -> bool:
         self._sleep = asyncio.get_running_loop().create_future()

@@ -7,14 +7,15 @@ import grpc
 
 from gateway.deadline import Deadline
 from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
-from gateway.telnyx.binding import Binding
+from gateway.telnyx.binding import Binding, Safety
 from gateway.telnyx.client import TelnyxClient
 
 
 class CommandHandler(grpc.GenericRpcHandler):
     """Serves the methods of the command services.
 
-    `newest_cursor` gives the feed position for receipts; `default_timeout_s` is the deadline of
+    `newest_cursor` gives the feed position for receipts; `passed` is told of each command that the
+    provider accepted, by name and request; `default_timeout_s` is the deadline of
     calls that come without one, in seconds.
     """
 
@@ -23,11 +24,13 @@ class CommandHandler(grpc.GenericRpcHandler):
         bindings: Iterable[Binding],
         client: TelnyxClient,
         newest_cursor: Callable[[], str],
+        passed: Callable[[str, Any], None],
         default_timeout_s: float,
         calls: CallWrapper,
     ) -> None:
         self._client = client
         self._newest_cursor = newest_cursor
+        self._passed = passed
         self._default_timeout_s = default_timeout_s
         self._handlers: dict[str, Handler] = {
             binding.rpc_path: grpc.unary_unary_rpc_method_handler(
@@ -46,6 +49,10 @@ class CommandHandler(grpc.GenericRpcHandler):
     def _behavior(self, binding: Binding) -> Behavior:
         async def behavior(request: Any, context: Context) -> Any:
             deadline = Deadline.after(context.time_remaining(), default=self._default_timeout_s)
-            return await self._client.call(binding, request, deadline, self._newest_cursor())
+            cursor = self._newest_cursor()
+            response = await self._client.call(binding, request, deadline, cursor)
+            if binding.safety is not Safety.READ:
+                self._passed(binding.name, request)
+            return response
 
         return behavior

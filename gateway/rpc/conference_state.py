@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from conferencing.v1.common_pb2 import SUPERVISOR_ROLE_UNSPECIFIED, SupervisorRole
 from conferencing.v1.conference_pb2 import (
     CONFERENCE_STATUS_COMPLETED,
     PARTICIPANT_STATUS_JOINED,
@@ -20,6 +21,8 @@ from conferencing.v1.conference_pb2 import (
 )
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
+    RECORDING_STATE_ACTIVE,
+    RECORDING_STATE_PAUSED,
     RECORDING_STATE_SAVED,
     ConferenceState,
     ParticipantState,
@@ -54,13 +57,17 @@ class _Member:
     status: _Fact[int]
     playing: _Fact[bool] = field(default_factory=lambda: _Fact(False))
     speaking: _Fact[bool] = field(default_factory=lambda: _Fact(False))
+    supervisor_role: SupervisorRole.ValueType = SUPERVISOR_ROLE_UNSPECIFIED
 
     def state(self) -> ParticipantState:
         participant = Participant()
         participant.CopyFrom(self.details)
         participant.status = self.status.value  # type: ignore[assignment]
         return ParticipantState(
-            participant=participant, playing=self.playing.value, speaking=self.speaking.value
+            participant=participant,
+            playing=self.playing.value,
+            speaking=self.speaking.value,
+            supervisor_role=self.supervisor_role,
         )
 
 
@@ -83,9 +90,7 @@ class ConferencePicture:
         self._floor = _Fact("")
         self._recording: _Fact[int] = _Fact(0)
         for participant in participants:
-            at = _nanoseconds(participant.updated_at)
-            status = _Fact(int(participant.status), (at, 0))
-            self._members[participant.call_control_id] = _Member(participant, status)
+            self._refresh_member(participant)
 
     @property
     def has_ended(self) -> bool:
@@ -98,8 +103,72 @@ class ConferencePicture:
         state.participants.extend(self._members[call].state() for call in sorted(self._members))
         return state
 
-    def apply(self, event: Event) -> Change | None:
-        """Take in an event of this conference; returns what it changed, None if nothing."""
+    def refresh(self, conference: Conference, participants: list[Participant]) -> list[Change]:
+        """Take in what the provider says now; returns what that changed.
+
+        Only this tells who is muted or on hold. It never takes back what an event told later than
+        the provider's own time stamp.
+        """
+        before = self._without_members()
+        ended = self.has_ended
+        self._conference.CopyFrom(conference)
+        if ended:
+            self._conference.status = CONFERENCE_STATUS_COMPLETED
+        changes = []
+        for participant in participants:
+            known = self._members.get(participant.call_control_id)
+            state = known.state() if known else None
+            member = self._refresh_member(participant)
+            if member.state() != state:
+                changes.append(Change(participant=member.state()))
+        if self.has_ended and not ended:
+            changes += self._everybody_left(_nanoseconds(conference.updated_at))
+        if self._without_members() != before:
+            changes.append(Change(conference=self._without_members()))
+        return changes
+
+    def learn(self, name: str, request: Any) -> Change | None:
+        """Take in a command that the provider accepted, where no event and no query tells of it."""
+        match name:
+            case "JoinConference" | "UpdateSupervisorRole":
+                member = self._members.get(request.call_control_id)
+                if member is None or member.supervisor_role == request.supervisor_role:
+                    return None
+                member.supervisor_role = request.supervisor_role
+                return Change(participant=member.state())
+            case "StartRecording" | "ResumeRecording":
+                return self._recorded(RECORDING_STATE_ACTIVE)
+            case "PauseRecording":
+                return self._recorded(RECORDING_STATE_PAUSED)
+        return None
+
+    def _recorded(self, state: int) -> Change | None:
+        if self._recording.value == state:
+            return None
+        # A recording that is saved later says so with its own time; one saved before does not
+        # take this back, for commands have no time but now.
+        self._recording = _Fact(state, (self._recording.since[0] + 1, 0))
+        return Change(conference=self._without_members())
+
+    def _refresh_member(self, participant: Participant) -> _Member:
+        since = (_nanoseconds(participant.updated_at), 0)
+        member = self._members.get(participant.call_control_id)
+        if member is None:
+            member = _Member(participant, _Fact(int(participant.status), since))
+            self._members[participant.call_control_id] = member
+            return member
+        member.details = participant
+        member.status.learn(int(participant.status), *since)
+        return member
+
+    def apply(self, event: Event) -> list[Change]:
+        """Take in an event of this conference; returns what it changed."""
+        if event.type == "conference.ended":
+            return self._ended(event)
+        change = self._change_of(event)
+        return [] if change is None else [change]
+
+    def _change_of(self, event: Event) -> Change | None:
         at = _nanoseconds(event.occurred_at) or _nanoseconds(event.received_at)
         match event.type.removeprefix("conference.").split("."):
             case ["participant", ("joined" | "left") as what]:
@@ -116,8 +185,6 @@ class ConferencePicture:
                 return self._changed(self._floor.learn(event.call_control_id, at, 0))
             case ["recording", "saved"]:
                 return self._changed(self._recording.learn(RECORDING_STATE_SAVED, at, 1))
-            case ["ended"]:
-                return self._ended(event)
         return None
 
     def _came_or_went(self, event: Event, at: int, came: bool) -> Change | None:
@@ -127,12 +194,22 @@ class ConferencePicture:
         changed = member.status.learn(status, at, int(not came))
         return Change(participant=member.state()) if changed or not known else None
 
-    def _ended(self, event: Event) -> Change | None:
+    def _ended(self, event: Event) -> list[Change]:
         if self.has_ended:
-            return None
+            return []
         self._conference.status = CONFERENCE_STATUS_COMPLETED
         self._conference.end_reason = event.conference_ended.reason
-        return Change(conference=self._without_members())
+        left = self._everybody_left(_nanoseconds(event.occurred_at))
+        return [*left, Change(conference=self._without_members())]
+
+    def _everybody_left(self, at: int) -> list[Change]:
+        # Nobody is in a conference that has ended, whether or not each leaving has been told.
+        return [
+            Change(participant=member.state())
+            for member in self._members.values()
+            if member.status.value != PARTICIPANT_STATUS_LEFT
+            and member.status.learn(PARTICIPANT_STATUS_LEFT, max(at, member.status.since[0]), 2)
+        ]
 
     def _changed(self, changed: bool) -> Change | None:
         return Change(conference=self._without_members()) if changed else None

@@ -1,7 +1,8 @@
 """WatchConference: the whole state of a conference, then each change."""
 
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from conferencing.v1.conference_pb2 import Conference, Participant
@@ -17,20 +18,29 @@ from conferencing.v1.event_service_pb2 import (
     DRAIN_REASON_MAX_AGE,
     DRAIN_REASON_SHUTDOWN,
     Drain,
+    DrainReason,
     WatchConferenceRequest,
     WatchConferenceResponse,
 )
 from gateway.deadline import Deadline
+from gateway.errors import GatewayError
 from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of
 from gateway.events.start import Start, loss_error
 from gateway.rpc.calls import Context
-from gateway.rpc.conference_state import ConferencePicture
+from gateway.rpc.conference_state import Change, ConferencePicture
+from gateway.rpc.passing import PassedCommand, PassingCommands
 from gateway.rpc.requests import read_heartbeat
 from gateway.rpc.subscribe import BATCH_DEFAULT, StreamTimes
 from gateway.telnyx.binding import Binding
 from gateway.telnyx.client import TelnyxClient
+
+# How often the provider is asked while somebody watches, in seconds: nothing else tells of a mute
+# or hold that did not pass through this gateway.
+REFRESH_INTERVAL_S = 30.0
+
+_log = logging.getLogger(__name__)
 
 _METHODS = DESCRIPTOR.services_by_name["ConferenceService"].methods_by_name
 
@@ -70,12 +80,14 @@ class WatchStream:
         self,
         feed: Feed,
         reader: ConferenceReader,
+        passing: PassingCommands,
         age_max_s: float,
         random_: random.Random,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._feed = feed
         self._reader = reader
+        self._passing = passing
         self._age_max_s = age_max_s
         self._random = random_
         self._now = now
@@ -84,56 +96,101 @@ class WatchStream:
         """Write the state, then its changes, until the conference has ended or the caller goes."""
         given = request.heartbeat_interval if request.HasField("heartbeat_interval") else None
         times = StreamTimes(read_heartbeat(given), self._age_max_s).jittered(self._random)
-        # The position first, the provider's state after it: what happens in between is in both,
-        # and applying it twice changes nothing.
-        start = Start(self._feed.newest)
-        picture = ConferencePicture(*await self._reader.read(request))
         wanted = Filter(conference_id=frozenset([request.conference_id]))
-        ends_at = self._now() + times.age_max_s
-        with self._feed.subscribe(wanted, start, BATCH_DEFAULT) as subscription:
-            await context.write(
-                self._response(start.position, WatchConferenceResponse(snapshot=picture.snapshot()))
-            )
-            while not picture.has_ended:
-                left = ends_at - self._now()
-                if left <= 0:
-                    drain = Drain(reason=DRAIN_REASON_MAX_AGE)
-                    last = WatchConferenceResponse(drain=drain)
-                    await context.write(self._response(subscription.position, last))
-                    return
-                if await self._forward(
-                    subscription, picture, min(times.heartbeat_s, left), context
-                ):
-                    return
+        commands: list[PassedCommand] = []
+        # The position and the commands first, the provider's state after them: what happens in
+        # between is in both, and taking it in twice changes nothing.
+        with (
+            self._feed.subscribe(wanted, Start(self._feed.newest), BATCH_DEFAULT) as subscription,
+            self._passing.listening(request.conference_id, commands.append),
+        ):
+            picture = ConferencePicture(*await self._reader.read(request))
+            stream = _Watch(self._feed, context, subscription, picture)
+            await stream.write(WatchConferenceResponse(snapshot=picture.snapshot()))
+            with self._passing.listening(
+                request.conference_id, lambda command: subscription.interrupt()
+            ):
+                await self._follow(request, stream, commands, times)
 
-    async def _forward(
+    async def _follow(
         self,
-        subscription: Subscription,
-        picture: ConferencePicture,
-        timeout: float,
-        context: Context,
-    ) -> bool:
-        """Write the changes of one delivery, or a heartbeat; tells whether the server drains."""
-        delivery = await subscription.next(timeout)
+        request: WatchConferenceRequest,
+        stream: "_Watch",
+        commands: list[PassedCommand],
+        times: StreamTimes,
+    ) -> None:
+        ends_at = self._now() + times.age_max_s
+        refresh_at = self._now() + REFRESH_INTERVAL_S
+        while not stream.picture.has_ended:
+            now = self._now()
+            if now >= ends_at:
+                await stream.drain(DRAIN_REASON_MAX_AGE)
+                return
+            if commands or now >= refresh_at:
+                passed = commands.copy()
+                commands.clear()
+                await stream.tell([stream.picture.learn(it.name, it.request) for it in passed])
+                await self._refresh(request, stream)
+                refresh_at = self._now() + REFRESH_INTERVAL_S
+                continue
+            if not await stream.forward(min(times.heartbeat_s, ends_at - now, refresh_at - now)):
+                return
+
+    async def _refresh(self, request: WatchConferenceRequest, stream: "_Watch") -> None:
+        try:
+            answer = await self._reader.read(request)
+        except GatewayError as error:
+            # The events go on; the provider is asked again at the next occasion.
+            _log.debug("conference %s could not be refreshed: %s", request.conference_id, error)
+            return
+        await stream.tell(stream.picture.refresh(*answer))
+
+
+class _Watch:
+    """One open stream: the picture, and where its changes are written."""
+
+    def __init__(
+        self, feed: Feed, context: Context, subscription: Subscription, picture: ConferencePicture
+    ) -> None:
+        self._feed = feed
+        self._context = context
+        self._subscription = subscription
+        self.picture = picture
+
+    async def write(self, response: WatchConferenceResponse, position: int | None = None) -> None:
+        """Write a response as of a position, by default the subscription's."""
+        place = self._subscription.position if position is None else position
+        response.cursor = self._feed.cursor(place)
+        await self._context.write(response.SerializeToString())
+
+    async def tell(self, changes: Iterable[Change | None]) -> None:
+        """Write changes that no event brought."""
+        for change in changes:
+            if change is not None:
+                await self.write(_update(change, ""))
+
+    async def drain(self, reason: DrainReason.ValueType) -> None:
+        """Write the last response."""
+        await self.write(WatchConferenceResponse(drain=Drain(reason=reason)))
+
+    async def forward(self, timeout: float) -> bool:
+        """Write the changes of one delivery, or a heartbeat; false if the server drains."""
+        delivery = await self._subscription.next(timeout)
         if delivery.loss is not None:
             raise loss_error(delivery.loss, self._feed.log)
         if delivery.draining:
-            last = WatchConferenceResponse(drain=Drain(reason=DRAIN_REASON_SHUTDOWN))
-            await context.write(self._response(delivery.position, last))
-            return True
+            await self.drain(DRAIN_REASON_SHUTDOWN)
+            return False
         for entry in delivery.entries:
             event = Event.FromString(event_of(entry.frame))
-            change = picture.apply(event)
-            if change is not None:
-                update = WatchConferenceResponse(
-                    conference=change.conference, participant=change.participant, event_id=event.id
-                )
-                await context.write(self._response(entry.sequence, update))
-        if not delivery.entries:
-            heartbeat = WatchConferenceResponse()
-            await context.write(self._response(delivery.position, heartbeat))
-        return False
+            for change in self.picture.apply(event):
+                await self.write(_update(change, event.id), entry.sequence)
+        if delivery.timed_out:
+            await self.write(WatchConferenceResponse())
+        return True
 
-    def _response(self, position: int, response: WatchConferenceResponse) -> bytes:
-        response.cursor = self._feed.cursor(position)
-        return response.SerializeToString()
+
+def _update(change: Change, event_id: str) -> WatchConferenceResponse:
+    return WatchConferenceResponse(
+        conference=change.conference, participant=change.participant, event_id=event_id
+    )

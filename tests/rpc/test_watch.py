@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -9,6 +10,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from conferencing.v1 import conference_service_pb2 as c
+from conferencing.v1.common_pb2 import AUDIO_FORMAT_WAV, SUPERVISOR_ROLE_MONITOR
 from conferencing.v1.conference_pb2 import (
     CONFERENCE_END_REASON_ALL_LEFT,
     CONFERENCE_STATUS_COMPLETED,
@@ -21,6 +23,8 @@ from conferencing.v1.conference_pb2 import (
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
     DRAIN_REASON_SHUTDOWN,
+    RECORDING_STATE_ACTIVE,
+    RECORDING_STATE_PAUSED,
     RECORDING_STATE_SAVED,
     WatchConferenceRequest,
     WatchConferenceResponse,
@@ -96,9 +100,57 @@ def test_the_state_comes_first_then_each_change_to_the_end(stage: Stage) -> None
     last = next(stream)
     assert told(last) == CONFERENCE_STATUS_COMPLETED
     assert last.conference.conference.end_reason == CONFERENCE_END_REASON_ALL_LEFT
-    assert last.event_id
     assert list(stream) == []
     assert stream.code() is grpc.StatusCode.OK
+
+
+def test_what_no_webhook_tells_is_told_after_a_command(stage: Stage) -> None:
+    stage.join(BOB)
+    stage.simulated.control.wait_until_idle()
+    stream = stage.watch()
+    next(stream)
+    conferences = stage.gateway.conferences
+
+    conferences.MuteParticipants(
+        c.MuteParticipantsRequest(conference_id=stage.id, call_control_ids=[BOB])
+    )
+    muted = next(stream).participant.participant
+    assert (muted.call_control_id, muted.muted, muted.on_hold) == (BOB, True, False)
+
+    conferences.HoldParticipants(
+        c.HoldParticipantsRequest(conference_id=stage.id, call_control_ids=[BOB])
+    )
+    assert next(stream).participant.participant.on_hold
+
+    conferences.UpdateSupervisorRole(
+        c.UpdateSupervisorRoleRequest(
+            conference_id=stage.id, call_control_id=BOB, supervisor_role=SUPERVISOR_ROLE_MONITOR
+        )
+    )
+    assert next(stream).participant.supervisor_role == SUPERVISOR_ROLE_MONITOR
+
+    conferences.StartRecording(
+        c.StartRecordingRequest(conference_id=stage.id, format=AUDIO_FORMAT_WAV)
+    )
+    assert _until(stream, lambda it: it.conference.recording == RECORDING_STATE_ACTIVE)
+    conferences.PauseRecording(c.PauseRecordingRequest(conference_id=stage.id))
+    assert _until(stream, lambda it: it.conference.recording == RECORDING_STATE_PAUSED)
+    stream.cancel()
+
+
+def _until(stream: Any, wanted: Callable[[WatchConferenceResponse], bool]) -> bool:
+    """Read on to the response that is wanted; what the provider says may come in between."""
+    return any(wanted(response) for response in stream)
+
+
+def test_a_command_on_another_conference_concerns_nobody(stage: Stage) -> None:
+    commands = stage.gateway.app._passing
+    told: list[str] = []
+    with commands.listening("other", lambda command: told.append(command.name)):
+        stage.join(BOB)
+        stage.leave(BOB)
+    assert told == []
+    assert commands._listeners == {}
 
 
 def test_what_is_heard_is_told(stage: Stage) -> None:
@@ -235,6 +287,19 @@ def test_the_state_says_what_the_events_said() -> None:
 def test_what_changes_nothing_is_not_told() -> None:
     picture = ConferencePicture(Conference(id="c1"), [])
 
-    assert picture.apply(HISTORY[0]) is not None
-    assert picture.apply(HISTORY[0]) is None
-    assert picture.apply(event("mood.changed", 30)) is None
+    assert len(picture.apply(HISTORY[0])) == 1
+    assert picture.apply(HISTORY[0]) == []
+    assert picture.apply(event("mood.changed", 30)) == []
+
+
+def test_nobody_is_in_a_conference_that_has_ended() -> None:
+    picture = ConferencePicture(Conference(id="c1"), [])
+    picture.apply(HISTORY[0])
+
+    changes = picture.apply(event("ended", 40))
+
+    assert [it.participant is not None for it in changes] == [True, False]
+    (member,) = picture.snapshot().participants
+    assert member.participant.status == PARTICIPANT_STATUS_LEFT
+    # A webhook of before that comes late brings nobody back.
+    assert picture.apply(HISTORY[0]) == []

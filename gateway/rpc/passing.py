@@ -1,0 +1,42 @@
+"""Commands that have passed through the gateway, for those who watch what they are about."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PassedCommand:
+    """A command that the provider accepted: the RPC's name and its request."""
+
+    name: str
+    request: Any
+
+
+Listener = Callable[[PassedCommand], None]
+
+
+class PassingCommands:
+    """Tells listeners of each command on their conference, after the provider accepted it."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[Listener]] = {}
+
+    def __call__(self, name: str, request: Any) -> None:
+        """Tell of a command; one that names no conference concerns nobody."""
+        conference_id = getattr(request, "conference_id", "")
+        for listener in tuple(self._listeners.get(conference_id, ())):
+            listener(PassedCommand(name, request))
+
+    @contextmanager
+    def listening(self, conference_id: str, listener: Listener) -> Iterator[None]:
+        """Have `listener` told of commands on a conference while the context is open."""
+        self._listeners.setdefault(conference_id, set()).add(listener)
+        try:
+            yield
+        finally:
+            listeners = self._listeners[conference_id]
+            listeners.discard(listener)
+            if not listeners:
+                del self._listeners[conference_id]
