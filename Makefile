@@ -60,13 +60,14 @@ lock: ## Take up new versions of the dependencies into requirements.lock
 	  --group bench --output-file requirements.lock pyproject.toml
 
 clean: ## Remove everything that was made, the environment too
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache .gateway .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Names and versions are pinned; a changed pin or project file brings the environment up to date.
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with: make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo 'Installing into $(VENV) (about half a minute, once) ...'
+	@echo 'Installing into $(VENV) (about a minute, once) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@

@@ -21,7 +21,7 @@ from conferencing.v1.event_service_pb2 import POSITION_EARLIEST, EventFilter, Su
 from gateway.app import Gateway, gateway_version
 from gateway.client.demo import Cast, Demo
 from gateway.client.event_text import EventText
-from gateway.client.tail import Tail
+from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
 from gateway.config import (
     DEFAULT_GRPC_ADDRESS,
     Settings,
@@ -85,12 +85,23 @@ def demo() -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", default=8081, show_default=True, help="Where to listen; 0 is any.")
+@click.option(
+    "--port",
+    default=8081,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="Where to listen; 0 is any.",
+)
 @click.option("--webhook-url", help="Where to post webhooks, such as the gateway's address.")
 @click.option("--speed", default=1.0, show_default=True, help="How fast time passes.")
 def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None:
     """Run the simulated Telnyx alone."""
-    settings = SandboxSettings(host=host, port=port, webhook_url=webhook_url, speed=speed)
+    if webhook_url and not webhook_url.startswith(("http://", "https://")):
+        raise click.BadParameter("is not an http(s) address", param_hint="--webhook-url")
+    try:
+        settings = SandboxSettings(host=host, port=port, webhook_url=webhook_url, speed=speed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     configure_logs("info", "text")
 
     def ready(running: Any) -> None:
@@ -99,7 +110,11 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
         click.echo("any API key:      TELNYX_API_KEY=sandbox")
         click.echo(f"calls to use:     {' '.join(settings.calls)}")
 
-    sys.exit(_run(_until_signalled(serve_forever(settings, on_ready=ready))))
+    try:
+        sys.exit(_run(_until_signalled(serve_forever(settings, on_ready=ready))))
+    except OSError as error:
+        click.echo(f"telnyx-gateway: cannot listen on {host}:{port}: {error}", err=True)
+        sys.exit(EXIT_FAILED)
 
 
 @main.command()
@@ -134,6 +149,8 @@ def tail(
     stop: bool,
 ) -> None:
     """Print events as they come, across restarts of the gateway."""
+    if raw and not as_json:
+        raise click.UsageError("--raw goes with --json")
     if sum(map(bool, (earliest, after, since))) > 1:
         raise click.UsageError("--earliest, --after and --since exclude each other")
     request = SubscribeRequest(
@@ -180,9 +197,12 @@ async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> 
         simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
         _log.info("provider simulated, at %s", simulated.base_url)
         _log.info("calls to use: %s", ", ".join(SandboxSettings().calls))
+        address = simulated.base_url.removesuffix("/v2")
+        _log.info("another call: curl -X POST %s/_sandbox/calls", address)
     await stopped.wait()
     _log.info("shutting down; a second signal exits at once")
     await gateway.stop()
+    _log.info("stopped")
     return 0
 
 
@@ -199,20 +219,20 @@ async def _demo(settings: Settings, simulated: SandboxServer) -> bool:
 async def _tail(address: str, request: SubscribeRequest, as_json: bool) -> int:
     text = EventText()
 
-    def broken(error: grpc.aio.AioRpcError) -> None:
-        click.echo(f"-- {error.code().name}: {error.details()}; asking again", err=True)
+    def told(text_: str) -> None:
+        click.echo(f"-- {text_}", err=True)
 
-    async with grpc.aio.insecure_channel(address) as channel:
-        following = Tail(channel, request, broken)
+    async with grpc.aio.insecure_channel(address, options=TAIL_CHANNEL_OPTIONS) as channel:
+        following = Tail(channel, request, told)
         try:
             async for event in following.events():
                 line = MessageToJson(event, indent=None) if as_json else text.line(event)
                 click.echo(line)
         except grpc.aio.AioRpcError as error:
-            click.echo(f"{error.code().name}: {error.details()}", err=True)
+            click.echo(f"telnyx-gateway: {error.code().name}: {error.details()}", err=True)
             return EXIT_FAILED
         finally:
-            if following.cursor:
+            if following.has_received:
                 click.echo(f"-- to go on from here: --after {following.cursor}", err=True)
     return 0
 

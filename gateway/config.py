@@ -46,8 +46,10 @@ def parse_address(value: Any) -> Address:
         return value
     host, separator, port = str(value).rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError("is not host:port, such as 127.0.0.1:50051")
+    if not separator or not host or not port.isdecimal():
+        raise ValueError("is not host:port, such as 127.0.0.1:9000")
+    if int(port) > 65_535:
+        raise ValueError(f"has the port {port}; ports end at 65535")
     return Address(host, int(port))
 
 
@@ -156,7 +158,9 @@ class Settings(BaseModel):
         "GATEWAY_CALL_TIMEOUT", "10s", "The deadline of RPCs that come without one."
     )
     http_client: Literal["pyreqwest", "httpx"] = _named(
-        "GATEWAY_HTTP_CLIENT", "pyreqwest", "The library that sends requests to the provider."
+        "GATEWAY_HTTP_CLIENT",
+        "pyreqwest",
+        "The library that sends requests to the provider: `pyreqwest` or `httpx`.",
     )
     upstream_in_flight: Annotated[int, Field(ge=1, le=10_000)] = _named(
         "GATEWAY_UPSTREAM_IN_FLIGHT", 100, "The most requests to the provider at one time."
@@ -181,10 +185,12 @@ class Settings(BaseModel):
         "GATEWAY_DRAIN_TIMEOUT", "20s", "How long a shutdown waits for calls in flight."
     )
     log_level: Literal["debug", "info", "warning", "error"] = _named(
-        "GATEWAY_LOG_LEVEL", "info", "The least important messages to log."
+        "GATEWAY_LOG_LEVEL",
+        "info",
+        "The least important messages to log: `debug`, `info`, `warning` or `error`.",
     )
     log_format: Literal["text", "json"] = _named(
-        "GATEWAY_LOG_FORMAT", "text", "How messages are logged."
+        "GATEWAY_LOG_FORMAT", "text", "How messages are logged: `text` or `json`."
     )
 
 
@@ -235,5 +241,7 @@ def _misspelt(env: Mapping[str, str]) -> list[str]:
 
 def _mistake(detail: Any) -> str:
     name = str(detail["loc"][0])
+    if detail["type"] == "literal_error":
+        return f"{name} is not one of {detail['ctx']['expected']}"
     text = str(detail["msg"]).removeprefix("Value error, ")
     return f"{name} {text[:1].lower()}{text[1:]}"

@@ -20,6 +20,8 @@ DOMAIN = "telnyx-grpc-gateway"
 # base64 adds a third to the details and the message is sent twice.
 MESSAGE_BYTES_MAX = 1_000
 DETAILS_BYTES_MAX = 4_000
+# Violations that the message names; the details name them all.
+_VIOLATIONS_IN_MESSAGE = 5
 # Any single text taken over from a caller or a provider.
 TEXT_BYTES_MAX = 300
 
@@ -68,9 +70,13 @@ class GatewayError(Exception):
 def invalid_argument(violations: Iterable[FieldViolation]) -> GatewayError:
     """Return the error for a request with these faults; there must be at least one."""
     found = tuple(violations)
-    first = f"{found[0].field}: {found[0].description}" if found[0].field else found[0].description
-    more = f" (and {len(found) - 1} more, see the details)" if len(found) > 1 else ""
-    return GatewayError(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", first + more, {}, found)
+    listed = "; ".join(
+        f"{it.field}: {it.description}" if it.field else it.description
+        for it in found[:_VIOLATIONS_IN_MESSAGE]
+    )
+    rest = len(found) - _VIOLATIONS_IN_MESSAGE
+    text = listed if rest <= 0 else f"{listed}; and {rest} more, see the details"
+    return GatewayError(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", text, {}, found)
 
 
 def status_of(error: GatewayError) -> status_pb2.Status:

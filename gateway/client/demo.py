@@ -101,7 +101,10 @@ class Demo:
             (cast.bob, common_pb2.SUPERVISOR_ROLE_NONE),
             (cast.carol, common_pb2.SUPERVISOR_ROLE_MONITOR),
         ):
-            self._command(f"JoinConference {self._names[call]}")
+            listens = role == common_pb2.SUPERVISOR_ROLE_MONITOR
+            self._command(
+                f"JoinConference {self._names[call]}{', to listen only' if listens else ''}"
+            )
             await self._conferences.JoinConference(
                 conference_service_pb2.JoinConferenceRequest(
                     conference_id=id_, call_control_id=call, supervisor_role=role

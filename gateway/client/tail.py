@@ -9,9 +9,16 @@ from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import SubscribeRequest, SubscribeResponse
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 
-# After a break the feed is asked again after so many seconds, each time twice as many.
+# After a break the feed is asked again after so many seconds, each time twice as many. The first
+# and the longest pause are short: a person is watching.
 _PAUSE_FIRST_S = 0.2
-_PAUSE_MAX_S = 10.0
+_PAUSE_MAX_S = 1.0
+
+# gRPC remembers for up to two minutes by default that nobody answered.
+TAIL_CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
 
 # What passes by itself: the server restarts, a connection breaks.
 _PASSING = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN})
@@ -20,19 +27,18 @@ _PASSING = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN})
 class Tail:
     """Follows the feed from a place on, across restarts of the gateway.
 
-    `on_break` is told the error of each break that the tail is going to mend. The request's start
-    is used once; afterwards the tail goes on from its own cursor.
+    `tell` is given a line when the connection is lost and when it is there again. The request's
+    start is used once; afterwards the tail goes on from its own cursor.
     """
 
     def __init__(
-        self,
-        channel: grpc.aio.Channel,
-        request: SubscribeRequest,
-        on_break: Callable[[grpc.aio.AioRpcError], None],
+        self, channel: grpc.aio.Channel, request: SubscribeRequest, tell: Callable[[str], None]
     ) -> None:
         self._stub = EventServiceStub(channel)
         self._request = request
-        self._on_break = on_break
+        self._tell = tell
+        self._lost = False
+        self.has_received = False
 
     @property
     def cursor(self) -> str:
@@ -42,25 +48,39 @@ class Tail:
     async def events(self) -> AsyncIterator[Event]:
         """Yield events; ends only for a bounded request.
 
-        Raises grpc.aio.AioRpcError for errors that asking again does not mend.
+        Raises grpc.aio.AioRpcError for errors that asking again does not mend, and for any error
+        of a bounded request: whoever asks for an end does not want to wait for ever.
         """
         pause = _PAUSE_FIRST_S
         while True:
             try:
                 async for response in self._responses():
+                    self._is_back()
                     for event in response.events:
                         yield event
                     # Saved after its events were handed out: a break in between repeats them.
                     self._request.after_cursor = response.cursor
+                    self.has_received = True
                     pause = _PAUSE_FIRST_S
                 if self._request.stop_when_caught_up:
                     return
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _PASSING:
+                if error.code() not in _PASSING or self._request.stop_when_caught_up:
                     raise
-                self._on_break(error)
+                self._is_lost(error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _PAUSE_MAX_S)
+
+    def _is_lost(self, error: grpc.aio.AioRpcError) -> None:
+        if not self._lost:
+            self._tell(f"no connection to the gateway ({error.code().name}); asking again")
+        self._lost = True
+
+    def _is_back(self) -> None:
+        if self._lost:
+            place = "after the last event" if self.has_received else "where it was asked to begin"
+            self._tell(f"connected; going on {place}")
+        self._lost = False
 
     def _responses(self) -> AsyncIterator[SubscribeResponse]:
         call: AsyncIterator[SubscribeResponse] = self._stub.Subscribe(self._request)  # type: ignore[assignment]

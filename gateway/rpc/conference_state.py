@@ -97,6 +97,15 @@ class ConferencePicture:
         """Whether the conference is over."""
         return self._conference.status == CONFERENCE_STATUS_COMPLETED
 
+    @property
+    def strangers(self) -> frozenset[str]:
+        """The calls of participants whom only events have told of, so far."""
+        return frozenset(
+            call
+            for call, member in self._members.items()
+            if not member.details.id and member.status.value == PARTICIPANT_STATUS_JOINED
+        )
+
     def snapshot(self) -> ConferenceState:
         """Return the whole state."""
         state = self._without_members()

@@ -1,5 +1,6 @@
 """The gRPC server: its options, and what is registered beside our own services."""
 
+import socket
 from collections.abc import Iterable, Sequence
 
 import grpc
@@ -44,6 +45,7 @@ class GrpcServer:
 
     async def start(self, address: str) -> int:
         """Listen and serve; returns the port. Raises OSError if the address cannot be had."""
+        _try_address(address)
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError as error:
@@ -63,3 +65,15 @@ class GrpcServer:
     async def stop(self, grace_s: float) -> None:
         """Take no more calls, and end those that are left after `grace_s` seconds."""
         await self._server.stop(grace_s)
+
+
+def _try_address(address: str) -> None:
+    """Raise OSError, in words, if an address cannot be had: gRPC itself only says that."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, int(port)))
+        except OSError as error:
+            raise OSError(f"cannot listen for gRPC on {address}: {error.strerror}") from None

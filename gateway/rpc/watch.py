@@ -121,12 +121,16 @@ class WatchStream:
     ) -> None:
         ends_at = self._now() + times.age_max_s
         refresh_at = self._now() + REFRESH_INTERVAL_S
+        # Whom the provider has been asked about: an event does not tell who joins muted.
+        asked: frozenset[str] = frozenset()
         while not stream.picture.has_ended:
             now = self._now()
             if now >= ends_at:
                 await stream.drain(DRAIN_REASON_MAX_AGE)
                 return
-            if commands or now >= refresh_at:
+            strangers = stream.picture.strangers
+            if commands or now >= refresh_at or strangers - asked:
+                asked |= strangers
                 passed = commands.copy()
                 commands.clear()
                 await stream.tell([stream.picture.learn(it.name, it.request) for it in passed])

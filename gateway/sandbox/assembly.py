@@ -65,7 +65,7 @@ class Sandbox:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: the control API's or the provider's."""
-        if scope["path"].startswith("/_sandbox/"):
+        if scope["path"].startswith("/_sandbox"):
             await self._control(scope, receive, send)
         else:
             await self._provider(scope, receive, send)

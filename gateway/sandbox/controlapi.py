@@ -33,6 +33,7 @@ SETTLE_SECONDS: Final = 30.0
 LONGEST_WAIT_SECONDS: Final = 600.0
 
 Endpoint = Callable[[Request], Awaitable[Any]]
+Endpoints = tuple[tuple[str, str, Endpoint], ...]
 
 
 class Impossible(Exception):
@@ -66,7 +67,7 @@ class ControlApi:
     def app(self) -> Starlette:
         """Build the application that serves the endpoints."""
         call = "/_sandbox/calls/{call_control_id}"
-        table: tuple[tuple[str, str, Endpoint], ...] = (
+        table: Endpoints = (
             ("GET", "/_sandbox/health", self._health),
             ("POST", "/_sandbox/calls", self._create_call),
             ("GET", "/_sandbox/calls", self._list_calls),
@@ -85,7 +86,10 @@ class ControlApi:
             ("GET", "/_sandbox/deliveries/pending", self._pending),
         )
         return Starlette(
-            routes=[Route(path, _answering(end), methods=[method]) for method, path, end in table]
+            routes=[
+                Route("/_sandbox", _answering(_index(table))),
+                *(Route(path, _answering(end), methods=[method]) for method, path, end in table),
+            ]
         )
 
     async def _health(self, _: Request) -> Any:
@@ -212,6 +216,13 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         return response(204 if body is None else 200, body)
 
     return answer
+
+
+def _index(table: Endpoints) -> Endpoint:
+    async def index(_: Request) -> Any:
+        return {"endpoints": [f"{method} {path}" for method, path, _ in table]}
+
+    return index
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -160,7 +160,8 @@ class Binding:
     def resource_of(self, request: Any) -> tuple[str, str]:
         """Return the kind and the name of what a request is about, for NOT_FOUND."""
         if not self.path.fields:
-            return "", ""
+            # Nothing is looked up by its path: what can be missing is the call it is about.
+            return "call", getattr(request, "call_control_id", "")
         field = self.path.fields[-1]
         return field.removesuffix("_id").removesuffix("_name"), getattr(request, field)
 

@@ -329,6 +329,16 @@ def test_a_failed_write_is_reported_and_the_numbering_goes_on(
     assert ids(opened.read()) == ["a", "b"]
 
 
+def test_a_closed_log_is_one_file(opened: OpenLog, tmp_path: Path) -> None:
+    opened.append(new_event(id_="a"))
+    opened.read()
+
+    opened.close()
+
+    names = {path.name for path in (tmp_path / "deep").iterdir()}
+    assert names == {"events.db", "events.db.lock"}
+
+
 def test_a_closed_log_says_so(opened: OpenLog) -> None:
     opened.close()
 

@@ -1,6 +1,8 @@
 """WatchConference: the whole state first, then each change, whatever the order of the webhooks."""
 
+import http.client
 import itertools
+import json
 import random
 from collections.abc import Callable
 from typing import Any
@@ -91,14 +93,18 @@ def test_the_state_comes_first_then_each_change_to_the_end(stage: Stage) -> None
         PARTICIPANT_STATUS_JOINED,
     )
 
+    def expect(change: Any) -> WatchConferenceResponse:
+        # What the provider says right after a command comes in between.
+        found: WatchConferenceResponse = next(it for it in stream if told(it) == change)
+        return found
+
     stage.join(BOB)
-    assert told(next(stream)) == (BOB, PARTICIPANT_STATUS_JOINED)
+    expect((BOB, PARTICIPANT_STATUS_JOINED))
     stage.leave(BOB)
-    assert told(next(stream)) == (BOB, PARTICIPANT_STATUS_LEFT)
+    expect((BOB, PARTICIPANT_STATUS_LEFT))
     stage.leave(ALICE)
-    assert told(next(stream)) == (ALICE, PARTICIPANT_STATUS_LEFT)
-    last = next(stream)
-    assert told(last) == CONFERENCE_STATUS_COMPLETED
+    expect((ALICE, PARTICIPANT_STATUS_LEFT))
+    last = expect(CONFERENCE_STATUS_COMPLETED)
     assert last.conference.conference.end_reason == CONFERENCE_END_REASON_ALL_LEFT
     assert list(stream) == []
     assert stream.code() is grpc.StatusCode.OK
@@ -141,6 +147,25 @@ def test_what_no_webhook_tells_is_told_after_a_command(stage: Stage) -> None:
 def _until(stream: Any, wanted: Callable[[WatchConferenceResponse], bool]) -> bool:
     """Read on to the response that is wanted; what the provider says may come in between."""
     return any(wanted(response) for response in stream)
+
+
+def test_whoever_joins_muted_elsewhere_is_told_so(stage: Stage) -> None:
+    """The command does not pass through this gateway, and its event does not tell of the mute."""
+    stream = stage.watch()
+    next(stream)
+    request = {"call_control_id": BOB, "mute": True}
+    connection = http.client.HTTPConnection(stage.simulated.base_url.split("/")[2], timeout=20)
+    connection.request(
+        "POST",
+        f"/v2/conferences/{stage.id}/actions/join",
+        json.dumps(request),
+        {"authorization": "Bearer other", "content-type": "application/json"},
+    )
+    assert connection.getresponse().status == 200
+    connection.close()
+
+    assert _until(stream, lambda it: it.participant.participant.muted)
+    stream.cancel()
 
 
 def test_a_command_on_another_conference_concerns_nobody(stage: Stage) -> None:

@@ -108,8 +108,10 @@ class SqliteEventLog:
 
     async def close(self) -> None:
         """See `EventLog.close`."""
-        await self._writer.stop()
+        # The writer last: the last connection to go folds the write-ahead log into the file, which
+        # a reader may not.
         await self._reader.close()
+        await self._writer.stop()
         self._lock.release()
 
     def _committed(self, committed: Committed) -> None:
