@@ -117,14 +117,18 @@ class Gateway:
         self._not_ready = "shutting down"
         await self._grpc.set_serving(False)
         self._feed.drain()
+        # From now on no new call is taken: clients are told to go elsewhere before they send it.
+        refusing = asyncio.create_task(self._grpc.stop(self._settings.drain_timeout + _GOODBYE_S))
         try:
             async with asyncio.timeout(self._settings.drain_timeout):
                 await self._calls.wait_until_idle()
         except TimeoutError:
             _logger.warning("%d calls are cut off by the shutdown", self._calls.in_flight)
+            await self._calls.cut_off(_GOODBYE_S)
         # Our own calls have been waited for above; this is for the goodbyes of idle connections
         # and for health watches, which do not end by themselves.
         await self._grpc.stop(_GOODBYE_S)
+        await refusing
         await self._http.stop()
         for task in self._background:
             task.cancel()

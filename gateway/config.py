@@ -111,6 +111,8 @@ def _parse_log(value: Any) -> Path:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
+HedgeAfter = Annotated[float, BeforeValidator(parse_duration), Field(le=10)]
+StreamAge = Annotated[float, BeforeValidator(parse_duration), Field(le=86_400)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Where = Annotated[Address, BeforeValidator(parse_address)]
 
@@ -170,7 +172,7 @@ class Settings(BaseModel):
         1_000,
         "The most requests that wait for their turn; further RPCs are refused at once.",
     )
-    hedge_after: Duration | None = _named(
+    hedge_after: HedgeAfter | None = _named(
         "GATEWAY_HEDGE_AFTER",
         None,
         "Commands with an id and no answer for so long are sent again beside it; unset: never.",
@@ -178,7 +180,7 @@ class Settings(BaseModel):
     webhook_tolerance: Duration = _named(
         "GATEWAY_WEBHOOK_TOLERANCE", "300s", "How far a webhook's timestamp may be from the clock."
     )
-    stream_age_max: Duration = _named(
+    stream_age_max: StreamAge = _named(
         "GATEWAY_STREAM_AGE_MAX", "1h", "How long a stream stays open before it is ended in order."
     )
     drain_timeout: Duration = _named(

@@ -32,8 +32,6 @@ class Delivery:
     live: bool
     loss: Loss | None = None
     draining: bool = False
-    # Nothing came for as long as the caller was willing to wait.
-    timed_out: bool = False
 
 
 class Feed:
@@ -160,6 +158,8 @@ class Subscription:
         if self._loss is not None:
             loss, self._loss = self._loss, None
             return self._delivery((), loss=loss)
+        # Once: being woken for what does not match must not put off a heartbeat.
+        ends_at = asyncio.get_running_loop().time() + timeout
         while True:
             delivery = await self._ready()
             if delivery is not None:
@@ -167,9 +167,9 @@ class Subscription:
             if self._interrupted:
                 self._interrupted = False
                 return self._delivery(())
-            if not await self._woken(timeout):
+            if not await self._woken(ends_at):
                 # Everything up to the newest event has been looked at and did not match.
-                return await self._ready() or self._delivery((), timed_out=True)
+                return await self._ready() or self._delivery(())
 
     async def _ready(self) -> Delivery | None:
         feed, window = self._feed, self._feed._window
@@ -215,14 +215,13 @@ class Subscription:
         *,
         loss: Loss | None = None,
         draining: bool = False,
-        timed_out: bool = False,
     ) -> Delivery:
-        return Delivery(entries, self.position, self.live, loss, draining, timed_out)
+        return Delivery(entries, self.position, self.live, loss, draining)
 
-    async def _woken(self, timeout: float) -> bool:
+    async def _woken(self, ends_at: float) -> bool:
         self._sleep = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(ends_at):
                 await self._sleep
         except TimeoutError:
             return False

@@ -5,6 +5,7 @@ outside: they must answer when nothing else does.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from time import perf_counter
@@ -49,18 +50,28 @@ class CallWrapper:
 
     def __init__(self, observe: CallObserver) -> None:
         self._observe = observe
-        self._in_flight = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._cutting_off = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
     def in_flight(self) -> int:
         """How many calls have begun and not ended."""
-        return self._in_flight
+        return len(self._tasks)
 
     async def wait_until_idle(self) -> None:
         """Return when no call is in flight."""
         await self._idle.wait()
+
+    async def cut_off(self, within_s: float) -> None:
+        """End what is still in flight, each with a status that does not invite a repeat."""
+        self._cutting_off = True
+        for task in tuple(self._tasks):
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.wait_until_idle()
 
     def wrap(
         self, method: str, read: Callable[[bytes], Any], behavior: Behavior
@@ -75,7 +86,9 @@ class CallWrapper:
         async def wrapped(data: bytes, context: Context) -> Any:
             started = perf_counter()
             code = grpc.StatusCode.OK
-            self._in_flight += 1
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
             self._idle.clear()
             try:
                 return await behavior(_message(read, data), context)
@@ -87,8 +100,11 @@ class CallWrapper:
                 code = grpc.StatusCode.UNAVAILABLE
                 await _abort(context, GatewayError(code, "LOG_UNAVAILABLE", str(error)))
             except asyncio.CancelledError:
-                # Always passed on: swallowing it leaks the call (grpc/grpc#43360).
                 code = grpc.StatusCode.CANCELLED
+                if self._cutting_off:
+                    code = grpc.StatusCode.UNKNOWN
+                    await _abort(context, _cut_off_error())
+                # Always passed on: swallowing it leaks the call (grpc/grpc#43360).
                 raise
             except Exception:
                 # The text of an exception nobody foresaw may hold anything: it goes to the log.
@@ -97,8 +113,8 @@ class CallWrapper:
                 text = "the gateway failed unexpectedly; its log has the cause"
                 await _abort(context, GatewayError(code, "GATEWAY_FAILURE", text))
             finally:
-                self._in_flight -= 1
-                if not self._in_flight:
+                self._tasks.discard(task)
+                if not self._tasks:
                     self._idle.set()
                 self._observe(CallEnded(name, code, perf_counter() - started))
 
@@ -111,6 +127,16 @@ def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
     except DecodeError:
         text = "the request's bytes are not a message of its type"
         raise invalid_argument([FieldViolation("", text)]) from None
+
+
+def _cut_off_error() -> GatewayError:
+    # gRPC itself would say UNAVAILABLE, which to our callers means that a repeat can do no harm.
+    return GatewayError(
+        grpc.StatusCode.UNKNOWN,
+        "OUTCOME_UNKNOWN",
+        "the gateway was shut down before the call had ended; a command may have run",
+        {"outcome": "unknown"},
+    )
 
 
 async def _abort(context: Context, error: GatewayError) -> NoReturn:

@@ -57,9 +57,8 @@ class _Member:
     status: _Fact[int]
     playing: _Fact[bool] = field(default_factory=lambda: _Fact(False))
     speaking: _Fact[bool] = field(default_factory=lambda: _Fact(False))
-    supervisor_role: SupervisorRole.ValueType = SUPERVISOR_ROLE_UNSPECIFIED
 
-    def state(self) -> ParticipantState:
+    def state(self, role: SupervisorRole.ValueType) -> ParticipantState:
         participant = Participant()
         participant.CopyFrom(self.details)
         participant.status = self.status.value  # type: ignore[assignment]
@@ -67,7 +66,7 @@ class _Member:
             participant=participant,
             playing=self.playing.value,
             speaking=self.speaking.value,
-            supervisor_role=self.supervisor_role,
+            supervisor_role=role,
         )
 
 
@@ -85,6 +84,7 @@ class ConferencePicture:
     def __init__(self, conference: Conference, participants: list[Participant]) -> None:
         self._conference = conference
         self._members: dict[str, _Member] = {}
+        self._roles: dict[str, SupervisorRole.ValueType] = {}
         self._playing = _Fact(False)
         self._speaking = _Fact(False)
         self._floor = _Fact("")
@@ -109,7 +109,7 @@ class ConferencePicture:
     def snapshot(self) -> ConferenceState:
         """Return the whole state."""
         state = self._without_members()
-        state.participants.extend(self._members[call].state() for call in sorted(self._members))
+        state.participants.extend(self._state(call) for call in sorted(self._members))
         return state
 
     def refresh(self, conference: Conference, participants: list[Participant]) -> list[Change]:
@@ -126,10 +126,11 @@ class ConferencePicture:
         changes = []
         for participant in participants:
             known = self._members.get(participant.call_control_id)
-            state = known.state() if known else None
-            member = self._refresh_member(participant)
-            if member.state() != state:
-                changes.append(Change(participant=member.state()))
+            state = self._state(participant.call_control_id) if known else None
+            self._refresh_member(participant)
+            now = self._state(participant.call_control_id)
+            if now != state:
+                changes.append(Change(participant=now))
         if self.has_ended and not ended:
             changes += self._everybody_left(_nanoseconds(conference.updated_at))
         if self._without_members() != before:
@@ -140,16 +141,20 @@ class ConferencePicture:
         """Take in a command that the provider accepted, where no event and no query tells of it."""
         match name:
             case "JoinConference" | "UpdateSupervisorRole":
-                member = self._members.get(request.call_control_id)
-                if member is None or member.supervisor_role == request.supervisor_role:
-                    return None
-                member.supervisor_role = request.supervisor_role
-                return Change(participant=member.state())
+                call, role = request.call_control_id, request.supervisor_role
+                known = call in self._members and self._roles.get(call, 0) != role
+                # Kept for whoever has not been seen yet: a command comes back before its event.
+                self._roles[call] = role
+                return Change(participant=self._state(call)) if known else None
             case "StartRecording" | "ResumeRecording":
                 return self._recorded(RECORDING_STATE_ACTIVE)
             case "PauseRecording":
                 return self._recorded(RECORDING_STATE_PAUSED)
         return None
+
+    def _state(self, call: str) -> ParticipantState:
+        role = self._roles.get(call, SUPERVISOR_ROLE_UNSPECIFIED)
+        return self._members[call].state(role)
 
     def _recorded(self, state: int) -> Change | None:
         if self._recording.value == state:
@@ -186,7 +191,7 @@ class ConferencePicture:
                 member = self._member(event)
                 fact = member.playing if what == "playback" else member.speaking
                 changed = fact.learn(stage == "started", at, int(stage == "ended"))
-                return Change(participant=member.state()) if changed else None
+                return Change(participant=self._state(event.call_control_id)) if changed else None
             case [("playback" | "speak") as what, stage]:
                 fact = self._playing if what == "playback" else self._speaking
                 return self._changed(fact.learn(stage == "started", at, int(stage == "ended")))
@@ -201,7 +206,9 @@ class ConferencePicture:
         member = self._member(event)
         status = PARTICIPANT_STATUS_JOINED if came else PARTICIPANT_STATUS_LEFT
         changed = member.status.learn(status, at, int(not came))
-        return Change(participant=member.state()) if changed or not known else None
+        return (
+            Change(participant=self._state(event.call_control_id)) if changed or not known else None
+        )
 
     def _ended(self, event: Event) -> list[Change]:
         if self.has_ended:
@@ -214,8 +221,8 @@ class ConferencePicture:
     def _everybody_left(self, at: int) -> list[Change]:
         # Nobody is in a conference that has ended, whether or not each leaving has been told.
         return [
-            Change(participant=member.state())
-            for member in self._members.values()
+            Change(participant=self._state(call))
+            for call, member in self._members.items()
             if member.status.value != PARTICIPANT_STATUS_LEFT
             and member.status.learn(PARTICIPANT_STATUS_LEFT, max(at, member.status.since[0]), 2)
         ]

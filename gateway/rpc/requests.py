@@ -13,6 +13,12 @@ HEARTBEAT_DEFAULT_S = 15.0
 HEARTBEAT_MIN_S = 1.0
 HEARTBEAT_MAX_S = 300.0
 
+# More prefixes than this make a condition that SQLite refuses for its depth (1,000).
+_PREFIXES_MAX = 100
+
+# Above and below any time in the log, and within its 64-bit integers.
+_MICROSECONDS_MAX = 2**61
+
 _VALUE_FIELDS = (
     "types",
     "conference_ids",
@@ -37,6 +43,9 @@ def read_filter(message: EventFilter, violations: list[FieldViolation]) -> Filte
         if "*" in value[:-1]:
             text = "may have a star only at its end, for a prefix"
             violations.append(FieldViolation(f"filter.types[{index}]", text))
+    if sum(value.endswith("*") for value in message.types) > _PREFIXES_MAX:
+        text = f"has more than {_PREFIXES_MAX} prefixes"
+        violations.append(FieldViolation("filter.types", text))
     prefixes = tuple(value[:-1] for value in message.types if value.endswith("*"))
     # The prefix of everything would make the other values of the field pointless.
     every_type = "" in prefixes
@@ -87,4 +96,7 @@ def read_times(times: TimeRange) -> TimeBounds:
 
 def microseconds(moment: Timestamp) -> int:
     """Return a timestamp in microseconds since 1970, the log's unit."""
-    return moment.seconds * 1_000_000 + moment.nanos // 1_000
+    # What lies beyond the log's range lies beyond all of its events.
+    return max(-_MICROSECONDS_MAX, min(moment.seconds * 1_000_000, _MICROSECONDS_MAX)) + (
+        moment.nanos // 1_000
+    )

@@ -82,9 +82,12 @@ class SubscribeStream:
         if start.loss is not None and not options.skips_losses:
             raise loss_error(start.loss, self._feed.log)
         ends_at = self._now() + options.times.age_max_s
-        with self._feed.subscribe(options.wanted, start, options.batch_max) as subscription:
+        gap = self._gap(start.loss) if start.loss else None
+        place = Start(start.position)
+        with self._feed.subscribe(options.wanted, place, options.batch_max) as subscription:
             bound = self._feed.newest
-            await context.write(self._response((), start.position, subscription.live))
+            # With the loss in it, if there is one: the cursor stands behind it already.
+            await context.write(self._response((), start.position, subscription.live, gap=gap))
             while not (options.bounded and subscription.position >= bound):
                 left = ends_at - self._now()
                 if left <= 0:

@@ -1,6 +1,8 @@
 """WatchConference: the whole state of a conference, then each change."""
 
+import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -105,7 +107,7 @@ class WatchStream:
             self._passing.listening(request.conference_id, commands.append),
         ):
             picture = ConferencePicture(*await self._reader.read(request))
-            stream = _Watch(self._feed, context, subscription, picture)
+            stream = _Watch(self._feed, context, subscription, picture, self._now)
             await stream.write(WatchConferenceResponse(snapshot=picture.snapshot()))
             with self._passing.listening(
                 request.conference_id, lambda command: subscription.interrupt()
@@ -120,52 +122,111 @@ class WatchStream:
         times: StreamTimes,
     ) -> None:
         ends_at = self._now() + times.age_max_s
-        refresh_at = self._now() + REFRESH_INTERVAL_S
-        # Whom the provider has been asked about: an event does not tell who joins muted.
-        asked: frozenset[str] = frozenset()
-        while not stream.picture.has_ended:
-            now = self._now()
-            if now >= ends_at:
-                await stream.drain(DRAIN_REASON_MAX_AGE)
-                return
-            strangers = stream.picture.strangers
-            if commands or now >= refresh_at or strangers - asked:
-                asked |= strangers
+        refresh = _Refresh(self._reader, request, stream.interrupt, self._now)
+        try:
+            while not stream.picture.has_ended:
                 passed = commands.copy()
                 commands.clear()
                 await stream.tell([stream.picture.learn(it.name, it.request) for it in passed])
-                await self._refresh(request, stream)
-                refresh_at = self._now() + REFRESH_INTERVAL_S
-                continue
-            if not await stream.forward(min(times.heartbeat_s, ends_at - now, refresh_at - now)):
-                return
+                answer = refresh.take(wanted=bool(passed), strangers=stream.picture.strangers)
+                if answer is not None:
+                    await stream.tell(stream.picture.refresh(*answer))
+                    continue
+                now = self._now()
+                if now >= ends_at:
+                    await stream.drain(DRAIN_REASON_MAX_AGE)
+                    return
+                heartbeat_at = stream.written_at + times.heartbeat_s
+                if now >= heartbeat_at:
+                    await stream.write(WatchConferenceResponse())
+                    continue
+                if not await stream.forward(min(heartbeat_at, ends_at, refresh.due_at) - now):
+                    return
+        finally:
+            refresh.cancel()
 
-    async def _refresh(self, request: WatchConferenceRequest, stream: "_Watch") -> None:
+
+class _Refresh:
+    """Asks the provider now and then, beside the stream, which must not wait for the answer."""
+
+    def __init__(
+        self,
+        reader: ConferenceReader,
+        request: WatchConferenceRequest,
+        ready: Callable[[], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._reader = reader
+        self._request = request
+        self._ready = ready
+        self._now = now
+        self._task: asyncio.Task[tuple[Conference, list[Participant]] | None] | None = None
+        self._wanted = False
+        # Participants whom the provider has been asked about: their events do not tell who joins
+        # muted, and those who left again at once would be asked about for ever.
+        self._asked: frozenset[str] = frozenset()
+        self.due_at = now() + REFRESH_INTERVAL_S
+
+    def take(
+        self, *, wanted: bool, strangers: frozenset[str]
+    ) -> tuple[Conference, list[Participant]] | None:
+        """Return the provider's answer if one has come, and ask again if there is reason to."""
+        # What happens while a question is under way may not be in its answer: ask once more.
+        self._wanted = self._wanted or wanted or bool(strangers - self._asked)
+        self._asked |= strangers
+        answer = None
+        if self._task is not None and self._task.done():
+            answer, self._task = self._task.result(), None
+            self.due_at = self._now() + REFRESH_INTERVAL_S
+        if self._task is None and (self._wanted or self._now() >= self.due_at):
+            self._wanted = False
+            self._task = asyncio.create_task(self._read())
+            self._task.add_done_callback(lambda task: self._ready())
+            self.due_at = math.inf
+        return answer
+
+    def cancel(self) -> None:
+        """Stop asking."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _read(self) -> tuple[Conference, list[Participant]] | None:
         try:
-            answer = await self._reader.read(request)
+            return await self._reader.read(self._request)
         except GatewayError as error:
             # The events go on; the provider is asked again at the next occasion.
-            _log.debug("conference %s could not be refreshed: %s", request.conference_id, error)
-            return
-        await stream.tell(stream.picture.refresh(*answer))
+            _log.debug("a watched conference could not be refreshed: %s", error)
+            return None
 
 
 class _Watch:
     """One open stream: the picture, and where its changes are written."""
 
     def __init__(
-        self, feed: Feed, context: Context, subscription: Subscription, picture: ConferencePicture
+        self,
+        feed: Feed,
+        context: Context,
+        subscription: Subscription,
+        picture: ConferencePicture,
+        now: Callable[[], float],
     ) -> None:
         self._feed = feed
         self._context = context
         self._subscription = subscription
+        self._now = now
         self.picture = picture
+        self.written_at = now()
+
+    def interrupt(self) -> None:
+        """Have `forward` return."""
+        self._subscription.interrupt()
 
     async def write(self, response: WatchConferenceResponse, position: int | None = None) -> None:
         """Write a response as of a position, by default the subscription's."""
         place = self._subscription.position if position is None else position
         response.cursor = self._feed.cursor(place)
         await self._context.write(response.SerializeToString())
+        self.written_at = self._now()
 
     async def tell(self, changes: Iterable[Change | None]) -> None:
         """Write changes that no event brought."""
@@ -178,7 +239,7 @@ class _Watch:
         await self.write(WatchConferenceResponse(drain=Drain(reason=reason)))
 
     async def forward(self, timeout: float) -> bool:
-        """Write the changes of one delivery, or a heartbeat; false if the server drains."""
+        """Write the changes of one delivery, if one comes in time; false if the server drains."""
         delivery = await self._subscription.next(timeout)
         if delivery.loss is not None:
             raise loss_error(delivery.loss, self._feed.log)
@@ -189,8 +250,6 @@ class _Watch:
             event = Event.FromString(event_of(entry.frame))
             for change in self.picture.apply(event):
                 await self.write(_update(change, event.id), entry.sequence)
-        if delivery.timed_out:
-            await self.write(WatchConferenceResponse())
         return True
 
 

@@ -32,10 +32,18 @@ class Attempt(NamedTuple):
         return self.response is not None and 200 <= self.response.status < 300
 
     @property
+    def is_final(self) -> bool:
+        """Whether another attempt under way cannot end any better."""
+        if self.response is not None:
+            return not self.may_be_repeated(Safety.REPEATABLE)
+        return isinstance(self.error, OversizeError)
+
+    @property
     def may_have_run(self) -> bool:
         """Whether the command may have run although no answer says so."""
         if self.response is not None:
-            return self.response.status in PASSING_STATUSES or self.response.status >= 500
+            status = self.response.status
+            return status in PASSING_STATUSES or status >= 500
         return not isinstance(self.error, NotSentError)
 
     def may_be_repeated(self, safety: Safety) -> bool:
@@ -75,6 +83,8 @@ class History:
     attempts: int = 0
     # Whether any of them may have run.
     may_have_run: bool = False
+    # How long ago the first began when the call failed, in seconds.
+    age_s: float = 0.0
 
     def add(self, attempt: Attempt) -> None:
         """Take note of an attempt's end."""

@@ -1,6 +1,7 @@
 """The client: an RPC's request to the provider and its answer back, within a deadline."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
@@ -9,7 +10,13 @@ from google.protobuf.message import Message
 
 from gateway.codec.decoder import MismatchError
 from gateway.deadline import Deadline
-from gateway.telnyx.attempt import Attempt, AttemptEnded, AttemptObserver, History
+from gateway.telnyx.attempt import (
+    TOO_MANY_REQUESTS,
+    Attempt,
+    AttemptEnded,
+    AttemptObserver,
+    History,
+)
 from gateway.telnyx.binding import Binding, Safety
 from gateway.telnyx.failures import (
     FailedCall,
@@ -100,11 +107,11 @@ class TelnyxClient:
         while True:
             if deadline.remaining() <= SEND_MARGIN_S:
                 raise too_late(state, "there was too little time to send it")
-            attempt = await self._attempt(state, deadline)
+            attempt = await self._attempt(state, deadline, begun_at)
             history.add(attempt)
             response = attempt.response
             if response is not None:
-                self._credentials_rejected = response.status == _UNAUTHORIZED
+                self._note_credentials(response.status)
                 if attempt.succeeded or self._was_deleted_before(state, response):
                     return response.body if attempt.succeeded else b""
             wait = self._retries.wait_before_next(
@@ -113,6 +120,7 @@ class TelnyxClient:
             if wait is None:
                 break
             await self._sleep(wait)
+        history.age_s = self._now() - begun_at
         if response is not None:
             raise failure_of_answer(state, response)
         assert attempt.error is not None
@@ -120,47 +128,69 @@ class TelnyxClient:
             raise too_late(state, str(attempt.error))
         raise failure_of_transport(state, attempt.error)
 
-    async def _attempt(self, state: FailedCall, deadline: Deadline) -> Attempt:
+    def _note_credentials(self, status: int) -> None:
+        if status == _UNAUTHORIZED:
+            self._credentials_rejected = True
+        elif status < 500 and status not in (408, TOO_MANY_REQUESTS):
+            # The provider has looked at the key; a proxy that fails in front of it has not.
+            self._credentials_rejected = False
+
+    async def _attempt(self, state: FailedCall, deadline: Deadline, begun_at: float) -> Attempt:
         may_repeat = state.binding.safety is not Safety.ONCE
         number = state.history.attempts + 1
         timeout = self._retries.policy.attempt_timeout(deadline, number, may_repeat=may_repeat)
         hedge = self._hedge_after_s
+        send_by = math.inf
+        if state.call.command_id and state.history.may_have_run:
+            send_by = self._retries.policy.forgotten_at(begun_at)
         if hedge is None or not state.call.command_id or hedge >= timeout:
-            return await self._send(state, number, timeout)
-        return await self._hedged(state, number, timeout, hedge)
+            return await self._send(state, number, timeout, send_by)
+        return await self._hedged(state, number, timeout, send_by, hedge)
 
     async def _hedged(
-        self, state: FailedCall, number: int, timeout: float, hedge_after_s: float
+        self,
+        state: FailedCall,
+        number: int,
+        timeout: float,
+        send_by: float,
+        hedge_after_s: float,
     ) -> Attempt:
         """Send, and send the same again beside it if no answer comes; the first good one wins.
 
         The provider advises this for commands with an id, and runs only one of the two.
         """
-        first = asyncio.create_task(self._send(state, number, timeout))
+        first = asyncio.create_task(self._send(state, number, timeout, send_by))
         sends = {first}
+        ended: list[Attempt] = []
         try:
-            done, _ = await asyncio.wait(sends, timeout=hedge_after_s)
+            done, pending = await asyncio.wait(sends, timeout=hedge_after_s)
             if not done and self._retries.budget.take():
-                second = self._send(state, number, timeout - hedge_after_s)
-                sends.add(asyncio.create_task(second))
-            pending = set(sends)
-            while True:
+                left = timeout - hedge_after_s
+                second = asyncio.create_task(self._send(state, number, left, send_by))
+                sends.add(second)
+                pending.add(second)
+            ended = [task.result() for task in done]
+            while pending and not any(it.is_final for it in ended):
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                attempts = [task.result() for task in done]
-                good = [it for it in attempts if not it.may_be_repeated(Safety.REPEATABLE)]
-                if good or not pending:
-                    return (good or attempts)[0]
+                ended += [task.result() for task in done]
         finally:
             for task in sends:
                 task.cancel()
+        # What is given up, and what ended without a word, may have run.
+        state.history.may_have_run |= bool(pending) or any(it.may_have_run for it in ended)
+        best = [it for it in ended if it.is_final] or [it for it in ended if it.may_have_run]
+        return (best or ended)[0]
 
-    async def _send(self, state: FailedCall, number: int, timeout: float) -> Attempt:
+    async def _send(
+        self, state: FailedCall, number: int, timeout: float, send_by: float
+    ) -> Attempt:
         call = state.call
         request = HttpRequest(
             call.method,
             self._base_url + call.path,
             self._headers if call.body is None else self._body_headers,
             call.body,
+            send_by,
         )
         try:
             attempt = Attempt(response=await self._transport.send(request, timeout))

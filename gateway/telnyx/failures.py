@@ -20,7 +20,7 @@ from gateway.telnyx.attempt import (
     is_harmless_for_the_caller,
 )
 from gateway.telnyx.binding import Binding, RestCall, Safety
-from gateway.telnyx.retry import retry_after
+from gateway.telnyx.retry import RetryPolicy, retry_after
 from gateway.telnyx.transport import (
     HttpResponse,
     OverloadedError,
@@ -127,7 +127,14 @@ class FailedCall(NamedTuple):
         """Whether the caller may call again whatever became of this call."""
         if not self.history.may_have_run:
             return True
+        if self.call.command_id and self.remembered_s <= 0:
+            return False
         return is_harmless_for_the_caller(self.call, self.binding.safety)
+
+    @property
+    def remembered_s(self) -> float:
+        """For how many seconds the provider still knows the command's id."""
+        return RetryPolicy().forgotten_at(0) - self.history.age_s
 
     def metadata(self, **more: str) -> dict[str, str]:
         """Return what every error of the call has in its ErrorInfo."""
@@ -217,10 +224,10 @@ def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
         return f"the provider rejects the gateway's API key (TELNYX_API_KEY): {words}"
     if outcome is REPEATABLE_FAILURE:
         return f"the provider cannot do it now, call again, nothing can happen twice: {words}"
-    if outcome is UNKNOWN_FAILURE and failed.call.command_id:
+    if outcome is UNKNOWN_FAILURE and failed.call.command_id and failed.remembered_s > 0:
         return (
-            "it may have run; to be sure, call again within a minute with command_id"
-            f" {failed.call.command_id}: {words}"
+            f"it may have run; to be sure, call again within {failed.remembered_s:.0f} s with"
+            f" command_id {failed.call.command_id}: {words}"
         )
     if outcome is UNKNOWN_FAILURE:
         return f"it may have run, and calling again would run it again: {words}"

@@ -20,6 +20,9 @@ from gateway.telnyx.transport import (
 KEEPALIVE_S = 30.0
 
 
+# How long sends whose callers have gone may hold up the end of the process, in seconds.
+CLOSE_S = 1.0
+
 # Raised before a byte of the request has been written.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -64,9 +67,11 @@ class HttpxTransport:
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Wait for what is in flight (each send has its timeout) and close all connections."""
+        """Give what is in flight a little time, and close all connections."""
         if self._sends:
-            await asyncio.wait(self._sends)
+            await asyncio.wait(self._sends, timeout=CLOSE_S)
+        for task in tuple(self._sends):
+            task.cancel()
         await self._inner.aclose()
 
     def _forget(self, task: asyncio.Task[HttpResponse]) -> None:

@@ -1,7 +1,9 @@
 """The limit on requests in flight: a short queue, and a quick refusal beyond it."""
 
 import asyncio
+import contextlib
 from collections import deque
+from time import monotonic
 
 from gateway.telnyx.transport import (
     HttpRequest,
@@ -55,6 +57,8 @@ class LimitedTransport:
         else:
             timeout -= await self._turn(timeout)
         try:
+            if monotonic() > request.send_by:
+                raise NotSentError("its turn came too late for it to be sent without risk")
             return await self._inner.send(request, timeout)
         finally:
             self._release()
@@ -81,7 +85,9 @@ class LimitedTransport:
             if turn.done() and not turn.cancelled():
                 self._release()  # the place was given at the moment it was given up
             else:
-                self._waiting.remove(turn)
+                # `_release` may have passed over it already, if several gave up at once.
+                with contextlib.suppress(ValueError):
+                    self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise NotSentError("the provider was too busy for it to be sent in time") from None
             raise

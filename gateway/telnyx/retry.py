@@ -31,6 +31,10 @@ class RetryPolicy:
     # A repeat with less time left than this could not be answered.
     useful_s: float = 0.02
 
+    def forgotten_at(self, begun_at: float) -> float:
+        """Return when the provider may have forgotten a command first sent at `begun_at`."""
+        return begun_at + self.command_memory_s - self.command_memory_margin_s
+
     def attempt_timeout(self, deadline: Deadline, attempt: int, *, may_repeat: bool) -> float:
         """Return how long an attempt (numbered from 1) may take."""
         remaining = deadline.remaining()
@@ -104,10 +108,9 @@ class Retries:
                 wait += policy.backoff_first_s
         if deadline.remaining() - wait < policy.useful_s:
             return None
-        if call.command_id and history.may_have_run:
-            memory_ends_at = begun_at + policy.command_memory_s - policy.command_memory_margin_s
-            if self._now() + wait > memory_ends_at:
-                return None
+        remembers = self._now() + wait <= policy.forgotten_at(begun_at)
+        if call.command_id and history.may_have_run and not remembers:
+            return None
         return wait if self.budget.take() else None
 
 

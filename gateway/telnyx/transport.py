@@ -12,6 +12,7 @@ what happened in few words that the client builds on:
 Swap it (tests do) by handing another object of this shape to `TelnyxClient`.
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -30,6 +31,8 @@ class HttpRequest(NamedTuple):
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
+    # The moment on the monotonic clock after which it must not be sent any more.
+    send_by: float = math.inf
 
     def __repr__(self) -> str:
         # The headers hold the API key, the body may hold anything.

@@ -1,5 +1,6 @@
 """Webhook bodies to events: typed where the type is known, whole where it is not."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,10 @@ from gateway.codec.decoder import MessageDecoder, MismatchError
 from gateway.codec.descriptors import message_class_of
 from gateway.codec.timestamps import parse_timestamp
 from gateway.events.entry import EventKeys, NewEvent
+
+# Objects within objects in an unknown event. Readers of protobuf stop at 100 messages within each
+# other, and each level of a Struct takes up to three.
+_DEPTH_MAX = 30
 
 # Ids and types are short; longer ones would bloat the log's indexes.
 _TEXT_MAX = 512
@@ -79,7 +84,7 @@ class WebhookDecoder:
             call_session_id=keys.call_session_id,
             connection_id=keys.connection_id,
             queue_name=keys.queue_name,
-            client_state=_text(payload, "client_state"),
+            client_state=_any_text(payload, "client_state"),
             origin=origin,  # type: ignore[arg-type]
             **self._payload(event_type, payload),
         )
@@ -92,6 +97,8 @@ class WebhookDecoder:
                 return {event_type.replace(".", "_"): decode(payload)}
             except MismatchError:
                 pass
+        if _depth(payload) > _DEPTH_MAX:
+            return {}  # the signed bytes have it all the same
         unknown = Struct()
         unknown.update(payload)
         return {"unknown": unknown}
@@ -99,8 +106,8 @@ class WebhookDecoder:
 
 def _data_of(raw: bytes) -> dict[str, Any]:
     try:
-        document = orjson.loads(raw)
-    except ValueError:
+        document = _document(raw)
+    except (ValueError, RecursionError):
         raise NotAnEventError("NOT_JSON", "the body is not JSON") from None
     data = document.get("data") if isinstance(document, dict) else None
     if isinstance(data, dict):
@@ -114,9 +121,48 @@ def _data_of(raw: bytes) -> dict[str, Any]:
     raise NotAnEventError("NOT_AN_EVENT", "the body has no `data` object: it is not an event")
 
 
+def _document(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        # The standard library also reads what no strict reader does, such as half of a surrogate
+        # pair or 1e400: whatever was signed is worth keeping.
+        return _repaired(json.loads(raw))
+
+
+def _repaired(value: Any) -> Any:
+    """Return a JSON value whose texts are all Unicode."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_repaired(item) for item in value]
+    if isinstance(value, dict):
+        return {_repaired(name): _repaired(item) for name, item in value.items()}
+    return value
+
+
+def _depth(value: Any) -> int:
+    deepest = 0
+    level = [value]
+    while level and deepest <= _DEPTH_MAX:
+        deepest += 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return deepest
+
+
 def _text(container: dict[str, Any], name: str) -> str:
+    value = _any_text(container, name)
+    return value if len(value) <= _TEXT_MAX else ""
+
+
+def _any_text(container: dict[str, Any], name: str) -> str:
     value = container.get(name)
-    return value if isinstance(value, str) and len(value) <= _TEXT_MAX else ""
+    return value if isinstance(value, str) else ""
 
 
 def _occurred_at(data: dict[str, Any], payload: dict[str, Any]) -> Timestamp | None:

@@ -320,6 +320,21 @@ def test_every_subscriber_gets_exactly_what_matches_in_order(
         stage.close()
 
 
+def test_being_woken_in_vain_does_not_put_off_a_heartbeat(stage: Stage) -> None:
+    wanted = Filter(type_prefixes=("nothing.",))  # has no key of its own: everything wakes it
+
+    async def wait_among_others() -> int:
+        wakes = 0
+        with stage.feed.subscribe(wanted, Start(0), 9) as subscription:
+            waiting = asyncio.create_task(subscription.next(0.2))
+            while not waiting.done():
+                await stage.log.append(new_event())
+                wakes += 1
+            return wakes
+
+    assert stage.run(wait_among_others()) > 1
+
+
 def test_a_drain_is_told_to_everybody(stage: Stage) -> None:
     async def sleep_and_drain() -> Sequence[Delivery]:
         with (

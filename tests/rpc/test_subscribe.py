@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
@@ -203,13 +204,38 @@ def test_a_loss_is_told_in_the_stream_when_asked_for(fresh: RunningGateway) -> N
     sent = fresh.webhooks.event()
     foreign = cursor_of(fresh, epoch=b"otherlog", sequence=1)
 
-    stream, _ = opened(fresh, after_cursor=foreign, on_gap=GAP_POLICY_CONTINUE)
-    told, batch = next(stream), next(stream)
+    stream, told = opened(fresh, after_cursor=foreign, on_gap=GAP_POLICY_CONTINUE)
+    batch = next(stream)
 
     assert told.gap.reason == GAP_REASON_EPOCH_CHANGED
     assert (told.gap.from_cursor, told.gap.to_cursor) == (foreign, told.cursor)
     assert ids(list(batch.events)) == [sent]
     stream.cancel()
+
+
+def test_a_loss_is_told_even_if_nothing_is_left_to_deliver(fresh: RunningGateway) -> None:
+    foreign = cursor_of(fresh, epoch=b"otherlog", sequence=1)
+    request = SubscribeRequest(
+        after_cursor=foreign, on_gap=GAP_POLICY_CONTINUE, stop_when_caught_up=True
+    )
+
+    (only,) = fresh.events.Subscribe(request)
+
+    assert only.gap.reason == GAP_REASON_EPOCH_CHANGED
+
+
+def test_a_time_beyond_all_events_is_no_failure(fresh: RunningGateway) -> None:
+    sent = fresh.webhooks.event()
+    far_past = Timestamp(seconds=-62_135_596_800)
+    assert ids(replay(fresh, since=far_past)) == [sent]
+    for seconds in (253_402_300_799, 2**62):
+        assert replay(fresh, since=Timestamp(seconds=seconds)) == []
+
+
+def test_too_many_prefixes_are_named(gateway: RunningGateway) -> None:
+    request = SubscribeRequest(filter=EventFilter(types=[f"t{n}.*" for n in range(101)]))
+
+    assert "filter.types" in failure_of(gateway.events.Subscribe, request).violations
 
 
 @pytest.mark.parametrize("garbage", ["x", "garbage cursor", "Y--VtHx77esBAAAA", "é", "A" * 5_000])

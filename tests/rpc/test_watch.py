@@ -32,7 +32,7 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceResponse,
 )
 from gateway.rpc.conference_state import ConferencePicture
-from gateway.sandbox import SandboxServer
+from gateway.sandbox import RequestFault, SandboxServer
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 
@@ -147,6 +147,38 @@ def test_what_no_webhook_tells_is_told_after_a_command(stage: Stage) -> None:
 def _until(stream: Any, wanted: Callable[[WatchConferenceResponse], bool]) -> bool:
     """Read on to the response that is wanted; what the provider says may come in between."""
     return any(wanted(response) for response in stream)
+
+
+def test_a_provider_that_hangs_holds_up_no_event(stage: Stage) -> None:
+    stream = stage.watch(heartbeat_interval={"seconds": 1})
+    next(stream)
+    # In the simulated time, which stands still.
+    stage.simulated.control.add_fault(
+        RequestFault(operation="conferences.retrieve", delay_seconds=1_000)
+    )
+
+    stage.join(BOB)
+
+    assert told(next(it for it in stream if it.event_id)) == (BOB, PARTICIPANT_STATUS_JOINED)
+    # And heartbeats go on.
+    assert _until(stream, lambda it: it.WhichOneof("update") is None)
+    stream.cancel()
+    stage.simulated.control.advance(1_001)
+
+
+def test_who_joins_as_a_supervisor_is_told_so(stage: Stage) -> None:
+    stream = stage.watch()
+    next(stream)
+
+    stage.gateway.conferences.JoinConference(
+        c.JoinConferenceRequest(
+            conference_id=stage.id, call_control_id=BOB, supervisor_role=SUPERVISOR_ROLE_MONITOR
+        )
+    )
+
+    monitor = SUPERVISOR_ROLE_MONITOR
+    assert _until(stream, lambda it: it.participant.supervisor_role == monitor)
+    stream.cancel()
 
 
 def test_whoever_joins_muted_elsewhere_is_told_so(stage: Stage) -> None:

@@ -120,6 +120,28 @@ def test_a_known_event_in_an_unknown_shape_is_delivered_whole(fresh: RunningGate
     assert MessageToDict(event.unknown) == payload
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"a": ' + b'{"a": ' * 60 + b"1" + b"}" * 61,
+        b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"a": "\\ud800"}',
+        b'{"a": 1e400}',
+        b'{"client_state": "' + b"x" * 2_000 + b'"}',
+    ],
+)
+def test_whatever_was_signed_is_kept(fresh: RunningGateway, payload: bytes) -> None:
+    body = b'{"data": {"id": "odd", "event_type": "x.y", "payload": ' + payload + b"}}"
+
+    reply = fresh.webhooks.post(body)
+
+    assert reply.status == 200, reply
+    (event,) = all_events(fresh, include_raw=True)
+    assert (event.id, event.raw_json) == ("odd", body)
+    if b"client_state" in payload:
+        assert len(event.client_state) == 2_000
+
+
 @pytest.mark.parametrize("payload", [None, [], "x", {}])
 def test_an_event_needs_no_payload(fresh: RunningGateway, payload: Any) -> None:
     body = json.dumps({"data": {"id": "e", "event_type": "odd", "payload": payload}}).encode()

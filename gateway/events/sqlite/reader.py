@@ -164,5 +164,7 @@ def _where(wanted: Filter) -> tuple[str, Parameters]:
         values: frozenset[str] = getattr(wanted, name)
         if values:
             conditions.append(f"{name} IN ({','.join('?' * len(values))})")
+            if name == "conference_id":
+                conditions.append("conference_id <> ''")  # lets its partial index be used
             parameters += values
     return " AND ".join(conditions) or "TRUE", parameters

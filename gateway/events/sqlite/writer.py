@@ -1,6 +1,7 @@
 """The writer: one thread that stores events in groups, one commit and one fsync each."""
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -159,8 +160,8 @@ class GroupWriter:
     ) -> None:
         try:
             results, entries = work()
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
+        except Exception as error:  # whatever it was, the thread must live and the callers be told
+            with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
             failure = LogUnavailableError(f"the event log cannot be written: {error}")
             self._in_loop(lambda: _fail(futures, failure))
