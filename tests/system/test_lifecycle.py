@@ -105,7 +105,8 @@ def test_what_is_cut_off_by_a_shutdown_is_not_said_to_be_harmless(tmp_path: Path
 
             assert (cut.code, cut.info.reason) == (grpc.StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
             assert cut.info.metadata["outcome"] == "unknown"
-            assert late.code is grpc.StatusCode.UNAVAILABLE
+            # Which of the two depends on whether the goodbye or the call is first on its way.
+            assert late.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
             assert gateway.wait(timeout=10) == 0
             assert len(provider.requests) == 1
         for end in waiting:
