@@ -42,7 +42,8 @@ class Feed:
         self._window = window or Window(log.span.newest)
         self._sleepers: dict[Key, set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
-        self._draining = False
+        # The newest event when the drain began; None until then.
+        self._drain_after: int | None = None
         self._last_cursor = (-1, "")
         log.listen(self._arrived)
 
@@ -64,7 +65,15 @@ class Feed:
     @property
     def draining(self) -> bool:
         """Whether all subscriptions are being ended."""
-        return self._draining
+        return self._drain_after is not None
+
+    def lets_go(self, position: int) -> bool:
+        """Tell whether a subscription at this position is to be ended now.
+
+        One that follows live gets first what had come when the drain began.
+        """
+        after = self._drain_after
+        return after is not None and (position >= after or position < self._window.start)
 
     def cursor(self, position: int | None = None) -> str:
         """Return the cursor of a position, by default of the newest event."""
@@ -79,8 +88,8 @@ class Feed:
         return Subscription(self, wanted, start, batch_max)
 
     def drain(self) -> None:
-        """End all subscriptions: each is told so with its next delivery."""
-        self._draining = True
+        """End all subscriptions: each is told so when it has what has come so far."""
+        self._drain_after = self.newest
         for subscription in list(self._subscriptions):
             subscription.wake()
 
@@ -173,7 +182,7 @@ class Subscription:
 
     async def _ready(self) -> Delivery | None:
         feed, window = self._feed, self._feed._window
-        if feed.draining:
+        if feed.lets_go(self.position):
             return self._delivery((), draining=True)
         if self.position < window.start:
             return await self._from_log()
@@ -182,6 +191,8 @@ class Subscription:
             self.position = window.newest
             newly_live = not self.live
             self._settle()
+            if feed.lets_go(self.position):
+                return self._delivery((), draining=True)
             return self._delivery(()) if newly_live else None
         return self._batch(matching, window.newest)
 

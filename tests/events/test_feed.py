@@ -350,6 +350,35 @@ def test_a_drain_is_told_to_everybody(stage: Stage) -> None:
     assert [delivery.draining for delivery in stage.run(sleep_and_drain())] == [True, True]
 
 
+def test_a_drain_delivers_first_what_has_come(stage: Stage) -> None:
+    stage.numbered(5)
+
+    async def drain_with_events_waiting() -> list[tuple[list[int], bool]]:
+        with stage.feed.subscribe(Filter(), Start(0), 3) as subscription:
+            stage.feed.drain()
+            await stage.log.append(new_event())
+            ended = [await subscription.next(3_600) for _ in range(3)]
+            return [(sequences(it), it.draining) for it in ended]
+
+    assert stage.run(drain_with_events_waiting()) == [
+        ([1, 2, 3], False),
+        ([4, 5, 6], False),
+        ([], True),
+    ]
+
+
+def test_a_drain_does_not_wait_for_what_does_not_match(stage: Stage) -> None:
+    stage.numbered(5)
+    other = Filter(conference_id=frozenset(["another"]))
+
+    async def drain_behind_other_events() -> bool:
+        with stage.feed.subscribe(other, Start(2), 3) as subscription:
+            stage.feed.drain()
+            return (await subscription.next(3_600)).draining
+
+    assert stage.run(drain_behind_other_events())
+
+
 def test_nothing_is_left_of_a_subscription_that_ended(stage: Stage) -> None:
     stage.read(0, Filter(conference_id=frozenset(["c1"])))
     stage.read(0)
