@@ -19,6 +19,7 @@ from gateway.deadline import Deadline
 from gateway.errors import GatewayError
 from gateway.telnyx.binding import Binding, Safety, compile_services
 from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
 from gateway.telnyx.transport import HttpRequest, HttpResponse, NotSentError, UnansweredError
 from tests.conftest import StartGateway
@@ -391,7 +392,8 @@ def test_a_full_queue_is_refused_at_once(
     )
     futures = [gateway.conferences.PlayAudio.future(ONCE[1], timeout=20) for _ in range(3)]
     try:
-        failure = _until_refused(gateway)
+        _until_full(gateway, 2, 1)
+        failure = failure_of(gateway.conferences.PlayAudio, ONCE[1])
     finally:
         released.set()
 
@@ -400,13 +402,14 @@ def test_a_full_queue_is_refused_at_once(
     assert all(future.result().receipt.result == "ok" for future in futures)
 
 
-def _until_refused(gateway: RunningGateway) -> Any:
-    # The three before it may still be on their way.
-    for _ in range(100):
-        failure = failure_of(gateway.conferences.PlayAudio, ONCE[1], timeout=0.2)
-        if failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return failure
-    raise AssertionError("nothing was refused")
+def _until_full(gateway: RunningGateway, in_flight: int, waiting: int) -> None:
+    """Wait until calls that are on their way have arrived."""
+    transport = gateway.app._client._transport
+    assert isinstance(transport, LimitedTransport)
+    ends = time.monotonic() + 20
+    while (transport.in_flight, transport.waiting) != (in_flight, waiting):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def test_a_rejected_key_makes_the_gateway_not_ready_until_it_is_taken(
