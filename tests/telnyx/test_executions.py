@@ -22,7 +22,7 @@ from tests.harness.gateway import Failure, RunningGateway
 from tests.harness.loop import LoopThread
 
 # Calls in all; a third each of three kinds of commands. `make soak` makes five times as many.
-CALLS = 60_000 if os.environ.get("SOAK") else 12_000
+CALLS = 100_000 if os.environ.get("SOAK") else 20_000
 AT_ONCE = 64
 ALICE = "v3:sandbox-alice"
 
