@@ -360,6 +360,27 @@ def test_a_lost_answer_is_not_forgotten_for_the_one_sent_beside_it(
     assert failure.info.metadata["outcome"] == "unknown"
 
 
+def test_what_is_given_up_for_the_one_sent_beside_it_may_have_run(
+    start_gateway: StartGateway, provider: RecordingProvider
+) -> None:
+    released = threading.Event()
+
+    def first_hangs(request: SentRequest) -> Answer:
+        if len(provider.requests) == 1:
+            released.wait(20)
+        return Answer(422, {"errors": [{"code": "90018"}]})
+
+    provider.answer = first_hangs
+    gateway = start_gateway(provider.base_url, GATEWAY_HEDGE_AFTER="0.1s")
+    try:
+        failure = failure_of(gateway.conferences.EndConference, MADE_ID[1], timeout=5)
+    finally:
+        released.set()
+
+    assert failure.info.reason == "INVALID_STATE"
+    assert failure.info.metadata["outcome"] == "unknown"
+
+
 def test_what_has_no_id_is_not_sent_a_second_time(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
