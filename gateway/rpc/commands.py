@@ -7,8 +7,9 @@ import grpc
 
 from gateway.deadline import Deadline
 from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
-from gateway.telnyx.binding import Binding, Safety
+from gateway.telnyx.binding import Binding
 from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.operation import Safety
 
 
 class CommandHandler(grpc.GenericRpcHandler):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.telnyx.binding import RestCall, Safety
+from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.transport import (
     HttpResponse,
     NotSentError,

@@ -5,12 +5,11 @@ required fields (`google.api.field_behavior`) and the exceptions of `rest.proto`
 cannot be bound is refused with its name and the reason when the gateway starts.
 """
 
-import enum
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter, methodcaller
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from google.api import annotations_pb2, field_behavior_pb2
@@ -24,6 +23,7 @@ from gateway.codec.annotations import rest_name
 from gateway.codec.encoder import FieldProblem, MessageEncoder
 from gateway.errors import FieldViolation, invalid_argument
 from gateway.telnyx.answer import AnswerDecoder, AnswerShapeError
+from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.pages import Page, PageError
 from gateway.telnyx.path import PathError, PathTemplate, unsafe_id
 from gateway.telnyx.query import query_parameters, query_string
@@ -36,31 +36,11 @@ class BindingError(Exception):
         super().__init__(f"cannot bind {method}: {reason}")
 
 
-class Safety(enum.Enum):
-    """What a repeat of an operation does (from `idempotency_level`)."""
-
-    READ = "read"  # nothing
-    REPEATABLE = "repeatable"  # nothing more than the first did
-    ONCE = "once"  # everything the first did, again
-
-
 _SAFETY = {
     MethodOptions.NO_SIDE_EFFECTS: Safety.READ,
     MethodOptions.IDEMPOTENT: Safety.REPEATABLE,
     MethodOptions.IDEMPOTENCY_UNKNOWN: Safety.ONCE,
 }
-
-
-class RestCall(NamedTuple):
-    """One REST request, ready to be sent, and what is needed to read its answer."""
-
-    method: str
-    path: str
-    body: bytes | None
-    command_id: str
-    # Whether the gateway made the command id, because the caller gave none.
-    command_id_was_made: bool
-    page: Page | None
 
 
 @dataclass(frozen=True, slots=True)

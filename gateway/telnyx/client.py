@@ -4,9 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any
-
-from google.protobuf.message import Message
+from typing import Any, TypeVar
 
 from gateway.codec.decoder import MismatchError
 from gateway.deadline import Deadline
@@ -17,7 +15,6 @@ from gateway.telnyx.attempt import (
     AttemptObserver,
     History,
 )
-from gateway.telnyx.binding import Binding, Safety
 from gateway.telnyx.failures import (
     FailedCall,
     failure_of_answer,
@@ -25,6 +22,7 @@ from gateway.telnyx.failures import (
     too_late,
     unreadable_answer,
 )
+from gateway.telnyx.operation import Operation, Safety
 from gateway.telnyx.retry import Retries
 from gateway.telnyx.transport import HttpRequest, HttpResponse, Transport, TransportError
 
@@ -34,6 +32,8 @@ SEND_MARGIN_S = 0.005
 # The provider's word that what was to be deleted is not there.
 _GONE = frozenset({404, 410})
 _UNAUTHORIZED = 401
+
+R = TypeVar("R")
 
 
 class TelnyxClient:
@@ -79,17 +79,17 @@ class TelnyxClient:
         return self._credentials_rejected
 
     async def call(
-        self, binding: Binding, request: Any, deadline: Deadline, cursor: str
-    ) -> Message:
-        """Send an RPC's request and return its response.
+        self, operation: Operation[R], request: Any, deadline: Deadline, cursor: str
+    ) -> R:
+        """Send a request and return what the answer says.
 
         `cursor` goes into the receipt of a command. Raises GatewayError.
         """
-        call = binding.prepare(request)
-        state = FailedCall(binding, request, call, History())
+        call = operation.prepare(request)
+        state = FailedCall(operation, request, call, History())
         body = await self._answered(state, deadline)
         try:
-            return binding.finish(call, body, cursor)
+            return operation.finish(call, body, cursor)
         except MismatchError as mismatch:
             raise unreadable_answer(state, str(mismatch)) from None
         except ValueError:
@@ -101,7 +101,7 @@ class TelnyxClient:
 
     async def _answered(self, state: FailedCall, deadline: Deadline) -> bytes:
         """Return the body of a 2xx answer. Raises GatewayError."""
-        history, safety, call = state.history, state.binding.safety, state.call
+        history, safety, call = state.history, state.operation.safety, state.call
         self._retries.budget.call_made()
         begun_at = self._now()
         while True:
@@ -136,7 +136,7 @@ class TelnyxClient:
             self._credentials_rejected = False
 
     async def _attempt(self, state: FailedCall, deadline: Deadline, begun_at: float) -> Attempt:
-        may_repeat = state.binding.safety is not Safety.ONCE
+        may_repeat = state.operation.safety is not Safety.ONCE
         number = state.history.attempts + 1
         timeout = self._retries.policy.attempt_timeout(deadline, number, may_repeat=may_repeat)
         hedge = self._hedge_after_s
@@ -196,7 +196,7 @@ class TelnyxClient:
             attempt = Attempt(response=await self._transport.send(request, timeout))
         except TransportError as error:
             attempt = Attempt(error=error)
-        self._observe(AttemptEnded(state.binding.name, number, attempt.outcome))
+        self._observe(AttemptEnded(state.operation.name, number, attempt.outcome))
         return attempt
 
     @staticmethod

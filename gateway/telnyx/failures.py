@@ -19,7 +19,7 @@ from gateway.telnyx.attempt import (
     History,
     is_harmless_for_the_caller,
 )
-from gateway.telnyx.binding import Binding, RestCall, Safety
+from gateway.telnyx.operation import Operation, RestCall, Safety
 from gateway.telnyx.retry import RetryPolicy, retry_after
 from gateway.telnyx.transport import (
     HttpResponse,
@@ -117,7 +117,7 @@ class ErrorBody:
 class FailedCall(NamedTuple):
     """A call whose last attempt failed, with all that its error needs to say."""
 
-    binding: Binding
+    operation: Operation[object]
     request: Any
     call: RestCall
     history: History
@@ -129,7 +129,7 @@ class FailedCall(NamedTuple):
             return True
         if self.call.command_id and self.remembered_s <= 0:
             return False
-        return is_harmless_for_the_caller(self.call, self.binding.safety)
+        return is_harmless_for_the_caller(self.call, self.operation.safety)
 
     @property
     def remembered_s(self) -> float:
@@ -138,9 +138,9 @@ class FailedCall(NamedTuple):
 
     def metadata(self, **more: str) -> dict[str, str]:
         """Return what every error of the call has in its ErrorInfo."""
-        unknown = self.history.may_have_run and self.binding.safety is not Safety.READ
+        unknown = self.history.may_have_run and self.operation.safety is not Safety.READ
         return {
-            "method": self.binding.name,
+            "method": self.operation.name,
             "command_id": self.call.command_id,
             "attempts": str(self.history.attempts),
             **({"outcome": "unknown"} if unknown else {}),
@@ -150,7 +150,7 @@ class FailedCall(NamedTuple):
 
 def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayError:
     """Return the error for an answer outside 2xx."""
-    binding = failed.binding
+    operation = failed.operation
     body = ErrorBody.read(response.body)
     first = body.errors[0] if body.errors else ProviderError()
     outcome = _outcome(failed, response.status, first.code)
@@ -158,13 +158,13 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
     metadata = failed.metadata(http_status=str(response.status), provider_code=first.code)
     resource = None
     if outcome.code is StatusCode.NOT_FOUND:
-        resource = Resource(*binding.resource_of(failed.request))
+        resource = Resource(*operation.resource_of(failed.request))
     return GatewayError(
         outcome.code,
         outcome.reason,
-        f"{binding.name}: {_explained(outcome, failed, shortened(words))}",
+        f"{operation.name}: {_explained(outcome, failed, shortened(words))}",
         metadata,
-        _violations(binding, body) if outcome.code is StatusCode.INVALID_ARGUMENT else (),
+        _violations(operation, body) if outcome.code is StatusCode.INVALID_ARGUMENT else (),
         resource,
         retry_after(response) if outcome.code is StatusCode.RESOURCE_EXHAUSTED else None,
         first.help_url,
@@ -174,7 +174,7 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
 
 def failure_of_transport(failed: FailedCall, error: TransportError) -> GatewayError:
     """Return the error for a call whose last request got no answer."""
-    name = failed.binding.name
+    name = failed.operation.name
     if isinstance(error, OversizeError):
         return _named(UNREADABLE_ANSWER, f"{name}: {error}", failed.metadata())
     if not failed.is_harmless:
@@ -195,14 +195,14 @@ def failure_of_transport(failed: FailedCall, error: TransportError) -> GatewayEr
 def too_late(failed: FailedCall, words: str) -> GatewayError:
     """Return the error for a call whose deadline has passed, or is too near to send anything."""
     never = {} if failed.history.attempts else {"outcome": "not_sent"}
-    metadata = failed.metadata(**never)
-    return _named(TOO_LATE, f"{failed.binding.name}: {words}, within the call's deadline", metadata)
+    text = f"{failed.operation.name}: {words}, within the call's deadline"
+    return _named(TOO_LATE, text, failed.metadata(**never))
 
 
 def unreadable_answer(failed: FailedCall, why: str) -> GatewayError:
     """Return the error for a 2xx answer that cannot be read: the command did run."""
-    done = {} if failed.binding.safety is Safety.READ else {"outcome": "done"}
-    text = f"{failed.binding.name}: the provider's answer cannot be read: {why}"
+    done = {} if failed.operation.safety is Safety.READ else {"outcome": "done"}
+    text = f"{failed.operation.name}: the provider's answer cannot be read: {why}"
     return _named(UNREADABLE_ANSWER, text, failed.metadata(**done))
 
 
@@ -234,21 +234,21 @@ def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
     return words
 
 
-def _violations(binding: Binding, body: ErrorBody) -> tuple[FieldViolation, ...]:
+def _violations(operation: Operation[object], body: ErrorBody) -> tuple[FieldViolation, ...]:
     return tuple(
-        FieldViolation(_proto_path(binding, error.pointer), error.text)
+        FieldViolation(_proto_path(operation, error.pointer), error.text)
         for error in body.errors
         if error.pointer
     )
 
 
-def _proto_path(binding: Binding, pointer: str) -> str:
+def _proto_path(operation: Operation[object], pointer: str) -> str:
     segments = [part for part in pointer.split("/") if part]
     if segments[:1] == ["body"]:
         del segments[0]
     if not segments:
         return ""
-    segments[0] = binding.fields_by_rest_path.get(segments[0], segments[0])
+    segments[0] = operation.fields_by_rest_path.get(segments[0], segments[0])
     return ".".join(segments)
 
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 from gateway.deadline import Deadline
 from gateway.telnyx.attempt import TOO_MANY_REQUESTS, Attempt, History
-from gateway.telnyx.binding import RestCall, Safety
+from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.transport import HttpResponse
 
 

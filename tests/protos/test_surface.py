@@ -27,7 +27,8 @@ from gateway.codec.annotations import enum_texts, is_number_or_word, rest_name
 from gateway.codec.descriptors import enum_type, message_type
 from gateway.sandbox.operations import OPERATIONS
 from gateway.sandbox.parameters import Parameter
-from gateway.telnyx.binding import Binding, Safety, compile_services
+from gateway.telnyx.binding import Binding, compile_services
+from gateway.telnyx.operation import Safety
 from gateway.webhooks.decoder import WebhookDecoder
 
 F = FieldDescriptor

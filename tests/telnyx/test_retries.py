@@ -17,9 +17,10 @@ from conferencing.v1 import queue_service_pb2 as q
 from gateway.app import COMMAND_SERVICES
 from gateway.deadline import Deadline
 from gateway.errors import GatewayError
-from gateway.telnyx.binding import Binding, Safety, compile_services
+from gateway.telnyx.binding import Binding, compile_services
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.limit import LimitedTransport
+from gateway.telnyx.operation import Safety
 from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
 from gateway.telnyx.transport import HttpRequest, HttpResponse, NotSentError, UnansweredError
 from tests.conftest import StartGateway

@@ -1,0 +1,58 @@
+"""Operations: what the client has to know of something it can ask the provider.
+
+Those that clients of the gateway can ask for are bindings, compiled from the protos. What the
+gateway asks for by itself is written by hand to the same shape.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from gateway.telnyx.pages import Page
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Safety(enum.Enum):
+    """What a repeat of an operation does (from `idempotency_level`)."""
+
+    READ = "read"  # nothing
+    REPEATABLE = "repeatable"  # nothing more than the first did
+    ONCE = "once"  # everything the first did, again
+
+
+class RestCall(NamedTuple):
+    """One REST request, ready to be sent, and what is needed to read its answer."""
+
+    method: str
+    path: str
+    body: bytes | None
+    command_id: str
+    # Whether the gateway made the command id, because the caller gave none.
+    command_id_was_made: bool
+    page: Page | None
+
+
+class Operation(Protocol[R_co]):
+    """One REST operation: requests to be sent, and answers to be read."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors and metrics."""
+
+    @property
+    def safety(self) -> Safety:
+        """What a repeat of it does."""
+
+    @property
+    def fields_by_rest_path(self) -> Mapping[str, str]:
+        """The request's fields by the names that the provider's error pointers use."""
+
+    def prepare(self, request: Any) -> RestCall:
+        """Return the REST request. Raises GatewayError (INVALID_ARGUMENT)."""
+
+    def finish(self, call: RestCall, body: bytes, cursor: str) -> R_co:
+        """Return what the provider's 2xx answer says. Raises MismatchError or ValueError."""
+
+    def resource_of(self, request: Any) -> tuple[str, str]:
+        """Return the kind and the name of what a request is about, for NOT_FOUND."""
