@@ -7,6 +7,10 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
+from gateway.backfill.backfill import Backfill
+from gateway.backfill.report import Report, State
+from gateway.backfill.sweep import Addressees, Sweeper
+from gateway.background import kept_running
 from gateway.config import Address, Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
@@ -26,13 +30,14 @@ from gateway.telemetry.metrics import FeedGauges, Metrics
 from gateway.telnyx.binding import Binding, compile_services
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.credentials import CredentialWatch
+from gateway.telnyx.deliveries import WebhookDeliveries
 from gateway.telnyx.httpx_transport import HttpxTransport
 from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
 from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import WebhookReceiver
+from gateway.webhooks.receiver import Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
 
 COMMAND_SERVICES = (
@@ -78,8 +83,11 @@ class Gateway:
                 subscribers=lambda: self._feed.subscribers,
                 newest_sequence=lambda: self._feed.newest,
                 held_events=lambda: self._log.span.count,
+                complete_until=lambda: (self._log.complete_until_us or 0) / 1e6,
             )
         )
+        self._decoder = WebhookDecoder()
+        self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
         self._calls = CallWrapper(self._metrics.call_ended)
         self._grpc = self._build_grpc()
@@ -147,7 +155,12 @@ class Gateway:
             queue_service_pb2.ListQueuesRequest(page_size=1),
             self._credentials_changed,
         )
-        self._background = [asyncio.create_task(self._prune()), asyncio.create_task(watch.run())]
+        work = {"pruning": self._prune, "the watch on the API key": watch.run}
+        if self._backfill is not None:
+            work["back-fill"] = self._backfill.run
+        self._background = [
+            asyncio.create_task(kept_running(name, endless)) for name, endless in work.items()
+        ]
         self._not_ready = None
 
     def _build_grpc(self) -> GrpcServer:
@@ -170,7 +183,7 @@ class Gateway:
                 settings.stream_age_max,
                 random_,
             ),
-            History(feed),
+            History(feed, self._backfill_report),
         )
         return GrpcServer(
             (commands, EventHandler(EVENT_SERVICE, parts, self._calls)),
@@ -182,13 +195,42 @@ class Gateway:
         settings = self._settings
         receiver = WebhookReceiver(
             SignatureVerifier(settings.public_keys, time.time, settings.webhook_tolerance),
-            WebhookDecoder(),
+            self._decoder,
             self._log,
             time.time,
-            self._metrics.webhook_received,
+            self._webhook_received,
         )
         app = http_app(receiver, self._metrics, lambda: self._not_ready)
         return HttpServer(app, settings.drain_timeout)
+
+    def _build_backfill(self) -> Backfill:
+        settings = self._settings
+        sweeper = Sweeper(
+            WebhookDeliveries(self._client, settings.call_timeout),
+            self._decoder,
+            self._log,
+            Addressees(settings.webhook_urls),
+            time.time,
+        )
+        return Backfill(
+            sweeper,
+            self._log,
+            settings.retention_age,
+            settings.backfill_interval,
+            time.time,
+            observe_delivery=self._metrics.delivery_seen,
+            observe_sweep=self._metrics.sweep_ended,
+        )
+
+    def _backfill_report(self) -> Report:
+        if self._backfill is None:
+            return Report(State.OFF, self._log.complete_until_us)
+        return self._backfill.report
+
+    def _webhook_received(self, received: Received) -> None:
+        self._metrics.webhook_received(received)
+        if self._backfill is not None:
+            self._backfill.webhook_received(received.outcome)
 
     async def _credentials_changed(self, rejected: bool) -> None:
         if self._not_ready not in (None, _KEY_REJECTED):

@@ -98,6 +98,12 @@ def _parse_key(value: Any) -> Any:
     return value
 
 
+def _parse_urls(value: Any) -> tuple[str, ...]:
+    if isinstance(value, tuple):
+        return value
+    return tuple(_parse_url(part.strip()) for part in str(value).split(",") if part.strip())
+
+
 def _parse_log(value: Any) -> Path:
     if isinstance(value, Path):
         return value
@@ -179,6 +185,20 @@ class Settings(BaseModel):
     )
     webhook_tolerance: Duration = _named(
         "GATEWAY_WEBHOOK_TOLERANCE", "300s", "How far a webhook's timestamp may be from the clock."
+    )
+    webhook_urls: Annotated[tuple[str, ...], BeforeValidator(_parse_urls)] = _named(
+        "GATEWAY_WEBHOOK_URL",
+        (),
+        "Where the provider posts webhooks, separated by commas; back-fill takes only what went"
+        " there. Unset: any address ending in `/webhooks/telnyx`.",
+    )
+    backfill: Literal["on", "off"] = _named(
+        "GATEWAY_BACKFILL",
+        "on",
+        "Whether missed webhooks are fetched from the provider: `on` or `off`.",
+    )
+    backfill_interval: Duration = _named(
+        "GATEWAY_BACKFILL_INTERVAL", "60s", "How often the provider is asked for missed webhooks."
     )
     stream_age_max: StreamAge = _named(
         "GATEWAY_STREAM_AGE_MAX", "1h", "How long a stream stays open before it is ended in order."

@@ -16,8 +16,9 @@ MAY_IMPORT = {
     "events": {"errors", "tokens"},
     "telnyx": {"codec", "errors", "tokens", "deadline"},
     "webhooks": {"codec", "events"},
-    "rpc": {"codec", "deadline", "errors", "events", "telnyx", "tokens"},
-    "telemetry": {"rpc", "telnyx", "webhooks"},
+    "backfill": {"errors", "events", "telnyx", "webhooks"},
+    "rpc": {"backfill", "codec", "deadline", "errors", "events", "telnyx", "tokens"},
+    "telemetry": {"backfill", "rpc", "telnyx", "webhooks"},
     "http": {"telemetry", "webhooks"},
     "client": set[str](),
     "sandbox": set[str](),
@@ -25,6 +26,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "tokens": set[str](),
     "deadline": set[str](),
+    "background": set[str](),
 }
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.

@@ -11,6 +11,7 @@ DEFAULTS_IN_WORDS = {
     "TELNYX_API_KEY": "required",
     "TELNYX_PUBLIC_KEY": "required",
     "GATEWAY_HEDGE_AFTER": "unset",
+    "GATEWAY_WEBHOOK_URL": "unset",
 }
 README = (ROOT / "README.md").read_text()
 

@@ -103,6 +103,16 @@ class EventLog(Protocol):
     def span(self) -> Span:
         """What the log holds now."""
 
+    @property
+    def complete_until_us(self) -> int | None:
+        """The moment (microseconds since 1970) up to which nothing is known to be missing.
+
+        None if nobody has ever looked. Durable, so that looking goes on where it stopped.
+        """
+
+    async def mark_complete(self, until_us: int) -> None:
+        """Move `complete_until_us` on; an earlier moment than before changes nothing."""
+
     def listen(self, listener: Listener) -> None:
         """Have `listener` called with new entries, in order, after they are durable.
 

@@ -1,12 +1,14 @@
 """History: stored events by page and by id, and what the log holds."""
 
 import struct
+from collections.abc import Callable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
+    BackfillState,
     GetEventRequest,
     GetEventResponse,
     GetFeedInfoRequest,
@@ -14,6 +16,7 @@ from conferencing.v1.event_service_pb2 import (
     ListEventsRequest,
     ListEventsResponse,
 )
+from gateway.backfill.report import Report
 from gateway.errors import FieldViolation, GatewayError, Resource, invalid_argument
 from gateway.events.feed import Feed, within_bytes
 from gateway.events.frames import event_of, joined
@@ -32,9 +35,10 @@ _BEYOND_THE_NEWEST = 2**62
 class History:
     """Answers ListEvents, GetEvent and GetFeedInfo."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, backfill: Callable[[], Report]) -> None:
         self._feed = feed
         self._log = feed.log
+        self._backfill = backfill
 
     async def list_events(self, request: ListEventsRequest, context: Context) -> bytes:
         """Return a page of stored events, already encoded."""
@@ -95,6 +99,12 @@ class History:
             subscribers=self._feed.subscribers,
             backend=info.backend,
         )
+        backfill = self._backfill()
+        response.backfill.state = BackfillState.Value(f"BACKFILL_STATE_{backfill.state.name}")
+        response.backfill.stored_events = backfill.stored
+        response.backfill.error = backfill.error
+        _set(response.backfill.complete_until, backfill.complete_until_us)
+        _set(response.backfill.finished_at, backfill.finished_at_us)
         response.retention_age.FromMilliseconds(round(info.retention_age_s * 1_000))
         _set(response.oldest_received_at, info.oldest_received_at_us)
         _set(response.newest_received_at, info.newest_received_at_us)

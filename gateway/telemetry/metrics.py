@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from grpc import StatusCode
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from gateway.backfill.report import Outcome, SweepEnded
 from gateway.rpc.calls import CallEnded
 from gateway.telnyx.attempt import AttemptEnded
 from gateway.webhooks.receiver import Received
@@ -23,6 +24,8 @@ class FeedGauges:
     subscribers: Callable[[], float]
     newest_sequence: Callable[[], float]
     held_events: Callable[[], float]
+    # Seconds since 1970; zero while unknown.
+    complete_until: Callable[[], float]
 
 
 class Metrics:
@@ -58,6 +61,19 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._deliveries = Counter(
+            "gateway_backfill_deliveries",
+            "Deliveries that back-fill has looked at by what became of them",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._sweeps = Counter(
+            "gateway_backfill_sweeps",
+            "Questions to the provider for missed webhooks by cause and how they ended",
+            ("cause", "outcome"),
+            registry=self._registry,
+        )
+
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""
         key = (call.method, call.code)
@@ -81,12 +97,26 @@ class Metrics:
         if received.outcome == "stored":
             self._events.labels(received.event_type).inc()
 
+    def delivery_seen(self, outcome: Outcome) -> None:
+        """Count a delivery that back-fill has looked at."""
+        self._deliveries.labels(outcome.value).inc()
+
+    def sweep_ended(self, ended: SweepEnded) -> None:
+        """Count a sweep of back-fill."""
+        outcome = "succeeded" if ended.succeeded else "failed"
+        self._sweeps.labels(ended.cause.value, outcome).inc()
+
     def watch_feed(self, gauges: FeedGauges) -> None:
         """Show the state of the feed from now on."""
         for name, text, value in (
             ("gateway_feed_subscribers", "Open subscriptions", gauges.subscribers),
             ("gateway_feed_newest_sequence", "Number of the newest event", gauges.newest_sequence),
             ("gateway_log_events", "Events held in the log", gauges.held_events),
+            (
+                "gateway_backfill_complete_until_seconds",
+                "Unix time before which no event is known to be missing",
+                gauges.complete_until,
+            ),
         ):
             Gauge(name, text, registry=self._registry).set_function(value)
 

@@ -48,6 +48,7 @@ class GatewayProcess:
                     "TELNYX_BASE_URL": "http://127.0.0.1:9/v2",
                     "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
                     "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
+                    "GATEWAY_BACKFILL": "off",
                     **env,
                 }
             ),

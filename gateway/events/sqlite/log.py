@@ -53,6 +53,15 @@ class SqliteEventLog:
         """See `EventLog.span`."""
         return self._state.span
 
+    @property
+    def complete_until_us(self) -> int | None:
+        """See `EventLog.complete_until_us`."""
+        return self._state.complete_until_us
+
+    async def mark_complete(self, until_us: int) -> None:
+        """See `EventLog.mark_complete`."""
+        await self._writer.mark_complete(until_us)
+
     def listen(self, listener: Listener) -> None:
         """See `EventLog.listen`."""
         self._listeners.append(listener)

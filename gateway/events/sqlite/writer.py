@@ -42,18 +42,21 @@ class _Append:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prune:
-    before_us: int
+class _Alone:
+    """Work with a commit of its own."""
+
+    work: Callable[[], int]
     done: asyncio.Future[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one commit changed: the new entries, in order, and what the log holds since."""
+    """What one commit changed: the new entries, in order, and what holds of the log since."""
 
     entries: Sequence[LogEntry]
     span: Span
     size_bytes: int
+    complete_until_us: int | None
 
 
 class GroupWriter:
@@ -80,7 +83,9 @@ class GroupWriter:
         (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
         self._span = Span(pruned_through + 1, newest or pruned_through)
         self._size_bytes = int(meta["size_bytes"])
-        self._jobs: deque[_Append | _Prune] = deque()
+        complete = meta.get("complete_until_us")
+        self._complete_until_us = None if complete is None else int(complete)
+        self._jobs: deque[_Append | _Alone] = deque()
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
@@ -93,7 +98,7 @@ class GroupWriter:
     @property
     def state(self) -> Committed:
         """What the log holds at the start, as if just committed."""
-        return Committed((), self._span, self._size_bytes)
+        return self._committed(())
 
     def start(self) -> None:
         """Start the thread."""
@@ -107,9 +112,11 @@ class GroupWriter:
 
     async def prune(self, before_us: int) -> int:
         """Delete one step of what is beyond the retention; returns how many events went."""
-        done: asyncio.Future[int] = self._loop.create_future()
-        self._submit(_Prune(before_us, done))
-        return await done
+        return await self._alone(lambda: self._prune(before_us))
+
+    async def mark_complete(self, until_us: int) -> None:
+        """See `EventLog.mark_complete`. Raises LogUnavailableError."""
+        await self._alone(lambda: self._mark_complete(until_us))
 
     async def stop(self) -> None:
         """Store what has been submitted, then end the thread and close the connection."""
@@ -120,7 +127,12 @@ class GroupWriter:
             await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
-    def _submit(self, job: _Append | _Prune) -> None:
+    async def _alone(self, work: Callable[[], int]) -> int:
+        done: asyncio.Future[int] = self._loop.create_future()
+        self._submit(_Alone(work, done))
+        return await done
+
+    def _submit(self, job: _Append | _Alone) -> None:
         with self._wake:
             if self._stopping:
                 raise LogUnavailableError("the event log is closed")
@@ -129,13 +141,12 @@ class GroupWriter:
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
-            if isinstance(group, _Prune):
-                before_us = group.before_us
-                self._finish([group.done], partial(self._prune_reported, before_us))
+            if isinstance(group, _Alone):
+                self._finish([group.done], partial(self._reported, group.work))
             else:
                 self._finish([job.done for job in group], partial(self._store, group))
 
-    def _next_group(self) -> list[_Append] | _Prune | None:
+    def _next_group(self) -> list[_Append] | _Alone | None:
         with self._wake:
             while not self._jobs:
                 if self._stopping:
@@ -144,7 +155,7 @@ class GroupWriter:
             group: list[_Append] = []
             while self._jobs and len(group) < GROUP_MAX:
                 job = self._jobs[0]
-                if isinstance(job, _Prune):
+                if isinstance(job, _Alone):
                     if group:
                         break
                     self._jobs.popleft()
@@ -166,7 +177,7 @@ class GroupWriter:
             failure = LogUnavailableError(f"the event log cannot be written: {error}")
             self._in_loop(lambda: _fail(futures, failure))
             return
-        committed = Committed(entries, self._span, self._size_bytes)
+        committed = self._committed(entries)
         self._in_loop(lambda: self._deliver(committed, futures, results))
 
     def _deliver(
@@ -218,6 +229,9 @@ class GroupWriter:
             )
             size += len(frame) + len(event.raw)
             results.append(Appended(sequence, duplicate=False))
+        if not rows:  # nothing to wait for the disk for
+            connection.rollback()
+            return results, entries
         connection.executemany(_INSERT, rows)
         self._commit(size, self._span.oldest)
         # Only now: a failed commit must leave the numbering as it was.
@@ -231,8 +245,12 @@ class GroupWriter:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def _prune_reported(self, before_us: int) -> tuple[list[int], list[LogEntry]]:
-        return [self._prune(before_us)], []
+    def _committed(self, entries: Sequence[LogEntry]) -> Committed:
+        return Committed(entries, self._span, self._size_bytes, self._complete_until_us)
+
+    @staticmethod
+    def _reported(work: Callable[[], int]) -> tuple[list[int], list[LogEntry]]:
+        return [work()], []
 
     def _prune(self, before_us: int) -> int:
         connection = self._connection
@@ -256,6 +274,19 @@ class GroupWriter:
         self._span = Span(oldest, self._span.newest)
         self._size_bytes = size
         return pruned
+
+    def _mark_complete(self, until_us: int) -> int:
+        if self._complete_until_us is None or until_us > self._complete_until_us:
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "INSERT INTO meta VALUES ('complete_until_us', ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (until_us,),
+            )
+            connection.commit()
+            self._complete_until_us = until_us
+        return self._complete_until_us
 
     def _commit(self, size_bytes: int, oldest: int) -> None:
         self._connection.executemany(

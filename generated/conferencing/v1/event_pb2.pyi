@@ -152,8 +152,8 @@ class Event(_message.Message):
     origin: Global___EventOrigin.ValueType
     """How it came into the log."""
     raw_json: _builtins.bytes
-    """The webhook's body exactly as the provider signed it. Only set where the request asks for it with
-    `include_raw`.
+    """The webhook's body exactly as the provider signed it; for an event of origin BACKFILL, what the provider's
+    delivery log holds of it, which is not signed. Only set where the request asks for it with `include_raw`.
     """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:

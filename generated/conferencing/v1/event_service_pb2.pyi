@@ -124,6 +124,38 @@ DRAIN_REASON_MAX_AGE: DrainReason.ValueType  # 2
 """The stream has been open for as long as one connection should be."""
 Global___DrainReason: _TypeAlias = DrainReason  # noqa: Y015
 
+class _BackfillState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BackfillStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BackfillState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BACKFILL_STATE_UNSPECIFIED: _BackfillState.ValueType  # 0
+    """Not known."""
+    BACKFILL_STATE_OFF: _BackfillState.ValueType  # 1
+    """It is switched off."""
+    BACKFILL_STATE_IDLE: _BackfillState.ValueType  # 2
+    """It waits for its next time."""
+    BACKFILL_STATE_RUNNING: _BackfillState.ValueType  # 3
+    """It is asking the provider."""
+    BACKFILL_STATE_FAILING: _BackfillState.ValueType  # 4
+    """The last attempt failed; it is made again."""
+
+class BackfillState(_BackfillState, metaclass=_BackfillStateEnumTypeWrapper):
+    """What the search for missed webhooks is doing."""
+
+BACKFILL_STATE_UNSPECIFIED: BackfillState.ValueType  # 0
+"""Not known."""
+BACKFILL_STATE_OFF: BackfillState.ValueType  # 1
+"""It is switched off."""
+BACKFILL_STATE_IDLE: BackfillState.ValueType  # 2
+"""It waits for its next time."""
+BACKFILL_STATE_RUNNING: BackfillState.ValueType  # 3
+"""It is asking the provider."""
+BACKFILL_STATE_FAILING: BackfillState.ValueType  # 4
+"""The last attempt failed; it is made again."""
+Global___BackfillState: _TypeAlias = BackfillState  # noqa: Y015
+
 class _RecordingState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -532,6 +564,7 @@ class GetFeedInfoResponse(_message.Message):
     RETENTION_BYTES_FIELD_NUMBER: _builtins.int
     SUBSCRIBERS_FIELD_NUMBER: _builtins.int
     BACKEND_FIELD_NUMBER: _builtins.int
+    BACKFILL_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
     """The log's identity; cursors of one log mean nothing to another."""
     oldest_cursor: _builtins.str
@@ -564,6 +597,10 @@ class GetFeedInfoResponse(_message.Message):
     def retention_age(self) -> _duration_pb2.Duration:
         """Events older than this are deleted."""
 
+    @_builtins.property
+    def backfill(self) -> Global___BackfillInfo:
+        """How the search for missed webhooks stands."""
+
     def __init__(
         self,
         *,
@@ -580,14 +617,59 @@ class GetFeedInfoResponse(_message.Message):
         retention_bytes: _builtins.int = ...,
         subscribers: _builtins.int = ...,
         backend: _builtins.str = ...,
+        backfill: Global___BackfillInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["newest_received_at", b"newest_received_at", "oldest_received_at", b"oldest_received_at", "retention_age", b"retention_age"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backfill", b"backfill", "newest_received_at", b"newest_received_at", "oldest_received_at", b"oldest_received_at", "retention_age", b"retention_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "epoch", b"epoch", "event_count", b"event_count", "newest_cursor", b"newest_cursor", "newest_received_at", b"newest_received_at", "newest_sequence", b"newest_sequence", "oldest_cursor", b"oldest_cursor", "oldest_received_at", b"oldest_received_at", "oldest_sequence", b"oldest_sequence", "retention_age", b"retention_age", "retention_bytes", b"retention_bytes", "size_bytes", b"size_bytes", "subscribers", b"subscribers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backfill", b"backfill", "epoch", b"epoch", "event_count", b"event_count", "newest_cursor", b"newest_cursor", "newest_received_at", b"newest_received_at", "newest_sequence", b"newest_sequence", "oldest_cursor", b"oldest_cursor", "oldest_received_at", b"oldest_received_at", "oldest_sequence", b"oldest_sequence", "retention_age", b"retention_age", "retention_bytes", b"retention_bytes", "size_bytes", b"size_bytes", "subscribers", b"subscribers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFeedInfoResponse: _TypeAlias = GetFeedInfoResponse  # noqa: Y015
+
+@_typing.final
+class BackfillInfo(_message.Message):
+    """How the search for missed webhooks stands. The provider keeps a log of what it sent; after an outage, and every now
+    and then, the gateway fetches from it what it does not have.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    COMPLETE_UNTIL_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    STORED_EVENTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    state: Global___BackfillState.ValueType
+    """What it is doing."""
+    stored_events: _builtins.int
+    """How many missed events were stored since the gateway started."""
+    error: _builtins.str
+    """Why the last attempt failed. Empty if it did not."""
+    @_builtins.property
+    def complete_until(self) -> _timestamp_pb2.Timestamp:
+        """Everything that the provider sent before this moment is held, as far as can be known. Unset if nobody has looked."""
+
+    @_builtins.property
+    def finished_at(self) -> _timestamp_pb2.Timestamp:
+        """When the provider was last asked with success. Unset if it has not been since the gateway started."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___BackfillState.ValueType = ...,
+        complete_until: _timestamp_pb2.Timestamp | None = ...,
+        finished_at: _timestamp_pb2.Timestamp | None = ...,
+        stored_events: _builtins.int = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_until", b"complete_until", "finished_at", b"finished_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_until", b"complete_until", "error", b"error", "finished_at", b"finished_at", "state", b"state", "stored_events", b"stored_events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BackfillInfo: _TypeAlias = BackfillInfo  # noqa: Y015
 
 @_typing.final
 class WatchConferenceRequest(_message.Message):

@@ -1,0 +1,52 @@
+"""What back-fill tells of itself, as values."""
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Cause(enum.Enum):
+    """Why a sweep is made. The value is its name in metrics."""
+
+    START = "start"  # the gateway has been away
+    FAILED_WRITE = "failed_write"  # a webhook was refused because it could not be stored
+    SILENCE = "silence"  # no webhook has come for an interval
+    ROUTINE = "routine"  # none of these: only what the provider itself calls failed
+
+
+class Outcome(enum.Enum):
+    """What became of a delivery that was looked at. The value is its name in metrics."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"  # the log had it
+    FOREIGN = "foreign"  # it was addressed to somebody else
+    UNREADABLE = "unreadable"  # there is no event in it
+
+
+class SweepEnded(NamedTuple):
+    """A sweep that is over."""
+
+    cause: Cause
+    succeeded: bool
+
+
+class State(enum.Enum):
+    """What back-fill is doing."""
+
+    OFF = enum.auto()
+    IDLE = enum.auto()
+    RUNNING = enum.auto()
+    FAILING = enum.auto()  # the last sweep failed; it is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How back-fill stands. Moments are microseconds since 1970, None if there was none yet."""
+
+    state: State
+    complete_until_us: int | None
+    finished_at_us: int | None = None
+    # Since the gateway started.
+    stored: int = 0
+    # Why the last sweep failed; empty if it did not.
+    error: str = ""
