@@ -83,7 +83,7 @@ class Gateway:
                 subscribers=lambda: self._feed.subscribers,
                 newest_sequence=lambda: self._feed.newest,
                 held_events=lambda: self._log.span.count,
-                complete_until=lambda: (self._log.complete_until_us or 0) / 1e6,
+                complete_until=self._complete_until_s,
             )
         )
         self._decoder = WebhookDecoder()
@@ -224,8 +224,12 @@ class Gateway:
 
     def _backfill_report(self) -> Report:
         if self._backfill is None:
-            return Report(State.OFF, self._log.complete_until_us)
+            return Report(State.OFF, self._log.complete)
         return self._backfill.report
+
+    def _complete_until_s(self) -> float:
+        complete = self._log.complete
+        return complete.until_us / 1e6 if complete else 0.0
 
     def _webhook_received(self, received: Received) -> None:
         self._metrics.webhook_received(received)

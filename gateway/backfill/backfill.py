@@ -78,7 +78,7 @@ class Backfill:
             state = State.FAILING
         return Report(
             state,
-            self._event_log.complete_until_us,
+            self._event_log.complete,
             self._finished_at_us,
             self._stored,
             self._error,
@@ -162,13 +162,16 @@ class Backfill:
     async def _since_us(self, until_us: int) -> int | None:
         """Return where a sweep has to begin, None if there was nothing before."""
         info = await self._event_log.info()
-        known = self._event_log.complete_until_us
-        if known is None:
-            known = info.newest_received_at_us
-        if known is None:
+        complete = self._event_log.complete
+        known_us = complete.until_us if complete else info.newest_received_at_us
+        if known_us is None:
             return None
         margin_s = 0.0 if self._started else START_MARGIN_S
-        since_us = min(known, until_us - round(SETTLE_S * 1e6)) - round(margin_s * 1e6)
+        since_us = min(known_us, until_us - round(SETTLE_S * 1e6)) - round(margin_s * 1e6)
+        if complete is not None and complete.since_us < until_us:
+            # What was sent before there was a log was not missed. (A clock that was ahead when the
+            # log began tells nothing.)
+            since_us = max(since_us, complete.since_us)
         # What retention has deleted must not come back as new.
         kept_since_us = until_us - round(self._retention_age_s * 1e6)
         if info.span.oldest > 1 and info.oldest_received_at_us is not None:

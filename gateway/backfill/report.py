@@ -4,6 +4,8 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gateway.events.log import Complete
+
 
 class Cause(enum.Enum):
     """Why a sweep is made. The value is its name in metrics."""
@@ -41,10 +43,12 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How back-fill stands. Moments are microseconds since 1970, None if there was none yet."""
+    """How back-fill stands."""
 
     state: State
-    complete_until_us: int | None
+    # Of which time nothing is known to be missing; None if nobody has looked.
+    complete: Complete | None
+    # When the last sweep succeeded, in microseconds since 1970; None if none has yet.
     finished_at_us: int | None = None
     # Since the gateway started.
     stored: int = 0

@@ -73,6 +73,14 @@ class TimeBounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Complete:
+    """A span of time, in microseconds since 1970, of which the log holds everything."""
+
+    since_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogInfo:
     """How far the log reaches. Times are microseconds since 1970, None while it is empty."""
 
@@ -104,14 +112,17 @@ class EventLog(Protocol):
         """What the log holds now."""
 
     @property
-    def complete_until_us(self) -> int | None:
-        """The moment (microseconds since 1970) up to which nothing is known to be missing.
+    def complete(self) -> Complete | None:
+        """Of which time nothing is known to be missing, None if nobody has ever looked.
 
-        None if nobody has ever looked. Durable, so that looking goes on where it stopped.
+        Durable, so that looking goes on where it stopped.
         """
 
     async def mark_complete(self, until_us: int) -> None:
-        """Move `complete_until_us` on; an earlier moment than before changes nothing."""
+        """Extend `complete` to this moment; one that it covers already changes nothing.
+
+        The first mark ever is also where it begins.
+        """
 
     def listen(self, listener: Listener) -> None:
         """Have `listener` called with new entries, in order, after they are durable.

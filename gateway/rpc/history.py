@@ -103,7 +103,9 @@ class History:
         response.backfill.state = BackfillState.Value(f"BACKFILL_STATE_{backfill.state.name}")
         response.backfill.stored_events = backfill.stored
         response.backfill.error = backfill.error
-        _set(response.backfill.complete_until, backfill.complete_until_us)
+        if backfill.complete is not None:
+            _set(response.backfill.complete_since, backfill.complete.since_us)
+            _set(response.backfill.complete_until, backfill.complete.until_us)
         _set(response.backfill.finished_at, backfill.finished_at_us)
         response.retention_age.FromMilliseconds(round(info.retention_age_s * 1_000))
         _set(response.oldest_received_at, info.oldest_received_at_us)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.events.entry import Appended, LogEntry, NewEvent
 from gateway.events.filter import Filter
-from gateway.events.log import Batch, Listener, LogInfo, Span, StoredEvent, TimeBounds
+from gateway.events.log import Batch, Complete, Listener, LogInfo, Span, StoredEvent, TimeBounds
 from gateway.events.sqlite.reader import LogReader
 from gateway.events.sqlite.schema import FileLock, open_for_writing
 from gateway.events.sqlite.writer import PRUNE_STEP, Committed, GroupWriter, Retention
@@ -54,9 +54,9 @@ class SqliteEventLog:
         return self._state.span
 
     @property
-    def complete_until_us(self) -> int | None:
-        """See `EventLog.complete_until_us`."""
-        return self._state.complete_until_us
+    def complete(self) -> Complete | None:
+        """See `EventLog.complete`."""
+        return self._state.complete
 
     async def mark_complete(self, until_us: int) -> None:
         """See `EventLog.mark_complete`."""

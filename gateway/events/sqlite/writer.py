@@ -6,14 +6,14 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent
 from gateway.events.frames import event_frame
-from gateway.events.log import LogUnavailableError, Span
+from gateway.events.log import Complete, LogUnavailableError, Span
 from gateway.events.sqlite.schema import read_meta
 
 # The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
@@ -56,7 +56,7 @@ class Committed:
     entries: Sequence[LogEntry]
     span: Span
     size_bytes: int
-    complete_until_us: int | None
+    complete: Complete | None
 
 
 class GroupWriter:
@@ -83,8 +83,11 @@ class GroupWriter:
         (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
         self._span = Span(pruned_through + 1, newest or pruned_through)
         self._size_bytes = int(meta["size_bytes"])
-        complete = meta.get("complete_until_us")
-        self._complete_until_us = None if complete is None else int(complete)
+        self._complete: Complete | None = None
+        if "complete_until_us" in meta:
+            self._complete = Complete(
+                int(meta["complete_since_us"]), int(meta["complete_until_us"])
+            )
         self._jobs: deque[_Append | _Alone] = deque()
         self._wake = threading.Condition()
         self._stopping = False
@@ -246,7 +249,7 @@ class GroupWriter:
         return int(row[0]) if row else 0
 
     def _committed(self, entries: Sequence[LogEntry]) -> Committed:
-        return Committed(entries, self._span, self._size_bytes, self._complete_until_us)
+        return Committed(entries, self._span, self._size_bytes, self._complete)
 
     @staticmethod
     def _reported(work: Callable[[], int]) -> tuple[list[int], list[LogEntry]]:
@@ -276,17 +279,22 @@ class GroupWriter:
         return pruned
 
     def _mark_complete(self, until_us: int) -> int:
-        if self._complete_until_us is None or until_us > self._complete_until_us:
+        complete = self._complete or Complete(until_us, until_us)
+        complete = replace(complete, until_us=max(until_us, complete.until_us))
+        if complete != self._complete:
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
-                "INSERT INTO meta VALUES ('complete_until_us', ?)"
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (until_us,),
+                [
+                    ("complete_since_us", complete.since_us),
+                    ("complete_until_us", complete.until_us),
+                ],
             )
             connection.commit()
-            self._complete_until_us = until_us
-        return self._complete_until_us
+            self._complete = complete
+        return complete.until_us
 
     def _commit(self, size_bytes: int, oldest: int) -> None:
         self._connection.executemany(

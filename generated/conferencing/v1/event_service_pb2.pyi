@@ -636,6 +636,7 @@ class BackfillInfo(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
+    COMPLETE_SINCE_FIELD_NUMBER: _builtins.int
     COMPLETE_UNTIL_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     STORED_EVENTS_FIELD_NUMBER: _builtins.int
@@ -647,8 +648,14 @@ class BackfillInfo(_message.Message):
     error: _builtins.str
     """Why the last attempt failed. Empty if it did not."""
     @_builtins.property
+    def complete_since(self) -> _timestamp_pb2.Timestamp:
+        """Where the time begins of which everything that the provider sent is held, as far as can be known: when this log
+        was first used. Unset if nobody has looked.
+        """
+
+    @_builtins.property
     def complete_until(self) -> _timestamp_pb2.Timestamp:
-        """Everything that the provider sent before this moment is held, as far as can be known. Unset if nobody has looked."""
+        """Where that time ends."""
 
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp:
@@ -658,14 +665,15 @@ class BackfillInfo(_message.Message):
         self,
         *,
         state: Global___BackfillState.ValueType = ...,
+        complete_since: _timestamp_pb2.Timestamp | None = ...,
         complete_until: _timestamp_pb2.Timestamp | None = ...,
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         stored_events: _builtins.int = ...,
         error: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_until", b"complete_until", "finished_at", b"finished_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "finished_at", b"finished_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_until", b"complete_until", "error", b"error", "finished_at", b"finished_at", "state", b"state", "stored_events", b"stored_events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "error", b"error", "finished_at", b"finished_at", "state", b"state", "stored_events", b"stored_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

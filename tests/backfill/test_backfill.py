@@ -1,0 +1,408 @@
+"""Back-fill: which spans are asked for and when, what is stored, and where it goes on."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from grpc import StatusCode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL, Event
+from gateway.backfill.backfill import (
+    FAILED_WRITE_DELAY_S,
+    SETTLE_S,
+    START_MARGIN_S,
+    Backfill,
+)
+from gateway.backfill.report import Cause, Outcome, State, SweepEnded
+from gateway.backfill.sweep import PAGES_MAX, SPAN_MIN_US, Addressees, Sweeper
+from gateway.errors import GatewayError
+from gateway.events.filter import Filter
+from gateway.events.frames import event_of
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from gateway.telnyx.deliveries import Delivery
+from gateway.webhooks.decoder import WebhookDecoder
+from tests.backfill.deliveries import HERE, DeliveryLog, delivery
+from tests.harness.clock import ManualClock
+from tests.harness.events import new_event
+from tests.harness.loop import LoopThread
+
+INTERVAL_S = 60.0
+DAY_S = 86_400.0
+START = 1_800_000_000.0
+
+
+class _EnoughError(Exception):
+    """Ends back-fill, which would go on for ever."""
+
+
+class Bench:
+    """Back-fill with a clock that a test moves, in front of a delivery log in memory."""
+
+    def __init__(self, loop: LoopThread, folder: Path, page_size: int = 3) -> None:
+        self.loop = loop
+        self.folder = folder
+        self.clock = ManualClock(START)
+        self.provider = DeliveryLog(page_size)
+        self.outcomes: Counter[Outcome] = Counter()
+        self.sweeps: list[SweepEnded] = []
+        self.pauses: list[float] = []
+        # How many more sweeps to let happen.
+        self._left = 0
+        self._open()
+
+    def _open(self) -> None:
+        retention = Retention(7 * DAY_S, 10**9)
+        self.log = self.loop.run(
+            SqliteEventLog.open(self.folder / "events.db", retention, self.clock)
+        )
+        sweeper = Sweeper(
+            self.provider, WebhookDecoder(), self.log, Addressees(), self.clock, self._sleep
+        )
+        self.backfill = Backfill(
+            sweeper,
+            self.log,
+            7 * DAY_S,
+            INTERVAL_S,
+            self.clock,
+            observe_delivery=lambda outcome: self.outcomes.update([outcome]),
+            observe_sweep=self._swept,
+            sleep=self._sleep,
+            clock=self.clock,
+        )
+
+    def restart(self) -> None:
+        self.close()
+        self._open()
+
+    def close(self) -> None:
+        self.loop.run(self.log.close())
+
+    def sweep(self, times: int = 1) -> list[SweepEnded]:
+        """Let back-fill run until it has made so many sweeps, as fast as it can."""
+        self.sweeps.clear()
+        self.pauses.clear()
+        self._left = times
+
+        async def run() -> None:
+            with suppress(_EnoughError):
+                await self.backfill.run()
+
+        self.loop.run(run())
+        return self.sweeps
+
+    def received(self, *ids: str) -> None:
+        """Have webhooks come in as they should."""
+        for id_ in ids:
+            event = new_event(id_=id_, received_at_us=self.us)
+            self.loop.run(self.log.append(event))
+            self.backfill.webhook_received("stored")
+
+    @property
+    def us(self) -> int:
+        return round(self.clock.now * 1e6)
+
+    @property
+    def held(self) -> list[Event]:
+        batch = self.loop.run(self.log.read(0, Filter(), 10_000))
+        return [Event.FromString(event_of(it.frame)) for it in batch.entries]
+
+    @property
+    def held_ids(self) -> list[str]:
+        return [event.id for event in self.held]
+
+    def _swept(self, ended: SweepEnded) -> None:
+        self.sweeps.append(ended)
+        self._left -= 1
+        if self._left <= 0:
+            raise _EnoughError
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def bench(loop: LoopThread, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(loop, tmp_path)
+    yield bench
+    bench.close()
+
+
+def test_a_new_log_has_missed_nothing(bench: Bench) -> None:
+    bench.provider.add(1, bench.us - 10_000_000)
+
+    bench.sweep(3)
+    bench.restart()
+    bench.sweep(3)
+
+    assert bench.held_ids == []
+    assert bench.log.complete is not None
+    assert bench.log.complete.since_us == round(START * 1e6)
+
+
+def test_what_was_sent_while_the_gateway_was_away_is_stored_in_order(bench: Bench) -> None:
+    bench.sweep()
+    bench.received("event-0")
+    for number in range(1, 11):
+        bench.clock.advance(12)
+        bench.provider.add(number, bench.us)
+    bench.restart()
+
+    ended = bench.sweep()
+
+    assert ended == [SweepEnded(Cause.START, True)]
+    assert bench.held_ids == [f"event-{number}" for number in range(11)]
+    missed = bench.held[1:]
+    assert {event.origin for event in missed} == {EVENT_ORIGIN_BACKFILL}
+    assert {event.type for event in missed} == {"conference.participant.joined"}
+    assert {event.conference_id for event in missed} == {"conf-1"}
+    assert bench.backfill.report.stored == 10
+    assert bench.backfill.report.state is State.IDLE
+
+
+def test_a_log_that_nobody_has_marked_begins_with_its_newest_event(bench: Bench) -> None:
+    bench.received("event-0")
+    bench.clock.advance(DAY_S)
+    for number in range(1, 4):
+        bench.provider.add(number, bench.us - number * 1_000_000)
+
+    bench.sweep()
+
+    assert min(it.since_us for it in bench.provider.requests) == round(
+        (START - START_MARGIN_S) * 1e6
+    )
+    assert bench.held_ids == ["event-0", "event-3", "event-2", "event-1"]
+
+
+def test_what_is_held_is_not_stored_again(bench: Bench) -> None:
+    bench.sweep()
+    bench.received("event-1", "event-2")
+    for number in (1, 2, 3):
+        bench.provider.add(number, bench.us)
+    bench.clock.advance(10)
+
+    bench.sweep(2)
+
+    assert bench.held_ids == ["event-1", "event-2", "event-3"]
+    assert bench.outcomes[Outcome.STORED] == 1
+
+
+def test_webhooks_of_other_applications_stay_out(bench: Bench) -> None:
+    bench.sweep()
+    bench.clock.advance(1)
+    for number in (1, 2, 3):
+        bench.provider.add(number, bench.us)
+    bench.provider.rewrite(0, urls=frozenset({"https://elsewhere.example/hooks"}))
+    bench.provider.rewrite(1, urls=None)
+
+    bench.sweep()
+
+    # One whose address is not told may be ours.
+    assert sorted(bench.held_ids) == ["event-2", "event-3"]
+    assert bench.outcomes == {Outcome.FOREIGN: 1, Outcome.STORED: 2}
+
+
+def test_own_addresses_can_be_named() -> None:
+    named = Addressees(["https://a.example/hooks/", "https://b.example/telnyx"])
+
+    def told(*urls: str) -> bool:
+        return named.include(delivery(1, 0, frozenset(urls)))
+
+    assert told("https://a.example/hooks")
+    assert told("https://elsewhere.example/", "https://b.example/telnyx")
+    assert not told(HERE)
+
+
+def test_what_is_no_event_is_passed_over(bench: Bench) -> None:
+    bench.sweep()
+    bench.clock.advance(1)
+    bench.provider.add(1, bench.us)
+    bench.provider.deliveries.append(
+        Delivery("delivery-2", bench.us, frozenset({HERE}), b'{"data": {"id": "event-2"}}')
+    )
+
+    bench.sweep()
+
+    assert bench.held_ids == ["event-1"]
+    assert bench.outcomes == {Outcome.UNREADABLE: 1, Outcome.STORED: 1}
+
+
+def test_what_retention_has_deleted_does_not_come_back(bench: Bench) -> None:
+    for number in range(3):
+        bench.received(f"event-{number}")
+        bench.provider.add(number, bench.us)
+        bench.clock.advance(3 * DAY_S)
+    bench.loop.run(bench.log.prune())
+    assert bench.held_ids == ["event-1", "event-2"]
+    bench.restart()
+
+    bench.sweep()
+
+    assert bench.held_ids == ["event-1", "event-2"]
+    assert min(it.since_us for it in bench.provider.requests) > START * 1e6
+
+
+def test_a_sweep_goes_on_where_a_crash_stopped_it(bench: Bench) -> None:
+    bench.sweep()
+    for _ in range(10):
+        bench.clock.advance(3_600)
+        bench.provider.add(len(bench.provider.deliveries), bench.us)
+    bench.restart()
+    failure = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+
+    def fail_at_the_fifth(_: object) -> None:
+        if len(bench.provider.requests) == 5:
+            bench.provider.failure = failure
+
+    bench.provider.before_answer = fail_at_the_fifth
+    assert bench.sweep() == [SweepEnded(Cause.START, False)]
+    got = bench.held_ids
+    assert 0 < len(got) < 10
+    assert bench.backfill.report.state is State.FAILING
+    assert bench.backfill.report.error.endswith("away")
+
+    bench.provider.failure = None
+    bench.provider.before_answer = lambda request: None
+    bench.provider.requests.clear()
+    bench.restart()
+    bench.sweep()
+
+    assert bench.held_ids == [f"event-{number}" for number in range(10)]
+    # Not from the beginning: no further back than the margin before what had been done.
+    done_us = bench.provider.deliveries[len(got) - 1].started_at_us
+    assert bench.provider.requests[0].since_us >= done_us - round(START_MARGIN_S * 1e6)
+
+
+def test_a_failing_provider_is_asked_again_with_growing_pauses(bench: Bench) -> None:
+    bench.received("event-0")
+    bench.provider.failure = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+
+    bench.sweep(9)
+
+    assert bench.pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert bench.log.complete is None
+
+
+def test_requests_are_paced(bench: Bench) -> None:
+    bench.sweep()
+    bench.clock.advance(1)
+    for number in range(1, 8):
+        bench.provider.add(number, bench.us)
+
+    bench.sweep()
+
+    assert len(bench.provider.requests) == 3
+    assert [it for it in bench.pauses if it < 1] == [0.2] * 3
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 20_000), max_size=300), st.integers(1, 4))
+def test_any_outage_is_cut_into_spans_that_leave_nothing_out(
+    loop: LoopThread, tmp_path_factory: pytest.TempPathFactory, seconds: list[int], page_size: int
+) -> None:
+    bench = Bench(loop, tmp_path_factory.mktemp("log"), page_size)
+    bench.sweep()
+    for number, second in enumerate(seconds):
+        bench.provider.add(number, round((START + second) * 1e6))
+    bench.clock.advance(20_001)
+
+    bench.sweep()
+
+    assert sorted(bench.held_ids) == sorted(f"event-{number}" for number in range(len(seconds)))
+    # No span with more pages than may be in memory, unless it cannot be cut any further.
+    for it in bench.provider.requests:
+        assert it.page <= PAGES_MAX or it.until_us - it.since_us <= SPAN_MIN_US
+    bench.close()
+
+
+# When
+
+
+def test_while_webhooks_come_in_only_failures_are_asked_for(bench: Bench) -> None:
+    causes = []
+    for number in range(5):
+        causes += [it.cause for it in bench.sweep()]
+        bench.clock.advance(INTERVAL_S)
+        bench.received(f"event-{number}")
+
+    # After a start everything, until all that had been under way is final.
+    assert causes == [Cause.START] * 3 + [Cause.ROUTINE] * 2
+    assert [it.failed_only for it in bench.provider.requests][-2:] == [True, True]
+
+
+def test_silence_asks_for_everything(bench: Bench) -> None:
+    causes = [it.cause for it in bench.sweep(5)]
+
+    assert causes == [Cause.START] * 3 + [Cause.SILENCE] * 2
+    assert not any(it.failed_only for it in bench.provider.requests)
+
+
+def test_a_failed_write_asks_for_everything_soon_and_again_when_all_is_final(
+    bench: Bench,
+) -> None:
+    bench.sweep(4)
+    bench.received("event-0")
+    bench.backfill.webhook_received("log_unavailable")
+
+    async def nudged() -> None:
+        await asyncio.wait_for(bench.backfill._wait(), 5)
+
+    before = bench.clock.now
+    bench.backfill._sleep = _never_but(bench, FAILED_WRITE_DELAY_S)
+    bench.loop.run(nudged())
+    assert bench.clock.now - before == FAILED_WRITE_DELAY_S
+    bench.backfill._sleep = bench._sleep
+
+    causes = []
+    for number in range(4):
+        causes += [it.cause for it in bench.sweep()]
+        bench.clock.advance(INTERVAL_S)
+        bench.received(f"event-{number + 1}")
+    assert causes == [Cause.FAILED_WRITE] * 3 + [Cause.ROUTINE]
+
+
+def test_what_is_not_final_is_looked_at_again(bench: Bench) -> None:
+    bench.sweep()
+    bench.clock.advance(INTERVAL_S)
+    # Its first attempt was made a minute before it appeared in the provider's log.
+    began_us = bench.us
+    bench.sweep()
+    bench.provider.add(1, began_us - 1_000_000)
+    bench.clock.advance(SETTLE_S - INTERVAL_S - 1)
+
+    bench.sweep()
+
+    assert bench.held_ids == ["event-1"]
+    bench.clock.advance(INTERVAL_S)
+    began_us = bench.us
+    bench.sweep()
+    assert bench.log.complete is not None
+    assert bench.log.complete.until_us == began_us - round(SETTLE_S * 1e6)
+
+
+def test_a_clock_set_back_leaves_nothing_out(bench: Bench) -> None:
+    bench.sweep(20)
+    bench.clock.now -= 600
+    bench.provider.add(1, bench.us - 1_000_000)
+
+    bench.sweep()
+
+    assert bench.held_ids == ["event-1"]
+
+
+def _never_but(bench: Bench, seconds: float) -> Callable[[float], Awaitable[None]]:
+    """A sleep that only one length of time wakes from."""
+
+    async def sleep(wanted: float) -> None:
+        if wanted != seconds:
+            await asyncio.Event().wait()
+        bench.clock.advance(wanted)
+
+    return sleep

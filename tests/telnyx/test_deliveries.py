@@ -1,0 +1,96 @@
+"""The provider's delivery log: what is asked for, and answers of any shape."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from gateway.codec.decoder import MismatchError
+from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, ListDeliveries
+
+OPERATION = ListDeliveries()
+META = {"page_number": 1, "page_size": 100, "total_pages": 1, "total_results": 1}
+WEBHOOK = {"id": "event-1", "event_type": "call.enqueued", "payload": {"queue": "café"}}
+
+
+def attempt(url: str) -> dict[str, Any]:
+    return {"http": {"request": {"url": url, "headers": []}, "response": None}, "errors": [10008]}
+
+
+def answered(document: Any) -> DeliveriesPage:
+    call = OPERATION.prepare(DeliveriesRequest(0, 1))
+    return OPERATION.finish(call, json.dumps(document).encode(), "")
+
+
+def test_a_span_of_time_is_asked_for_to_the_microsecond() -> None:
+    call = OPERATION.prepare(DeliveriesRequest(1_800_000_000_000_001, 1_800_000_060_500_000, 3))
+
+    path, _, query = call.path.partition("?")
+    assert (call.method, path) == ("GET", "/webhook_deliveries")
+    assert dict(parse_qsl(query)) == {
+        "filter[started_at][gte]": "2027-01-15T08:00:00.000001Z",
+        "filter[started_at][lte]": "2027-01-15T08:01:00.500000Z",
+        "page[number]": "3",
+        "page[size]": "100",
+    }
+
+
+def test_failures_alone_can_be_asked_for() -> None:
+    call = OPERATION.prepare(DeliveriesRequest(0, 1, failed_only=True))
+
+    assert dict(parse_qsl(call.path))["filter[status][eq]"] == "failed"
+
+
+def test_a_delivery_is_read_with_its_webhook_as_it_was_posted() -> None:
+    row = {
+        "id": "delivery-1",
+        "started_at": "2027-01-15T08:00:00Z",
+        "attempts": [attempt("https://a.example/x"), attempt("https://b.example/y")],
+        "webhook": WEBHOOK,
+    }
+
+    (delivery,) = answered({"data": [row], "meta": META}).deliveries
+
+    assert delivery.id == "delivery-1"
+    assert delivery.started_at_us == 1_800_000_000_000_000
+    assert delivery.urls == {"https://a.example/x", "https://b.example/y"}
+    assert json.loads(delivery.webhook) == {"data": WEBHOOK}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"webhook": WEBHOOK},
+        {"webhook": WEBHOOK, "attempts": None, "started_at": None},
+        {"webhook": WEBHOOK, "attempts": [{}, None, {"http": None}], "started_at": "yesterday"},
+    ],
+)
+def test_a_webhook_is_kept_whatever_else_is_missing(row: Any) -> None:
+    (delivery,) = answered({"data": [row], "meta": META}).deliveries
+
+    assert (delivery.urls, delivery.started_at_us) == (None, 0)
+
+
+@pytest.mark.parametrize("row", [None, [], {}, {"webhook": None}, {"webhook": "text"}])
+def test_what_has_no_webhook_is_left_out(row: Any) -> None:
+    assert answered({"data": [row], "meta": META}).deliveries == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "pages", "rows", "is_last"),
+    [(1, 2, 1, False), (2, 2, 1, True), (1, 0, 0, True), (1, 5, 0, True), (7, 2, 1, True)],
+)
+def test_the_last_page_is_known(number: int, pages: int, rows: int, is_last: bool) -> None:
+    meta = {"page_number": number, "total_pages": pages}
+
+    assert answered({"data": [{}] * rows, "meta": meta}).is_last is is_last
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, [], {}, {"data": {}, "meta": META}, {"data": []}, {"data": [], "meta": {}}],
+)
+def test_an_answer_of_another_shape_is_an_error_not_an_empty_page(document: Any) -> None:
+    with pytest.raises(MismatchError):
+        answered(document)
