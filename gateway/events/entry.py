@@ -1,6 +1,7 @@
 """Events as the log holds them: encoded once, with the keys they are found by."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,18 @@ class NewEvent:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """A stored event. `frame` is the whole `Event`, framed as a member of a response's `events`."""
+class StoredFrame(NamedTuple):
+    """A stored event as it is read: the whole `Event`, framed as a member of `events`."""
 
     sequence: int
-    keys: EventKeys
-    received_at_us: int
     frame: bytes
+
+
+class LogEntry(NamedTuple):
+    """A stored event together with what it is found by."""
+
+    stored: StoredFrame
+    keys: EventKeys
 
 
 @dataclass(frozen=True, slots=True)

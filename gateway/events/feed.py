@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import NamedTuple
 
 from gateway.events.cursor import Cursor
-from gateway.events.entry import LogEntry
+from gateway.events.entry import LogEntry, StoredFrame
 from gateway.events.filter import Filter, Key, keys_of
+from gateway.events.frames import fitting
 from gateway.events.log import EventLog
 from gateway.events.start import Loss, Start, overtaken
 from gateway.events.window import Window
@@ -22,12 +24,13 @@ BATCH_BYTES_MAX = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a subscriber gets next: entries in order, and the position to resume after.
+    """What a subscriber gets next: events in order, and the position to resume after.
 
-    No entries and no loss: nothing matched, and the position moved past what did not.
+    No events and no loss: nothing matched, and the position moved past what did not. Subscribers
+    who are at the same place get the very same `frames`, so that who joins them can do it once.
     """
 
-    entries: Sequence[LogEntry]
+    frames: Sequence[StoredFrame]
     position: int
     live: bool
     loss: Loss | None = None
@@ -45,6 +48,8 @@ class Feed:
         # The newest event when the drain began; None until then.
         self._drain_after: int | None = None
         self._last_cursor = (-1, "")
+        # What subscribers at one place were given since the newest event came.
+        self._shared: dict[tuple[int, int, Filter], _Lot] = {}
         log.listen(self._arrived)
 
     @property
@@ -93,7 +98,17 @@ class Feed:
         for subscription in list(self._subscriptions):
             subscription.wake()
 
+    def _lot_after(self, position: int, wanted: Filter, limit: int) -> "_Lot":
+        """Return what comes after a position in the window."""
+        place = (position, limit, wanted)
+        lot = self._shared.get(place)
+        if lot is None:
+            lot = _lot_of(self._window.after(position, wanted, limit), self._window.newest, limit)
+            self._shared[place] = lot
+        return lot
+
     def _arrived(self, entries: Sequence[LogEntry]) -> None:
+        self._shared.clear()
         self._window.extend(entries)
         sleepers = self._sleepers
         for entry in entries:
@@ -132,7 +147,7 @@ class Subscription:
         self._batch_max = batch_max
         self._loss = start.loss
         self._caught_up_at = feed.newest
-        self._sleep: asyncio.Future[None] | None = None
+        self._sleep: asyncio.Future[bool] | None = None
         self._interrupted = False
         self.position = start.position
         self.live = start.position >= feed.newest
@@ -152,7 +167,7 @@ class Subscription:
     def wake(self) -> None:
         """Tell it that something it may want has come."""
         if self._sleep is not None and not self._sleep.done():
-            self._sleep.set_result(None)
+            self._sleep.set_result(True)
 
     def interrupt(self) -> None:
         """Have the current or next `next` return at once, with an empty delivery if need be."""
@@ -186,15 +201,15 @@ class Subscription:
             return self._delivery((), draining=True)
         if self.position < window.start:
             return await self._from_log()
-        matching = window.after(self.position, self._wanted, self._batch_max)
-        if not matching:
-            self.position = window.newest
+        lot = feed._lot_after(self.position, self._wanted, self._batch_max)
+        if not lot.frames:
+            self.position = lot.through
             newly_live = not self.live
             self._settle()
             if feed.lets_go(self.position):
                 return self._delivery((), draining=True)
             return self._delivery(()) if newly_live else None
-        return self._batch(matching, window.newest)
+        return self._given(lot)
 
     async def _from_log(self) -> Delivery:
         batch = await self._feed.log.read(self.position, self._wanted, self._batch_max)
@@ -205,16 +220,15 @@ class Subscription:
         self.live = False
         # The reader may have seen a commit that the feed has not been told of yet; going past the
         # window's end would make positions go backwards.
-        newest = self._feed.newest
-        matching = [entry for entry in batch.entries if entry.sequence <= newest]
-        return self._batch(matching, min(batch.through, newest))
+        frames, through, newest = batch.frames, batch.through, self._feed.newest
+        if through > newest:
+            frames, through = [it for it in frames if it.sequence <= newest], newest
+        return self._given(_lot_of(frames, through, self._batch_max))
 
-    def _batch(self, matching: Sequence[LogEntry], through: int) -> Delivery:
-        entries = within_bytes(matching)
-        complete = len(matching) < self._batch_max and len(entries) == len(matching)
-        self.position = through if complete else entries[-1].sequence
+    def _given(self, lot: "_Lot") -> Delivery:
+        self.position = lot.through
         self._settle()
-        return self._delivery(entries)
+        return self._delivery(lot.frames)
 
     def _settle(self) -> None:
         if self.position >= self._caught_up_at and self.position >= self._feed._window.start:
@@ -222,30 +236,41 @@ class Subscription:
 
     def _delivery(
         self,
-        entries: Sequence[LogEntry],
+        frames: Sequence[StoredFrame],
         *,
         loss: Loss | None = None,
         draining: bool = False,
     ) -> Delivery:
-        return Delivery(entries, self.position, self.live, loss, draining)
+        return Delivery(frames, self.position, self.live, loss, draining)
 
     async def _woken(self, ends_at: float) -> bool:
-        self._sleep = asyncio.get_running_loop().create_future()
+        """Sleep until woken; false when the time is over."""
+        loop = asyncio.get_running_loop()
+        self._sleep = sleep = loop.create_future()
+        # A timer of its own costs a third of what asyncio.timeout does, and this is the hot path.
+        timer = loop.call_at(ends_at, _end, sleep)
         try:
-            async with asyncio.timeout_at(ends_at):
-                await self._sleep
-        except TimeoutError:
-            return False
+            return bool(await sleep)
         finally:
+            timer.cancel()
             self._sleep = None
-        return True
 
 
-def within_bytes(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
-    """Return as many of the first entries as fit into one batch, at least one."""
-    size = 0
-    for index, entry in enumerate(entries):
-        size += len(entry.frame)
-        if size > BATCH_BYTES_MAX and index:
-            return entries[:index]
-    return entries
+class _Lot(NamedTuple):
+    """Events that fit into one batch, and the number up to which all has been looked at."""
+
+    frames: Sequence[StoredFrame]
+    through: int
+
+
+def _lot_of(matching: Sequence[StoredFrame], through: int, limit: int) -> _Lot:
+    """Return as many events as fit, of up to `limit` that match and come before `through`."""
+    fit = fitting([it.frame for it in matching], BATCH_BYTES_MAX)
+    if len(matching) < limit and fit == len(matching):
+        return _Lot(matching, through)
+    return _Lot(matching[:fit], matching[fit - 1].sequence)
+
+
+def _end(sleep: "asyncio.Future[bool]") -> None:
+    if not sleep.done():
+        sleep.set_result(False)

@@ -1,6 +1,6 @@
 """Filters: which events somebody wants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.events.entry import EventKeys
@@ -14,8 +14,8 @@ Key: TypeAlias = tuple[str, str]
 
 EVERYTHING: Key = ("", "")
 
-# By how few events a key of this name is likely to match: the fewest first.
-_SELECTIVITY = (
+# The names of keys beside the type, by how few events one is likely to match: the fewest first.
+KEY_NAMES = (
     "call_control_id",
     "call_session_id",
     "conference_id",
@@ -38,11 +38,12 @@ class Filter:
     call_control_id: frozenset[str] = frozenset()
     call_session_id: frozenset[str] = frozenset()
     connection_id: frozenset[str] = frozenset()
+    is_everything: bool = field(init=False, compare=False)
+    """Whether every event matches. Known from the beginning, because it is asked all the time."""
 
-    @property
-    def is_everything(self) -> bool:
-        """Whether every event matches."""
-        return self == _EVERYTHING
+    def __post_init__(self) -> None:
+        limits = (self.types, self.type_prefixes, *(getattr(self, name) for name in KEY_NAMES))
+        object.__setattr__(self, "is_everything", not any(limits))
 
     def matches(self, keys: EventKeys) -> bool:
         """Tell whether an event matches."""
@@ -50,7 +51,7 @@ class Filter:
             keys.type in self.types or keys.type.startswith(self.type_prefixes)
         ):
             return False
-        for name in _SELECTIVITY:
+        for name in KEY_NAMES:
             wanted: frozenset[str] = getattr(self, name)
             if wanted and getattr(keys, name) not in wanted:
                 return False
@@ -58,7 +59,7 @@ class Filter:
 
     def wake_keys(self) -> tuple[Key, ...]:
         """Return keys of which every matching event has at least one, few others having any."""
-        for name in _SELECTIVITY:
+        for name in KEY_NAMES:
             wanted: frozenset[str] = getattr(self, name)
             if wanted:
                 return tuple((name, value) for value in wanted)
@@ -67,13 +68,10 @@ class Filter:
         return (EVERYTHING,)
 
 
-_EVERYTHING = Filter()
-
-
 def keys_of(keys: EventKeys) -> list[Key]:
     """Return all keys that an event wakes subscribers by."""
     found: list[Key] = [EVERYTHING, ("type", keys.type)]
-    for name in _SELECTIVITY:
+    for name in KEY_NAMES:
         value = getattr(keys, name)
         if value:
             found.append((name, value))

@@ -7,7 +7,7 @@ Both `SubscribeResponse` and `ListEventsResponse` hold their events in field 1; 
 what is joined here with what the generated code reads.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _LENGTH_DELIMITED = 2
 # Field numbers of `Event` and of the responses; checked against the protos by a test.
@@ -56,6 +56,18 @@ def event_of(frame: bytes) -> bytes:
 def with_raw(frame: bytes, raw: bytes) -> bytes:
     """Return the frame of the same event with its signed bytes."""
     return bytes_field(RESPONSE_EVENTS, event_of(frame) + bytes_field(EVENT_RAW_JSON, raw))
+
+
+def fitting(frames: Sequence[bytes], bytes_max: int) -> int:
+    """Return how many of the first frames fit into so many bytes: at least one, if there is any."""
+    if sum(map(len, frames)) <= bytes_max:
+        return len(frames)
+    size = 0
+    for index, frame in enumerate(frames):
+        size += len(frame)
+        if size > bytes_max and index:
+            return index
+    return len(frames)
 
 
 def joined(frames: Iterable[bytes], rest: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.events.entry import Appended, LogEntry, NewEvent
+from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
 
 
@@ -44,23 +44,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Matching entries of a stretch of the log, in its order.
+    """Matching events of a stretch of the log, in its order.
 
     Every event up to and including number `through` has been looked at. `oldest` is the oldest
     number that the log held when the stretch was read: a reader standing before `oldest - 1` has
     missed events.
     """
 
-    entries: Sequence[LogEntry]
+    frames: Sequence[StoredFrame]
     through: int
     oldest: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An entry together with the bytes that the provider signed."""
+    """An event together with the bytes that the provider signed."""
 
-    entry: LogEntry
+    frame: bytes
     raw: bytes
 
 
@@ -134,12 +134,12 @@ class EventLog(Protocol):
         """Store an event; returns when it is durable. An id that is held already is not stored."""
 
     async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
-        """Return up to `limit` matching entries that come after number `after`, oldest first."""
+        """Return up to `limit` matching events that come after number `after`, oldest first."""
 
     async def page(
         self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool
-    ) -> Sequence[LogEntry]:
-        """Return up to `limit` matching entries beyond number `after` in the order asked for."""
+    ) -> Sequence[StoredFrame]:
+        """Return up to `limit` matching events beyond number `after` in the order asked for."""
 
     async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
         """Return the signed bytes of those of the numbers that are held."""

@@ -1,12 +1,11 @@
-"""The window: the newest entries of the log, in memory, for everybody who follows live."""
+"""The window: the newest events of the log, in memory, for everybody who follows live."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from heapq import merge
 
-from gateway.events.entry import LogEntry
+from gateway.events.entry import EventKeys, LogEntry, StoredFrame
 from gateway.events.filter import EVERYTHING, Filter, Key, keys_of
-from gateway.events.log import Span
 
 # Enough for a burst that outruns a subscriber for a few seconds; a few megabytes of memory.
 ENTRIES_MAX = 10_000
@@ -14,7 +13,7 @@ BYTES_MAX = 16 * 1024 * 1024
 
 
 class Window:
-    """The newest entries, found by number and by key.
+    """The newest events, found by number and by key.
 
     It holds the numbers above `start` up to `newest`, without holes. Subscribers hold a position
     in it, not a queue of their own; one that stands before `start` reads on from the log.
@@ -23,7 +22,9 @@ class Window:
     def __init__(
         self, newest: int, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX
     ) -> None:
-        self._entries: list[LogEntry] = []
+        # Two lists in step: what is delivered, and what it is found by.
+        self._frames: list[StoredFrame] = []
+        self._keys: list[EventKeys] = []
         self._by_key: dict[Key, list[int]] = {}
         self._entries_max = entries_max
         self._bytes_max = bytes_max
@@ -33,26 +34,27 @@ class Window:
 
     def extend(self, entries: Sequence[LogEntry]) -> None:
         """Take in entries that follow on the newest one."""
-        for entry in entries:
-            self._entries.append(entry)
-            self._bytes += len(entry.frame)
-            for key in keys_of(entry.keys):
+        for stored, keys in entries:
+            self._frames.append(stored)
+            self._keys.append(keys)
+            self._bytes += len(stored.frame)
+            for key in keys_of(keys):
                 if key is not EVERYTHING:
-                    self._by_key.setdefault(key, []).append(entry.sequence)
-        self.newest = entries[-1].sequence
-        if len(self._entries) > self._entries_max or self._bytes > self._bytes_max:
+                    self._by_key.setdefault(key, []).append(stored.sequence)
+        self.newest = self._frames[-1].sequence
+        if len(self._frames) > self._entries_max or self._bytes > self._bytes_max:
             self._shed()
 
-    def after(self, position: int, wanted: Filter, limit: int) -> list[LogEntry]:
-        """Return up to `limit` matching entries after a position that is not before `start`."""
-        offset = self.start + 1
+    def after(self, position: int, wanted: Filter, limit: int) -> list[StoredFrame]:
+        """Return up to `limit` matching events after a position that is not before `start`."""
+        first = position - self.start
         if wanted.is_everything:
-            return self._entries[position + 1 - offset : position + 1 - offset + limit]
-        found: list[LogEntry] = []
+            return self._frames[first : first + limit]
+        offset = self.start + 1
+        found: list[StoredFrame] = []
         for sequence in self._candidates(position, wanted):
-            entry = self._entries[sequence - offset]
-            if wanted.matches(entry.keys):
-                found.append(entry)
+            if wanted.matches(self._keys[sequence - offset]):
+                found.append(self._frames[sequence - offset])
                 if len(found) == limit:
                     break
         return found
@@ -65,17 +67,17 @@ class Window:
         return merge(*(found[bisect_right(found, position) :] for found in lists if found))
 
     def _shed(self) -> None:
-        # A quarter at a time, so that cutting lists costs little for each entry.
+        # A quarter at a time, so that cutting lists costs little for each event.
         keep_entries, keep_bytes = self._entries_max * 3 // 4, self._bytes_max * 3 // 4
         count = 0
         touched: set[Key] = set()
-        for entry in self._entries:
-            if len(self._entries) - count <= keep_entries and self._bytes <= keep_bytes:
+        for stored, keys in zip(self._frames, self._keys, strict=True):
+            if len(self._frames) - count <= keep_entries and self._bytes <= keep_bytes:
                 break
             count += 1
-            self._bytes -= len(entry.frame)
-            touched.update(keys_of(entry.keys))
-        del self._entries[:count]
+            self._bytes -= len(stored.frame)
+            touched.update(keys_of(keys))
+        del self._frames[:count], self._keys[:count]
         self.start += count
         touched.discard(EVERYTHING)
         for key in touched:
@@ -83,8 +85,3 @@ class Window:
             del found[: bisect_right(found, self.start)]
             if not found:
                 del self._by_key[key]
-
-    @property
-    def span(self) -> Span:
-        """The numbers it holds."""
-        return Span(self.start + 1, self.newest)

@@ -18,8 +18,8 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.backfill.report import Report
 from gateway.errors import FieldViolation, GatewayError, Resource, invalid_argument
-from gateway.events.feed import Feed, within_bytes
-from gateway.events.frames import event_of, joined
+from gateway.events.feed import Feed
+from gateway.events.frames import event_of, fitting, joined
 from gateway.rpc.calls import Context
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import read_filter, read_page_size, read_times
@@ -30,6 +30,9 @@ _KIND = b"l"
 _LAYOUT = struct.Struct(">Q8s")
 
 _BEYOND_THE_NEWEST = 2**62
+
+# The encoded size of a page, in bytes: below the 4 MiB that gRPC clients accept by default.
+PAGE_BYTES_MAX = 2 * 1024 * 1024
 
 
 class History:
@@ -56,15 +59,13 @@ class History:
             size + 1,
             newest_first=request.newest_first,
         )
-        entries = within_bytes(found[:size])
-        more = len(found) > len(entries)
-        frames = [entry.frame for entry in entries]
+        frames = [it.frame for it in found[:size]]
+        kept = fitting(frames, PAGE_BYTES_MAX)
         if request.include_raw:
-            frames = await frames_with_raw(self._log, entries)
-            kept = within_bytes_of(frames)
-            more, entries, frames = more or kept < len(frames), entries[:kept], frames[:kept]
-        token = _token(request, entries[-1].sequence) if more else ""
-        return joined(frames, ListEventsResponse(next_page_token=token).SerializeToString())
+            frames = await frames_with_raw(self._log, found[:kept])
+            kept = fitting(frames, PAGE_BYTES_MAX)
+        token = _token(request, found[kept - 1].sequence) if kept < len(found) else ""
+        return joined(frames[:kept], ListEventsResponse(next_page_token=token).SerializeToString())
 
     async def get_event(self, request: GetEventRequest, context: Context) -> bytes:
         """Return one stored event, already encoded."""
@@ -78,7 +79,7 @@ class History:
                 "no event with this id is held: it never came, or it is older than the retention",
                 resource=Resource("event", request.event_id),
             )
-        event = Event.FromString(event_of(stored.entry.frame))
+        event = Event.FromString(event_of(stored.frame))
         if request.include_raw:
             event.raw_json = stored.raw
         return GetEventResponse(event=event).SerializeToString()
@@ -111,16 +112,6 @@ class History:
         _set(response.oldest_received_at, info.oldest_received_at_us)
         _set(response.newest_received_at, info.newest_received_at_us)
         return response.SerializeToString()
-
-
-def within_bytes_of(frames: list[bytes], bytes_max: int = 2 * 1024 * 1024) -> int:
-    """Return how many of the first frames fit into a response, at least one."""
-    size = 0
-    for index, frame in enumerate(frames):
-        size += len(frame)
-        if size > bytes_max and index:
-            return index
-    return len(frames)
 
 
 def _set(target: Timestamp, moment_us: int | None) -> None:

@@ -1,8 +1,8 @@
 """Subscribe: a stream of stored bytes, with a cursor in every response."""
 
 import random
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from conferencing.v1.event_service_pb2 import (
@@ -17,9 +17,10 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeResponse,
 )
 from gateway.errors import FieldViolation, invalid_argument
+from gateway.events.entry import StoredFrame
 from gateway.events.feed import BATCH_BYTES_MAX, Delivery, Feed
 from gateway.events.filter import Filter
-from gateway.events.frames import joined
+from gateway.events.frames import fitting, joined
 from gateway.events.start import Loss, Start, after_cursor, loss_error
 from gateway.rpc.calls import Context
 from gateway.rpc.raw import frames_with_raw
@@ -74,6 +75,8 @@ class SubscribeStream:
         self._age_max_s = age_max_s
         self._random = random_
         self._now = now
+        # The last delivery that was encoded, and how: most often the next subscriber's, too.
+        self._last = (Delivery((), -1, False), b"")
 
     async def subscribe(self, request: SubscribeRequest, context: Context) -> None:
         """Write responses until the caller goes, the log ends it, or the server drains."""
@@ -97,8 +100,9 @@ class SubscribeStream:
                 delivery = await subscription.next(min(options.times.heartbeat_s, left))
                 if delivery.loss is not None and not options.skips_losses:
                     raise loss_error(delivery.loss, self._feed.log)
-                async for response in self._encoded(delivery, options.include_raw):
-                    await context.write(response)
+                if options.include_raw:
+                    delivery = await self._write_raw(delivery, context)
+                await context.write(self._encoded(delivery))
                 if delivery.draining:
                     return
 
@@ -131,28 +135,41 @@ class SubscribeStream:
                 return Start(log.span.oldest - 1)
         return Start(self._feed.newest)
 
-    async def _encoded(self, delivery: Delivery, include_raw: bool) -> AsyncIterator[bytes]:
-        entries = delivery.entries
+    async def _write_raw(self, delivery: Delivery, context: Context) -> Delivery:
+        """Return a delivery with the signed bytes in it.
+
+        They may make too much of it for one response: all but the last lot are written.
+        """
+        stored = delivery.frames
+        frames = await frames_with_raw(self._feed.log, stored)
+        while (fit := fitting(frames, BATCH_BYTES_MAX)) < len(frames):
+            response = self._response(frames[:fit], stored[fit - 1].sequence, delivery.live)
+            await context.write(response)
+            frames, stored = frames[fit:], stored[fit:]
+        with_raw = zip((it.sequence for it in stored), frames, strict=True)
+        return replace(delivery, frames=list(map(StoredFrame._make, with_raw)))
+
+    def _encoded(self, delivery: Delivery) -> bytes:
+        last, encoded = self._last
+        # Subscribers at one place are given one and the same delivery, but for its identity.
+        if (
+            last.frames is delivery.frames
+            and last.position == delivery.position
+            and last.live is delivery.live
+            and delivery.frames
+            and not delivery.draining
+        ):
+            return encoded
         gap = self._gap(delivery.loss) if delivery.loss else None
         drain = Drain(reason=DRAIN_REASON_SHUTDOWN) if delivery.draining else None
-        frames = [entry.frame for entry in entries]
-        if include_raw:
-            frames = await frames_with_raw(self._feed.log, entries)
-            # The raw bytes may have made too much of it: all but the last lot go first.
-            size = 0
-            sent = 0
-            for index, frame in enumerate(frames):
-                size += len(frame)
-                if size > BATCH_BYTES_MAX and index > sent:
-                    position = entries[index - 1].sequence
-                    yield self._response(frames[sent:index], position, delivery.live)
-                    sent, size = index, len(frame)
-            frames = frames[sent:]
-        yield self._response(frames, delivery.position, delivery.live, drain, gap)
+        frames = [it.frame for it in delivery.frames]
+        encoded = self._response(frames, delivery.position, delivery.live, drain, gap)
+        self._last = (delivery, encoded)
+        return encoded
 
     def _response(
         self,
-        frames: list[bytes] | tuple[()],
+        frames: Sequence[bytes],
         position: int,
         live: bool,
         drain: Drain | None = None,

@@ -246,10 +246,10 @@ class _Watch:
         if delivery.draining:
             await self.drain(DRAIN_REASON_SHUTDOWN)
             return False
-        for entry in delivery.entries:
-            event = Event.FromString(event_of(entry.frame))
+        for stored in delivery.frames:
+            event = Event.FromString(event_of(stored.frame))
             for change in self.picture.apply(event):
-                await self.write(_update(change, event.id), entry.sequence)
+                await self.write(_update(change, event.id), stored.sequence)
         return True
 
 

@@ -110,7 +110,7 @@ class Bench:
     @property
     def held(self) -> list[Event]:
         batch = self.loop.run(self.log.read(0, Filter(), 10_000))
-        return [Event.FromString(event_of(it.frame)) for it in batch.entries]
+        return [Event.FromString(event_of(it.frame)) for it in batch.frames]
 
     @property
     def held_ids(self) -> list[str]:

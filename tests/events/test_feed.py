@@ -13,8 +13,8 @@ from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import ListEventsResponse, SubscribeResponse
 from gateway.events import frames
 from gateway.events.cursor import Cursor, CursorFormatError
-from gateway.events.entry import EventKeys, LogEntry
-from gateway.events.feed import BATCH_BYTES_MAX, Delivery, Feed, Subscription, within_bytes
+from gateway.events.entry import EventKeys, LogEntry, StoredFrame
+from gateway.events.feed import Delivery, Feed, Subscription
 from gateway.events.filter import EVERYTHING, Filter, keys_of
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
@@ -56,20 +56,22 @@ def test_the_window_finds_what_a_scan_finds(
     events: list[EventKeys], wanted: Filter, data: st.DataObject
 ) -> None:
     window = Window(100, entries_max=20)
-    entries = [LogEntry(101 + number, event, 0, b"frame") for number, event in enumerate(events)]
+    entries = [
+        LogEntry(StoredFrame(101 + number, b"frame"), event) for number, event in enumerate(events)
+    ]
     while entries:
         count = data.draw(st.integers(1, len(entries)))
         window.extend(entries[:count])
-        held = list(window._entries)
+        held = list(zip(window._frames, window._keys, strict=True))
         position = data.draw(st.integers(window.start, window.newest))
         limit = data.draw(st.integers(1, 30))
         del entries[:count]
 
         found = window.after(position, wanted, limit)
 
-        scanned = [it for it in held if it.sequence > position and wanted.matches(it.keys)]
+        scanned = [it for it, keys in held if it.sequence > position and wanted.matches(keys)]
         assert found == scanned[:limit]
-        assert [it.sequence for it in held] == list(range(window.start + 1, window.newest + 1))
+        assert [it.sequence for it, _ in held] == list(range(window.start + 1, window.newest + 1))
         assert len(held) <= 20
 
 
@@ -77,12 +79,11 @@ def test_the_window_keeps_no_more_than_its_bounds() -> None:
     by_count, by_size = Window(0, entries_max=10), Window(0, entries_max=10**6, bytes_max=1_000)
     for number in range(1, 500):
         for window in (by_count, by_size):
-            window.extend(
-                [LogEntry(number, EventKeys("t", conference_id=f"c{number}"), 0, bytes(50))]
-            )
+            keys = EventKeys("t", conference_id=f"c{number}")
+            window.extend([LogEntry(StoredFrame(number, bytes(50)), keys)])
 
-    assert by_count.span.count <= 10
-    assert by_size.span.count * 50 <= 1_000
+    assert by_count.newest - by_count.start <= 10
+    assert (by_size.newest - by_size.start) * 50 <= 1_000
     assert len(by_count._by_key) <= 11
 
 
@@ -177,7 +178,7 @@ class Stage:
             with self.feed.subscribe(wanted, Start(after), batch) as subscription:
                 while subscription.position < self.feed.newest:
                     delivery = await subscription.next(0.05)
-                    got += [entry.sequence for entry in delivery.entries]
+                    got += [entry.sequence for entry in delivery.frames]
             return got
 
         return self._loop.run(read())
@@ -197,7 +198,7 @@ def stage(loop: LoopThread, tmp_path: Path) -> Iterator[Stage]:
 
 
 def sequences(delivery: Delivery) -> list[int]:
-    return [entry.sequence for entry in delivery.entries]
+    return [entry.sequence for entry in delivery.frames]
 
 
 def test_a_subscriber_gets_what_comes_after_its_position(stage: Stage) -> None:
@@ -423,15 +424,14 @@ def test_cursors_become_positions_or_say_what_is_lost(stage: Stage) -> None:
 
 
 def test_a_batch_is_bounded_in_bytes_and_loses_nothing(stage: Stage) -> None:
-    big = LogEntry(1, EventKeys("t"), 0, bytes(BATCH_BYTES_MAX // 2 + 1))
-
-    assert list(within_bytes([big, big, big])) == [big]
-    huge = LogEntry(1, EventKeys("t"), 0, bytes(BATCH_BYTES_MAX + 1))
-    assert list(within_bytes([huge, big])) == [huge]
+    assert frames.fitting([b"12", b"34", b"56"], 4) == 2
+    assert frames.fitting([b"12345", b"6"], 4) == 1
+    assert frames.fitting([b"12", b"34"], 4) == 2
+    assert frames.fitting([], 4) == 0
 
     stage.append(*[new_event("t" * 400_000) for _ in range(6)])
     assert stage.read_all(0, Filter(), 100) == [1, 2, 3, 4, 5, 6]
-    assert len(stage.read(0)[0].entries) == 2
+    assert len(stage.read(0)[0].frames) == 2
 
 
 def test_everything_is_one_key() -> None:

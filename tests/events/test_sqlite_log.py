@@ -10,7 +10,7 @@ import pytest
 
 from conferencing.v1.event_pb2 import Event
 from gateway.events.cursor import Cursor
-from gateway.events.entry import LogEntry, NewEvent
+from gateway.events.entry import NewEvent, StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of
 from gateway.events.log import LogOpenError, LogUnavailableError, Span, TimeBounds
@@ -59,8 +59,8 @@ class OpenLog:
 
     def read(
         self, after: int = 0, wanted: Filter = EVERYTHING, limit: int = 1_000
-    ) -> list[LogEntry]:
-        return list(self._loop.run(self.log.read(after, wanted, limit)).entries)
+    ) -> list[StoredFrame]:
+        return list(self._loop.run(self.log.read(after, wanted, limit)).frames)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(coroutine)
@@ -78,7 +78,7 @@ def opened(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[Ope
     log.close()
 
 
-def ids(entries: list[LogEntry]) -> list[str]:
+def ids(entries: list[StoredFrame]) -> list[str]:
     return [Event.FromString(event_of(entry.frame)).id for entry in entries]
 
 
@@ -128,7 +128,7 @@ def test_two_logs_have_different_identities(
 
 def test_listeners_hear_of_events_before_the_append_returns(opened: OpenLog) -> None:
     heard: list[int] = []
-    opened.log.listen(lambda entries: heard.extend(entry.sequence for entry in entries))
+    opened.log.listen(lambda entries: heard.extend(it.stored.sequence for it in entries))
 
     async def append_and_look() -> list[int]:
         await opened.log.append(new_event())
@@ -143,8 +143,8 @@ def test_reading_stops_at_the_limit_and_goes_on_after_it(opened: OpenLog) -> Non
     first = opened.run(opened.log.read(0, EVERYTHING, 2))
     rest = opened.run(opened.log.read(first.through, EVERYTHING, 10))
 
-    assert [entry.sequence for entry in first.entries] == [1, 2]
-    assert [entry.sequence for entry in rest.entries] == [3, 4, 5]
+    assert [entry.sequence for entry in first.frames] == [1, 2]
+    assert [entry.sequence for entry in rest.frames] == [3, 4, 5]
     assert rest.through == 5
 
 
@@ -153,7 +153,7 @@ def test_reading_goes_past_what_does_not_match(opened: OpenLog) -> None:
 
     batch = opened.run(opened.log.read(0, Filter(conference_id=frozenset("b")), 10))
 
-    assert (list(batch.entries), batch.through) == ([], 3)
+    assert (list(batch.frames), batch.through) == ([], 3)
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,15 @@ def test_reading_goes_past_what_does_not_match(opened: OpenLog) -> None:
 def test_filters_choose_in_the_log_what_they_choose_in_memory(
     opened: OpenLog, wanted: Filter, found: list[int]
 ) -> None:
-    opened.append(
+    events = (
         new_event("a.b", conference_id="c1", call_control_id="k"),
         new_event("a.c", conference_id="c2", call_session_id="s"),
         new_event("x", queue_name="q", connection_id="n"),
     )
+    opened.append(*events)
 
     assert [entry.sequence for entry in opened.read(wanted=wanted)] == found
-    matching = [entry.sequence for entry in opened.read() if wanted.matches(entry.keys)]
+    matching = [number for number, it in enumerate(events, 1) if wanted.matches(it.keys)]
     assert matching == found
 
 
@@ -211,7 +212,8 @@ def test_an_event_is_found_by_its_id(opened: OpenLog) -> None:
     stored = opened.run(opened.log.find("b"))
     assert stored is not None
 
-    assert (stored.entry.sequence, stored.raw) == (2, b"signed")
+    event = Event.FromString(event_of(stored.frame))
+    assert (event.sequence, stored.raw) == (2, b"signed")
     assert opened.run(opened.log.find("c")) is None
 
 

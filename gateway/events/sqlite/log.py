@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.events.entry import Appended, LogEntry, NewEvent
+from gateway.events.entry import Appended, NewEvent, StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.log import Batch, Complete, Listener, LogInfo, Span, StoredEvent, TimeBounds
 from gateway.events.sqlite.reader import LogReader
@@ -76,7 +76,7 @@ class SqliteEventLog:
 
     async def page(
         self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool
-    ) -> Sequence[LogEntry]:
+    ) -> Sequence[StoredFrame]:
         """See `EventLog.page`."""
         return await self._reader.page(wanted, bounds, after, limit, newest_first)
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from gateway.events.entry import EventKeys, LogEntry
-from gateway.events.filter import Filter
+from gateway.events.entry import StoredFrame
+from gateway.events.filter import KEY_NAMES, Filter
 from gateway.events.log import Batch, LogUnavailableError, StoredEvent, TimeBounds
 from gateway.events.sqlite.schema import open_for_reading
 
@@ -19,9 +19,6 @@ READERS = 4
 # Events that one read looks at, at the most: a filter that matches nothing in a long log is
 # answered in steps, so that it neither blocks a reader for long nor loses its progress.
 SCAN_MAX = 20_000
-
-_KEYS = "type, conference_id, queue_name, call_control_id, call_session_id, connection_id"
-_ENTRY = f"sequence, received_at_us, frame, {_KEYS}"
 
 R = TypeVar("R")
 Parameters: TypeAlias = list[str | int]
@@ -42,7 +39,7 @@ class LogReader:
 
     async def page(
         self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, newest_first: bool
-    ) -> Sequence[LogEntry]:
+    ) -> Sequence[StoredFrame]:
         """See `EventLog.page`."""
         condition, parameters = _where(wanted)
         order = (
@@ -51,11 +48,11 @@ class LogReader:
             else ("sequence > ? ORDER BY sequence")
         )
         sql = (
-            f"SELECT {_ENTRY} FROM events WHERE {condition} AND received_at_us >= ?"
+            f"SELECT sequence, frame FROM events WHERE {condition} AND received_at_us >= ?"
             f" AND received_at_us < ? AND {order} LIMIT ?"
         )
         values = [*parameters, bounds.since_us, bounds.until_us, after, limit]
-        return await self._run(lambda connection: _entries(connection, sql, values))
+        return await self._run(lambda connection: _frames(connection, sql, values))
 
     async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
         """See `EventLog.raw`."""
@@ -115,31 +112,24 @@ def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
     through = min(max(after, pruned) + SCAN_MAX, newest or pruned)
     condition, parameters = _where(wanted)
-    entries = _entries(
+    frames = _frames(
         connection,
-        f"SELECT {_ENTRY} FROM events WHERE {condition} AND sequence > ? AND sequence <= ?"
+        f"SELECT sequence, frame FROM events WHERE {condition} AND sequence > ? AND sequence <= ?"
         " ORDER BY sequence LIMIT ?",
         [*parameters, after, through, limit],
     )
-    if len(entries) == limit:
-        through = entries[-1].sequence
-    return Batch(entries, max(through, after), pruned + 1)
+    if len(frames) == limit:
+        through = frames[-1].sequence
+    return Batch(frames, max(through, after), pruned + 1)
 
 
 def _find(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
-    row = connection.execute(
-        f"SELECT {_ENTRY}, raw FROM events WHERE id = ?", (event_id,)
-    ).fetchone()
-    return StoredEvent(_entry(row[:-1]), row[-1]) if row else None
+    row = connection.execute("SELECT frame, raw FROM events WHERE id = ?", (event_id,)).fetchone()
+    return StoredEvent(*row) if row else None
 
 
-def _entries(connection: sqlite3.Connection, sql: str, values: Parameters) -> list[LogEntry]:
-    return [_entry(row) for row in connection.execute(sql, values)]
-
-
-def _entry(row: tuple[int, int, bytes, str, str, str, str, str, str]) -> LogEntry:
-    sequence, received_at_us, frame, *keys = row
-    return LogEntry(sequence, EventKeys(*keys), received_at_us, frame)
+def _frames(connection: sqlite3.Connection, sql: str, values: Parameters) -> list[StoredFrame]:
+    return list(map(StoredFrame._make, connection.execute(sql, values)))
 
 
 def _where(wanted: Filter) -> tuple[str, Parameters]:
@@ -154,13 +144,7 @@ def _where(wanted: Filter) -> tuple[str, Parameters]:
         parameters += [len(prefix), prefix]
     if kinds:
         conditions.append(f"({' OR '.join(kinds)})")
-    for name in (
-        "conference_id",
-        "queue_name",
-        "call_control_id",
-        "call_session_id",
-        "connection_id",
-    ):
+    for name in KEY_NAMES:
         values: frozenset[str] = getattr(wanted, name)
         if values:
             conditions.append(f"{name} IN ({','.join('?' * len(values))})")

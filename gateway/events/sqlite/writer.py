@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from gateway.events.cursor import Cursor
-from gateway.events.entry import Appended, LogEntry, NewEvent
+from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
 from gateway.events.log import Complete, LogUnavailableError, Span
 from gateway.events.sqlite.schema import read_meta
@@ -214,7 +214,7 @@ class GroupWriter:
             numbers[event.id] = sequence
             frame = event_frame(event.body, sequence, str(Cursor(self._epoch, sequence)))
             keys = event.keys
-            entries.append(LogEntry(sequence, keys, event.received_at_us, frame))
+            entries.append(LogEntry(StoredFrame(sequence, frame), keys))
             rows.append(
                 (
                     sequence,
