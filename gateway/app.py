@@ -16,6 +16,7 @@ from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
+from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.rpc.calls import CallWrapper
@@ -64,10 +65,10 @@ _logger = logging.getLogger(__name__)
 class Gateway:
     """The whole service. Build it with `start`; `stop` drains it."""
 
-    def __init__(self, settings: Settings, log: EventLog, transport: Transport) -> None:
+    def __init__(self, settings: Settings, log: EventLog, feed: Feed, transport: Transport) -> None:
         self._settings = settings
         self._log = log
-        self._feed = Feed(log)
+        self._feed = feed
         self._metrics = Metrics()
         self._client = TelnyxClient(
             LimitedTransport(transport, settings.upstream_in_flight, settings.upstream_waiting),
@@ -101,13 +102,14 @@ class Gateway:
     async def start(cls, settings: Settings, transport: Transport | None = None) -> "Gateway":
         """Build and start everything.
 
-        Raises BindingError for protos that cannot be bound, LogOpenError for a log that cannot be
-        opened and OSError for an address that cannot be had; nothing is left running then.
+        Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
+        opened or read and OSError for an address that cannot be had; nothing is left running then.
         """
         retention = Retention(settings.retention_age, settings.retention_size)
         log = await SqliteEventLog.open(settings.event_log, retention, time.time)
         try:
-            gateway = cls(settings, log, transport or _transport(settings))
+            feed = Feed(log, await Window.of(log))
+            gateway = cls(settings, log, feed, transport or _transport(settings))
         except BaseException:
             await log.close()
             raise

@@ -29,7 +29,7 @@ from gateway.config import (
     environment,
     load_settings,
 )
-from gateway.events.log import LogOpenError
+from gateway.events.log import LogError
 from gateway.http.app import WEBHOOK_PATH
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
 from gateway.telemetry.logs import configure_logs
@@ -185,7 +185,7 @@ async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> 
     stopped = _signalled()
     try:
         gateway = await Gateway.start(settings)
-    except (BindingError, LogOpenError, OSError) as error:
+    except (BindingError, LogError, OSError) as error:
         click.echo(f"telnyx-gateway: {error}", err=True)
         return EXIT_FAILED
     _log.info("gRPC on %s", gateway.grpc_address)

@@ -136,6 +136,9 @@ class EventLog(Protocol):
     async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
         """Return up to `limit` matching events that come after number `after`, oldest first."""
 
+    async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
+        """Return the newest events, oldest first: up to `limit`, up to so many bytes of frames."""
+
     async def page(
         self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool
     ) -> Sequence[StoredFrame]:

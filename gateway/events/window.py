@@ -6,6 +6,7 @@ from heapq import merge
 
 from gateway.events.entry import EventKeys, LogEntry, StoredFrame
 from gateway.events.filter import EVERYTHING, Filter, Key, keys_of
+from gateway.events.log import EventLog
 
 # Enough for a burst that outruns a subscriber for a few seconds; a few megabytes of memory.
 ENTRIES_MAX = 10_000
@@ -31,6 +32,21 @@ class Window:
         self._bytes = 0
         self.start = newest
         self.newest = newest
+
+    @classmethod
+    async def of(
+        cls, log: EventLog, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX
+    ) -> "Window":
+        """Return a window that holds the newest events of a log already.
+
+        So that those who come back after a restart, all at once, need not all read from disk.
+        Raises LogUnavailableError.
+        """
+        recent = await log.recent(entries_max, bytes_max)
+        window = cls(log.span.newest - len(recent), entries_max, bytes_max)
+        if recent:
+            window.extend(recent)
+        return window
 
     def extend(self, entries: Sequence[LogEntry]) -> None:
         """Take in entries that follow on the newest one."""

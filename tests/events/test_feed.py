@@ -437,3 +437,28 @@ def test_a_batch_is_bounded_in_bytes_and_loses_nothing(stage: Stage) -> None:
 def test_everything_is_one_key() -> None:
     assert Filter().wake_keys() == (EVERYTHING,)
     assert Filter(type_prefixes=("conference.",)).wake_keys() == (EVERYTHING,)
+
+
+@pytest.mark.parametrize(
+    ("held", "limit", "bytes_max"), [(7, 10, 10**6), (30, 10, 10**6), (9, 10, 300), (0, 10, 10)]
+)
+def test_a_feed_that_is_opened_again_has_the_newest_events_in_memory(
+    stage: Stage, held: int, limit: int, bytes_max: int
+) -> None:
+    for number in range(held):
+        stage.numbered(1, conference_id=f"c{number % 3}")
+    stored = stage.run(stage.log.read(0, ALL, 100)).frames
+
+    window = stage.run(Window.of(stage.log, limit, bytes_max))
+
+    fits = [
+        it for it in stored if sum(len(o.frame) for o in stored[it.sequence - 1 :]) <= bytes_max
+    ]
+    expected = fits[-limit:]
+    assert window.newest == held
+    assert window.start == held - len(expected)
+    assert window.after(window.start, ALL, 100) == expected
+    wanted = Filter(conference_id=frozenset(["c1"]))
+    assert window.after(window.start, wanted, 100) == [
+        it for it in expected if it.sequence % 3 == 2
+    ]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.events.entry import Appended, NewEvent, StoredFrame
+from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.log import Batch, Complete, Listener, LogInfo, Span, StoredEvent, TimeBounds
 from gateway.events.sqlite.reader import LogReader
@@ -73,6 +73,10 @@ class SqliteEventLog:
     async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
         """See `EventLog.read`."""
         return await self._reader.read(after, wanted, limit)
+
+    async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
+        """See `EventLog.recent`."""
+        return await self._reader.recent(limit, bytes_max)
 
     async def page(
         self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool

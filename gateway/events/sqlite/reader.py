@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from gateway.events.entry import StoredFrame
+from gateway.events.entry import EventKeys, LogEntry, StoredFrame
 from gateway.events.filter import KEY_NAMES, Filter
 from gateway.events.log import Batch, LogUnavailableError, StoredEvent, TimeBounds
 from gateway.events.sqlite.schema import open_for_reading
@@ -19,6 +19,9 @@ READERS = 4
 # Events that one read looks at, at the most: a filter that matches nothing in a long log is
 # answered in steps, so that it neither blocks a reader for long nor loses its progress.
 SCAN_MAX = 20_000
+
+# In the order of `EventKeys`.
+_KEYS = "type, conference_id, queue_name, call_control_id, call_session_id, connection_id"
 
 R = TypeVar("R")
 Parameters: TypeAlias = list[str | int]
@@ -36,6 +39,10 @@ class LogReader:
     async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
         """See `EventLog.read`."""
         return await self._run(lambda connection: _read(connection, after, wanted, limit))
+
+    async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
+        """See `EventLog.recent`."""
+        return await self._run(lambda connection: _recent(connection, limit, bytes_max))
 
     async def page(
         self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, newest_first: bool
@@ -105,6 +112,19 @@ class LogReader:
             return query(connection)
         finally:
             connection.rollback()
+
+
+def _recent(connection: sqlite3.Connection, limit: int, bytes_max: int) -> list[LogEntry]:
+    found: list[LogEntry] = []
+    size = 0
+    for sequence, frame, *keys in connection.execute(
+        f"SELECT sequence, frame, {_KEYS} FROM events ORDER BY sequence DESC LIMIT ?", (limit,)
+    ):
+        size += len(frame)
+        if size > bytes_max:
+            break
+        found.append(LogEntry(StoredFrame(sequence, frame), EventKeys(*keys)))
+    return found[::-1]
 
 
 def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int) -> Batch:
