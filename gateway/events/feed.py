@@ -149,8 +149,13 @@ class Subscription:
         self._caught_up_at = feed.newest
         self._sleep: asyncio.Future[bool] | None = None
         self._interrupted = False
+        self._caught_up = start.position >= feed.newest
         self.position = start.position
-        self.live = start.position >= feed.newest
+
+    @property
+    def live(self) -> bool:
+        """Whether it has caught up and is still in the window."""
+        return self._caught_up and self.position >= self._feed._window.start
 
     def __enter__(self) -> "Subscription":
         self._feed._add(self, self._keys)
@@ -203,9 +208,8 @@ class Subscription:
             return await self._from_log()
         lot = feed._lot_after(self.position, self._wanted, self._batch_max)
         if not lot.frames:
-            self.position = lot.through
             newly_live = not self.live
-            self._settle()
+            self._move(lot.through)
             if feed.lets_go(self.position):
                 return self._delivery((), draining=True)
             return self._delivery(()) if newly_live else None
@@ -215,9 +219,8 @@ class Subscription:
         batch = await self._feed.log.read(self.position, self._wanted, self._batch_max)
         if batch.oldest - 1 > self.position:
             loss = overtaken(self.position, self._feed.log, batch.oldest)
-            self.position = loss.position
+            self._move(loss.position)
             return self._delivery((), loss=loss)
-        self.live = False
         # The reader may have seen a commit that the feed has not been told of yet; going past the
         # window's end would make positions go backwards.
         frames, through, newest = batch.frames, batch.through, self._feed.newest
@@ -226,13 +229,13 @@ class Subscription:
         return self._given(_lot_of(frames, through, self._batch_max))
 
     def _given(self, lot: "_Lot") -> Delivery:
-        self.position = lot.through
-        self._settle()
+        self._move(lot.through)
         return self._delivery(lot.frames)
 
-    def _settle(self) -> None:
-        if self.position >= self._caught_up_at and self.position >= self._feed._window.start:
-            self.live = True
+    def _move(self, position: int) -> None:
+        self.position = position
+        in_window = position >= self._feed._window.start
+        self._caught_up = in_window and (self._caught_up or position >= self._caught_up_at)
 
     def _delivery(
         self,

@@ -95,7 +95,8 @@ class SubscribeStream:
                 left = ends_at - self._now()
                 if left <= 0:
                     drain = Drain(reason=DRAIN_REASON_MAX_AGE)
-                    await context.write(self._response((), subscription.position, True, drain))
+                    position, live = subscription.position, subscription.live
+                    await context.write(self._response((), position, live, drain))
                     return
                 delivery = await subscription.next(min(options.times.heartbeat_s, left))
                 if delivery.loss is not None and not options.skips_losses:

@@ -153,7 +153,8 @@ class Event(_message.Message):
     """How it came into the log."""
     raw_json: _builtins.bytes
     """The webhook's body exactly as the provider signed it; for an event of origin BACKFILL, what the provider's
-    delivery log holds of it, which is not signed. Only set where the request asks for it with `include_raw`.
+    delivery log holds of it, which is not signed. Only set where the request asks for it with `include_raw`, and
+    empty if retention deleted the event while it was on its way to a subscriber.
     """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
