@@ -1,4 +1,8 @@
-"""`python -m bench` measures everything, `python -m bench profile` one call from within."""
+"""`python -m bench` measures everything, `python -m bench profile` one call from within.
+
+`python -m bench unary` and `python -m bench feed` measure one part, `python -m bench feed --only
+NAME` one thing of it.
+"""
 
 import argparse
 import signal
@@ -7,10 +11,11 @@ from pathlib import Path
 from types import FrameType
 
 from bench.contestants.contestant import CheckError
+from bench.feed.part import MEASUREMENTS, FeedPlan, run_feed
 from bench.load import LoadError
 from bench.processes import Cores, ProcessFailedError
 from bench.profiling import profile_gateway
-from bench.results import write_results
+from bench.results import PartResults, write_results
 from bench.tools import MissingToolsError
 from bench.unary import Plan, run_unary
 
@@ -32,7 +37,10 @@ def main() -> int:
         if options.command == "profile":
             print(profile_gateway(options.folder, options.seconds, cores))
         else:
-            _measure(Plan(options.rounds, options.get_rounds, options.turn, cores))
+            if options.command != "feed":
+                _show(run_unary(Plan(options.rounds, options.get_rounds, options.turn, cores)))
+            if options.command != "unary":
+                _show(run_feed(FeedPlan(cores=cores), options.only), whole=options.only is None)
     except MissingToolsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return EXIT_MISSING
@@ -44,19 +52,23 @@ def main() -> int:
     return 0
 
 
-def _measure(plan: Plan) -> None:
-    results = run_unary(plan)
+def _show(results: PartResults, *, whole: bool = True) -> None:
     print(results.table)
     print()
     for name, number in results.numbers.items():
         print(f"{name} = {number}")
-    write_results(results)
+    # One thing alone would take the place of everything.
+    if whole:
+        write_results(results)
 
 
 def _options() -> argparse.Namespace:
     plan = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("unary", "profile"), default="unary")
+    parser.add_argument(
+        "command", nargs="?", choices=("all", "unary", "feed", "profile"), default="all"
+    )
+    parser.add_argument("--only", choices=MEASUREMENTS, help="one measurement of the feed")
     parser.add_argument("--rounds", type=int, default=plan.join_rounds, help="of JoinConference")
     parser.add_argument("--get-rounds", type=int, default=plan.get_rounds, help="of GetConference")
     parser.add_argument("--turn", type=float, default=plan.turn_s, help="seconds of a turn")

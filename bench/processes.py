@@ -82,16 +82,28 @@ class Process:
         """Return the processor time it has used so far in seconds, None where it is not known."""
         return _cpu_s(Path(f"/proc/{self.pid}/stat"))
 
+    def memory_bytes(self) -> int | None:
+        """Return how much memory it holds (its resident set), None where it is not known."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except OSError:
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def main_thread_cpu_s(self) -> float | None:
         """Return what its main thread has used of that."""
         return _cpu_s(Path(f"/proc/{self.pid}/task/{self.pid}/stat"))
 
     def ask(self, line: str) -> str:
         """Write a line to it and return the line it answers. Raises ProcessFailedError."""
+        self.write_line(line)
+        return self.read_line()
+
+    def write_line(self, line: str) -> None:
+        """Write a line to it; that it has ended is noticed when its answer is read."""
         with contextlib.suppress(BrokenPipeError):
             _input(self._popen).write(line.encode() + b"\n")
             _input(self._popen).flush()
-        return self.read_line()
 
     def read_line(self) -> str:
         """Return the next line it writes. Raises ProcessFailedError if it ends before."""
@@ -106,6 +118,11 @@ class Process:
         """Ask it to end."""
         if self._popen.poll() is None:
             self._popen.terminate()
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._popen.kill()
+        self._popen.wait()
 
     def end(self) -> None:
         """Wait until it has ended, and kill it if it does not by itself."""

@@ -3,6 +3,8 @@
 import base64
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from nacl.signing import SigningKey
 
@@ -11,7 +13,7 @@ from bench.calls import UnaryCall
 from bench.contestants.contestant import Described
 from bench.contestants.rpc import RpcContestant
 from bench.load import H2load
-from bench.processes import Processes, free_port, wait_for_port
+from bench.processes import Process, Processes, free_port, wait_for_port
 from conferencing.v1.conference_service_pb2 import GetConferenceResponse, JoinConferenceResponse
 
 GATEWAY = Described(
@@ -23,11 +25,28 @@ GATEWAY = Described(
 COMMAND = (sys.executable, "-m", "gateway", "serve")
 
 
-def start_gateway(
-    processes: Processes, h2load: H2load, upstream_url: str, command: Sequence[str] = COMMAND
-) -> RpcContestant:
-    """Start the gateway in front of an upstream."""
-    public_key = base64.b64encode(bytes(SigningKey.generate().verify_key)).decode()
+@dataclass(frozen=True, slots=True)
+class GatewayProcess:
+    """A gateway that runs, and where it listens."""
+
+    process: Process
+    grpc_port: int
+    http_port: int
+
+    @property
+    def address(self) -> str:
+        """Its gRPC address."""
+        return f"127.0.0.1:{self.grpc_port}"
+
+
+def launch_gateway(
+    processes: Processes,
+    upstream_url: str,
+    public_key: str,
+    log: Path,
+    command: Sequence[str] = COMMAND,
+) -> GatewayProcess:
+    """Start the gateway with an event log of its own; returns when it listens."""
     grpc_port, http_port = free_port(), free_port()
     process = processes.start(
         "gateway",
@@ -38,12 +57,22 @@ def start_gateway(
             "TELNYX_BASE_URL": upstream_url,
             "GATEWAY_GRPC_ADDRESS": f"127.0.0.1:{grpc_port}",
             "GATEWAY_HTTP_ADDRESS": f"127.0.0.1:{http_port}",
-            "GATEWAY_EVENT_LOG": f"sqlite:///{processes.folder / f'events-{grpc_port}.db'}",
+            "GATEWAY_EVENT_LOG": f"sqlite:///{log}",
         },
         measured=True,
     )
     wait_for_port(process, grpc_port)
-    return RpcContestant(GATEWAY, process, f"127.0.0.1:{grpc_port}", h2load, _verdict)
+    return GatewayProcess(process, grpc_port, http_port)
+
+
+def start_gateway(
+    processes: Processes, h2load: H2load, upstream_url: str, command: Sequence[str] = COMMAND
+) -> RpcContestant:
+    """Start the gateway in front of an upstream, to be called."""
+    public_key = base64.b64encode(bytes(SigningKey.generate().verify_key)).decode()
+    log = processes.folder / "unary-events.db"
+    gateway = launch_gateway(processes, upstream_url, public_key, log, command)
+    return RpcContestant(GATEWAY, gateway.process, gateway.address, h2load, _verdict)
 
 
 def _verdict(call: UnaryCall, answer: bytes) -> str | None:

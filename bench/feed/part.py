@@ -1,0 +1,109 @@
+"""The feed part: every measurement in its turn, and what came of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.contestants.gateway import COMMAND
+from bench.feed import report
+from bench.feed.catch_up import measure_catch_up
+from bench.feed.delay import Subscribers, measure_delays
+from bench.feed.fan_out import FanOutSizes, measure_fan_out
+from bench.feed.idle import measure_idle
+from bench.feed.ingest import measure_ingest
+from bench.feed.resume import measure_resume
+from bench.feed.section import Section
+from bench.feed.slow_readers import measure_slow_readers
+from bench.feed.stage import Stage
+from bench.processes import NO_CORES, Cores, Processes
+from bench.results import PartResults
+
+PART = "feed"
+
+HEADLINE = Subscribers(100)
+
+_FAN_OUT = FanOutSizes()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPlan:
+    """How much to measure. The default takes about three minutes."""
+
+    fan_out: FanOutSizes = _FAN_OUT
+    # Rounds by who listens; the headline's is measured more often.
+    delay_rounds: Sequence[tuple[Subscribers, int]] = (
+        (Subscribers(1), 1),
+        (HEADLINE, 3),
+        (Subscribers(1_000), 1),
+        (Subscribers(5_000, filtered=True), 1),
+    )
+    delay_s: float = 2.0
+    ingest_rounds: int = 5
+    ingest_turn_s: float = 1.0
+    slow_rounds: int = 7
+    slow_turn_s: float = 1.2
+    catch_up_events: int = 200_000
+    catch_up_rounds: int = 2
+    resume_backlog: int = 1_000
+    resume_rounds: int = 1
+    cores: Cores = NO_CORES
+    # How the gateway is started.
+    gateway: Sequence[str] = COMMAND
+
+
+def run_feed(plan: FeedPlan, only: str | None = None) -> PartResults:
+    """Measure everything, or only what has a name.
+
+    Raises ProcessFailedError, CheckError or LoadError if anything does not do what it should;
+    there are no results then.
+    """
+    sections = []
+    # The gateway's threads may run beside each other, as where it is used; what measures it shares
+    # one core with half of them.
+    cores = Cores(plan.cores.measured | plan.cores.rest, plan.cores.rest)
+    for name, measure in MEASUREMENTS.items():
+        if only in (None, name):
+            # Helpers of their own for each: nothing is left over from the one before.
+            with Processes(cores) as processes:
+                sections.append(measure(Stage(processes, plan.gateway), plan))
+    numbers = {name: number for it in sections for name, number in it.numbers.items()}
+    return PartResults(PART, numbers, report.feed_table(sections, plan.cores))
+
+
+def _fan_out(stage: Stage, plan: FeedPlan) -> Section:
+    return report.fan_out(measure_fan_out(stage, plan.fan_out))
+
+
+def _delay(stage: Stage, plan: FeedPlan) -> Section:
+    return report.delays(measure_delays(stage, dict(plan.delay_rounds), plan.delay_s), HEADLINE)
+
+
+def _ingest(stage: Stage, plan: FeedPlan) -> Section:
+    return report.ingest(measure_ingest(stage, plan.ingest_rounds, plan.ingest_turn_s))
+
+
+def _idle(stage: Stage, _plan: FeedPlan) -> Section:
+    return report.idle(measure_idle(stage))
+
+
+def _slow_readers(stage: Stage, plan: FeedPlan) -> Section:
+    return report.slow_readers(measure_slow_readers(stage, plan.slow_rounds, plan.slow_turn_s))
+
+
+def _catch_up(stage: Stage, plan: FeedPlan) -> Section:
+    return report.catch_up(measure_catch_up(stage, plan.catch_up_events, plan.catch_up_rounds))
+
+
+def _resume(stage: Stage, plan: FeedPlan) -> Section:
+    return report.resume(measure_resume(stage, plan.resume_backlog, plan.resume_rounds))
+
+
+# By the name that `--only` takes.
+MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Section]] = {
+    "fan-out": _fan_out,
+    "delay": _delay,
+    "ingest": _ingest,
+    "idle": _idle,
+    "slow-readers": _slow_readers,
+    "catch-up": _catch_up,
+    "resume": _resume,
+}

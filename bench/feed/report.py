@@ -1,0 +1,227 @@
+"""The tables of the feed part, for people."""
+
+from collections.abc import Sequence
+
+from bench.feed import catch_up as catching_up
+from bench.feed import delay
+from bench.feed import fan_out as fanning_out
+from bench.feed import resume as resuming
+from bench.feed import slow_readers as slow
+from bench.feed.delay import Delays, DelayTurn, Subscribers
+from bench.feed.fan_out import FanOut, Turn
+from bench.feed.idle import STREAMS as IDLE_STREAMS
+from bench.feed.idle import Idle
+from bench.feed.ingest import Ingest, IngestTurn
+from bench.feed.section import Section
+from bench.machine import machine
+from bench.processes import Cores
+from bench.rounds import Spread
+
+
+def feed_table(sections: Sequence[Section], cores: Cores) -> str:
+    """Return the section on the feed."""
+    pinned = (
+        "Clients, poster and witness share one core; the gateway, whose log and gRPC have threads "
+        "of their own, may use that one too."
+        if cores.rest
+        else "Processes run on whatever cores the system gives them."
+    )
+    lines = [
+        "## The event feed",
+        "",
+        f"{machine()}. Events are signed webhooks of about 620 bytes, posted over HTTP to the "
+        "gateway as its users start it; each is verified, decoded and on disk before it goes out. "
+        "Clients speak HTTP/2 over real connections and check every event of every stream: the "
+        "first to get an event decodes it and looks whether it is what was posted, with the next "
+        "number and its cursor; all others must bring the same bytes. Anything missing, doubled, "
+        "out of order or different fails the run. Figures are medians over the rounds, in brackets "
+        "the lowest and the highest; ratios are taken within each round.",
+        "",
+        pinned,
+        "",
+    ]
+    for section in sections:
+        lines += [*section.lines, ""]
+    return "\n".join(lines).rstrip()
+
+
+def fan_out(found: FanOut) -> Section:
+    """Report fan-out. The headline ratio is the smaller one of the two."""
+    single, bare = found.ratio(found.gateway_single), found.ratio(found.bare)
+    rows = [
+        ("this gateway", found.gateway, ""),
+        ("this gateway, `max_batch_events` 1", found.gateway_single, _times(single)),
+        ("bare `grpc.aio`, one message per write", found.bare, _times(bare)),
+    ]
+    lines = [
+        f"| {fanning_out.STREAMS:,} streams of everything | deliveries/s | gateway is "
+        "| events in a message | its cores busy | clients' |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_fan_out_row(*row) for row in rows),
+        "",
+        "From the first posting to the last arrival, with posting as fast as webhooks are "
+        "accepted. One gRPC client with generated stubs listens beside. The bare server receives "
+        "and stores nothing: its messages lie ready in memory.",
+    ]
+    rate = Spread.of([turn.rate for turn in found.gateway])
+    return Section(
+        {
+            "feed_deliveries_per_s_1000": round(rate.median),
+            "feed_of_message_per_write": round(min(single.median, bare.median), 2),
+        },
+        lines,
+    )
+
+
+def _fan_out_row(title: str, turns: Sequence[Turn], ratio: str) -> str:
+    return _row(
+        title,
+        _spread([turn.rate for turn in turns], ",.0f"),
+        ratio,
+        _spread([turn.per_message for turn in turns], ",.0f"),
+        _spread([turn.server_busy for turn in turns], ".2f"),
+        _spread([turn.reader_busy for turn in turns], ".2f"),
+    )
+
+
+def delays(found: Delays, headline: Subscribers) -> Section:
+    """Report delays."""
+    lines = [
+        f"| {delay.RATE:,} events/s | deliveries/s | p50 | p99 | poster late, p99 "
+        "| gateway's cores busy | clients' |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(_delay_row(who, turns) for who, turns in found.turns.items()),
+        "",
+        "From the moment a webhook is sent to the moment its event has been read, for every event "
+        "at every subscriber. Posting goes on at its rate whatever the answers do: where the "
+        "gateway cannot follow, delays grow as long as it lasts.",
+    ]
+    p99 = found.spread(headline, "p99").median
+    return Section({f"feed_p99_ms_{headline.streams}": round(p99 * 1e3, 2)}, lines)
+
+
+def _delay_row(who: Subscribers, turns: Sequence[DelayTurn]) -> str:
+    plural = "" if who.streams == 1 else "s"
+    kind = "to one conference each" if who.filtered else "to everything"
+    return _row(
+        f"{who.streams:,} subscriber{plural} {kind}",
+        _spread([turn.rate for turn in turns], ",.0f"),
+        _spread([turn.lags.p50 * 1e3 for turn in turns], ".1f") + " ms",
+        _spread([turn.lags.p99 * 1e3 for turn in turns], ".1f") + " ms",
+        _spread([turn.poster_late_p99 * 1e3 for turn in turns], ".1f") + " ms",
+        _spread([turn.server_busy for turn in turns], ".2f"),
+        _spread([turn.reader_busy for turn in turns], ".2f"),
+    )
+
+
+def ingest(found: Ingest) -> Section:
+    """Report ingest."""
+    of_floor = found.of_floor
+    lines = [
+        "| webhooks in | webhooks/s | of the floor | cores busy |",
+        "| --- | --- | --- | --- |",
+        _ingest_row("this gateway", found.gateway, _text(of_floor, ".3f")),
+        _ingest_row("floor: bare ASGI, signature and group commit only", found.floor, "1"),
+        "",
+        "Posted over as many connections as a busy provider has open, one after the other on each. "
+        "The floor decodes nothing: it stores the signed bytes under a counted id.",
+    ]
+    rate = Spread.of([turn.rate for turn in found.gateway]).median
+    return Section(
+        {"ingest_per_s": round(rate), "ingest_of_floor": round(of_floor.median, 3)}, lines
+    )
+
+
+def _ingest_row(title: str, turns: Sequence[IngestTurn], ratio: str) -> str:
+    return _row(
+        title,
+        _spread([turn.rate for turn in turns], ",.0f"),
+        ratio,
+        _spread([turn.busy for turn in turns], ".2f"),
+    )
+
+
+def idle(found: Idle | None) -> Section:
+    """Report memory."""
+    if found is None:
+        return Section({}, ["Memory of processes is not known on this system."])
+    before, after = (value / 2**20 for value in (found.before, found.after))
+    return Section(
+        {"feed_kib_per_idle_stream": round(found.kib_per_stream, 1)},
+        [
+            f"**{IDLE_STREAMS:,} idle streams** take {found.kib_per_stream:.1f} KiB each: the "
+            f"whole process grows from {before:.1f} to {after:.1f} MiB, after others had been "
+            "opened and closed.",
+        ],
+    )
+
+
+def slow_readers(found: slow.SlowReaders) -> Section:
+    """Report what slow readers cost."""
+    tax = found.tax
+    lines = [
+        f"| {slow.HEALTHY} healthy readers, {slow.RATE} events/s | p50 | p99 |",
+        "| --- | --- | --- |",
+        _slow_row("alone", found.alone),
+        _slow_row(f"beside {slow.STALLED} stalled ones", found.beside),
+        "",
+        f"p99 beside stalled readers is x {_text(tax, '.2f')} of that alone. The stalled ones come "
+        "on top of the healthy, opened their streams and read no more; more events had been posted "
+        "than their windows take. Afterwards they read on, and got everything.",
+    ]
+    return Section({"feed_slow_reader_tax": round(tax.median, 3)}, lines)
+
+
+def _slow_row(title: str, turns: Sequence[DelayTurn]) -> str:
+    return _row(
+        title,
+        _spread([turn.lags.p50 * 1e3 for turn in turns], ".2f") + " ms",
+        _spread([turn.lags.p99 * 1e3 for turn in turns], ".2f") + " ms",
+    )
+
+
+def catch_up(found: catching_up.CatchUp) -> Section:
+    """Report catching up."""
+    lines = [
+        f"| from the beginning of a log of {found.events:,} events | events/s in all |",
+        "| --- | --- |",
+        _row("1 stream, all of it", _text(found.alone, ",.0f")),
+        _row(f"{catching_up.TOGETHER} streams at once", _text(found.together, ",.0f")),
+        "",
+        "Read from the file, with the batches that a client gets that asks for none; compared with "
+        f"what was stored, byte for byte. The gateway kept {found.busy:.2f} cores busy.",
+    ]
+    return Section({"feed_catch_up_events_per_s": round(found.alone.median)}, lines)
+
+
+def resume(found: resuming.Resume) -> Section:
+    """Report coming back."""
+    fewest, most = found.missed
+    return Section(
+        {"feed_resume_1000_s": round(found.seconds.median, 2)},
+        [
+            f"**{resuming.STREAMS:,} streams resume** after the gateway was killed and started "
+            f"again: {_text(found.seconds, '.2f')} s from its listening until the last one has "
+            f"everything. Each had missed {fewest:,} to {most:,} events and comes back with its "
+            f"own cursor, all at once: {found.deliveries:,} deliveries, nothing lost, nothing "
+            "twice.",
+        ],
+    )
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _times(spread: Spread) -> str:
+    return f"x {_text(spread, '.1f')}"
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return _text(Spread.of(values), form)
+
+
+def _text(spread: Spread, form: str) -> str:
+    if spread.low == spread.high:
+        return f"{spread.median:{form}}"
+    return f"{spread.median:{form}} ({spread.low:{form}} - {spread.high:{form}})"

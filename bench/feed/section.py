@@ -1,0 +1,12 @@
+"""What one measurement gives to the results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Numbers under their names, and lines of Markdown."""
+
+    numbers: dict[str, float]
+    lines: Sequence[str]

@@ -1,0 +1,132 @@
+"""The webhooks that are posted: by number, so that whoever reads an event knows what it has to be.
+
+Numbers stand in ids as twelve digits: an event can be made from another by changing digits.
+"""
+
+import base64
+import time
+from dataclasses import dataclass
+
+from nacl.signing import SigningKey
+
+from conferencing.v1.event_pb2 import Event
+from gateway.events.entry import EventKeys
+from gateway.webhooks.decoder import WebhookDecoder
+
+# Conferences that everybody's events belong to, where it does not matter which.
+CONFERENCES = 50
+
+_DIGITS = "%012d"
+_TYPES = ("conference.participant.joined", "conference.participant.left")
+_ID = f"5eed0000-0000-4000-8000-{_DIGITS}"
+_CONFERENCE = f"c0fe0000-0000-4000-8000-{_DIGITS}"
+_CALL = f"v3:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJ{_DIGITS}"
+_SESSION = "428c31b6-abf3-3bc1-b7f4-5013ef9657c1"
+_CONNECTION = "1684641123236054244"
+_BODY = (
+    '{"data":{"event_type":"%s","id":"%s","occurred_at":"2026-01-31T12:00:00.123456Z",'
+    '"payload":{"call_control_id":"%s","call_leg_id":"11dc0000-f3e4-11e8-af5b-%012d",'
+    '"call_session_id":"%s",'
+    '"client_state":"aGF2ZSBhIG5pY2UgZGF5ID1d","conference_id":"%s",'
+    '"connection_id":"%s"},"record_type":"event"},'
+    '"meta":{"attempt":1,"delivered_to":"https://hooks.example.com/webhooks/telnyx"}}'
+)
+_HEAD = (
+    "POST /webhooks/telnyx HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    "content-length: %d\r\ntelnyx-timestamp: %s\r\ntelnyx-signature-ed25519: %s\r\n\r\n"
+)
+
+# Numbers whose digits occur nowhere else in a body.
+_MARK = 987_654_321_980
+_CONFERENCE_MARK = 345_678_901_234
+
+# The same in every process of the bench.
+_KEY = SigningKey(b"telnyx-grpc-gateway bench feed k")
+PUBLIC_KEY = base64.b64encode(bytes(_KEY.verify_key)).decode()
+
+
+def conference_id(conference: int) -> str:
+    """Return the id of a conference."""
+    return _CONFERENCE % conference
+
+
+def body(number: int, conferences: int) -> bytes:
+    """Return the body of the event with a number; conferences take turns."""
+    return _body(number, number % conferences)
+
+
+def _body(number: int, conference: int) -> bytes:
+    fields = (
+        _TYPES[number % 2],
+        _ID % number,
+        _CALL % number,
+        number,
+        _SESSION,
+        conference_id(conference),
+        _CONNECTION,
+    )
+    return (_BODY % fields).encode()
+
+
+def request(number: int, conferences: int, timestamp: str) -> bytes:
+    """Return the whole signed HTTP request."""
+    content = body(number, conferences)
+    signature = _KEY.sign(f"{timestamp}|".encode() + content).signature
+    head = _HEAD % (len(content), timestamp, base64.b64encode(signature).decode())
+    return head.encode() + content
+
+
+def number_of(event: Event, conferences: int) -> int | None:
+    """Return the number of an event that is as it was posted, None for any other."""
+    digits = event.id[-12:]
+    number = int(digits) if digits.isdecimal() else -1
+    right = (
+        event.id == _ID % number
+        and event.type == _TYPES[number % 2]
+        and event.conference_id == conference_id(number % conferences)
+        and event.call_control_id == _CALL % number
+        and event.WhichOneof("payload") == event.type.replace(".", "_")
+    )
+    return number if right else None
+
+
+def id_of(number: int) -> str:
+    """Return the id of the event with a number."""
+    return _ID % number
+
+
+def keys_of(number: int, conferences: int) -> EventKeys:
+    """Return the keys of the event with a number."""
+    return EventKeys(
+        type=_TYPES[number % 2],
+        conference_id=conference_id(number % conferences),
+        call_control_id=_CALL % number,
+        call_session_id=_SESSION,
+        connection_id=_CONNECTION,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An event of one type, decoded once: others of it differ only in digits."""
+
+    encoded: bytes
+    raw: bytes
+
+    @classmethod
+    def of(cls, kind: int) -> "Template":
+        """Return the one of events whose numbers leave the remainder `kind` by two."""
+        raw = _body(_MARK + kind, _CONFERENCE_MARK)
+        new = WebhookDecoder().decode(raw, round(time.time() * 1e6))
+        return cls(new.body, raw)
+
+    def with_number(self, number: int, conferences: int) -> tuple[bytes, bytes]:
+        """Return the encoded event and the signed bytes of the event with a number."""
+        encoded, raw = self.encoded, self.raw
+        for mark, value in (
+            (_MARK + number % 2, number),
+            (_CONFERENCE_MARK, number % conferences),
+        ):
+            old, new = (_DIGITS % mark).encode(), (_DIGITS % value).encode()
+            encoded, raw = encoded.replace(old, new), raw.replace(old, new)
+        return encoded, raw
