@@ -180,8 +180,14 @@ def version() -> None:
     click.echo(gateway_version())
 
 
+# How long a thread that computes keeps the interpreter from one that has come back from the disk,
+# in seconds. Python's own 5 ms are an age for a group of webhooks: its thread asks ten times.
+_SWITCH_INTERVAL_S = 0.0005
+
+
 async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> int:
     configure_logs(settings.log_level, settings.log_format)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     stopped = _signalled()
     try:
         gateway = await Gateway.start(settings)

@@ -38,6 +38,7 @@ KEPT_BY = {
         "events/sqlite/schema.py",
         "events/sqlite/writer.py",
         "events/sqlite/reader.py",
+        "events/sqlite/rows.py",
     },
     "prometheus_client": {"telemetry/metrics.py"},
     "pydantic": {"config.py"},

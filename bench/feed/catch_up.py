@@ -67,7 +67,7 @@ async def write_log(path: Path, frames: Path, events: int) -> None:
     with frames.open("wb") as file:
 
         def write(entries: Sequence[LogEntry]) -> None:
-            file.writelines(entry.frame for entry in entries)
+            file.writelines(entry.stored.frame for entry in entries)
 
         log.listen(write)
         for start in range(0, events, _LOT):

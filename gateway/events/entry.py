@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class EventKeys:
+class EventKeys(NamedTuple):
     """What an event can be asked for by. An empty text means that the event has no such key."""
 
     type: str

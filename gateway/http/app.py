@@ -1,6 +1,7 @@
 """The HTTP application: four addresses."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -8,20 +9,17 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
-from gateway.webhooks.receiver import WebhookReceiver
+from gateway.webhooks.receiver import Receive, Scope, Send, WebhookReceiver
 
 WEBHOOK_PATH = "/webhooks/telnyx"
 
-_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def http_app(
     receiver: WebhookReceiver, metrics: Metrics, not_ready: Callable[[], str | None]
-) -> Starlette:
+) -> Application:
     """Return the application. `not_ready` says why the gateway is not ready, None if it is."""
-
-    async def webhook(request: Request) -> Response:
-        return await receiver(request)
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -39,13 +37,20 @@ def http_app(
         text = f"there is nothing at this address; webhooks are received at {WEBHOOK_PATH}"
         return JSONResponse({"error": {"reason": "NOT_FOUND", "message": text}}, 404)
 
-    return Starlette(
+    others = Starlette(
         routes=[
-            # Every method, so that the receiver can say what is wrong with it.
-            Route(WEBHOOK_PATH, webhook, methods=_ALL_METHODS),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", show_metrics),
         ],
         exception_handlers={404: not_found},
     )
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        # Of every method, so that the receiver can say what is wrong with it.
+        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
+            await receiver(scope, receive, send)
+        else:
+            await others(scope, receive, send)
+
+    return application

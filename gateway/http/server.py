@@ -34,6 +34,8 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Nothing here depends on who asks.
+                proxy_headers=False,
                 timeout_graceful_shutdown=max(1, round(drain_s)),
             )
         )

@@ -1,11 +1,14 @@
-"""The HTTP end of webhooks: read, verify, decode, store, answer."""
+"""The HTTP end of webhooks: read, verify, decode, store, answer.
 
+An ASGI application by itself: every webhook comes through here, and a framework's request,
+routing and response objects would cost as much as the signature does.
+"""
+
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from typing import Any, NamedTuple, TypeAlias
 
 from gateway.events.log import EventLog, LogUnavailableError
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
@@ -33,6 +36,12 @@ _STATUS_OF_REASON = {
     "LOG_UNAVAILABLE": 503,
 }
 
+# ASGI's own types (asgi.readthedocs.io, HTTP connection scope).
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,8 +57,30 @@ class Received:
     size_bytes: int
 
 
+class _Answer(NamedTuple):
+    start: Message
+    body: Message
+
+    @classmethod
+    def of(cls, status: int, document: Any, headers: Iterable[tuple[str, str]] = ()) -> "_Answer":
+        body = json.dumps(document, separators=(",", ":")).encode()
+        fields = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *((name.encode(), value.encode()) for name, value in headers),
+        ]
+        return cls(
+            {"type": "http.response.start", "status": status, "headers": fields},
+            {"type": "http.response.body", "body": body},
+        )
+
+
+_STORED = _Answer.of(200, {"status": "stored"})
+_DUPLICATE = _Answer.of(200, {"status": "duplicate"})
+
+
 class _RefusedError(Exception):
-    def __init__(self, reason: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, reason: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.reason = reason
         self.headers = headers
@@ -76,67 +107,70 @@ class WebhookReceiver:
         self._now = now
         self._observe = observe
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        start, body = await self._answer(scope, receive)
+        await send(start)
+        await send(body)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         size = 0
         try:
-            if request.method != "POST":
+            if scope["method"] != "POST":
                 raise _RefusedError(
                     "METHOD_NOT_ALLOWED",
                     "webhooks are received by POST: set the voice application to deliver them so",
-                    {"allow": "POST"},
+                    [("allow", "POST")],
                 )
-            body = await _read_body(request)
+            headers = {
+                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            }
+            body = await _read_body(headers.get("content-length", ""), receive)
             size = len(body)
-            return await self._store(request, body)
+            self._verifier.verify(headers, body)
+            event = self._decoder.decode(body, round(self._now() * 1e6))
+            appended = await self._event_log.append(event)
         except _RefusedError as refused:
             return self._refuse(refused.reason, str(refused), size, refused.headers)
         except (SignatureError, NotAnEventError) as refused:
             return self._refuse(refused.reason, str(refused), size)
         except LogUnavailableError as error:
             _log.error("a webhook could not be stored, the provider will send it again: %s", error)
-            headers = {"retry-after": str(RETRY_AFTER_S)}
-            return self._refuse("LOG_UNAVAILABLE", "the event could not be stored", size, headers)
-
-    async def _store(self, request: Request, body: bytes) -> Response:
-        self._verifier.verify(request.headers, body)
-        event = self._decoder.decode(body, round(self._now() * 1e6))
-        appended = await self._event_log.append(event)
+            again = [("retry-after", str(RETRY_AFTER_S))]
+            return self._refuse("LOG_UNAVAILABLE", "the event could not be stored", size, again)
         outcome = "duplicate" if appended.duplicate else "stored"
-        self._observe(Received(outcome, event.keys.type, len(body)))
-        return JSONResponse({"status": outcome})
+        self._observe(Received(outcome, event.keys.type, size))
+        return _DUPLICATE if appended.duplicate else _STORED
 
     def _refuse(
-        self, reason: str, message: str, size: int, headers: dict[str, str] | None = None
-    ) -> Response:
+        self, reason: str, message: str, size: int, headers: Iterable[tuple[str, str]] = ()
+    ) -> _Answer:
         self._observe(Received(reason.lower(), "", size))
         _log.info("refused a webhook: %s", reason)
-        return JSONResponse(
-            {"error": {"reason": reason, "message": message}}, _STATUS_OF_REASON[reason], headers
-        )
+        document = {"error": {"reason": reason, "message": message}}
+        return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
 
 
-async def _read_body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "")
+async def _read_body(declared: str, receive: Receive) -> bytes:
     if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
         raise _too_large()
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > BODY_BYTES_MAX:
-                raise _too_large()
-            parts.append(part)
-    except ClientDisconnect:
-        # Nobody reads the answer; it only ends the request.
-        raise _RefusedError("NOT_JSON", "the body ended before it was complete") from None
-    return b"".join(parts)
+    body = b""
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            # Nobody reads the answer; it only ends the request.
+            raise _RefusedError("NOT_JSON", "the body ended before it was complete")
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > BODY_BYTES_MAX:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return body
 
 
 def _too_large() -> _RefusedError:
     return _RefusedError(
         "BODY_TOO_LARGE",
         f"the body is larger than {BODY_BYTES_MAX} bytes",
-        {"connection": "close"},
+        [("connection", "close")],
     )

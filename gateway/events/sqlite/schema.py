@@ -28,7 +28,7 @@ CREATE TABLE events (
   sequence        INTEGER PRIMARY KEY,
   id              TEXT NOT NULL UNIQUE,
   received_at_us  INTEGER NOT NULL,
-  type            TEXT NOT NULL,
+  type            TEXT NOT NULL,  -- from here on in the order of `EventKeys`
   conference_id   TEXT NOT NULL,
   queue_name      TEXT NOT NULL,
   call_control_id TEXT NOT NULL,

@@ -14,6 +14,7 @@ from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
 from gateway.events.log import Complete, LogUnavailableError, Span
+from gateway.events.sqlite.rows import Row, insert_events, numbers_of
 from gateway.events.sqlite.schema import read_meta
 
 # The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
@@ -23,8 +24,6 @@ GROUP_MAX = 512
 PRUNE_STEP = 1_000
 
 R = TypeVar("R")
-
-_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +200,13 @@ class GroupWriter:
         connection.execute("BEGIN IMMEDIATE")
         results: list[Appended] = []
         entries: list[LogEntry] = []
-        rows: list[tuple[object, ...]] = []
-        numbers: dict[str, int] = {}
+        rows: list[Row] = []
+        numbers = dict(numbers_of(connection, [job.event.id for job in group]))
         sequence, size = self._span.newest, self._size_bytes
         for job in group:
             event = job.event
-            known = numbers.get(event.id) or self._number_of(event.id)
-            if known:
+            known = numbers.get(event.id)
+            if known is not None:
                 results.append(Appended(known, duplicate=True))
                 continue
             sequence += 1
@@ -215,38 +214,18 @@ class GroupWriter:
             frame = event_frame(event.body, sequence, str(Cursor(self._epoch, sequence)))
             keys = event.keys
             entries.append(LogEntry(StoredFrame(sequence, frame), keys))
-            rows.append(
-                (
-                    sequence,
-                    event.id,
-                    event.received_at_us,
-                    keys.type,
-                    keys.conference_id,
-                    keys.queue_name,
-                    keys.call_control_id,
-                    keys.call_session_id,
-                    keys.connection_id,
-                    frame,
-                    event.raw,
-                )
-            )
+            rows.append((sequence, event.id, event.received_at_us, *keys, frame, event.raw))
             size += len(frame) + len(event.raw)
             results.append(Appended(sequence, duplicate=False))
         if not rows:  # nothing to wait for the disk for
             connection.rollback()
             return results, entries
-        connection.executemany(_INSERT, rows)
+        insert_events(connection, rows)
         self._commit(size, self._span.oldest)
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, sequence)
         self._size_bytes = size
         return results, entries
-
-    def _number_of(self, event_id: str) -> int:
-        row = self._connection.execute(
-            "SELECT sequence FROM events WHERE id = ?", (event_id,)
-        ).fetchone()
-        return int(row[0]) if row else 0
 
     def _committed(self, entries: Sequence[LogEntry]) -> Committed:
         return Committed(entries, self._span, self._size_bytes, self._complete)
@@ -297,9 +276,10 @@ class GroupWriter:
         return complete.until_us
 
     def _commit(self, size_bytes: int, oldest: int) -> None:
-        self._connection.executemany(
-            "UPDATE meta SET value = ? WHERE key = ?",
-            [(size_bytes, "size_bytes"), (oldest - 1, "pruned_through")],
+        self._connection.execute(
+            "UPDATE meta SET value = iif(key = 'size_bytes', ?, ?)"
+            " WHERE key IN ('size_bytes', 'pruned_through')",
+            (size_bytes, oldest - 1),
         )
         self._connection.commit()
 

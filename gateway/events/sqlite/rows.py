@@ -1,0 +1,55 @@
+"""Rows by the dozen: many events in one statement.
+
+Python lets go of its interpreter lock for every row that a statement steps over, and waits for it
+again afterwards; while the event loop is busy, that wait is most of what a row costs. A statement
+with many rows steps once.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from typing import TypeAlias
+
+# (sequence, id, received_at_us, the keys in the order of `EventKeys`, frame, raw)
+Row: TypeAlias = tuple[object, ...]
+_COLUMNS = 11
+
+# Rows in one statement. Statements are prepared once for each power of two up to this.
+_ROWS_MAX = 64
+
+
+def insert_events(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Insert events. Raises sqlite3.Error."""
+    for lot in _lots(rows):
+        connection.execute(_insert(len(lot)), list(chain.from_iterable(lot)))
+
+
+def numbers_of(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[str, int]:
+    """Return the numbers of those of these events that are held. Raises sqlite3.Error."""
+    found: dict[str, int] = {}
+    for start in range(0, len(ids), _ROWS_MAX):
+        lot = ids[start : start + _ROWS_MAX]
+        size = 1 << (len(lot) - 1).bit_length()
+        filled = [*lot, *[lot[0]] * (size - len(lot))]
+        found.update(connection.execute(_select(size), filled))
+    return found
+
+
+def _lots(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    start = 0
+    while left := len(rows) - start:
+        size = min(_ROWS_MAX, 1 << (left.bit_length() - 1))
+        yield rows[start : start + size]
+        start += size
+
+
+@cache
+def _insert(rows: int) -> str:
+    row = f"({','.join('?' * _COLUMNS)})"
+    return f"INSERT INTO events VALUES {','.join([row] * rows)}"
+
+
+@cache
+def _select(ids: int) -> str:
+    return f"SELECT id, sequence FROM events WHERE id IN ({','.join('?' * ids)})"
