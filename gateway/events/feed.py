@@ -22,6 +22,10 @@ from gateway.events.window import Window
 BATCH_BYTES_MAX = 1024 * 1024
 
 
+# Places whose events are kept at hand for the next who asks: far more than subscribers in step have.
+_SHARED_MAX = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What a subscriber gets next: events in order, and the position to resume after.
@@ -103,6 +107,9 @@ class Feed:
         place = (position, limit, wanted)
         lot = self._shared.get(place)
         if lot is None:
+            if len(self._shared) >= _SHARED_MAX:
+                # Streams that come and go while no event comes must not add up.
+                self._shared.clear()
             lot = _lot_of(self._window.after(position, wanted, limit), self._window.newest, limit)
             self._shared[place] = lot
         return lot
@@ -233,9 +240,11 @@ class Subscription:
         return self._delivery(lot.frames)
 
     def _move(self, position: int) -> None:
-        self.position = position
-        in_window = position >= self._feed._window.start
-        self._caught_up = in_window and (self._caught_up or position >= self._caught_up_at)
+        # Never back: it may stand ahead of the window, at a commit that the log's readers have seen
+        # and the feed has yet to be told of.
+        self.position = max(position, self.position)
+        in_window = self.position >= self._feed._window.start
+        self._caught_up = in_window and (self._caught_up or self.position >= self._caught_up_at)
 
     def _delivery(
         self,
