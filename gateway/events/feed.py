@@ -22,7 +22,7 @@ from gateway.events.window import Window
 BATCH_BYTES_MAX = 1024 * 1024
 
 
-# Places whose events are kept at hand for the next who asks: far more than subscribers in step have.
+# Places whose events are kept at hand for the next who asks: more than subscribers in step have.
 _SHARED_MAX = 1_000
 
 
