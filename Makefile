@@ -23,7 +23,7 @@ test: $(VENV)/ready ## Run the tests
 	$(BIN)/python -m pytest -q
 
 soak: $(VENV)/ready ## Run the long tests: more calls under faults, more random schedules
-	SOAK=1 $(BIN)/python -m pytest -q tests/telnyx/test_executions.py
+	SOAK=1 $(BIN)/python -m pytest -q tests/telnyx/test_executions.py tests/oracle
 
 bench: $(VENV)/ready ## Measure, beside the floor and the peers; writes bench/results.json
 	$(BIN)/python -m bench

@@ -1,0 +1,63 @@
+"""An event loop whose time a test moves, and that knows when nothing moves any more.
+
+Threads are real: what they bring wakes the loop as ever. Only timers wait for the test.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+# Far more turns than any schedule takes: whoever needs more never comes to rest.
+_TURNS_MAX = 200_000
+
+
+class RestlessError(AssertionError):
+    """Something goes on for ever."""
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._now = 0.0
+        super().__init__()
+        self._in_threads: set[asyncio.Future[Any]] = set()
+        # What asyncio would otherwise write to standard error.
+        self.troubles: list[str] = []
+        self.set_exception_handler(lambda _, context: self.troubles.append(str(context)))
+
+    def time(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        future = super().run_in_executor(executor, func, *args)
+        self._in_threads.add(future)
+        future.add_done_callback(self._in_threads.discard)
+        return future
+
+    async def rest(self) -> None:
+        """Return when no task can go on and no thread has work that a task waits for."""
+        for _ in range(_TURNS_MAX):
+            await asyncio.sleep(0)
+            # What asyncio would run next; there is no public name for it.
+            if getattr(self, "_ready"):  # noqa: B009
+                continue
+            if not self._in_threads:
+                return
+            await asyncio.wait(self._in_threads, return_when=asyncio.FIRST_COMPLETED)
+        raise RestlessError("something goes on without end")
+
+
+def run_stepped(main: Callable[[SteppedLoop], Any]) -> Any:
+    """Run a coroutine function, given its loop, to the end."""
+
+    async def start() -> Any:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SteppedLoop)
+        return await main(loop)
+
+    with asyncio.Runner(loop_factory=SteppedLoop) as runner:
+        return runner.run(start())

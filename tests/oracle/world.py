@@ -1,0 +1,290 @@
+"""The world of one schedule: the real log on real files, the real feed, and everybody around."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gateway.events.cursor import Cursor
+from gateway.events.log import LogUnavailableError
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from gateway.events.window import Window
+from gateway.rpc.subscribe import SubscribeStream
+from tests.harness.clock import ManualClock
+from tests.oracle import schedule as s
+from tests.oracle.disk import copy_log, read_log, tear, wal_of
+from tests.oracle.history import After, Opening, Rest, Stream
+from tests.oracle.model import Model, Posted
+from tests.oracle.posts import new_event, posted
+from tests.oracle.readers import CountingFeed, Reader
+from tests.oracle.stepped import SteppedLoop
+
+# Pages in the write-ahead log at which it is folded into the file, for schedules that do so often.
+_CHECKPOINT_PAGES = 8
+_PAGES_MAX = 1_073_741_823
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A schedule, and what came of it."""
+
+    schedule: s.Schedule
+    model: Model
+    streams: list[Stream]
+    torn: int
+
+
+class World:
+    """Use `run` once."""
+
+    def __init__(self, loop: SteppedLoop, folder: Path, schedule: s.Schedule) -> None:
+        self._loop = loop
+        self._folder = folder
+        self._schedule = schedule
+        self._clock = ManualClock(s.CLOCK_START)
+        self.model = Model()
+        self._readers: list[Reader] = []
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._files = 0
+        self._lives = 0
+        self._torn = 0
+        self._path = self._new_path()
+
+    async def run(self) -> Story:
+        await self._open()
+        for step in self._schedule.steps:
+            await self._do(step)
+        self._unlimited()
+        for reader in self._readers:
+            reader.unstall()
+        await self._answered()
+        await self._silence(20.0)
+        await self._close()
+        self._audit()
+        streams = [stream for reader in self._readers for stream in reader.streams]
+        return Story(self._schedule, self.model, streams, self._torn)
+
+    async def _do(self, step: s.Step) -> None:
+        match step:
+            case s.Subscribe():
+                self._subscribe(step)
+            case s.Resume():
+                await self._resume(step)
+            case s.Leave(reader):
+                self._reader(reader).leave()
+            case s.Stall(reader):
+                self._reader(reader).stall()
+            case s.Unstall(reader):
+                self._reader(reader).unstall()
+            case s.StepClock(seconds):
+                self._clock.advance(seconds)
+            case s.Silence(seconds):
+                await self._silence(seconds)
+            case s.Rest():
+                await self._rest()
+            case _:
+                await self._do_to_log(step)
+
+    async def _do_to_log(self, step: s.Step) -> None:
+        match step:
+            case s.Append(ids, waits):
+                self._post(ids)
+                await (self._answered() if waits else asyncio.sleep(0))
+            case s.Prune(waits):
+                await self._prune()
+                await (self._answered() if waits else asyncio.sleep(0))
+            case s.Crash():
+                await self._crash(step)
+            case s.DiskFull():
+                await self._answered()
+                writer = self._log._writer._connection
+                (pages,) = writer.execute("PRAGMA page_count").fetchone()
+                writer.execute(f"PRAGMA max_page_count = {pages}")
+            case s.DiskFree():
+                await self._answered()
+                self._unlimited()
+            case s.Restart() | s.Replace():
+                await self._close()
+                if isinstance(step, s.Replace):
+                    self._path = self._new_path()
+                await self._open()
+
+    # Posts
+
+    def _post(self, ids: tuple[int, ...], *, answered: bool = True) -> None:
+        for number in ids:
+            self._start(self._send(posted(number), self._lives, answered))
+
+    async def _send(self, event: Posted, life: int, answered: bool) -> None:
+        if life != self._lives:
+            return  # it did not reach the process any more
+        era, received_at_us = self.model.era, round(self._clock() * 1e6)
+        era.post(event, received_at_us)
+        try:
+            appended = await self._log.append(new_event(event, received_at_us))
+        except LogUnavailableError:
+            if life == self._lives:
+                era.refuse(event, received_at_us)
+            return
+        if answered and life == self._lives:  # else the answer never left the process
+            era.acknowledge(event, received_at_us, appended.sequence, duplicate=appended.duplicate)
+
+    async def _prune(self) -> None:
+        await self._answered()
+        era = self.model.era
+        should = era.plan_deletion(round((self._clock() - s.RETENTION_S) * 1e6))
+        life = self._lives
+
+        async def prune() -> None:
+            try:
+                count = await self._log.prune()
+            except LogUnavailableError:
+                return
+            if life == self._lives:
+                era.delete(should, count)
+
+        self._start(prune())
+        await asyncio.sleep(0)  # by now it has read the clock
+
+    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+
+    async def _answered(self) -> None:
+        while self._in_flight:
+            await asyncio.gather(*self._in_flight)
+
+    # Subscribers
+
+    def _reader(self, number: int) -> Reader:
+        if not self._readers:
+            self._readers.append(Reader("r0"))
+        return self._readers[number % len(self._readers)]
+
+    def _subscribe(self, step: s.Subscribe) -> None:
+        opening, era = step.opening, self.model.era
+        cursors = [cursor for reader in self._readers for cursor in reader.cursors]
+        if step.ahead:
+            ahead = Cursor(era.epoch, era.known.possible + step.ahead)
+            opening = replace(opening, place=After(str(ahead)))
+        elif step.old >= 0 and cursors:
+            opening = replace(opening, place=After(cursors[step.old % len(cursors)]))
+        reader = Reader(f"r{len(self._readers)}")
+        self._readers.append(reader)
+        self._follow(reader, opening)
+
+    async def _resume(self, step: s.Resume) -> None:
+        reader = self._reader(step.reader)
+        if not reader.cursors:
+            return
+        await reader.gone()
+        before = next(stream for stream in reversed(reader.streams) if stream.responses)
+        reader.unstall()
+        cursor = reader.cursors[-1 - step.back % len(reader.cursors)]
+        opening = replace(step.opening, wanted=before.opening.wanted, place=After(cursor))
+        stream = self._follow(reader, opening)
+        if cursor == reader.cursors[-1]:
+            stream.resumes = before
+
+    def _follow(self, reader: Reader, opening: Opening) -> Stream:
+        return reader.open(self._feed, self._answer, self.model.era, opening, self._schedule.window)
+
+    # Time
+
+    async def _silence(self, seconds: float) -> None:
+        await self._rest()
+        self._loop.advance(seconds)
+        await self._rest(silence=seconds)
+
+    async def _rest(self, silence: float = 0.0) -> None:
+        await self._answered()
+        await self._loop.rest()
+        newest = self.model.era.newest
+        for reader in self._readers:
+            if reader.is_open and not reader.stalled:
+                stream = reader.streams[-1]
+                silent = silence > stream.opening.heartbeat_s
+                stream.rests.append(Rest(len(stream.responses), newest, silent))
+
+    # The process
+
+    async def _open(self) -> None:
+        retention = Retention(s.RETENTION_S, 2**40)
+        self._log = await SqliteEventLog.open(self._path, retention, self._clock)
+        if self._schedule.checkpoints:
+            writer = self._log._writer._connection
+            writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        if not self.model.eras or self.model.era.epoch != self._log.epoch:
+            self.model.begin(self._log.epoch)
+        self._audit()
+        window = Window(self._log.span.newest, entries_max=self._schedule.window)
+        self._feed = CountingFeed(self._log, window)
+        self._feed.streams = {}
+        self._answer = SubscribeStream(
+            self._feed,
+            self._schedule.age_max_s,
+            random.Random(self._schedule.seed),
+            self._loop.time,
+        )
+
+    async def _close(self) -> None:
+        """As the gateway does it: streams are ended in order, what was submitted is stored."""
+        known = self.model.era.known
+        for reader in self._readers:
+            if reader.is_open:
+                reader.streams[-1].drained = known
+        self._feed.drain()
+        await self._loop.rest()
+        for reader in self._readers:
+            await reader.gone("cut off")
+        await self._log.close()
+        await self._answered()
+
+    async def _crash(self, step: s.Crash) -> None:
+        era = self.model.era
+        if self._schedule.checkpoints or step.cut is not None:
+            await self._answered()
+        torn_from = None
+        if step.cut is None:
+            self._post(step.ids)
+            for _ in range(step.turns):
+                await asyncio.sleep(0)
+            self._break_off()
+        else:
+            # The last commit is on its way to the disk: nobody has heard of it yet.
+            self._break_off()
+            torn_from = wal_of(self._path).stat().st_size if wal_of(self._path).exists() else 0
+            self._post(step.ids, answered=False)
+            await self._answered()
+        old, self._path = self._path, self._new_path()
+        copy_log(old, self._path)
+        if torn_from is not None and step.cut is not None and not self._schedule.checkpoints:
+            self._torn += tear(self._path, torn_from, step.cut, garbled=step.garbled)
+        for reader in self._readers:
+            await reader.gone()
+        await self._log.close()  # of the process that is gone; what it does now is not looked at
+        await self._answered()
+        era.in_flight.clear()
+        await self._open()
+        assert era is self.model.era
+
+    def _break_off(self) -> None:
+        self._lives += 1
+        for reader in self._readers:
+            reader.break_off(self.model.era)
+        self.model.era.crash()
+
+    def _audit(self) -> None:
+        self.model.era.audit(*read_log(self._path))
+
+    def _unlimited(self) -> None:
+        self._log._writer._connection.execute(f"PRAGMA max_page_count = {_PAGES_MAX}")
+
+    def _new_path(self) -> Path:
+        self._files += 1
+        folder = self._folder / str(self._files)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return folder / "events.db"
