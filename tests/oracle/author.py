@@ -69,7 +69,8 @@ class _Author:
         kinds = random_.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=steps)
         opening: list[Step] = [Append(self._ids(random_.randint(0, 15)))]
         made = opening + [self._step(kind) for kind in kinds]
-        return Schedule(seed, window, age_max_s, random_.random() < 0.2, tuple(made))
+        checkpoints, tells_late = random_.random() < 0.2, random_.random() < 0.5
+        return Schedule(seed, window, age_max_s, checkpoints, tells_late, tuple(made))
 
     def _step(self, kind: str) -> Step:
         random_ = self._random

@@ -160,6 +160,8 @@ class Era:
     planned: int = 0
     # Every place that a deletion ended or may have ended at, and the beginning.
     floors: set[int] = field(default_factory=lambda: {0})
+    # Whether another log was to take its place.
+    replaced: bool = False
     refused: int = 0
     crashes: int = 0
 

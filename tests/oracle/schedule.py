@@ -148,20 +148,22 @@ Step: TypeAlias = (
 class Schedule:
     """What happens, in order, to a feed with a window of so many events.
 
-    With `checkpoints` the write-ahead log is folded into the file all the time. At the end every
-    schedule lets everybody read again, and get everything.
+    With `checkpoints` the write-ahead log is folded into the file all the time; with
+    `tells_late` a commit can be read before the feed is told of it. At the end every schedule lets
+    everybody read again, and get everything.
     """
 
     seed: int
     window: int
     age_max_s: float
     checkpoints: bool
+    tells_late: bool
     steps: tuple[Step, ...]
 
     def __str__(self) -> str:
         lines = [
             f"ORACLE_SEED={self.seed}: window {self.window}, streams live {self.age_max_s} s,"
-            f" checkpoints {self.checkpoints}"
+            f" checkpoints {self.checkpoints}, tells late {self.tells_late}"
         ]
         return "\n".join([*lines, *(f"  {brief(step)}" for step in self.steps)])
 

@@ -4,6 +4,7 @@ Threads are real: what they bring wakes the loop as ever. Only timers wait for t
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,35 @@ class SteppedLoop(asyncio.SelectorEventLoop):
                 return
             await asyncio.wait(self._in_threads, return_when=asyncio.FIRST_COMPLETED)
         raise RestlessError("something goes on without end")
+
+
+class Late:
+    """Brings what threads have to say into the loop some turns late, in its order.
+
+    As a loop does that has much else to do: what a commit changed can be read before it is told.
+    """
+
+    def __init__(self, loop: SteppedLoop, turns: int) -> None:
+        self._loop = loop
+        self._turns = turns
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Can be called from any thread."""
+        self._loop.call_soon_threadsafe(self._take, callback)
+
+    def _take(self, callback: Callable[[], None]) -> None:
+        self._waiting.append(callback)
+        if len(self._waiting) == 1:
+            self._turn(self._turns)
+
+    def _turn(self, left: int) -> None:
+        if left:
+            self._loop.call_soon(self._turn, left - 1)
+            return
+        self._waiting.popleft()()
+        if self._waiting:
+            self._turn(self._turns)
 
 
 def run_stepped(main: Callable[[SteppedLoop], Any]) -> Any:

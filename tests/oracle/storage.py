@@ -1,6 +1,7 @@
 """What is on disk: everything acknowledged, once, without holes."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from tests.oracle.history import Stream
 from tests.oracle.model import Audit, Era, Model
@@ -12,6 +13,9 @@ def durable(model: Model, streams: Sequence[Stream]) -> Iterator[str]:
     And what a subscriber was sent was acknowledged or is on disk: nobody is told of what may yet
     be lost. The log has no holes: numbers rise by one, and only a beginning is ever deleted.
     """
+    for era, successor in pairwise(model.eras):
+        if not era.replaced:
+            yield f"log {era.epoch.hex()} was gone, and {successor.epoch.hex()} in its place"
     for era in model.eras:
         yield from _acknowledged(era)
         for audit in era.audits:

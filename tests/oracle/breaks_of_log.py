@@ -1,0 +1,165 @@
+"""Breaks below the feed: the log, its writer and its readers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.events.entry import Appended, NewEvent
+from gateway.events.log import LogUnavailableError, Span
+from gateway.events.sqlite import log as log_module
+from gateway.events.sqlite import reader, schema
+from gateway.events.sqlite.reader import LogReader
+from gateway.events.sqlite.writer import GroupWriter
+
+Patches = Sequence[tuple[Any, str, Any]]
+
+
+def acknowledges_before_the_commit() -> Patches:
+    """Answers and tells subscribers when rows are written, and commits with the next group."""
+    store, prune = GroupWriter._store, GroupWriter._prune
+
+    def late_commit(self: Any, size_bytes: int, oldest: int) -> None:
+        self._connection.executemany(
+            "UPDATE meta SET value = ? WHERE key = ?",
+            [(size_bytes, "size_bytes"), (oldest - 1, "pruned_through")],
+        )
+
+    def store_after_commit(self: Any, group: Any) -> Any:
+        if self._connection.in_transaction:
+            self._connection.commit()
+        return store(self, group)
+
+    def prune_after_commit(self: Any, before_us: int) -> int:
+        if self._connection.in_transaction:
+            self._connection.commit()
+        return prune(self, before_us)
+
+    return [
+        (GroupWriter, "_commit", late_commit),
+        (GroupWriter, "_store", store_after_commit),
+        (GroupWriter, "_prune", prune_after_commit),
+    ]
+
+
+def acknowledges_what_failed() -> Patches:
+    """Answers 2xx although the disk was full."""
+    original = GroupWriter.append
+
+    async def append(self: Any, event: NewEvent) -> Appended:
+        try:
+            return await original(self, event)
+        except LogUnavailableError:
+            return Appended(self._span.newest + 1, duplicate=False)
+
+    return [(GroupWriter, "append", append)]
+
+
+def forgets_the_write_ahead_log() -> Patches:
+    """Opens the file without what a crash left beside it."""
+    original = schema.open_for_writing
+
+    def open_for_writing(path: Path) -> Any:
+        path.with_name(path.name + "-wal").unlink(missing_ok=True)
+        return original(path)
+
+    return [(log_module, "open_for_writing", open_for_writing)]
+
+
+def gives_numbers_again() -> Patches:
+    """Counts what is stored when it starts; retention may have deleted the newest."""
+    original = GroupWriter.__init__
+
+    def init(self: Any, *arguments: Any) -> None:
+        original(self, *arguments)
+        (held,) = self._connection.execute("SELECT count(*) FROM events").fetchone()
+        self._span = Span(self._span.oldest, held)
+
+    return [(GroupWriter, "__init__", init)]
+
+
+def deletes_in_the_middle() -> Patches:
+    """Deletes by age wherever it is in the log; with a clock set back that is not a beginning."""
+
+    def prune(self: Any, before_us: int) -> int:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        deleted = connection.execute(
+            "DELETE FROM events WHERE received_at_us < ?", (before_us,)
+        ).rowcount
+        (oldest,) = connection.execute("SELECT min(sequence) FROM events").fetchone()
+        oldest = oldest or self._span.newest + 1
+        self._commit(self._size_bytes, oldest)
+        self._span = Span(oldest, self._span.newest)
+        return int(deleted)
+
+    return [(GroupWriter, "_prune", prune)]
+
+
+def deletes_too_early() -> Patches:
+    """Takes the retention ten minutes short."""
+    original = GroupWriter._prune
+
+    def prune(self: Any, before_us: int) -> int:
+        return original(self, before_us + 600_000_000)
+
+    return [(GroupWriter, "_prune", prune)]
+
+
+def has_one_epoch() -> Patches:
+    """Gives every log the same identity, so that cursors of a lost one hold for the next."""
+
+    class Fixed:
+        @staticmethod
+        def token_bytes(size: int) -> bytes:
+            return bytes(size)
+
+    return [(schema, "secrets", Fixed)]
+
+
+def knows_no_old_duplicates() -> Patches:
+    """Looks for an id among those of the same commit only."""
+    return [_no_index(), (GroupWriter, "_number_of", lambda self, event_id: 0)]
+
+
+def forgets_duplicates_at_a_restart() -> Patches:
+    """Remembers ids in memory."""
+    original = GroupWriter._number_of
+    first: dict[int, int] = {}
+
+    def number_of(self: Any, event_id: str) -> int:
+        opened = first.setdefault(id(self), self._span.newest)
+        number = original(self, event_id)
+        return number if number > opened else 0
+
+    return [_no_index(), (GroupWriter, "_number_of", number_of)]
+
+
+def _no_index() -> tuple[Any, str, Any]:
+    # The table would refuse a second row with the same id, whatever the writer thinks.
+    return (schema, "_TABLES", schema._TABLES.replace("TEXT NOT NULL UNIQUE", "TEXT NOT NULL"))
+
+
+def ignores_filters() -> Patches:
+    """Reads everything from the log; live the filter holds."""
+    return [(reader, "_where", lambda wanted: ("TRUE", []))]
+
+
+def begins_after_the_time() -> Patches:
+    """Takes `at this instant or later` for `after the first one`."""
+    original = LogReader.first_received_since
+
+    async def since(self: Any, moment_us: int, otherwise: int) -> int:
+        return min(await original(self, moment_us, otherwise) + 1, otherwise)
+
+    return [(LogReader, "first_received_since", since)]
+
+
+def mixes_up_signed_bytes() -> Patches:
+    """Pairs bytes with events by their place in the answer, not by their number."""
+    original = LogReader.raw
+
+    async def raw(self: Any, sequences: Sequence[int]) -> dict[int, bytes]:
+        found = await original(self, sequences)
+        return dict(zip(reversed(list(found)), found.values(), strict=True))
+
+    return [(LogReader, "raw", raw)]
