@@ -88,4 +88,3 @@ ALL = {
         Break("wakes everybody", "undisturbed", feed.wakes_everybody),
     )
 }
-

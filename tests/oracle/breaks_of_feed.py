@@ -11,7 +11,7 @@ from gateway.events.entry import LogEntry
 from gateway.events.feed import Delivery, Feed, Subscription
 from gateway.events.filter import Filter
 from gateway.events.log import EventLog
-from gateway.events.start import Loss, Start
+from gateway.events.start import Loss, Start, after_cursor, overtaken
 from gateway.events.window import Window
 from gateway.rpc import subscribe as subscribe_module
 from gateway.rpc.subscribe import SubscribeStream
@@ -96,7 +96,7 @@ def goes_past_the_newest() -> Patches:
     async def from_log(self: Any) -> Delivery:
         batch = await self._feed.log.read(self.position, self._wanted, self._batch_max)
         if batch.oldest - 1 > self.position:
-            loss = feed_module.overtaken(self.position, self._feed.log, batch.oldest)
+            loss = overtaken(self.position, self._feed.log, batch.oldest)
             self.position = loss.position
             return Delivery((), self.position, False, loss)
         result: Delivery = self._batch(batch.entries, batch.through)
@@ -209,13 +209,13 @@ def miscounts_at_the_opening() -> Patches:
 
 def miscounts_on_the_way() -> Patches:
     """The same for readers that are overtaken."""
-    original = feed_module.overtaken
+    original = overtaken
 
-    def overtaken(position: int, log: EventLog, oldest: int) -> Loss:
+    def miscounted(position: int, log: EventLog, oldest: int) -> Loss:
         loss = original(position, log, oldest)
         return replace(loss, missed=(loss.missed or 0) + 1)
 
-    return [(feed_module, "overtaken", overtaken)]
+    return [(feed_module, "overtaken", miscounted)]
 
 
 def skips_when_overtaken() -> Patches:
@@ -260,10 +260,10 @@ def wakes_everybody() -> Patches:
 
 
 def _after_cursor(change: Any) -> Patches:
-    original = subscribe_module.after_cursor
+    original = after_cursor
 
-    def after_cursor(text: str, log: EventLog, field: str) -> Start:
+    def changed(text: str, log: EventLog, field: str) -> Start:
         start: Start = change(original(text, log, field), text, log)
         return start
 
-    return [(subscribe_module, "after_cursor", after_cursor)]
+    return [(subscribe_module, "after_cursor", changed)]

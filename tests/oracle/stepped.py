@@ -51,6 +51,14 @@ class SteppedLoop(asyncio.SelectorEventLoop):
             await asyncio.wait(self._in_threads, return_when=asyncio.FIRST_COMPLETED)
         raise RestlessError("something goes on without end")
 
+    async def turn_until(self, happened: Callable[[], bool]) -> None:
+        """Return when something has happened that no thread is needed for."""
+        for _ in range(_TURNS_MAX):
+            if happened():
+                return
+            await asyncio.sleep(0)
+        raise RestlessError("what was waited for has not happened")
+
 
 class Late:
     """Brings what threads have to say into the loop some turns late, in its order.

@@ -1,0 +1,81 @@
+"""A log whose commits are on disk and can be read, but told only when a test says so."""
+
+import asyncio
+import random
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from gateway.events.window import Window
+from gateway.rpc.subscribe import SubscribeStream
+from tests.harness.clock import ManualClock
+from tests.oracle.history import Opening, Stream
+from tests.oracle.model import Era
+from tests.oracle.readers import CountingFeed, Reader
+from tests.oracle.stepped import SteppedLoop
+
+# Far longer than any test holds up.
+_HELD_S = 60.0
+
+
+class HeldNews:
+    """Use `opened`."""
+
+    def __init__(self, loop: SteppedLoop, log: SqliteEventLog, window: int) -> None:
+        self._loop = loop
+        self._window = window
+        self._news: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._readers: list[Reader] = []
+        self._era = Era(log.epoch)
+        self.log = log
+        self.feed = CountingFeed(log, Window(log.span.newest, entries_max=window))
+        self.feed.streams = {}
+        self._answer = SubscribeStream(self.feed, 3_600.0, random.Random(0), loop.time)
+        log._writer._in_loop = self._hold  # type: ignore[method-assign]
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, loop: SteppedLoop, path: Path, window: int) -> AsyncIterator["HeldNews"]:
+        log = await SqliteEventLog.open(path, Retention(1_000.0, 2**40), ManualClock())
+        held = cls(loop, log, window)
+        try:
+            yield held
+        finally:
+            for reader in held._readers:
+                await reader.gone()
+            await log.close()
+            await asyncio.gather(*held._tasks)
+
+    async def committed(self, work: Coroutine[Any, Any, Any]) -> Callable[[], None]:
+        """Start an append or a prune; returns when it is on disk, with what tells the feed."""
+        self._tasks.append(asyncio.create_task(work))
+        return await self._news.get()
+
+    def reader(self) -> Reader:
+        self._readers.append(Reader(f"r{len(self._readers)}"))
+        return self._readers[-1]
+
+    def subscribe(self, opening: Opening, reader: Reader | None = None) -> Stream:
+        reader = reader or self.reader()
+        return reader.open(self.feed, self._answer, self._era, opening, self._window)
+
+    def hold_up_reading(self) -> threading.Event:
+        """Have every read from the log wait in its thread until the event is set."""
+        released = threading.Event()
+        reader = self.log._reader
+        query = reader._query
+
+        def late(wanted: Any) -> Any:
+            released.wait(_HELD_S)
+            return query(wanted)
+
+        reader._query = late  # type: ignore[method-assign, assignment]
+        return released
+
+    def _hold(self, callback: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(self._news.put_nowait, callback)
