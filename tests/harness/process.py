@@ -19,8 +19,8 @@ from tests.harness.webhooks import Poster, Signer
 ROOT = Path(__file__).parents[2]
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "gateway", *arguments]
+def command(*arguments: str, module: str = "gateway") -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
 
 
 def environment(**env: str) -> dict[str, str]:
@@ -36,10 +36,10 @@ def environment(**env: str) -> dict[str, str]:
 class GatewayProcess:
     """Serves from construction on; use as a context manager."""
 
-    def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, module: str = "gateway", **env: str) -> None:
         self.signer = Signer()
         self._process = subprocess.Popen(
-            command("serve", *arguments),
+            command("serve", *arguments, module=module),
             cwd=folder,
             env=environment(
                 **{
@@ -85,6 +85,10 @@ class GatewayProcess:
             if match := re.search(pattern, line):
                 return match[1] if match.groups() else match[0]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
@@ -94,6 +98,14 @@ class GatewayProcess:
 
     def wait(self, timeout: float = 30) -> int:
         return self._process.wait(timeout)
+
+    def is_dead(self, within_s: float) -> bool:
+        """Whether the process ends within some seconds."""
+        try:
+            self.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def __enter__(self) -> "GatewayProcess":
         return self

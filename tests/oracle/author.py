@@ -88,7 +88,7 @@ class _Author:
             "unstall": lambda: Unstall(reader),
             "prune": lambda: Prune(random_.random() < 0.5),
             "clock": lambda: StepClock(
-                random_.choice([600.0, 600.0, 600.0, -600.0, 150.0, 1_000.0])
+                random_.choice([600.0, 600.0, -600.0, -600.0, 150.0, 1_000.0])
             ),
             "silence": lambda: Silence(random_.choice([1.0, 20.0, 45.0])),
             "rest": Rest,

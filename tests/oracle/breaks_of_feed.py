@@ -31,14 +31,39 @@ def starts_a_batch_one_late() -> Patches:
 
 def passes_over_the_rest() -> Patches:
     """Takes a full batch for all there is, and goes on after the newest event."""
-    original = Subscription._batch
+    original = feed_module._lot_of
 
-    def batch(self: Any, matching: Sequence[LogEntry], through: int) -> Delivery:
-        delivery = original(self, matching, through)
-        self.position = through
-        return replace(delivery, position=through)
+    def lot_of(matching: Any, through: int, limit: int) -> Any:
+        return original(matching, through, limit)._replace(through=through)
 
-    return [(Subscription, "_batch", batch)]
+    return [(feed_module, "_lot_of", lot_of)]
+
+
+def shares_what_is_old() -> Patches:
+    """Keeps what was found for one subscriber at a place for the next, though more has come."""
+    lots: dict[Any, Any] = {}
+    original = Feed._lot_after
+
+    def lot_after(self: Any, position: int, wanted: Filter, limit: int) -> Any:
+        place = (id(self), position, wanted, limit)
+        if not lots.get(place):
+            lots[place] = original(self, position, wanted, limit)
+        return lots[place]
+
+    return [(Feed, "_lot_after", lot_after)]
+
+
+def shares_with_other_filters() -> Patches:
+    """Sends what was encoded for one subscriber to all who then stand at its place."""
+    original = SubscribeStream._encoded
+
+    def encoded(self: Any, delivery: Delivery) -> bytes:
+        last, sent = self._last
+        if delivery.frames and last.frames and last.position == delivery.position:
+            return bytes(sent)
+        return original(self, delivery)
+
+    return [(SubscribeStream, "_encoded", encoded)]
 
 
 def wakes_by_the_wrong_key() -> Patches:
@@ -68,26 +93,26 @@ def goes_with_the_slowest() -> Patches:
 
 def sends_a_batch_again() -> Patches:
     """Repeats the last event of a batch at the beginning of the next."""
-    original = Subscription._batch
+    original = Subscription._given
 
-    def batch(self: Any, matching: Sequence[LogEntry], through: int) -> Delivery:
-        delivery = original(self, matching, through)
+    def given(self: Any, lot: Any) -> Delivery:
+        delivery = original(self, lot)
         last = getattr(self, "_last_sent", ())
-        self._last_sent = tuple(delivery.entries[-1:])
-        return replace(delivery, entries=(*last, *delivery.entries))
+        self._last_sent = tuple(delivery.frames[-1:])
+        return replace(delivery, frames=(*last, *delivery.frames))
 
-    return [(Subscription, "_batch", batch)]
+    return [(Subscription, "_given", given)]
 
 
 def sends_backwards() -> Patches:
     """Sends the newest of a batch first."""
-    original = Subscription._batch
+    original = Subscription._given
 
-    def batch(self: Any, matching: Sequence[LogEntry], through: int) -> Delivery:
-        delivery = original(self, matching, through)
-        return replace(delivery, entries=tuple(reversed(delivery.entries)))
+    def given(self: Any, lot: Any) -> Delivery:
+        delivery = original(self, lot)
+        return replace(delivery, frames=tuple(reversed(delivery.frames)))
 
-    return [(Subscription, "_batch", batch)]
+    return [(Subscription, "_given", given)]
 
 
 def goes_past_the_newest() -> Patches:
@@ -97,9 +122,10 @@ def goes_past_the_newest() -> Patches:
         batch = await self._feed.log.read(self.position, self._wanted, self._batch_max)
         if batch.oldest - 1 > self.position:
             loss = overtaken(self.position, self._feed.log, batch.oldest)
-            self.position = loss.position
+            self._move(loss.position)
             return Delivery((), self.position, False, loss)
-        result: Delivery = self._batch(batch.entries, batch.through)
+        lot = feed_module._lot_of(batch.frames, batch.through, self._batch_max)
+        result: Delivery = self._given(lot)
         return result
 
     return [(Subscription, "_from_log", from_log)]
@@ -131,7 +157,7 @@ def beats_where_it_stood() -> Patches:
     async def next_(self: Any, timeout: float) -> Delivery:
         told = self.position
         delivery = await original(self, timeout)
-        if not delivery.entries and delivery.loss is None and not delivery.draining:
+        if not delivery.frames and delivery.loss is None and not delivery.draining:
             return replace(delivery, position=told)
         return delivery
 
@@ -142,8 +168,8 @@ def drains_with_the_newest_cursor() -> Patches:
     """Ends streams with the cursor of the log instead of their own."""
     original = Subscription._delivery
 
-    def delivery(self: Any, entries: Any, **named: Any) -> Delivery:
-        made = original(self, entries, **named)
+    def delivery(self: Any, frames: Any, **named: Any) -> Delivery:
+        made = original(self, frames, **named)
         return replace(made, position=self._feed.newest) if made.draining else made
 
     return [(Subscription, "_delivery", delivery)]
@@ -251,6 +277,7 @@ def wakes_everybody() -> Patches:
     """Wakes all subscribers for each event."""
 
     def arrived(self: Any, entries: Sequence[LogEntry]) -> None:
+        self._shared.clear()
         self._window.extend(entries)
         for _ in entries:
             for subscription in self._subscriptions:

@@ -16,7 +16,7 @@ from tests.oracle.runs import run_seeds
 from tests.oracle.verdict import GUARANTEES
 
 # Schedules after which a break must have been found; most are found by the first few.
-SEEDS_MAX = 150
+SEEDS_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)

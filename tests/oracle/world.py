@@ -226,7 +226,7 @@ class World:
         if not self.model.eras or self.model.era.epoch != self._log.epoch:
             self.model.begin(self._log.epoch)
         self._audit()
-        window = Window(self._log.span.newest, entries_max=self._schedule.window)
+        window = await Window.of(self._log, entries_max=self._schedule.window)
         self._feed = CountingFeed(self._log, window)
         self._feed.streams = {}
         self._answer = SubscribeStream(

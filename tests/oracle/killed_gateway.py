@@ -1,0 +1,144 @@
+"""The real gateway, that ends itself by kill -9 at one step of one webhook.
+
+Run as `python -m tests.oracle.killed_gateway serve`, with the step and the number of the webhook in
+the environment. One method is wrapped; everything else is what users run.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from gateway import app as composition
+from gateway.cli import main
+from gateway.events.sqlite.log import SqliteEventLog
+from gateway.events.sqlite.writer import GroupWriter
+from gateway.http import app
+from gateway.webhooks.decoder import WebhookDecoder
+from gateway.webhooks.receiver import WebhookReceiver
+from gateway.webhooks.signature import SignatureVerifier
+
+STEP, NUMBER = "ORACLE_KILL_STEP", "ORACLE_KILL_NUMBER"
+
+
+class _Countdown:
+    """Kills the process when it has been called so many times."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+
+    def __call__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _any(*_: Any) -> bool:
+    return True
+
+
+def _is_append(_: Any, job: Any) -> bool:
+    # Retention submits work, too.
+    return hasattr(job, "event")
+
+
+def _has_entries(_: Any, committed: Any) -> bool:
+    return bool(committed.entries)
+
+
+def _before(
+    owner: Any, name: str, counts: Callable[..., bool] = _any
+) -> Callable[[_Countdown], None]:
+    def wrap(kill: _Countdown) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            if counts(*arguments):
+                kill()
+            return original(*arguments, **named)
+
+        setattr(owner, name, wrapped)
+
+    return wrap
+
+
+def _after(
+    owner: Any, name: str, counts: Callable[..., bool] = _any
+) -> Callable[[_Countdown], None]:
+    def wrap(kill: _Countdown) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            result = original(*arguments, **named)
+            if counts(*arguments):
+                kill()
+            return result
+
+        setattr(owner, name, wrapped)
+
+    return wrap
+
+
+def _after_awaiting(owner: Any, name: str) -> Callable[[_Countdown], None]:
+    def wrap(kill: _Countdown) -> None:
+        original = getattr(owner, name)
+
+        async def wrapped(*arguments: Any, **named: Any) -> Any:
+            result = await original(*arguments, **named)
+            kill()
+            return result
+
+        setattr(owner, name, wrapped)
+
+    return wrap
+
+
+def _after_answering(kill: _Countdown) -> None:
+    """Kill when the whole answer to a webhook has been handed to the server."""
+    original = app.http_app
+
+    def http_app(*arguments: Any) -> Any:
+        application = original(*arguments)
+
+        async def serve(scope: Any, receive: Any, send: Any) -> None:
+            async def sent(message: Any) -> None:
+                await send(message)
+                if message["type"] == "http.response.body" and scope["path"] == app.WEBHOOK_PATH:
+                    kill()
+
+            await application(scope, receive, sent)
+
+        return serve
+
+    # Where it is called, not where it lives.
+    vars(composition)["http_app"] = http_app
+
+
+# In the order in which a webhook passes them.
+STEPS: dict[str, Callable[[_Countdown], None]] = {
+    "before the signature is checked": _before(SignatureVerifier, "verify"),
+    "after the signature is checked": _after(SignatureVerifier, "verify"),
+    "after the event is decoded": _after(WebhookDecoder, "decode"),
+    "before the event is submitted": _before(GroupWriter, "_submit", _is_append),
+    "after the event is submitted": _after(GroupWriter, "_submit", _is_append),
+    "before the transaction begins": _before(GroupWriter, "_store"),
+    "after the rows are written, before the commit": _before(GroupWriter, "_commit"),
+    "after the commit, before anybody is told": _after(GroupWriter, "_commit"),
+    "before subscribers are told": _before(SqliteEventLog, "_committed", _has_entries),
+    "after subscribers are told, before the answer": _after(
+        SqliteEventLog, "_committed", _has_entries
+    ),
+    "after the append has returned": _after_awaiting(SqliteEventLog, "append"),
+    "after the answer is made": _after_awaiting(WebhookReceiver, "_store"),
+    "after the answer is handed to the server": _after_answering,
+}
+
+# Steps after which the event must be on disk though nobody was told; before, it must not be.
+STORED_FROM = "after the commit, before anybody is told"
+# Steps after which the poster has its answer.
+ANSWERED_FROM = "after the answer is handed to the server"
+
+
+if __name__ == "__main__":
+    STEPS[os.environ[STEP]](_Countdown(int(os.environ[NUMBER])))
+    main()

@@ -1,0 +1,154 @@
+"""Subscribers and posters of a gateway behind real sockets, written down as those in the process.
+
+Nothing here knows the gateway's insides: numbers are read from the file on disk.
+"""
+
+import http.client
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from conferencing.v1.event_service_pb2 import SubscribeRequest
+from tests.harness.gateway import Failure
+from tests.harness.webhooks import Poster, webhook
+from tests.oracle.disk import read_log
+from tests.oracle.history import Ended, Opening, Stream
+from tests.oracle.model import Fields, Known, Model, Posted
+
+_SUBSCRIBE = "/conferencing.v1.EventService/Subscribe"
+_PATIENCE_S = 30.0
+
+
+def posted(id_: str, fields: Fields, padding: int = 0) -> Posted:
+    """An event as its provider signs it. How the gateway encodes it is its own affair."""
+    names = ("conference_id", "call_control_id", "call_session_id", "connection_id")
+    payload: dict[str, Any] = {name: value for name in names if (value := getattr(fields, name))}
+    if fields.queue_name:
+        payload["queue"] = fields.queue_name
+    if padding:
+        payload["padding"] = "x" * padding
+    return Posted(id_, fields, b"", webhook(fields.type, payload, id_))
+
+
+class RemoteLog:
+    """The log of a gateway as its poster and the disk know it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._unnumbered: list[tuple[Posted, bool]] = []
+        self.model = Model()
+
+    @property
+    def known(self) -> Known:
+        with self._lock:
+            return self.model.era.known
+
+    def post(self, poster: Poster, events: Sequence[Posted]) -> list[int]:
+        """Post all at once; returns the statuses, 0 for what was never answered."""
+        with self._lock:
+            for event in events:
+                self.model.era.post(event, 0)
+        if len(events) == 1:
+            return [self._send(poster, events[0])]
+        with ThreadPoolExecutor(len(events)) as pool:
+            return list(pool.map(lambda event: self._send(poster, event), events))
+
+    def _send(self, poster: Poster, event: Posted) -> int:
+        try:
+            reply = poster.post(event.raw)
+        except (OSError, http.client.HTTPException):
+            return 0
+        with self._lock:
+            if reply.status == 200:
+                self._unnumbered.append((event, reply.body["status"] == "duplicate"))
+            else:
+                self.model.era.refuse(event, 0)
+        return reply.status
+
+    def audit(self) -> None:
+        """Compare with the disk, while nothing is being posted."""
+        rows, pruned, damage = read_log(self._path)
+        numbers = {row.id: row.sequence for row in rows}
+        with self._lock:
+            era = self.model.era
+            for event, duplicate in self._unnumbered:
+                # What is nowhere gets a number that is nowhere: the audit says so.
+                number = numbers.get(event.id, era.newest + 1)
+                era.acknowledge(event, 0, number, duplicate=duplicate)
+            self._unnumbered.clear()
+            era.crash()
+            era.audit(rows, pruned, damage)
+
+
+class RemoteReader:
+    """A subscriber that reads in a thread of its own."""
+
+    def __init__(self, name: str, log: RemoteLog) -> None:
+        self.name = name
+        self.streams: list[Stream] = []
+        self._log = log
+        self._changed = threading.Condition()
+        self._call: Any = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def cursor(self) -> str:
+        """The last one it has."""
+        return next(it.cursors[-1] for it in reversed(self.streams) if it.responses)
+
+    def open(self, channel: grpc.Channel, opening: Opening) -> Stream:
+        known = self._log.known
+        stream = Stream(
+            f"{self.name}.{len(self.streams)}", opening, self._log.model.era.epoch, known
+        )
+        self.streams.append(stream)
+        # As bytes: how events are encoded is part of what is promised.
+        subscribe = channel.unary_stream(
+            _SUBSCRIBE, SubscribeRequest.SerializeToString, lambda encoded: encoded
+        )
+        self._call = subscribe(opening.request())
+        self._thread = threading.Thread(target=self._read, args=(self._call, stream), daemon=True)
+        self._thread.start()
+        return stream
+
+    def leave(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self.join()
+
+    def join(self) -> None:
+        """Return when the stream has ended."""
+        assert self._thread is not None
+        self._thread.join(_PATIENCE_S)
+        assert not self._thread.is_alive(), f"{self.name}: its stream does not end"
+
+    def wait_until(self, happened: Callable[[Stream], bool]) -> bool:
+        """Wait until something holds of the last stream, or has no chance to any more."""
+        stream = self.streams[-1]
+        with self._changed:
+            self._changed.wait_for(lambda: happened(stream) or stream.ended, _PATIENCE_S)
+            return happened(stream)
+
+    def _read(self, call: Any, stream: Stream) -> None:
+        try:
+            for encoded in call:
+                with self._changed:
+                    stream.take(encoded, self._log.known)
+                    self._changed.notify_all()
+            ended = Ended("ok")
+        except grpc.RpcError as error:
+            failure = Failure(error)
+            if failure.code is grpc.StatusCode.OUT_OF_RANGE:
+                ended = Ended(failure.code.name, failure.info.reason, dict(failure.info.metadata))
+            elif failure.code is grpc.StatusCode.CANCELLED:
+                ended = Ended("left")
+            else:
+                ended = Ended("broken", failure.code.name)
+        with self._changed:
+            stream.ended, stream.ended_at = ended, self._log.known
+            self._changed.notify_all()
