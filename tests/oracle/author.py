@@ -35,7 +35,7 @@ from tests.oracle.schedule import (
 
 
 def schedule(seed: int, steps: int = 32) -> Schedule:
-    return _Author(random.Random(seed)).write(seed, steps)
+    return Author(random.Random(seed)).write(seed, steps)
 
 
 _WEIGHTS = {
@@ -45,8 +45,8 @@ _WEIGHTS = {
     "leave": 6,
     "stall": 6,
     "unstall": 6,
-    "prune": 5,
-    "clock": 7,
+    "prune": 8,
+    "clock": 10,
     "silence": 4,
     "rest": 8,
     "restart": 2,
@@ -57,7 +57,9 @@ _WEIGHTS = {
 }
 
 
-class _Author:
+class Author:
+    """Draws all that a schedule is made of from one source of chance."""
+
     def __init__(self, random_: random.Random) -> None:
         self._random = random_
         self._next_id = 0
@@ -67,7 +69,7 @@ class _Author:
         window = random_.randint(4, 50) if random_.random() < 0.4 else random_.randint(4, 12)
         age_max_s = random_.choice([40.0, 3_600.0, 3_600.0])
         kinds = random_.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=steps)
-        opening: list[Step] = [Append(self._ids(random_.randint(0, 15)))]
+        opening: list[Step] = [Append(self.ids(random_.randint(0, 15)))]
         made = opening + [self._step(kind) for kind in kinds]
         checkpoints, tells_late = random_.random() < 0.2, random_.random() < 0.5
         return Schedule(seed, window, age_max_s, checkpoints, tells_late, tuple(made))
@@ -77,11 +79,11 @@ class _Author:
         reader = random_.randrange(12)
         made: dict[str, Callable[[], Step]] = {
             "append": lambda: Append(
-                self._ids(random_.choice([1, 1, 2, 3, 8, 14])), random_.random() < 0.6
+                self.ids(random_.choice([1, 1, 2, 3, 8, 14])), random_.random() < 0.6
             ),
             "subscribe": self._subscribe,
             "resume": lambda: Resume(
-                reader, self._opening(Latest()), random_.choice([0, 0, 0, random_.randint(1, 30)])
+                reader, self.opening(Latest()), random_.choice([0, 0, 0, random_.randint(1, 30)])
             ),
             "leave": lambda: Leave(reader),
             "stall": lambda: Stall(reader),
@@ -104,20 +106,20 @@ class _Author:
         random_ = self._random
         unusual = random_.random()
         return Subscribe(
-            self._opening(self._place()),
+            self.opening(self.place()),
             ahead=random_.randint(1, 9) if unusual < 0.06 else 0,
             old=random_.randrange(200) if 0.06 <= unusual < 0.3 else -1,
         )
 
     def _crash(self) -> Crash:
         random_ = self._random
-        ids = self._ids(random_.choice([0, 1, 3, 12]))
+        ids = self.ids(random_.choice([0, 1, 3, 12]))
         if not ids or random_.random() < 0.4:
             return Crash(ids, turns=random_.randint(0, 4))
         garbled = random_.random() < 0.4
         return Crash(ids, cut=random_.random(), garbled=garbled)
 
-    def _ids(self, count: int) -> tuple[int, ...]:
+    def ids(self, count: int) -> tuple[int, ...]:
         random_ = self._random
         ids: list[int] = []
         for _ in range(count):
@@ -131,7 +133,7 @@ class _Author:
         random_.shuffle(ids)
         return tuple(ids)
 
-    def _opening(self, place: Place) -> Opening:
+    def opening(self, place: Place) -> Opening:
         random_ = self._random
         return Opening(
             self._wanted(),
@@ -143,7 +145,7 @@ class _Author:
             heartbeat_s=random_.choice([1, 15]),
         )
 
-    def _place(self) -> Place:
+    def place(self) -> Place:
         random_ = self._random
         match random_.randrange(4):
             case 0:

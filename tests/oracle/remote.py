@@ -17,7 +17,7 @@ from tests.harness.gateway import Failure
 from tests.harness.webhooks import Poster, webhook
 from tests.oracle.disk import read_log
 from tests.oracle.history import Ended, Opening, Stream
-from tests.oracle.model import Fields, Known, Model, Posted
+from tests.oracle.model import Fields, Known, Model, Posted, Stored
 
 _SUBSCRIBE = "/conferencing.v1.EventService/Subscribe"
 _PATIENCE_S = 30.0
@@ -39,18 +39,18 @@ class RemoteLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._unnumbered: list[tuple[Posted, bool]] = []
         self.model = Model()
 
     @property
     def known(self) -> Known:
-        with self._lock:
+        with self.lock:
             return self.model.era.known
 
     def post(self, poster: Poster, events: Sequence[Posted]) -> list[int]:
         """Post all at once; returns the statuses, 0 for what was never answered."""
-        with self._lock:
+        with self.lock:
             for event in events:
                 self.model.era.post(event, 0)
         if len(events) == 1:
@@ -63,7 +63,7 @@ class RemoteLog:
             reply = poster.post(event.raw)
         except (OSError, http.client.HTTPException):
             return 0
-        with self._lock:
+        with self.lock:
             if reply.status == 200:
                 self._unnumbered.append((event, reply.body["status"] == "duplicate"))
             else:
@@ -74,7 +74,7 @@ class RemoteLog:
         """Compare with the disk, while nothing is being posted."""
         rows, pruned, damage = read_log(self._path)
         numbers = {row.id: row.sequence for row in rows}
-        with self._lock:
+        with self.lock:
             era = self.model.era
             for event, duplicate in self._unnumbered:
                 # What is nowhere gets a number that is nowhere: the audit says so.
@@ -83,6 +83,9 @@ class RemoteLog:
             self._unnumbered.clear()
             era.crash()
             era.audit(rows, pruned, damage)
+            for row in rows:  # when they came is the gateway's to say
+                event = era.stored[row.sequence].event
+                era.stored[row.sequence] = Stored(event, row.received_at_us)
 
 
 class RemoteReader:
