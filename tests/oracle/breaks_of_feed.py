@@ -286,6 +286,18 @@ def wakes_everybody() -> Patches:
     return [(Feed, "_arrived", arrived)]
 
 
+def keeps_a_queue_for_each() -> Patches:
+    """Puts every event into a queue of each subscriber. Nothing is lost by it but memory."""
+    original = Feed._arrived
+
+    def arrived(self: Any, entries: Sequence[LogEntry]) -> None:
+        original(self, entries)
+        for subscription in self._subscriptions:
+            vars(subscription).setdefault("_queue", []).extend(entries)
+
+    return [(Feed, "_arrived", arrived)]
+
+
 def _after_cursor(change: Any) -> Patches:
     original = after_cursor
 

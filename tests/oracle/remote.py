@@ -96,6 +96,8 @@ class RemoteReader:
         self.streams: list[Stream] = []
         self._log = log
         self._changed = threading.Condition()
+        self._reads = threading.Event()
+        self._reads.set()
         self._call: Any = None
         self._thread: threading.Thread | None = None
 
@@ -103,6 +105,12 @@ class RemoteReader:
     def cursor(self) -> str:
         """The last one it has."""
         return next(it.cursors[-1] for it in reversed(self.streams) if it.responses)
+
+    def stall(self) -> None:
+        self._reads.clear()
+
+    def unstall(self) -> None:
+        self._reads.set()
 
     def open(self, channel: grpc.Channel, opening: Opening) -> Stream:
         known = self._log.known
@@ -140,6 +148,7 @@ class RemoteReader:
     def _read(self, call: Any, stream: Stream) -> None:
         try:
             for encoded in call:
+                self._reads.wait(_PATIENCE_S)
                 with self._changed:
                     stream.take(encoded, self._log.known)
                     self._changed.notify_all()

@@ -19,7 +19,7 @@ from tests.harness.loop import LoopThread
 from tests.oracle import posts
 from tests.oracle.author import Author
 from tests.oracle.disk import fast_folder
-from tests.oracle.history import After, Opening, Rest, Stream
+from tests.oracle.history import After, Latest, Opening, Rest, Stream
 from tests.oracle.model import Posted
 from tests.oracle.remote import RemoteLog, RemoteReader, posted
 from tests.oracle.verdict import violations
@@ -112,10 +112,10 @@ class Sockets:
     def _come_back(self, reader: RemoteReader) -> None:
         reader.leave()
         before = next(stream for stream in reversed(reader.streams) if stream.responses)
-        opening = self._author.opening(After(reader.cursor))
-        stream = reader.open(self._gateway.channel, replace(opening, wanted=before.opening.wanted))
-        stream.resumes = before
-        reader.wait_until(lambda stream: bool(stream.responses))
+        drawn = before.opening if reader is self.witness else self._author.opening(Latest())
+        wanted = before.opening.wanted
+        opening = replace(drawn, wanted=wanted, place=After(reader.cursor))
+        self._follow(reader, opening).resumes = before
 
     def _leave(self) -> None:
         reader = self._random.choice(self.readers)
