@@ -1,7 +1,8 @@
-"""The naive feed: a bare `grpc.aio` server that writes each event as a message of its own.
+"""A naive feed: a bare `grpc.aio` server that writes each event as a message of its own.
 
 The messages lie ready in memory; nothing is received, stored, looked up or encoded. What it does
-for each event is one `context.write`, as nearly every streaming server in Python does.
+for each event is one `context.write`, as nearly every streaming server in Python does. It can be
+made to do wrong, too, to see whether clients notice (see `faults`).
 
 Run as `python -m bench.feed.bare_server PORT`; it answers orders (see `remote`).
 """
@@ -14,6 +15,7 @@ import grpc
 import uvloop
 
 from bench.feed import webhooks
+from bench.feed.faults import FAULTS
 from bench.feed.remote import answer_orders
 from bench.feed.webhooks import Template
 from conferencing.v1.event_service_pb2 import SubscribeResponse
@@ -29,6 +31,9 @@ class BareFeed(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self._templates = [Template.of(0), Template.of(1)]
         self._messages: list[bytes] = []
+        # What one subscriber alone gets: the second, whose events another one has got before.
+        self._second_messages: list[bytes] = []
+        self._streams = 0
         self._go = asyncio.Event()
 
     def service(
@@ -36,31 +41,37 @@ class BareFeed(grpc.GenericRpcHandler):
     ) -> "grpc.RpcMethodHandler[bytes, bytes]":
         return grpc.unary_stream_rpc_method_handler(self._subscribe)
 
-    async def load(self, first: int, count: int) -> None:
-        """Prepare the events with these numbers, as the first of a log."""
-        self._go.clear()
-        self._messages = [
-            joined(
-                [event_frame(self._encoded(first + index), index + 1, _cursor(index + 1))],
-                SubscribeResponse(cursor=_cursor(index + 1), live=True).SerializeToString(),
-            )
-            for index in range(count)
-        ]
+    async def load(self, count: int, fault: str | None = None, *, for_all: bool = True) -> None:
+        """Prepare the first events of a log, with something wrong for all or for one of them."""
+        self._go = asyncio.Event()
+        self._streams = 0
+        right = [self._message(number) for number in range(count)]
+        wrong = FAULTS[fault](right) if fault else right
+        self._messages = wrong if for_all else right
+        self._second_messages = wrong
 
     async def go(self) -> float:
         """Begin to send; returns when that was."""
         self._go.set()
         return monotonic()
 
-    def _encoded(self, number: int) -> bytes:
-        return self._templates[number % 2].with_number(number, webhooks.CONFERENCES)[0]
+    def _message(self, number: int) -> bytes:
+        encoded, _ = self._templates[number % 2].with_number(number, webhooks.CONFERENCES)
+        cursor = _cursor(number + 1)
+        rest = SubscribeResponse(cursor=cursor, live=True).SerializeToString()
+        return joined([event_frame(encoded, number + 1, cursor)], rest)
 
     async def _subscribe(
         self, _request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]"
     ) -> None:
+        self._streams += 1
+        messages = self._second_messages if self._streams == 2 else self._messages
+        go = self._go
         await context.write(SubscribeResponse(cursor=_cursor(0)).SerializeToString())
-        await self._go.wait()
-        for message in self._messages:
+        await go.wait()
+        for message in messages:
+            if not message:
+                return
             await context.write(message)
         # The streams of the gateway stay open too.
         await asyncio.Event().wait()

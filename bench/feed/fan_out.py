@@ -19,7 +19,7 @@ class FanOutSizes:
 
     rounds: int = 3
     events: int = 2_000
-    single_events: int = 100
+    single_events: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _gateway_turn(stage: Stage, gateway: GatewayProcess, events: int, max_batch:
 
 
 def _bare_turn(stage: Stage, bare: Remote, port: int, events: int) -> Turn:
-    bare.ask("load", first=0, count=events)
+    bare.ask("load", count=events)
     stage.open("fan-out", port, STREAMS)
     meter = Meter(stage, bare.process)
     turn = meter.turn(stage, events, bare.ask("go"))

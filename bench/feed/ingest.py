@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from bench.feed.stage import POST_CONNECTIONS, Stage
+from bench.contestants.contestant import CheckError
+from bench.feed.stage import POST_CONNECTIONS, Stage, feed_info
 from bench.processes import Process, free_port, wait_for_port
 from bench.rounds import Spread
 
@@ -46,6 +47,9 @@ def measure_ingest(stage: Stage, rounds: int, turn_s: float) -> Ingest:
     for number in range(rounds):
         for it, at in sides if number % 2 == 0 else reversed(sides):
             turns[it].append(_turn(stage, it, at, sizes[it]))
+    posted = _WARM_UP + rounds * sizes[gateway.process]
+    if feed_info(gateway).event_count != posted:
+        raise CheckError(f"not all of {posted} webhooks accepted are in the log")
     gateway.process.kill()
     floor.kill()
     return Ingest(turns[gateway.process], turns[floor])

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from bench.contestants.contestant import CheckError
-from bench.feed import webhooks
+from bench.feed.webhooks import Postings
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import SubscribeResponse
 from gateway.events.cursor import Cursor
@@ -36,7 +36,7 @@ class KnownLog:
     `dense`: the filter matches everything, so numbers in the log follow on each other.
     """
 
-    def __init__(self, conferences: int, *, dense: bool) -> None:
+    def __init__(self, postings: Postings, *, dense: bool) -> None:
         self.bytes = bytearray()
         # Where events end; the first one is where the log begins.
         self.ends = [0]
@@ -45,7 +45,7 @@ class KnownLog:
         self.numbers = array("Q")
         # The place before the first event; told by the first stream.
         self.base: int | None = None
-        self._conferences = conferences
+        self._postings = postings
         self._dense = dense
         self._rests: dict[bytes, Rest] = {}
 
@@ -106,7 +106,7 @@ class KnownLog:
             raise CheckError(f"event {after} came after event {before}")
         if Cursor.parse(event.cursor).sequence != after:
             raise CheckError(f"event {after} has the cursor of another")
-        number = webhooks.number_of(event, self._conferences)
+        number = self._postings.number_of(event)
         if number is None:
             raise CheckError(f"event {after} is not as it was posted:\n{event}")
         self.sequences.append(after)

@@ -1,5 +1,6 @@
 """The feed part: every measurement in its turn, and what came of them."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from bench.feed.delay import Subscribers, measure_delays
 from bench.feed.fan_out import FanOutSizes, measure_fan_out
 from bench.feed.idle import measure_idle
 from bench.feed.ingest import measure_ingest
+from bench.feed.proof import prove_checks
 from bench.feed.resume import measure_resume
 from bench.feed.section import Section
 from bench.feed.slow_readers import measure_slow_readers
@@ -40,7 +42,7 @@ class FeedPlan:
     ingest_rounds: int = 5
     ingest_turn_s: float = 1.0
     slow_rounds: int = 7
-    slow_turn_s: float = 1.2
+    slow_turn_s: float = 1.5
     catch_up_events: int = 200_000
     catch_up_rounds: int = 2
     resume_backlog: int = 1_000
@@ -57,16 +59,20 @@ def run_feed(plan: FeedPlan, only: str | None = None) -> PartResults:
     there are no results then.
     """
     sections = []
+    proven = 0
     # The gateway's threads may run beside each other, as where it is used; what measures it shares
     # one core with half of them.
     cores = Cores(plan.cores.measured | plan.cores.rest, plan.cores.rest)
     for name, measure in MEASUREMENTS.items():
         if only in (None, name):
+            print(f"bench: feed, {name}", file=sys.stderr)
             # Helpers of their own for each: nothing is left over from the one before.
             with Processes(cores) as processes:
-                sections.append(measure(Stage(processes, plan.gateway), plan))
+                stage = Stage(processes, plan.gateway)
+                proven = proven or prove_checks(stage)
+                sections.append(measure(stage, plan))
     numbers = {name: number for it in sections for name, number in it.numbers.items()}
-    return PartResults(PART, numbers, report.feed_table(sections, plan.cores))
+    return PartResults(PART, numbers, report.feed_table(sections, proven, plan.cores))
 
 
 def _fan_out(stage: Stage, plan: FeedPlan) -> Section:

@@ -64,7 +64,7 @@ class Poster:
     """Posts prepared requests, each once."""
 
     def __init__(self) -> None:
-        self._sent_at: memoryview | None = None
+        self._sent_at: memoryview[float] | None = None
         self._first = 0
         self._requests: deque[bytes] = deque()
         self._next = 0

@@ -18,6 +18,7 @@ from bench.feed.connection import Connection
 from bench.feed.known import KnownLog
 from bench.feed.remote import answer_orders
 from bench.feed.stream import Stream
+from bench.feed.webhooks import Postings
 from conferencing.v1.event_service_pb2 import POSITION_EARLIEST, EventFilter, SubscribeRequest
 
 _PATH = "/conferencing.v1.EventService/Subscribe"
@@ -43,11 +44,18 @@ class Reader:
 
     async def know(self, path: str, conferences: int) -> int:
         """Take a file of encoded events for what streams from the earliest one must bring."""
-        known = KnownLog(conferences, dense=True)
+        known = KnownLog(Postings(conferences), dense=True)
         known.take_in(memoryview(await asyncio.to_thread(Path(path).read_bytes)))
         known.base = known.sequences[0] - 1
         self._known = known
         return len(known.sequences)
+
+    async def start_over(self) -> None:
+        """Close everything and forget what went wrong."""
+        for group in self._groups:
+            await self.close(group)
+        self._groups.clear()
+        self._failures.clear()
 
     async def forget(self) -> None:
         """Forget what was to be known."""
@@ -73,10 +81,11 @@ class Reader:
         if earliest:
             request.position = POSITION_EARLIEST
         if filtered:
-            logs = [KnownLog(conferences, dense=False) for _ in range(streams)]
+            postings = Postings(conferences)
+            logs = [KnownLog(postings, dense=False) for _ in range(streams)]
         else:
             # What streams of all groups bring has to be the same.
-            logs = [self._known or KnownLog(conferences, dense=True)]
+            logs = [self._known or KnownLog(Postings(conferences), dense=True)]
         self._logs[group] = logs
         made, requests = [], []
         for number in range(streams):
@@ -192,12 +201,11 @@ class Reader:
         stalled: bool,
         at_once: bool,
     ) -> dict[str, float]:
-        loop = asyncio.get_running_loop()
         opened: list[Connection] = []
         share = -(-len(streams) // connections)
         for start in range(0, len(streams), share):
             connection = Connection(streams[start : start + share], self._failures, stalled=stalled)
-            await loop.create_connection(lambda it=connection: it, "127.0.0.1", port)
+            await _connect(connection, port)
             connection.call(f"127.0.0.1:{port}", path, requests[start : start + share])
             opened.append(connection)
             if not at_once:
@@ -230,9 +238,13 @@ class Reader:
             raise self._failures[0]
 
 
+async def _connect(connection: Connection, port: int) -> None:
+    await asyncio.get_running_loop().create_connection(lambda: connection, "127.0.0.1", port)
+
+
 async def _main() -> None:
     reader = Reader()
-    names = "know forget open resume finish check_complete lags status release close"
+    names = "know forget start_over open resume finish check_complete lags status release close"
     await answer_orders({name: getattr(reader, name) for name in names.split()})
 
 

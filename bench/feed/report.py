@@ -18,7 +18,7 @@ from bench.processes import Cores
 from bench.rounds import Spread
 
 
-def feed_table(sections: Sequence[Section], cores: Cores) -> str:
+def feed_table(sections: Sequence[Section], faults: int, cores: Cores) -> str:
     """Return the section on the feed."""
     pinned = (
         "Clients, poster and witness share one core; the gateway, whose log and gRPC have threads "
@@ -31,11 +31,14 @@ def feed_table(sections: Sequence[Section], cores: Cores) -> str:
         "",
         f"{machine()}. Events are signed webhooks of about 620 bytes, posted over HTTP to the "
         "gateway as its users start it; each is verified, decoded and on disk before it goes out. "
+        "Figures are medians over the rounds, in brackets the lowest and the highest; ratios are "
+        "taken within each round.",
+        "",
         "Clients speak HTTP/2 over real connections and check every event of every stream: the "
         "first to get an event decodes it and looks whether it is what was posted, with the next "
         "number and its cursor; all others must bring the same bytes. Anything missing, doubled, "
-        "out of order or different fails the run. Figures are medians over the rounds, in brackets "
-        "the lowest and the highest; ratios are taken within each round.",
+        f"out of order or different fails the run. That it does is proved first: {faults} faulty "
+        "feeds were shown to the clients, and refused.",
         "",
         pinned,
         "",

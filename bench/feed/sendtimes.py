@@ -16,7 +16,7 @@ def create(path: Path) -> None:
         file.truncate(_BYTES)
 
 
-def opened(path: Path) -> memoryview:
+def opened(path: Path) -> "memoryview[float]":
     """Return the times by number, as doubles that can be written."""
     with path.open("r+b") as file:
         return memoryview(mmap.mmap(file.fileno(), _BYTES)).cast("d")

@@ -13,7 +13,7 @@ from bench.contestants.gateway import COMMAND, GatewayProcess, launch_gateway
 from bench.feed import sendtimes, webhooks
 from bench.feed.remote import Remote
 from bench.processes import READY_S, Processes
-from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
+from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, GetFeedInfoResponse
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 
 CONNECTIONS_MAX = 20
@@ -108,14 +108,16 @@ class Stage:
         wait_until_left(gateway)
 
 
+def feed_info(gateway: GatewayProcess) -> GetFeedInfoResponse:
+    """Ask a gateway about its feed."""
+    with grpc.insecure_channel(gateway.address, [("grpc.enable_http_proxy", 0)]) as channel:
+        return EventServiceStub(channel).GetFeedInfo(GetFeedInfoRequest(), timeout=READY_S)
+
+
 def wait_until_left(gateway: GatewayProcess) -> None:
     """Return when nobody is subscribed any more. Raises CheckError."""
     give_up = time.monotonic() + READY_S
-    with grpc.insecure_channel(gateway.address, [("grpc.enable_http_proxy", 0)]) as channel:
-        events = EventServiceStub(channel)
-        while time.monotonic() < give_up:
-            info = events.GetFeedInfo(GetFeedInfoRequest(), timeout=READY_S)
-            if not info.subscribers:
-                return
-            time.sleep(0.02)
-    raise CheckError("the gateway still counts subscribers that have gone")
+    while feed_info(gateway).subscribers:
+        if time.monotonic() > give_up:
+            raise CheckError("the gateway still counts subscribers that have gone")
+        time.sleep(0.02)

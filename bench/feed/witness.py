@@ -12,8 +12,8 @@ import grpc
 import uvloop
 
 from bench.contestants.contestant import CheckError
-from bench.feed import webhooks
 from bench.feed.remote import answer_orders
+from bench.feed.webhooks import Postings
 from conferencing.v1.event_service_pb2 import SubscribeRequest, SubscribeResponse
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 
@@ -35,7 +35,7 @@ class Witness:
         self._channel = grpc.aio.insecure_channel(
             f"127.0.0.1:{port}", [("grpc.enable_http_proxy", 0)]
         )
-        self._task = asyncio.create_task(self._follow(conferences))
+        self._task = asyncio.create_task(self._follow(Postings(conferences)))
         opened = asyncio.create_task(self._opened.wait())
         await asyncio.wait([self._task, opened], return_when=asyncio.FIRST_COMPLETED)
         opened.cancel()
@@ -56,16 +56,16 @@ class Witness:
         await self._channel.close()
         return count
 
-    async def _follow(self, conferences: int) -> None:
+    async def _follow(self, postings: Postings) -> None:
         async for response in EventServiceStub(self._channel).Subscribe(SubscribeRequest()):
             if not self._opened.is_set():
                 self._opened.set()
                 self._sequence = 0
-            self._take(response, conferences)
+            self._take(response, postings)
 
-    def _take(self, response: SubscribeResponse, conferences: int) -> None:
+    def _take(self, response: SubscribeResponse, postings: Postings) -> None:
         for event in response.events:
-            number = webhooks.number_of(event, conferences)
+            number = postings.number_of(event)
             if number is None:
                 raise CheckError(f"the witness got what was not posted:\n{event}")
             if self._sequence and event.sequence != self._sequence + 1:
