@@ -58,6 +58,6 @@ def measure_ingest(stage: Stage, rounds: int, turn_s: float) -> Ingest:
 def _turn(stage: Stage, process: Process, port: int, count: int) -> IngestTurn:
     stage.prepare(count)
     before = process.cpu_s() or 0.0
-    done = stage.poster.ask("flood", port=port, connections=POST_CONNECTIONS, seconds=None)
+    done = stage.poster.ask("flood", port=port, connections=POST_CONNECTIONS)
     busy = ((process.cpu_s() or 0.0) - before) / done["seconds"]
     return IngestTurn(done["posted"] / done["seconds"], busy)

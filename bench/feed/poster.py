@@ -8,7 +8,7 @@ import time
 from collections import deque
 from pathlib import Path
 from time import monotonic
-from typing import Any, cast
+from typing import cast
 
 import uvloop
 
@@ -70,8 +70,10 @@ class Poster:
         self._next = 0
         self._unanswered = 0
         self._closed_loop = False
-        self._stop_at = 0.0
-        self._done: asyncio.Future[None]
+        self._failure: str | None = None
+        # Set while nothing is unanswered, and when something has failed.
+        self._quiet = asyncio.Event()
+        self._answered_at = 0.0
 
     async def use(self, times: str) -> None:
         """Write sending times into a file."""
@@ -86,22 +88,18 @@ class Poster:
             for number in range(first, first + count)
         )
 
-    async def flood(self, port: int, connections: int, seconds: float | None) -> dict[str, Any]:
-        """Post one after the other on each connection: for so long, or all that was prepared."""
+    async def flood(self, port: int, connections: int) -> dict[str, float]:
+        """Post all that was prepared, on each connection one after the other."""
         self._closed_loop = True
         opened = await self._begin(port, connections)
+        count = len(self._requests)
         started = monotonic()
-        first = self._next
-        self._stop_at = started + seconds if seconds else started + _ANSWER_S_MAX
         for connection in opened:
             self._send(connection)
         await self._end(opened)
-        ended = monotonic()
-        if seconds and not self._requests:
-            raise CheckError("not enough webhooks were prepared")
-        return {"posted": self._next - first, "started": started, "seconds": ended - started}
+        return {"posted": count, "started": started, "seconds": self._answered_at - started}
 
-    async def pace(self, port: int, connections: int, rate: float) -> dict[str, Any]:
+    async def pace(self, port: int, connections: int, rate: float) -> dict[str, float]:
         """Post all that was prepared at a fixed rate, whether answers come or not."""
         self._closed_loop = False
         opened = await self._begin(port, connections)
@@ -112,6 +110,8 @@ class Poster:
             due = started + number / rate
             if (wait := due - monotonic()) > 0:
                 await asyncio.sleep(wait)
+            if self._failure is not None:
+                break
             latenesses.append(monotonic() - due)
             self._send(opened[number % connections])
         await self._end(opened)
@@ -119,7 +119,7 @@ class Poster:
         return {
             "posted": count,
             "started": started,
-            "seconds": monotonic() - started,
+            "seconds": self._answered_at - started,
             "late_p99": latenesses[int(count * 0.99)],
         }
 
@@ -129,15 +129,16 @@ class Poster:
             self.failed(f"a webhook was not stored: {response!r}")
             return
         self._unanswered -= 1
-        if self._closed_loop and self._requests and monotonic() < self._stop_at:
+        self._answered_at = monotonic()
+        if self._closed_loop and self._requests:
             self._send(connection)
-        elif not self._unanswered and not self._done.done():
-            self._done.set_result(None)
+        elif not self._unanswered:
+            self._quiet.set()
 
     def failed(self, text: str) -> None:
         """End the order with an error."""
-        if not self._done.done():
-            self._done.set_exception(CheckError(text))
+        self._failure = self._failure or text
+        self._quiet.set()
 
     def _send(self, connection: PostConnection) -> None:
         if not self._requests:
@@ -147,11 +148,12 @@ class Poster:
             self._sent_at[self._next] = monotonic()
         self._next += 1
         self._unanswered += 1
+        self._quiet.clear()
         connection.send(request)
 
     async def _begin(self, port: int, connections: int) -> list[PostConnection]:
         loop = asyncio.get_running_loop()
-        self._done = loop.create_future()
+        self._failure = None
         self._unanswered = 0
         return [
             (await loop.create_connection(lambda: PostConnection(self), "127.0.0.1", port))[1]
@@ -161,17 +163,15 @@ class Poster:
     async def _end(self, opened: list[PostConnection]) -> None:
         try:
             async with asyncio.timeout(_ANSWER_S_MAX):
-                while self._unanswered or (self._closed_loop and not self._done.done()):
-                    await asyncio.wait([self._done], timeout=0.05)
-                    if self._done.done():
-                        self._done.result()
-                        if self._unanswered:
-                            self._done = asyncio.get_running_loop().create_future()
+                if self._failure is None:
+                    await self._quiet.wait()
         except TimeoutError:
             raise CheckError(f"{self._unanswered} webhooks were not answered") from None
         finally:
             for connection in opened:
                 connection.close()
+        if self._failure is not None:
+            raise CheckError(self._failure)
 
 
 def _response_end(data: bytes) -> int:

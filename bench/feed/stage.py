@@ -80,7 +80,7 @@ class Stage:
         """Post what was prepared."""
         port = gateway.http_port
         if rate is None:
-            done = self.poster.ask("flood", port=port, connections=POST_CONNECTIONS, seconds=None)
+            done = self.poster.ask("flood", port=port, connections=POST_CONNECTIONS)
         else:
             done = self.poster.ask("pace", port=port, connections=POST_CONNECTIONS, rate=rate)
         return Posted(
