@@ -19,7 +19,7 @@ class FanOutSizes:
 
     rounds: int = 3
     events: int = 2_000
-    single_events: int = 50
+    single_events: int = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class FeedPlan:
     delay_s: float = 2.0
     ingest_rounds: int = 5
     ingest_turn_s: float = 1.0
-    slow_rounds: int = 7
+    slow_rounds: int = 6
     slow_turn_s: float = 1.5
     catch_up_events: int = 200_000
     catch_up_rounds: int = 2

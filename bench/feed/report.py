@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.feed import catch_up as catching_up
-from bench.feed import delay
+from bench.feed import delay, webhooks
 from bench.feed import fan_out as fanning_out
 from bench.feed import resume as resuming
 from bench.feed import slow_readers as slow
@@ -29,10 +29,10 @@ def feed_table(sections: Sequence[Section], faults: int, cores: Cores) -> str:
     lines = [
         "## The event feed",
         "",
-        f"{machine()}. Events are signed webhooks of about 620 bytes, posted over HTTP to the "
-        "gateway as its users start it; each is verified, decoded and on disk before it goes out. "
-        "Figures are medians over the rounds, in brackets the lowest and the highest; ratios are "
-        "taken within each round.",
+        f"{machine()}. Events are signed webhooks of {len(webhooks.body(0, 1))} bytes, posted over "
+        "HTTP to the gateway as its users start it; each is verified, decoded and on disk before "
+        "it goes out. Figures are medians over the rounds, in brackets the lowest and the highest; "
+        "ratios are taken within each round.",
         "",
         "Clients speak HTTP/2 over real connections and check every event of every stream: the "
         "first to get an event decodes it and looks whether it is what was posted, with the next "
