@@ -117,13 +117,10 @@ class Feed:
     def _arrived(self, entries: Sequence[LogEntry]) -> None:
         self._shared.clear()
         self._window.extend(entries)
-        sleepers = self._sleepers
-        for entry in entries:
-            for key in keys_of(entry.keys):
-                found = sleepers.get(key)
-                if found:
-                    for subscription in found:
-                        subscription.wake()
+        # Each key once, however many events of a group have it.
+        for key in {key for entry in entries for key in keys_of(entry.keys)}:
+            for subscription in self._sleepers.get(key, ()):
+                subscription.wake()
 
     def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.add(subscription)

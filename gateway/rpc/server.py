@@ -15,6 +15,11 @@ REQUEST_BYTES_MAX = 1024 * 1024
 # cuts off whoever pings more often than once in five minutes.
 PING_INTERVAL_MIN_MS = 5_000
 
+# gRPC turns new calls away at random once about a thousand wait to be taken up (its overload
+# protection), which a restart of the gateway with some thousand subscribers exceeds at once. How
+# much is too much is for our own limits to say.
+PENDING_CALLS_MAX = 100_000
+
 
 class GrpcServer:
     """A `grpc.aio` server with health and reflection for the services it is given."""
@@ -30,6 +35,8 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
                 ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MIN_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
                 ("grpc.max_connection_age_ms", round(connection_age_max_s * 1_000)),
                 # Two servers on one port would take turns; the second one must fail instead.
                 ("grpc.so_reuseport", 0),
