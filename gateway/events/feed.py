@@ -15,6 +15,7 @@ from gateway.events.entry import LogEntry, StoredFrame
 from gateway.events.filter import Filter, Key, keys_of
 from gateway.events.frames import fitting
 from gateway.events.log import EventLog
+from gateway.events.rounds import Rounds
 from gateway.events.start import Loss, Start, overtaken
 from gateway.events.window import Window
 
@@ -54,6 +55,10 @@ class Feed:
         self._last_cursor = (-1, "")
         # What subscribers at one place were given since the newest event came.
         self._shared: dict[tuple[int, int, Filter], _Lot] = {}
+        # What has come since the last round, and by what keys.
+        self._arrivals: list[LogEntry] = []
+        self._due: set[Key] = set()
+        self._rounds = Rounds(self._round)
         log.listen(self._arrived)
 
     @property
@@ -64,6 +69,7 @@ class Feed:
     @property
     def newest(self) -> int:
         """The number of the newest event."""
+        self._take_in()
         return self._window.newest
 
     @property
@@ -115,12 +121,27 @@ class Feed:
         return lot
 
     def _arrived(self, entries: Sequence[LogEntry]) -> None:
-        self._shared.clear()
-        self._window.extend(entries)
-        # Each key once, however many events of a group have it.
-        for key in {key for entry in entries for key in keys_of(entry.keys)}:
+        self._arrivals += entries
+        self._rounds.ask()
+
+    def _take_in(self) -> None:
+        """Let subscribers see what has arrived; those who sleep are woken in the next round."""
+        if self._arrivals:
+            arrivals, self._arrivals = self._arrivals, []
+            self._shared.clear()
+            self._window.extend(arrivals)
+            for entry in arrivals:
+                self._due.update(keys_of(entry.keys))
+
+    def _round(self) -> int:
+        self._take_in()
+        due, self._due = self._due, set()
+        woken = 0
+        # Each key once, however many events have it.
+        for key in due:
             for subscription in self._sleepers.get(key, ()):
-                subscription.wake()
+                woken += subscription.wake()
+        return woken
 
     def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.add(subscription)
@@ -173,10 +194,12 @@ class Subscription:
     ) -> None:
         self._feed._remove(self, self._keys)
 
-    def wake(self) -> None:
-        """Tell it that something it may want has come."""
-        if self._sleep is not None and not self._sleep.done():
-            self._sleep.set_result(True)
+    def wake(self) -> bool:
+        """Tell it that something it may want has come; false if it was awake already."""
+        if self._sleep is None or self._sleep.done():
+            return False
+        self._sleep.set_result(True)
+        return True
 
     def interrupt(self) -> None:
         """Have the current or next `next` return at once, with an empty delivery if need be."""
