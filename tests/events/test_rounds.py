@@ -68,7 +68,7 @@ def test_what_comes_in_a_pause_waits_for_its_end_together() -> None:
         stage.loop.advance(pause / 10)
         stage.rounds.ask()
     assert len(stage.ran_at) == 1
-    stage.loop.advance(pause / 2)
+    stage.loop.advance(pause * 0.51)
     assert len(stage.ran_at) == 2
 
     stage.loop.advance(pause * 10)

@@ -21,6 +21,7 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.events.cursor import Cursor
 from tests.conftest import StartGateway
+from tests.harness.burst import open_at_once
 from tests.harness.gateway import RunningGateway, failure_of
 
 Code = grpc.StatusCode
@@ -312,3 +313,13 @@ def test_raw_bytes_come_with_large_events_in_several_responses(fresh: RunningGat
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5, 6]
     assert all(len(event.raw_json) > 400_000 for event in events)
     assert all(response.ByteSize() < 4 * 1024 * 1024 for response in responses)
+
+
+def test_thousands_who_come_back_at_once_are_all_taken_in(fresh: RunningGateway) -> None:
+    """As after a restart; gRPC by itself turns some away once a thousand wait."""
+    request = SubscribeRequest().SerializeToString()
+    path = "/conferencing.v1.EventService/Subscribe"
+
+    answered, ended = open_at_once(str(fresh.app.grpc_address), path, request, 4_000)
+
+    assert (answered, ended) == (4_000, 0)
