@@ -21,12 +21,13 @@ from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
+from gateway.rpc.conference_reader import ConferenceReader
 from gateway.rpc.events import EventHandler
 from gateway.rpc.history import History
 from gateway.rpc.passing import PassingCommands
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
-from gateway.rpc.watch import ConferenceReader, WatchStream
+from gateway.rpc.watch import WatchStream
 from gateway.telemetry.metrics import FeedGauges, Metrics
 from gateway.telnyx.binding import Binding, compile_services
 from gateway.telnyx.client import TelnyxClient

@@ -5,16 +5,8 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterable
-from time import monotonic
+from time import monotonic, time
 
-from conferencing.v1.conference_pb2 import Conference, Participant
-from conferencing.v1.conference_service_pb2 import (
-    DESCRIPTOR,
-    GetConferenceRequest,
-    GetConferenceResponse,
-    ListParticipantsRequest,
-    ListParticipantsResponse,
-)
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
     DRAIN_REASON_MAX_AGE,
@@ -24,19 +16,17 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceRequest,
     WatchConferenceResponse,
 )
-from gateway.deadline import Deadline
 from gateway.errors import GatewayError
 from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of
 from gateway.events.start import Start, loss_error
 from gateway.rpc.calls import Context
+from gateway.rpc.conference_reader import ConferenceRead, ConferenceReader, Place
 from gateway.rpc.conference_state import Change, ConferencePicture
 from gateway.rpc.passing import PassedCommand, PassingCommands
 from gateway.rpc.requests import read_heartbeat
 from gateway.rpc.subscribe import BATCH_DEFAULT, StreamTimes
-from gateway.telnyx.binding import Binding
-from gateway.telnyx.client import TelnyxClient
 
 # How often the provider is asked while somebody watches, in seconds: nothing else tells of a mute
 # or hold that did not pass through this gateway.
@@ -44,35 +34,12 @@ REFRESH_INTERVAL_S = 30.0
 
 _log = logging.getLogger(__name__)
 
-_METHODS = DESCRIPTOR.services_by_name["ConferenceService"].methods_by_name
+# An answer that another watcher got so recently, in seconds, need not be asked for again.
+_RECENT_S = REFRESH_INTERVAL_S / 2
 
-
-class ConferenceReader:
-    """Fetches a conference and everybody in it from the provider."""
-
-    def __init__(self, client: TelnyxClient, timeout_s: float) -> None:
-        self._client = client
-        self._timeout_s = timeout_s
-        self._get = Binding.compile(_METHODS["GetConference"])
-        self._list = Binding.compile(_METHODS["ListParticipants"])
-
-    async def read(self, request: WatchConferenceRequest) -> tuple[Conference, list[Participant]]:
-        """Return the conference and its participants. Raises GatewayError."""
-        deadline = Deadline.after(self._timeout_s)
-        get = GetConferenceRequest(conference_id=request.conference_id, region=request.region)
-        answer = await self._client.call(self._get, get, deadline, "")
-        assert isinstance(answer, GetConferenceResponse)
-        participants: list[Participant] = []
-        page = ListParticipantsRequest(
-            conference_id=request.conference_id, region=request.region, page_size=250
-        )
-        while True:
-            listed = await self._client.call(self._list, page, deadline, "")
-            assert isinstance(listed, ListParticipantsResponse)
-            participants.extend(listed.participants)
-            if not listed.next_page_token:
-                return answer.conference, participants
-            page.page_token = listed.next_page_token
+# How long an event may have been on its way through the gateway, in seconds. More than that is a
+# clock that was set.
+_ON_ITS_WAY_MAX_S = 5.0
 
 
 class WatchStream:
@@ -106,31 +73,37 @@ class WatchStream:
             self._feed.subscribe(wanted, Start(self._feed.newest), BATCH_DEFAULT) as subscription,
             self._passing.listening(request.conference_id, commands.append),
         ):
-            picture = ConferencePicture(*await self._reader.read(request))
+            place = Place(request.conference_id, request.region)
+            found = await self._reader.read(place, self._now())
+            picture = ConferencePicture(found.conference, list(found.participants))
             stream = _Watch(self._feed, context, subscription, picture, self._now)
             await stream.write(WatchConferenceResponse(snapshot=picture.snapshot()))
             with self._passing.listening(
                 request.conference_id, lambda command: subscription.interrupt()
             ):
-                await self._follow(request, stream, commands, times)
+                await self._follow(place, stream, commands, times)
 
     async def _follow(
         self,
-        request: WatchConferenceRequest,
+        place: Place,
         stream: "_Watch",
         commands: list[PassedCommand],
         times: StreamTimes,
     ) -> None:
         ends_at = self._now() + times.age_max_s
-        refresh = _Refresh(self._reader, request, stream.interrupt, self._now)
+        refresh = _Refresh(self._reader, place, stream.interrupt, self._now)
         try:
             while not stream.picture.has_ended:
                 passed = commands.copy()
                 commands.clear()
                 await stream.tell([stream.picture.learn(it.name, it.request) for it in passed])
-                answer = refresh.take(wanted=bool(passed), strangers=stream.picture.strangers)
+                for command in passed:
+                    refresh.want(command.passed_at)
+                refresh.meet(stream.picture.strangers, stream.heard_at)
+                answer = refresh.take()
                 if answer is not None:
-                    await stream.tell(stream.picture.refresh(*answer))
+                    conference, participants = answer.conference, list(answer.participants)
+                    await stream.tell(stream.picture.refresh(conference, participants))
                     continue
                 now = self._now()
                 if now >= ends_at:
@@ -152,36 +125,46 @@ class _Refresh:
     def __init__(
         self,
         reader: ConferenceReader,
-        request: WatchConferenceRequest,
+        place: Place,
         ready: Callable[[], None],
         now: Callable[[], float],
     ) -> None:
         self._reader = reader
-        self._request = request
+        self._place = place
         self._ready = ready
         self._now = now
-        self._task: asyncio.Task[tuple[Conference, list[Participant]] | None] | None = None
-        self._wanted = False
+        self._task: asyncio.Task[ConferenceRead | None] | None = None
+        # From when on the provider has to be asked; None if there is no reason to.
+        self._wanted_since: float | None = None
         # Participants whom the provider has been asked about: their events do not tell who joins
         # muted, and those who left again at once would be asked about for ever.
         self._asked: frozenset[str] = frozenset()
         self.due_at = now() + REFRESH_INTERVAL_S
 
-    def take(
-        self, *, wanted: bool, strangers: frozenset[str]
-    ) -> tuple[Conference, list[Participant]] | None:
+    def want(self, since: float) -> None:
+        """Have the provider asked for what holds since a moment."""
+        self._wanted_since = max(since, self._wanted_since or since)
+
+    def meet(self, strangers: frozenset[str], since: float) -> None:
+        """Have the provider asked about participants of whom events told at a moment."""
+        if strangers - self._asked:
+            self._asked |= strangers
+            self.want(since)
+
+    def take(self) -> ConferenceRead | None:
         """Return the provider's answer if one has come, and ask again if there is reason to."""
-        # What happens while a question is under way may not be in its answer: ask once more.
-        self._wanted = self._wanted or wanted or bool(strangers - self._asked)
-        self._asked |= strangers
         answer = None
+        now = self._now()
         if self._task is not None and self._task.done():
             answer, self._task = self._task.result(), None
-            self.due_at = self._now() + REFRESH_INTERVAL_S
-        if self._task is None and (self._wanted or self._now() >= self.due_at):
-            self._wanted = False
-            self._task = asyncio.create_task(self._read())
+            self.due_at = now + REFRESH_INTERVAL_S
+        if now >= self.due_at:
+            self.want(now - _RECENT_S)
+        # What happens while a question is under way may not be in its answer: it is asked again.
+        if self._task is None and self._wanted_since is not None:
+            self._task = asyncio.create_task(self._read(self._wanted_since))
             self._task.add_done_callback(lambda task: self._ready())
+            self._wanted_since = None
             self.due_at = math.inf
         return answer
 
@@ -190,9 +173,9 @@ class _Refresh:
         if self._task is not None:
             self._task.cancel()
 
-    async def _read(self) -> tuple[Conference, list[Participant]] | None:
+    async def _read(self, since: float) -> ConferenceRead | None:
         try:
-            return await self._reader.read(self._request)
+            return await self._reader.read(self._place, since)
         except GatewayError as error:
             # The events go on; the provider is asked again at the next occasion.
             _log.debug("a watched conference could not be refreshed: %s", error)
@@ -216,6 +199,8 @@ class _Watch:
         self._now = now
         self.picture = picture
         self.written_at = now()
+        # When the gateway received the newest of the events in the picture.
+        self.heard_at = now()
 
     def interrupt(self) -> None:
         """Have `forward` return."""
@@ -248,6 +233,7 @@ class _Watch:
             return False
         for stored in delivery.frames:
             event = Event.FromString(event_of(stored.frame))
+            self.heard_at = self._now() - _age_s(event)
             for change in self.picture.apply(event):
                 await self.write(_update(change, event.id), stored.sequence)
         return True
@@ -257,3 +243,9 @@ def _update(change: Change, event_id: str) -> WatchConferenceResponse:
     return WatchConferenceResponse(
         conference=change.conference, participant=change.participant, event_id=event_id
     )
+
+
+def _age_s(event: Event) -> float:
+    """Return how long ago the gateway received an event, in seconds."""
+    age = time() - event.received_at.ToMicroseconds() / 1e6
+    return min(max(age, 0.0), _ON_ITS_WAY_MAX_S)

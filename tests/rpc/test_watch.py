@@ -360,3 +360,19 @@ def test_nobody_is_in_a_conference_that_has_ended() -> None:
     assert member.participant.status == PARTICIPANT_STATUS_LEFT
     # A webhook of before that comes late brings nobody back.
     assert picture.apply(HISTORY[0]) == []
+
+
+def test_a_hundred_watchers_cost_the_provider_as_much_as_one(stage: Stage) -> None:
+    streams = [stage.watch() for _ in range(100)]
+    for stream in streams:
+        next(stream)
+    control = stage.simulated.control
+    control.clear_requests()
+
+    stage.join(BOB)
+
+    for stream in streams:
+        assert _until(stream, lambda it: bool(it.participant.participant.id))
+        stream.cancel()
+    # Once after the command, and once more if the event came while that was under way.
+    assert 1 <= len(control.requests("conferences.retrieve")) <= 3
