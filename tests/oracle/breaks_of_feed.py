@@ -128,7 +128,12 @@ def goes_past_the_newest() -> Patches:
         result: Delivery = self._given(lot)
         return result
 
-    return [(Subscription, "_from_log", from_log)]
+    def move(self: Any, position: int) -> None:
+        self.position = position
+        in_window = position >= self._feed._window.start
+        self._caught_up = in_window and (self._caught_up or position >= self._caught_up_at)
+
+    return [(Subscription, "_from_log", from_log), (Subscription, "_move", move)]
 
 
 def resumes_one_before() -> Patches:

@@ -7,8 +7,9 @@ from typing import Any
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.log import LogUnavailableError, Span
 from gateway.events.sqlite import log as log_module
-from gateway.events.sqlite import reader, schema
+from gateway.events.sqlite import reader, schema, writer
 from gateway.events.sqlite.reader import LogReader
+from gateway.events.sqlite.rows import numbers_of
 from gateway.events.sqlite.writer import GroupWriter
 
 Patches = Sequence[tuple[Any, str, Any]]
@@ -118,20 +119,21 @@ def has_one_epoch() -> Patches:
 
 def knows_no_old_duplicates() -> Patches:
     """Looks for an id among those of the same commit only."""
-    return [_no_index(), (GroupWriter, "_number_of", lambda self, event_id: 0)]
+    return [_no_index(), (writer, "numbers_of", lambda connection, ids: {})]
 
 
 def forgets_duplicates_at_a_restart() -> Patches:
     """Remembers ids in memory."""
-    original = GroupWriter._number_of
-    first: dict[int, int] = {}
+    opened_at: dict[Any, int] = {}
 
-    def number_of(self: Any, event_id: str) -> int:
-        opened = first.setdefault(id(self), self._span.newest)
-        number = original(self, event_id)
-        return number if number > opened else 0
+    def numbers(connection: Any, ids: Sequence[str]) -> dict[str, int]:
+        if connection not in opened_at:
+            (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+            opened_at[connection] = newest or 0
+        found = numbers_of(connection, ids)
+        return {it: number for it, number in found.items() if number > opened_at[connection]}
 
-    return [_no_index(), (GroupWriter, "_number_of", number_of)]
+    return [_no_index(), (writer, "numbers_of", numbers)]
 
 
 def _no_index() -> tuple[Any, str, Any]:
