@@ -25,7 +25,7 @@ from tests.oracle.stepped import Late, SteppedLoop
 _CHECKPOINT_PAGES = 8
 _PAGES_MAX = 1_073_741_823
 # Turns of the loop that news of a commit takes, for schedules in which the loop is busy.
-_LATE_TURNS = 25
+_LATE_TURNS = 300
 
 
 @dataclass(frozen=True, slots=True)
