@@ -56,7 +56,7 @@ def drained(model: Model, streams: Sequence[Stream]) -> Iterator[str]:
             continue
         if last is None or not (last.drain or _is_complete(stream)):
             yield f"{stream.name}: ended with OK and without a reason"
-        elif last.drain and last.live and stream.position < stream.drained.newest:
+        elif _left_live(stream) and stream.position < stream.drained.newest:
             yield (
                 f"{stream.name}: followed live and was ended at {stream.position}, before it had"
                 f" {stream.drained.newest}"
@@ -70,6 +70,11 @@ def bounded(model: Model, streams: Sequence[Stream]) -> Iterator[str]:
             continue
         if not stream.responses[-1].drain and not _is_complete(stream):
             yield f"{stream.name}: stopped at {stream.position} before it had caught up"
+
+
+def _left_live(stream: Stream) -> bool:
+    last = stream.responses[-1]
+    return last.live and last.drain == "SHUTDOWN"
 
 
 def _is_complete(stream: Stream) -> bool:
