@@ -11,6 +11,7 @@ from gateway.events.entry import LogEntry
 from gateway.events.feed import Delivery, Feed, Subscription
 from gateway.events.filter import Filter
 from gateway.events.log import EventLog
+from gateway.events.rounds import Rounds
 from gateway.events.start import Loss, Start, after_cursor, overtaken
 from gateway.events.window import Window
 from gateway.rpc import subscribe as subscribe_module
@@ -279,16 +280,25 @@ def encodes_again() -> Patches:
 
 
 def wakes_everybody() -> Patches:
-    """Wakes all subscribers for each event."""
+    """Wakes all subscribers when anything has come."""
 
-    def arrived(self: Any, entries: Sequence[LogEntry]) -> None:
-        self._shared.clear()
-        self._window.extend(entries)
-        for _ in entries:
-            for subscription in self._subscriptions:
-                subscription.wake()
+    def round_(self: Any) -> int:
+        self._take_in()
+        self._due.clear()
+        return sum(subscription.wake() for subscription in self._subscriptions)
 
-    return [(Feed, "_arrived", arrived)]
+    return [(Feed, "_round", round_)]
+
+
+def forgets_who_asks_in_a_pause() -> Patches:
+    """Wakes nobody for what comes shortly after something else."""
+    original = Rounds.ask
+
+    def ask(self: Any) -> None:
+        if self._loop().time() >= self._next_at:
+            original(self)
+
+    return [(Rounds, "ask", ask)]
 
 
 def keeps_a_queue_for_each() -> Patches:

@@ -91,13 +91,14 @@ class Known:
     """What is known of the log at a moment: its newest event and how far it has been deleted.
 
     The newest event has a number from `newest` to `possible`; everything up to `pruned` has been
-    deleted for certain, and nothing after `planned`.
+    deleted for certain, and nothing after `planned`. Of `settled` everybody has heard.
     """
 
     newest: int
     possible: int
     pruned: int
     planned: int
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ class Era:
     newest: int = 0
     pruned: int = 0
     planned: int = 0
+    # The newest event when nothing moved the last time.
+    settled: int = 0
     # Every place that a deletion ended or may have ended at, and the beginning.
     floors: set[int] = field(default_factory=lambda: {0})
     # Whether another log was to take its place.
@@ -167,7 +170,8 @@ class Era:
 
     @property
     def known(self) -> Known:
-        return Known(self.newest, self.newest + len(self.in_flight), self.pruned, self.planned)
+        possible = self.newest + len(self.in_flight)
+        return Known(self.newest, possible, self.pruned, self.planned, self.settled)
 
     def post(self, event: Posted, received_at_us: int) -> None:
         self.in_flight.append((event, received_at_us))

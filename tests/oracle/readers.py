@@ -19,9 +19,10 @@ class CountedSubscription(Subscription):
 
     stream: Stream
 
-    def wake(self) -> None:
-        self.stream.wakes = (self.stream.wakes or 0) + 1
-        super().wake()
+    def wake(self) -> bool:
+        woken = super().wake()
+        self.stream.wakes = (self.stream.wakes or 0) + woken
+        return woken
 
 
 class CountingFeed(Feed):

@@ -11,6 +11,9 @@ from typing import Any
 # Far more turns than any schedule takes: whoever needs more never comes to rest.
 _TURNS_MAX = 200_000
 
+# Longer than any pause between deliveries, and much shorter than the time between heartbeats.
+MOMENT_S = 0.11
+
 
 class RestlessError(AssertionError):
     """Something goes on for ever."""
@@ -40,7 +43,15 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         return future
 
     async def rest(self) -> None:
-        """Return when no task can go on and no thread has work that a task waits for."""
+        """Return when no task can go on and no thread has work that a task waits for.
+
+        Pauses of a moment pass meanwhile; heartbeats and the like do not.
+        """
+        await self._settle()
+        self.advance(MOMENT_S)
+        await self._settle()
+
+    async def _settle(self) -> None:
         for _ in range(_TURNS_MAX):
             await asyncio.sleep(0)
             # What asyncio would run next; there is no public name for it.
@@ -56,6 +67,7 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         for _ in range(_TURNS_MAX):
             if happened():
                 return
+            self.advance(MOMENT_S / 100)
             await asyncio.sleep(0)
         raise RestlessError("what was waited for has not happened")
 

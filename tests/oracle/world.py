@@ -24,6 +24,8 @@ from tests.oracle.stepped import Late, SteppedLoop
 # Pages in the write-ahead log at which it is folded into the file, for schedules that do so often.
 _CHECKPOINT_PAGES = 8
 _PAGES_MAX = 1_073_741_823
+# How long a step takes, by the loop's clock: as long as some pauses between deliveries.
+_STEP_S = 0.01
 # Turns of the loop that news of a commit takes, for schedules in which the loop is busy.
 _LATE_TURNS = 300
 
@@ -69,6 +71,7 @@ class World:
         return Story(self._schedule, self.model, streams, self._torn)
 
     async def _do(self, step: s.Step) -> None:
+        self._loop.advance(_STEP_S)
         match step:
             case s.Subscribe():
                 self._subscribe(step)
@@ -206,6 +209,7 @@ class World:
         await self._answered()
         await self._loop.rest()
         newest = self.model.era.newest
+        self.model.era.settled = newest
         for reader in self._readers:
             if reader.is_open and not reader.stalled:
                 stream = reader.streams[-1]
