@@ -113,11 +113,10 @@ class Feed:
         place = (position, limit, wanted)
         lot = self._shared.get(place)
         if lot is None:
-            if len(self._shared) >= _SHARED_MAX:
-                # Streams that come and go while no event comes must not add up.
-                self._shared.clear()
             lot = _lot_of(self._window.after(position, wanted, limit), self._window.newest, limit)
-            self._shared[place] = lot
+            # Streams that come and go while no event comes must not add up.
+            if lot.frames and len(self._shared) < _SHARED_MAX:
+                self._shared[place] = lot
         return lot
 
     def _arrived(self, entries: Sequence[LogEntry]) -> None:

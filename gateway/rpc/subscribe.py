@@ -155,7 +155,6 @@ class SubscribeStream:
         # Subscribers at one place are given one and the same delivery, but for its identity.
         if (
             last.frames is delivery.frames
-            and last.position == delivery.position
             and last.live is delivery.live
             and delivery.frames
             and not delivery.draining

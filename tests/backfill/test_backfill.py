@@ -21,8 +21,10 @@ from gateway.backfill.backfill import (
 from gateway.backfill.report import Cause, Outcome, State, SweepEnded
 from gateway.backfill.sweep import PAGES_MAX, SPAN_MIN_US, Addressees, Sweeper
 from gateway.errors import GatewayError
+from gateway.events.entry import Appended, NewEvent
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of
+from gateway.events.log import LogUnavailableError
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.telnyx.deliveries import Delivery
@@ -278,6 +280,40 @@ def test_a_sweep_goes_on_where_a_crash_stopped_it(bench: Bench) -> None:
     # Not from the beginning: no further back than the margin before what had been done.
     done_us = bench.provider.deliveries[len(got) - 1].started_at_us
     assert bench.provider.requests[0].since_us >= done_us - round(START_MARGIN_S * 1e6)
+
+
+def test_what_could_not_be_stored_does_not_count_as_complete(bench: Bench) -> None:
+    bench.sweep()
+    before = bench.log.complete
+    bench.clock.advance(DAY_S)
+    bench.provider.add(1, bench.us - round(DAY_S * 5e5))
+    append = bench.log.append
+
+    async def fail(event: NewEvent) -> Appended:
+        raise LogUnavailableError("the disk is full")
+
+    bench.log.append = fail  # type: ignore[method-assign]
+    assert bench.sweep() == [SweepEnded(Cause.START, False)]
+    marked = bench.log.complete
+    bench.log.append = append  # type: ignore[method-assign]
+    bench.sweep()
+
+    assert before is not None
+    assert marked is not None
+    assert marked.until_us < bench.provider.deliveries[0].started_at_us
+    assert bench.held_ids == ["event-1"]
+
+
+def test_a_full_hour_is_fetched_in_parts(bench: Bench) -> None:
+    bench.sweep()
+    for number in range(300):
+        bench.provider.add(number, bench.us + number * 10_000_000)
+    bench.clock.advance(3_600)
+
+    bench.sweep()
+
+    assert len(bench.held_ids) == 300
+    assert max(it.page for it in bench.provider.requests) <= PAGES_MAX
 
 
 def test_a_failing_provider_is_asked_again_with_growing_pauses(bench: Bench) -> None:

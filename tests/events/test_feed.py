@@ -219,6 +219,24 @@ def test_a_sleeping_subscriber_is_woken(stage: Stage) -> None:
     assert sequences(stage.run(sleep_and_wake())) == [1]
 
 
+def test_the_newest_event_is_known_however_long_the_pause_between_rounds(stage: Stage) -> None:
+    async def append_in_a_pause() -> tuple[int, list[int]]:
+        crowd = [stage.feed.subscribe(ALL, Start(0), 100) for _ in range(500)]
+        for subscription in crowd:
+            subscription.__enter__()
+        sleeping = [asyncio.create_task(it.next(3_600)) for it in crowd]
+        await asyncio.sleep(0)
+        await stage.log.append(new_event())
+        await asyncio.gather(*sleeping)
+        await stage.log.append(new_event())
+        newest = stage.feed.newest
+        # Who asks now is served now.
+        with stage.feed.subscribe(ALL, Start(1), 100) as latecomer:
+            return newest, sequences(await latecomer.next(3_600))
+
+    assert stage.run(append_in_a_pause()) == (2, [2])
+
+
 def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
     woken: list[str] = []
 

@@ -206,6 +206,17 @@ def test_the_first_since_a_time_is_found_even_if_the_clock_went_back(opened: Ope
     assert [opened.run(since(at)) for at in (0, 60, 150, 205, 999)] == [1, 1, 2, 4, 5]
 
 
+def test_a_crowd_is_stored_whole_in_order_and_once(opened: OpenLog) -> None:
+    crowd = [new_event(id_=f"e{number}") for number in range(300)]
+
+    opened.append(*crowd)
+    opened.append(*crowd, *crowd[::-1], new_event(id_="last"), *crowd)
+
+    stored = [Event.FromString(event_of(it.frame)) for it in opened.read()]
+    assert [it.id for it in stored] == [*(f"e{number}" for number in range(300)), "last"]
+    assert [it.sequence for it in stored] == list(range(1, 302))
+
+
 def test_an_event_is_found_by_its_id(opened: OpenLog) -> None:
     opened.append(new_event(id_="a"), new_event(id_="b", raw=b"signed"))
 

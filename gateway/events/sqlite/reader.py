@@ -24,7 +24,7 @@ SCAN_MAX = 20_000
 _KEYS = "type, conference_id, queue_name, call_control_id, call_session_id, connection_id"
 
 R = TypeVar("R")
-Parameters: TypeAlias = list[str | int]
+Parameters: TypeAlias = list[str | int | bytes]
 
 
 class LogReader:
@@ -160,8 +160,10 @@ def _where(wanted: Filter) -> tuple[str, Parameters]:
         kinds.append(f"type IN ({','.join('?' * len(wanted.types))})")
         parameters += wanted.types
     for prefix in wanted.type_prefixes:
-        kinds.append("substr(type, 1, ?) = ?")
-        parameters += [len(prefix), prefix]
+        # As bytes: in a text, `substr` stops at the first NUL.
+        encoded = prefix.encode()
+        kinds.append("substr(CAST(type AS BLOB), 1, ?) = ?")
+        parameters += [len(encoded), encoded]
     if kinds:
         conditions.append(f"({' OR '.join(kinds)})")
     for name in KEY_NAMES:
