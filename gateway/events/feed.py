@@ -135,12 +135,15 @@ class Feed:
     def _round(self) -> int:
         self._take_in()
         due, self._due = self._due, set()
-        woken = 0
+        concerned = 0
         # Each key once, however many events have it.
         for key in due:
-            for subscription in self._sleepers.get(key, ()):
-                woken += subscription.wake()
-        return woken
+            found = self._sleepers.get(key, ())
+            concerned += len(found)
+            for subscription in found:
+                subscription.wake()
+        # Those who are awake as well: they write again as soon as they see something new.
+        return concerned
 
     def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.add(subscription)
