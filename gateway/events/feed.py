@@ -58,7 +58,7 @@ class Feed:
         # What has come since the last round, and by what keys.
         self._arrivals: list[LogEntry] = []
         self._due: set[Key] = set()
-        self._rounds = Rounds(self._round)
+        self._rounds = Rounds(self._concerned)
         log.listen(self._arrived)
 
     @property
@@ -132,18 +132,12 @@ class Feed:
             for entry in arrivals:
                 self._due.update(keys_of(entry.keys))
 
-    def _round(self) -> int:
+    def _concerned(self) -> "list[Subscription]":
+        """Begin a round: take in what has arrived, and return who waits for it."""
         self._take_in()
         due, self._due = self._due, set()
-        concerned = 0
         # Each key once, however many events have it.
-        for key in due:
-            found = self._sleepers.get(key, ())
-            concerned += len(found)
-            for subscription in found:
-                subscription.wake()
-        # Those who are awake as well: they write again as soon as they see something new.
-        return concerned
+        return [it for key in due for it in self._sleepers.get(key, ())]
 
     def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.add(subscription)
@@ -196,12 +190,10 @@ class Subscription:
     ) -> None:
         self._feed._remove(self, self._keys)
 
-    def wake(self) -> bool:
-        """Tell it that something it may want has come; false if it was awake already."""
-        if self._sleep is None or self._sleep.done():
-            return False
-        self._sleep.set_result(True)
-        return True
+    def wake(self) -> None:
+        """Tell it that something it may want has come."""
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(True)
 
     def interrupt(self) -> None:
         """Have the current or next `next` return at once, with an empty delivery if need be."""

@@ -1,21 +1,25 @@
-"""Rounds: how often those who follow live are woken.
+"""Rounds: how often those who follow live are woken, and how many at a time.
 
 A write to a stream costs the event loop the same for one event as for fifty. Waking everybody for
 each commit would leave no time to take in webhooks, and everybody would wait for that. So after
 subscribers were woken there is a pause, the longer the more they were: a few of them hear of each
-commit at once, a thousand of them ten times a second of all that has come since.
+commit at once, a thousand of them ten times a second of all that has come since. And they are
+woken a few at a time, so that whatever else the loop has to do gets its turn in between.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-# The pause for each subscriber that was woken, in seconds. A write takes about 50 us of the loop on
-# a slow core: at most a quarter of its time goes into writes.
+# The pause for each subscriber that is concerned, in seconds. A write takes about 50 us of the loop
+# on a slow core: at most a quarter of its time goes into writes.
 PAUSE_PER_STREAM_S = 0.0002
 
 # The longest pause, in seconds: what a person does not notice.
 PAUSE_MAX_S = 0.1
+
+# How many are woken in one turn of the loop: their writes take it about a millisecond.
+AT_A_TIME = 16
 
 
 class Timers(Protocol):
@@ -24,36 +28,65 @@ class Timers(Protocol):
     def time(self) -> float:
         """Return the time of the loop's clock, in seconds."""
 
+    def call_soon(self, callback: Callable[[], None], /) -> object:
+        """Call back in the loop's next turn."""
+
     def call_at(self, when: float, callback: Callable[[], None], /) -> object:
         """Call back when the clock shows a time."""
+
+
+class Sleeper(Protocol):
+    """Who can be woken."""
+
+    def wake(self) -> None:
+        """Have it look for what has come."""
 
 
 class Rounds:
     """Runs rounds when they are asked for, with pauses between them.
 
-    `run` wakes whom it has to and returns how many they were.
+    `concerned` begins a round and returns whom it has to wake. Those who are awake count, too:
+    they write again as soon as they see something new.
     """
 
     def __init__(
-        self, run: Callable[[], int], loop: Callable[[], Timers] = asyncio.get_running_loop
+        self,
+        concerned: Callable[[], Sequence[Sleeper]],
+        loop: Callable[[], Timers] = asyncio.get_running_loop,
     ) -> None:
-        self._run = run
+        self._concerned = concerned
         self._loop = loop
         self._next_at = 0.0
-        self._waiting = False
+        self._to_wake: Sequence[Sleeper] = ()
+        self._running = False
+        self._asked = False
 
     def ask(self) -> None:
         """Have a round run: now, or when the pause is over."""
-        if self._waiting:
+        if self._running:
+            self._asked = True
             return
         loop = self._loop()
+        self._running = True
         if loop.time() >= self._next_at:
-            self._go()
+            self._begin()
         else:
-            self._waiting = True
-            loop.call_at(self._next_at, self._go)
+            loop.call_at(self._next_at, self._begin)
 
-    def _go(self) -> None:
-        self._waiting = False
-        pause = min(self._run() * PAUSE_PER_STREAM_S, PAUSE_MAX_S)
-        self._next_at = self._loop().time() + pause
+    def _begin(self) -> None:
+        self._asked = False
+        self._to_wake = self._concerned()
+        self._next_at = min(len(self._to_wake) * PAUSE_PER_STREAM_S, PAUSE_MAX_S)
+        self._next_at += self._loop().time()
+        self._wake_some()
+
+    def _wake_some(self) -> None:
+        for sleeper in self._to_wake[:AT_A_TIME]:
+            sleeper.wake()
+        self._to_wake = self._to_wake[AT_A_TIME:]
+        if self._to_wake:
+            self._loop().call_soon(self._wake_some)
+            return
+        self._running = False
+        if self._asked:
+            self.ask()

@@ -16,6 +16,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Bounds of the latency buckets in seconds; A66 asks for finer ones than anybody looks at.
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
+# Kinds of webhooks whose series are kept at hand: event types are the provider's to invent.
+_SERIES_MAX = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class FeedGauges:
@@ -54,6 +57,7 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._webhook_series: dict[tuple[str, str], list[Counter]] = {}
         self._events = Counter(
             "gateway_events",
             "Events stored by type",
@@ -93,9 +97,16 @@ class Metrics:
 
     def webhook_received(self, received: Received) -> None:
         """Count a request to the webhook address."""
-        self._webhooks.labels(received.outcome).inc()
-        if received.outcome == "stored":
-            self._events.labels(received.event_type).inc()
+        key = (received.outcome, received.event_type)
+        found = self._webhook_series.get(key)
+        if found is None:
+            found = [self._webhooks.labels(received.outcome)]
+            if received.outcome == "stored":
+                found.append(self._events.labels(received.event_type))
+            if len(self._webhook_series) < _SERIES_MAX:
+                self._webhook_series[key] = found
+        for series in found:
+            series.inc()
 
     def delivery_seen(self, outcome: Outcome) -> None:
         """Count a delivery that back-fill has looked at."""

@@ -243,9 +243,9 @@ def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
     class Watched(Subscription):
         name = ""
 
-        def wake(self) -> bool:
+        def wake(self) -> None:
             woken.append(self.name)
-            return super().wake()
+            super().wake()
 
     wants = {
         "c1": Filter(conference_id=frozenset(["c1"])),
