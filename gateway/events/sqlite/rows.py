@@ -15,8 +15,10 @@ from typing import TypeAlias
 Row: TypeAlias = tuple[object, ...]
 _COLUMNS = 11
 
-# Rows in one statement. Statements are prepared once for each power of two up to this.
+# Rows in one statement. Statements are prepared once for each number up to `_EXACT_MAX`, and for
+# each power of two above.
 _ROWS_MAX = 64
+_EXACT_MAX = 16
 
 
 def insert_events(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
@@ -39,7 +41,7 @@ def numbers_of(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[st
 def _lots(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     start = 0
     while left := len(rows) - start:
-        size = min(_ROWS_MAX, 1 << (left.bit_length() - 1))
+        size = left if left <= _EXACT_MAX else min(_ROWS_MAX, 1 << (left.bit_length() - 1))
         yield rows[start : start + size]
         start += size
 

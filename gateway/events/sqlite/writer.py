@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,10 @@ GROUP_MAX = 512
 
 # Events looked at in one pruning step, so that appends wait for milliseconds at the most.
 PRUNE_STEP = 1_000
+
+# How long to let events gather that come while others are being stored, in seconds: where there are
+# such, more are on their way. Each commit costs the event loop as much as several events do.
+GATHER_S = 0.002
 
 R = TypeVar("R")
 
@@ -149,6 +154,8 @@ class GroupWriter:
                 self._finish([job.done for job in group], partial(self._store, group))
 
     def _next_group(self) -> list[_Append] | _Alone | None:
+        if self._jobs and not self._stopping:
+            time.sleep(GATHER_S)
         with self._wake:
             while not self._jobs:
                 if self._stopping:
