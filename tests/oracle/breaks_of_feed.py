@@ -282,12 +282,12 @@ def encodes_again() -> Patches:
 def wakes_everybody() -> Patches:
     """Wakes all subscribers when anything has come."""
 
-    def round_(self: Any) -> int:
+    def concerned(self: Any) -> list[Subscription]:
         self._take_in()
         self._due.clear()
-        return sum(subscription.wake() for subscription in self._subscriptions)
+        return list(self._subscriptions)
 
-    return [(Feed, "_round", round_)]
+    return [(Feed, "_concerned", concerned)]
 
 
 def forgets_who_asks_in_a_pause() -> Patches:
