@@ -273,7 +273,9 @@ class SubscribeRequest(_message.Message):
 
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """With the first event that the gateway received at this instant or later."""
+        """With the first event still held that the gateway received at this instant or later. A time is no place in the
+        log: whether retention has deleted events since then, `oldest_received_at` of GetFeedInfo tells.
+        """
 
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
