@@ -14,6 +14,7 @@ from bench.feed.ingest import measure_ingest
 from bench.feed.proof import prove_checks
 from bench.feed.resume import measure_resume
 from bench.feed.section import Section
+from bench.feed.signature_speed import signature_check_us
 from bench.feed.slow_readers import measure_slow_readers
 from bench.feed.stage import Stage
 from bench.processes import NO_CORES, Cores, Processes
@@ -60,6 +61,7 @@ def run_feed(plan: FeedPlan, only: str | None = None) -> PartResults:
     """
     sections = []
     proven = 0
+    check_us = signature_check_us()
     # The gateway's threads may run beside each other, as where it is used; what measures it shares
     # one core with half of them.
     cores = Cores(plan.cores.measured | plan.cores.rest, plan.cores.rest)
@@ -72,7 +74,11 @@ def run_feed(plan: FeedPlan, only: str | None = None) -> PartResults:
                 proven = proven or prove_checks(stage)
                 sections.append(measure(stage, plan))
     numbers = {name: number for it in sections for name, number in it.numbers.items()}
-    return PartResults(PART, numbers, report.feed_table(sections, proven, plan.cores))
+    return PartResults(
+        PART,
+        numbers,
+        report.feed_table(sections, proven, plan.cores, (check_us, signature_check_us())),
+    )
 
 
 def _fan_out(stage: Stage, plan: FeedPlan) -> Section:

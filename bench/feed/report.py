@@ -18,8 +18,10 @@ from bench.processes import Cores
 from bench.rounds import Spread
 
 
-def feed_table(sections: Sequence[Section], faults: int, cores: Cores) -> str:
-    """Return the section on the feed."""
+def feed_table(
+    sections: Sequence[Section], faults: int, cores: Cores, checks: tuple[float, float]
+) -> str:
+    """Return the section on the feed. `checks` are what signatures took at both ends of the run."""
     pinned = (
         "Clients, poster and witness share one core; the gateway, whose log and gRPC have threads "
         "of their own, may use that one too."
@@ -33,6 +35,10 @@ def feed_table(sections: Sequence[Section], faults: int, cores: Cores) -> str:
         "HTTP to the gateway as its users start it; each is verified, decoded and on disk before "
         "it goes out. Figures are medians over the rounds, in brackets the lowest and the highest; "
         "ratios are taken within each round.",
+        "",
+        f"Before and after, checking one Ed25519 signature took {checks[0]:.0f} and "
+        f"{checks[1]:.0f} us on this machine; 45 us are usual on one that is left alone. Where it "
+        "is slow, delays and rates are, too.",
         "",
         "Clients speak HTTP/2 over real connections and check every event of every stream: the "
         "first to get an event decodes it and looks whether it is what was posted, with the next "
