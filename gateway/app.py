@@ -91,6 +91,7 @@ class Gateway:
         self._decoder = WebhookDecoder()
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
+        self._conferences = ConferenceReader(self._client, settings.call_timeout)
         self._calls = CallWrapper(self._metrics.call_ended)
         self._grpc = self._build_grpc()
         self._http = self._build_http()
@@ -144,6 +145,7 @@ class Gateway:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._conferences.close()
         await self._client.close()
         await self._log.close()
         self._not_ready = "stopped"
@@ -181,7 +183,7 @@ class Gateway:
             SubscribeStream(feed, settings.stream_age_max, random_),
             WatchStream(
                 feed,
-                ConferenceReader(self._client, settings.call_timeout),
+                self._conferences,
                 self._passing,
                 settings.stream_age_max,
                 random_,

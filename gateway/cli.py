@@ -31,10 +31,10 @@ from gateway.config import (
     load_settings,
 )
 from gateway.events.log import LogError
-from gateway.http.app import WEBHOOK_PATH
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
 from gateway.telemetry.logs import configure_logs
 from gateway.telnyx.binding import BindingError
+from gateway.webhooks.receiver import WEBHOOK_PATH
 
 # Exit codes: wrong settings or usage (click's own), and a run that failed.
 EXIT_USAGE = 2

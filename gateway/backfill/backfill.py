@@ -11,8 +11,15 @@ from gateway.errors import GatewayError
 from gateway.events.log import EventLog, LogUnavailableError
 
 # For how long a delivery is not final, in seconds: the provider repeats for 60 s, each try has its
-# own timeout, and only then is the outcome in its log. Sweeps reach back at least this far.
+# own timeout, and only then is the outcome in its log.
 SETTLE_S = 120.0
+
+# How far apart the provider's clock and this one may be, in seconds: webhooks that are further off
+# are refused. Spans of time are by this clock, deliveries by the provider's.
+CLOCKS_APART_S = 300.0
+
+# How far each sweep reaches back into what the one before has looked at.
+OVERLAP_S = SETTLE_S + CLOCKS_APART_S
 
 # How much further the first sweep reaches back, in seconds: clocks may have been set meanwhile,
 # and what is held already costs no more than a look.
@@ -128,7 +135,7 @@ class Backfill:
 
     async def _sweep(self, cause: Cause) -> bool:
         began_at, began_at_us = self._clock(), round(self._now() * 1e6)
-        final_us = began_at_us - round(SETTLE_S * 1e6)
+        final_us = began_at_us - round(OVERLAP_S * 1e6)
         stored_before = self._stored
         self._running = True
         try:
@@ -147,6 +154,11 @@ class Backfill:
             _log.warning("back-fill (%s) failed and will be tried again: %s", cause.value, error)
             self._error = str(error)
             return False
+        except Exception:
+            # A mistake of ours: whoever runs this logs it, and begins again.
+            self._error = "it failed unexpectedly; the gateway's log has the cause"
+            self._observe_sweep(SweepEnded(cause, False))
+            raise
         finally:
             self._running = False
         stored = self._stored - stored_before
@@ -167,15 +179,15 @@ class Backfill:
         if known_us is None:
             return None
         margin_s = 0.0 if self._started else START_MARGIN_S
-        since_us = min(known_us, until_us - round(SETTLE_S * 1e6)) - round(margin_s * 1e6)
+        since_us = min(known_us, until_us - round(OVERLAP_S * 1e6)) - round(margin_s * 1e6)
         if complete is not None and complete.since_us < until_us:
             # What was sent before there was a log was not missed. (A clock that was ahead when the
             # log began tells nothing.)
             since_us = max(since_us, complete.since_us)
         # What retention has deleted must not come back as new.
         kept_since_us = until_us - round(self._retention_age_s * 1e6)
-        if info.span.oldest > 1 and info.oldest_received_at_us is not None:
-            kept_since_us = max(kept_since_us, info.oldest_received_at_us)
+        if info.deleted_received_at_us is not None:
+            kept_since_us = max(kept_since_us, info.deleted_received_at_us + 1)
         return max(since_us, kept_since_us)
 
     def _delivery_seen(self, outcome: Outcome) -> None:

@@ -11,6 +11,7 @@ from gateway.backfill.report import Outcome
 from gateway.events.log import EventLog
 from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
+from gateway.webhooks.receiver import BODY_BYTES_MAX, WEBHOOK_PATH
 
 # The pause between two requests, in seconds: back-fill must leave the provider's rate limit to
 # commands. Five pages a second are 500 webhooks a second.
@@ -23,9 +24,6 @@ PAGES_MAX = 20
 # Spans, in microseconds. The provider's timestamps are not finer than this least one is long.
 SPAN_MAX_US = 3_600_000_000
 SPAN_MIN_US = 1_000_000
-
-# What the gateway serves webhooks at, whatever stands in front of it.
-_WEBHOOK_PATH = "/webhooks/telnyx"
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +51,7 @@ class Addressees:
             return True
         if self._urls:
             return any(url.rstrip("/") in self._urls for url in delivery.urls)
-        return any(urlsplit(url).path.endswith(_WEBHOOK_PATH) for url in delivery.urls)
+        return any(_path(url).endswith(WEBHOOK_PATH) for url in delivery.urls)
 
 
 class Sweeper:
@@ -116,7 +114,7 @@ class Sweeper:
             if page.pages > PAGES_MAX and until_us - since_us > SPAN_MIN_US:
                 return None
             found += page.deliveries
-            if page.is_last:
+            if number >= page.pages:
                 return found
             number += 1
 
@@ -137,6 +135,10 @@ class Sweeper:
     async def _store_one(self, delivery: Delivery) -> Outcome:
         if not self._addressees.include(delivery):
             return Outcome.FOREIGN
+        if len(delivery.webhook) > BODY_BYTES_MAX:
+            # As at the front door: no client could be sent it.
+            _log.warning("delivery %s cannot be back-filled: it is too large", delivery.id)
+            return Outcome.UNREADABLE
         try:
             event = self._decoder.decode(
                 delivery.webhook, round(self._now() * 1e6), EVENT_ORIGIN_BACKFILL
@@ -144,5 +146,16 @@ class Sweeper:
         except NotAnEventError as error:
             _log.warning("delivery %s cannot be back-filled: %s", delivery.id, error)
             return Outcome.UNREADABLE
+        except Exception:
+            # One webhook that this version stumbles over must not keep out all the others.
+            _log.exception("delivery %s cannot be back-filled", delivery.id)
+            return Outcome.UNREADABLE
         appended = await self._event_log.append(event)
         return Outcome.DUPLICATE if appended.duplicate else Outcome.STORED
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path.rstrip("/")
+    except ValueError:  # no address at all
+        return ""

@@ -136,8 +136,8 @@ class Feed:
         """Begin a round: take in what has arrived, and return who waits for it."""
         self._take_in()
         due, self._due = self._due, set()
-        # Each key once, however many events have it.
-        return [it for key in due for it in self._sleepers.get(key, ())]
+        # Each of them once, however many events and keys concern it; in the same order each time.
+        return list({it: None for key in due for it in self._sleepers.get(key, ())})
 
     def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.add(subscription)
@@ -218,6 +218,8 @@ class Subscription:
                 self._interrupted = False
                 return self._delivery(())
             if not await self._woken(ends_at):
+                # What waits for a round is here all the same: the cursor is to be the newest.
+                self._feed._take_in()
                 # Everything up to the newest event has been looked at and did not match.
                 return await self._ready() or self._delivery(())
 

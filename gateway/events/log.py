@@ -91,6 +91,8 @@ class LogInfo:
     retention_age_s: float
     retention_bytes: int
     backend: str
+    # When the newest of the events that retention has deleted was received; None if none ever was.
+    deleted_received_at_us: int | None
 
 
 Listener = Callable[[Sequence[LogEntry]], None]

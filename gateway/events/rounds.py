@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 # The pause for each subscriber that is concerned, in seconds. A write takes about 50 us of the loop
-# on a slow core: at most a quarter of its time goes into writes.
+# on a slow core: for up to 500 of them, a quarter of its time goes into writes.
 PAUSE_PER_STREAM_S = 0.0002
 
 # The longest pause, in seconds: what a person does not notice.
@@ -75,7 +75,12 @@ class Rounds:
 
     def _begin(self) -> None:
         self._asked = False
-        self._to_wake = self._concerned()
+        try:
+            self._to_wake = self._concerned()
+        except BaseException:
+            # Whatever it was: the next to ask must not wait for ever.
+            self._running = False
+            raise
         self._next_at = min(len(self._to_wake) * PAUSE_PER_STREAM_S, PAUSE_MAX_S)
         self._next_at += self._loop().time()
         self._wake_some()

@@ -9,9 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
-from gateway.webhooks.receiver import Receive, Scope, Send, WebhookReceiver
-
-WEBHOOK_PATH = "/webhooks/telnyx"
+from gateway.webhooks.receiver import WEBHOOK_PATH, Receive, Scope, Send, WebhookReceiver
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -48,7 +46,7 @@ def http_app(
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         # Of every method, so that the receiver can say what is wrong with it.
-        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
+        if scope["type"] == "http" and scope["path"].rstrip("/") == WEBHOOK_PATH:
             await receiver(scope, receive, send)
         else:
             await others(scope, receive, send)

@@ -1,10 +1,11 @@
 """Conferences as the provider knows them, asked for once for everybody who wants to know."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from conferencing.v1.common_pb2 import Region
 from conferencing.v1.conference_pb2 import Conference, Participant
@@ -46,14 +47,19 @@ class ConferenceRead:
     participants: Sequence[Participant]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
-    began_at: float
     task: asyncio.Task[ConferenceRead]
+    # When it was sent; never, as long as it waits for the one before it.
+    began_at: float = math.inf
 
 
 class ConferenceReader:
-    """Fetches conferences. Questions have `timeout_s` seconds; `now` is the monotonic clock."""
+    """Fetches conferences. Questions have `timeout_s` seconds; `now` is the monotonic clock.
+
+    For each conference one question is under way at a time, and one more waits for its end,
+    however many want to know: a hundred who watch a conference cost the provider as much as one.
+    """
 
     def __init__(
         self, client: TelnyxClient, timeout_s: float, now: Callable[[], float] = monotonic
@@ -63,35 +69,59 @@ class ConferenceReader:
         self._now = now
         self._get = Binding.compile(_METHODS["GetConference"])
         self._list = Binding.compile(_METHODS["ListParticipants"])
-        # By age: the newest is last.
-        self._questions: dict[Place, _Question] = {}
+        # The last that was sent, by age: the newest is at the end.
+        self._sent: dict[Place, _Question] = {}
+        self._waiting: dict[Place, _Question] = {}
 
     async def read(self, place: Place, since: float) -> ConferenceRead:
-        """Return a conference as it was asked for at a moment or later. Raises GatewayError.
-
-        A question that has been under way since, or has been answered since, is not asked again:
-        a hundred who watch one conference cost the provider as much as one.
-        """
-        question = self._questions.get(place)
-        if question is None or question.began_at < since or _failed(question.task):
-            question = self._ask(place)
+        """Return a conference as it was asked for at a moment or later. Raises GatewayError."""
+        question = self._question(place, since)
         # Others may wait for the same answer.
         found = await asyncio.shield(question.task)
         # Those who get it change it.
         return ConferenceRead(_copy(found.conference), [_copy(it) for it in found.participants])
 
-    def _ask(self, place: Place) -> _Question:
-        now = self._now()
-        question = _Question(now, asyncio.create_task(self._fetch(place)))
-        # Whoever asked may have gone when it fails.
-        question.task.add_done_callback(_failed)
-        for known, old in list(self._questions.items()):
+    async def close(self) -> None:
+        """Give up all questions."""
+        tasks = [it.task for it in (*self._sent.values(), *self._waiting.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _question(self, place: Place, since: float) -> _Question:
+        sent = self._sent.get(place)
+        if sent is None or (sent.task.done() and (sent.began_at < since or _failed(sent.task))):
+            question = _Question(self._task(self._fetch(place)))
+            self._note(place, question)
+            return question
+        if sent.began_at >= since:
+            return sent
+        waiting = self._waiting.get(place)
+        if waiting is None:
+            waiting = _Question(self._task(self._fetch_after(sent, place)))
+            self._waiting[place] = waiting
+        return waiting
+
+    def _task(self, work: Coroutine[Any, Any, ConferenceRead]) -> "asyncio.Task[ConferenceRead]":
+        task = asyncio.create_task(work)
+        # Whoever asked may have gone when it fails: asyncio wants the failure to be looked at.
+        task.add_done_callback(_failed)
+        return task
+
+    def _note(self, place: Place, question: _Question) -> None:
+        question.began_at = now = self._now()
+        for known, old in list(self._sent.items()):
             if old.began_at > now - _KEPT_S:
                 break
-            del self._questions[known]
-        self._questions.pop(place, None)
-        self._questions[place] = question
-        return question
+            if old.task.done():
+                del self._sent[known]
+        self._sent.pop(place, None)
+        self._sent[place] = question
+
+    async def _fetch_after(self, before: _Question, place: Place) -> ConferenceRead:
+        await asyncio.wait([before.task])
+        self._note(place, self._waiting.pop(place))
+        return await self._fetch(place)
 
     async def _fetch(self, place: Place) -> ConferenceRead:
         deadline = Deadline.after(self._timeout_s)

@@ -54,11 +54,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesPage:
-    """A page: the deliveries on it, how many pages there are, and whether it is the last."""
+    """A page: the deliveries on it, and how many pages there are by what the provider says now."""
 
     deliveries: tuple[Delivery, ...]
     pages: int
-    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +87,9 @@ class ListDeliveries:
         rows = document.get("data") if isinstance(document, dict) else None
         if not isinstance(rows, list):
             raise MismatchError("it has no list `data`")
-        number, pages = _place(document.get("meta"))
+        pages = _pages(document.get("meta")) if rows else 0
         found = [_delivery(row) for row in rows]
-        return DeliveriesPage(
-            tuple(it for it in found if it is not None), pages, not rows or number >= pages
-        )
+        return DeliveriesPage(tuple(it for it in found if it is not None), pages)
 
     def resource_of(self, request: Any) -> tuple[str, str]:
         """See `Operation.resource_of`."""
@@ -112,10 +109,9 @@ class WebhookDeliveries:
         return await self._client.call(self._list, request, Deadline.after(self._timeout_s), "")
 
 
-def _place(meta: Any) -> tuple[int, int]:
-    """Return a page's number and how many pages there are."""
+def _pages(meta: Any) -> int:
     try:
-        return int(meta["page_number"]), int(meta["total_pages"])
+        return int(meta["total_pages"])
     except (KeyError, TypeError, ValueError):
         raise MismatchError("it does not say how many pages there are") from None
 
@@ -123,11 +119,15 @@ def _place(meta: Any) -> tuple[int, int]:
 def _delivery(row: Any) -> Delivery | None:
     if not isinstance(row, dict) or not isinstance(row.get("webhook"), dict):
         return None
+    try:
+        webhook = orjson.dumps({"data": row["webhook"]})
+    except TypeError:  # nested deeper than anybody writes
+        return None
     return Delivery(
         str(row.get("id") or ""),
         _moment(row.get("started_at")),
         _urls(row.get("attempts")),
-        orjson.dumps({"data": row["webhook"]}),
+        webhook,
     )
 
 

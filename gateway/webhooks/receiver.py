@@ -14,6 +14,9 @@ from gateway.events.log import EventLog, LogUnavailableError
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.webhooks.signature import SignatureError, SignatureVerifier
 
+# Where webhooks are received, with or without a slash at its end.
+WEBHOOK_PATH = "/webhooks/telnyx"
+
 # The provider's webhooks are a few kilobytes. The limit leaves room for their growth and keeps an
 # event with its signed bytes below the 4 MiB that gRPC clients accept.
 BODY_BYTES_MAX = 512 * 1024
@@ -31,6 +34,7 @@ _STATUS_OF_REASON = {
     "NOT_JSON": 400,
     "NOT_AN_EVENT": 422,
     "API_VERSION_1": 422,
+    "DISCONNECTED": 400,
     "BODY_TOO_LARGE": 413,
     "METHOD_NOT_ALLOWED": 405,
     "LOG_UNAVAILABLE": 503,
@@ -152,14 +156,14 @@ class WebhookReceiver:
 
 
 async def _read_body(declared: str, receive: Receive) -> bytes:
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+    if declared.isascii() and declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
         raise _too_large()
     body = b""
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the answer; it only ends the request.
-            raise _RefusedError("NOT_JSON", "the body ended before it was complete")
+            raise _RefusedError("DISCONNECTED", "the body ended before it was complete")
         part: bytes = message.get("body", b"")
         body += part
         if len(body) > BODY_BYTES_MAX:

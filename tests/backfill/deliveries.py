@@ -54,4 +54,4 @@ class DeliveryLog:
         pages = -(-len(found) // self._page_size)
         first = (request.page - 1) * self._page_size
         shown = found[first : first + self._page_size]
-        return DeliveriesPage(tuple(shown), pages, request.page >= pages)
+        return DeliveriesPage(tuple(shown), pages if shown else 0)

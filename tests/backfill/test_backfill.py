@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL, Event
 from gateway.backfill.backfill import (
     FAILED_WRITE_DELAY_S,
+    OVERLAP_S,
     SETTLE_S,
     START_MARGIN_S,
     Backfill,
@@ -29,6 +31,7 @@ from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.telnyx.deliveries import Delivery
 from gateway.webhooks.decoder import WebhookDecoder
+from gateway.webhooks.receiver import BODY_BYTES_MAX
 from tests.backfill.deliveries import HERE, DeliveryLog, delivery
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
@@ -121,7 +124,7 @@ class Bench:
     def _swept(self, ended: SweepEnded) -> None:
         self.sweeps.append(ended)
         self._left -= 1
-        if self._left <= 0:
+        if self._left == 0:
             raise _EnoughError
 
     async def _sleep(self, seconds: float) -> None:
@@ -249,6 +252,85 @@ def test_what_retention_has_deleted_does_not_come_back(bench: Bench) -> None:
 
     assert bench.held_ids == ["event-1", "event-2"]
     assert min(it.since_us for it in bench.provider.requests) > START * 1e6
+
+
+def test_an_outage_longer_than_the_retention_is_fetched_across_failures(bench: Bench) -> None:
+    bench.received("event-0")
+    bench.sweep()
+    bench.clock.advance(8 * DAY_S)
+    bench.loop.run(bench.log.prune())
+    assert bench.held_ids == []
+    for number in range(1, 8):
+        bench.provider.add(number, bench.us - number * 20_000_000_000)
+    bench.restart()
+    failure = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+
+    def fail_in_the_middle(_: object) -> None:
+        bench.provider.failure = failure if len(bench.provider.requests) == 150 else None
+
+    bench.provider.before_answer = fail_in_the_middle
+    assert [it.succeeded for it in bench.sweep(2)] == [False, True]
+
+    assert sorted(bench.held_ids) == [f"event-{number}" for number in range(1, 8)]
+
+
+def test_an_event_that_came_after_a_quiet_time_hides_none_before_it(bench: Bench) -> None:
+    bench.received("event-0")
+    bench.sweep()
+    bench.clock.advance(8 * DAY_S)
+    bench.loop.run(bench.log.prune())
+    bench.sweep()
+    bench.provider.add(1, bench.us)
+    bench.clock.advance(30)
+    bench.received("event-2")
+
+    bench.sweep()
+
+    assert sorted(bench.held_ids) == ["event-1", "event-2"]
+
+
+@pytest.mark.parametrize("ahead", [-200, 200])
+def test_clocks_that_differ_as_much_as_webhooks_may_hide_nothing(
+    bench: Bench, ahead: float
+) -> None:
+    bench.sweep(10)
+    for number in range(1, 6):
+        bench.provider.add(number, bench.us - round(ahead * 1e6))
+        bench.clock.advance(INTERVAL_S)
+        bench.received(f"other-{number}")
+        bench.sweep()
+    bench.clock.advance(300)
+    bench.sweep()
+
+    assert {f"event-{number}" for number in range(1, 6)} <= set(bench.held_ids)
+
+
+def test_a_webhook_too_large_to_be_sent_to_anybody_stays_out(bench: Bench) -> None:
+    bench.sweep()
+    bench.clock.advance(1)
+    bench.provider.add(1, bench.us)
+    large = replace(delivery(2, bench.us), webhook=bytes(BODY_BYTES_MAX + 1))
+    malformed = delivery(3, bench.us, frozenset({"http://[", "//"}))
+    bench.provider.deliveries += [large, malformed]
+
+    bench.sweep()
+
+    assert bench.held_ids == ["event-1"]
+    assert bench.outcomes == {Outcome.STORED: 1, Outcome.UNREADABLE: 1, Outcome.FOREIGN: 1}
+
+
+def test_a_mistake_of_ours_is_told(bench: Bench) -> None:
+    bench.received("event-0")
+
+    def stumble(_: object) -> None:
+        raise ZeroDivisionError
+
+    bench.provider.before_answer = stumble
+    with pytest.raises(ZeroDivisionError):
+        bench.sweep(2)
+
+    assert bench.backfill.report.state is State.FAILING
+    assert bench.sweeps == [SweepEnded(Cause.START, False)]
 
 
 def test_a_sweep_goes_on_where_a_crash_stopped_it(bench: Bench) -> None:
@@ -416,11 +498,11 @@ def test_what_is_not_final_is_looked_at_again(bench: Bench) -> None:
     bench.sweep()
 
     assert bench.held_ids == ["event-1"]
-    bench.clock.advance(INTERVAL_S)
+    bench.clock.advance(OVERLAP_S)
     began_us = bench.us
     bench.sweep()
     assert bench.log.complete is not None
-    assert bench.log.complete.until_us == began_us - round(SETTLE_S * 1e6)
+    assert bench.log.complete.until_us == began_us - round(OVERLAP_S * 1e6)
 
 
 def test_a_clock_set_back_leaves_nothing_out(bench: Bench) -> None:

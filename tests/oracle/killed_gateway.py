@@ -15,7 +15,7 @@ from gateway.events.sqlite.log import SqliteEventLog
 from gateway.events.sqlite.writer import GroupWriter
 from gateway.http import app
 from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import WebhookReceiver
+from gateway.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
 
 STEP, NUMBER = "ORACLE_KILL_STEP", "ORACLE_KILL_NUMBER"
@@ -103,7 +103,7 @@ def _after_answering(kill: _Countdown) -> None:
         async def serve(scope: Any, receive: Any, send: Any) -> None:
             async def sent(message: Any) -> None:
                 await send(message)
-                if message["type"] == "http.response.body" and scope["path"] == app.WEBHOOK_PATH:
+                if message["type"] == "http.response.body" and scope["path"] == WEBHOOK_PATH:
                     kill()
 
             await application(scope, receive, sent)

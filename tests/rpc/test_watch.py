@@ -367,6 +367,8 @@ def test_a_hundred_watchers_cost_the_provider_as_much_as_one(stage: Stage) -> No
     for stream in streams:
         next(stream)
     control = stage.simulated.control
+    # They came within moments of each other: one question at a time, for all who wait.
+    assert len(control.requests("conferences.retrieve")) <= 50
     control.clear_requests()
 
     stage.join(BOB)

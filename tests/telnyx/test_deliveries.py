@@ -77,19 +77,23 @@ def test_what_has_no_webhook_is_left_out(row: Any) -> None:
     assert answered({"data": [row], "meta": META}).deliveries == ()
 
 
-@pytest.mark.parametrize(
-    ("number", "pages", "rows", "is_last"),
-    [(1, 2, 1, False), (2, 2, 1, True), (1, 0, 0, True), (1, 5, 0, True), (7, 2, 1, True)],
-)
-def test_the_last_page_is_known(number: int, pages: int, rows: int, is_last: bool) -> None:
-    meta = {"page_number": number, "total_pages": pages}
+def test_the_number_of_pages_is_told_and_none_where_nothing_is() -> None:
+    assert answered({"data": [{}], "meta": {"total_pages": 7}}).pages == 7
+    assert answered({"data": [], "meta": {"total_pages": 7}}).pages == 0
 
-    assert answered({"data": [{}] * rows, "meta": meta}).is_last is is_last
+
+def test_what_nobody_can_write_is_left_out() -> None:
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    row = {"webhook": {"id": "event-1", "payload": deep}}
+
+    assert answered({"data": [row, {"webhook": WEBHOOK}], "meta": META}).deliveries[0].webhook
 
 
 @pytest.mark.parametrize(
     "document",
-    [None, [], {}, {"data": {}, "meta": META}, {"data": []}, {"data": [], "meta": {}}],
+    [None, [], {}, {"data": {}, "meta": META}, {"data": [{}]}, {"data": [{}], "meta": {}}],
 )
 def test_an_answer_of_another_shape_is_an_error_not_an_empty_page(document: Any) -> None:
     with pytest.raises(MismatchError):

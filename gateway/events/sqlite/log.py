@@ -107,6 +107,7 @@ class SqliteEventLog:
             retention_age_s=self._retention.age_s,
             retention_bytes=self._retention.size_bytes,
             backend="sqlite",
+            deleted_received_at_us=state.deleted_received_at_us,
         )
 
     async def prune(self) -> int:

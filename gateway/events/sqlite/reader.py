@@ -20,8 +20,7 @@ READERS = 4
 # answered in steps, so that it neither blocks a reader for long nor loses its progress.
 SCAN_MAX = 20_000
 
-# In the order of `EventKeys`.
-_KEYS = "type, conference_id, queue_name, call_control_id, call_session_id, connection_id"
+_KEYS = ", ".join(EventKeys._fields)
 
 R = TypeVar("R")
 Parameters: TypeAlias = list[str | int | bytes]

@@ -11,12 +11,14 @@ from functools import cache
 from itertools import chain
 from typing import TypeAlias
 
+from gateway.events.entry import EventKeys
+
 # (sequence, id, received_at_us, the keys in the order of `EventKeys`, frame, raw)
 Row: TypeAlias = tuple[object, ...]
-_COLUMNS = 11
+_COLUMNS = 5 + len(EventKeys._fields)
 
-# Rows in one statement. Statements are prepared once for each number up to `_EXACT_MAX`, and for
-# each power of two above.
+# Rows in one statement. Inserts are prepared once for each number up to `_EXACT_MAX` and for each
+# power of two above, lookups for each power of two.
 _ROWS_MAX = 64
 _EXACT_MAX = 16
 

@@ -96,8 +96,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
     """Return what the log knows about itself.
 
-    That is epoch, pruned_through and size_bytes, and once somebody has looked, complete_since_us
-    and complete_until_us.
+    That is epoch, pruned_through and size_bytes; once something has been deleted,
+    deleted_received_at_us; once somebody has looked, complete_since_us and complete_until_us.
     """
     return dict(connection.execute("SELECT key, value FROM meta"))
 

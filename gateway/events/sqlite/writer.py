@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -61,6 +61,8 @@ class Committed:
     span: Span
     size_bytes: int
     complete: Complete | None
+    # When the newest of the events ever deleted was received, in microseconds since 1970.
+    deleted_received_at_us: int | None
 
 
 class GroupWriter:
@@ -87,6 +89,8 @@ class GroupWriter:
         (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
         self._span = Span(pruned_through + 1, newest or pruned_through)
         self._size_bytes = int(meta["size_bytes"])
+        deleted = meta.get("deleted_received_at_us")
+        self._deleted_received_at_us = None if deleted is None else int(deleted)
         self._complete: Complete | None = None
         if "complete_until_us" in meta:
             self._complete = Complete(
@@ -235,7 +239,9 @@ class GroupWriter:
         return results, entries
 
     def _committed(self, entries: Sequence[LogEntry]) -> Committed:
-        return Committed(entries, self._span, self._size_bytes, self._complete)
+        return Committed(
+            entries, self._span, self._size_bytes, self._complete, self._deleted_received_at_us
+        )
 
     @staticmethod
     def _reported(work: Callable[[], int]) -> tuple[list[int], list[LogEntry]]:
@@ -245,6 +251,7 @@ class GroupWriter:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         size, oldest = self._size_bytes, self._span.oldest
+        deleted = self._deleted_received_at_us or 0
         # Always a beginning of the log, whatever the clock did: what is held has no holes.
         for sequence, received_at_us, bytes_ in connection.execute(
             "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
@@ -254,14 +261,17 @@ class GroupWriter:
                 break
             oldest = sequence + 1
             size -= bytes_
+            deleted = max(deleted, received_at_us)
         pruned = oldest - self._span.oldest
         if not pruned:
             connection.rollback()
             return 0
         connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
+        self._set_meta({"deleted_received_at_us": deleted})
         self._commit(size, oldest)
         self._span = Span(oldest, self._span.newest)
         self._size_bytes = size
+        self._deleted_received_at_us = deleted
         return pruned
 
     def _mark_complete(self, until_us: int) -> int:
@@ -270,17 +280,21 @@ class GroupWriter:
         if complete != self._complete:
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                [
-                    ("complete_since_us", complete.since_us),
-                    ("complete_until_us", complete.until_us),
-                ],
+            self._set_meta(
+                {
+                    "complete_since_us": complete.since_us,
+                    "complete_until_us": complete.until_us,
+                }
             )
             connection.commit()
             self._complete = complete
         return complete.until_us
+
+    def _set_meta(self, values: Mapping[str, int]) -> None:
+        self._connection.executemany(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            list(values.items()),
+        )
 
     def _commit(self, size_bytes: int, oldest: int) -> None:
         self._connection.execute(

@@ -361,7 +361,9 @@ class Gap(_message.Message):
     MISSED_EVENTS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     from_cursor: _builtins.str
-    """The cursor that the caller stood at. Empty if it cannot be told."""
+    """The place that the stream had come to: what follows the last cursor it told up to here did not match. Empty if
+    it cannot be told.
+    """
     to_cursor: _builtins.str
     """The cursor after which the stream goes on."""
     missed_events: _builtins.int
@@ -584,7 +586,7 @@ class GetFeedInfoResponse(_message.Message):
     retention_bytes: _builtins.int
     """The oldest events are deleted while all of them take more than this, in bytes."""
     subscribers: _builtins.int
-    """How many Subscribe streams are open on this gateway."""
+    """How many Subscribe and WatchConference streams are open on this gateway."""
     backend: _builtins.str
     """The kind of log: `sqlite` or `nats`."""
     @_builtins.property
