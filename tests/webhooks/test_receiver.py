@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import time
+import urllib.request
 
 import pytest
 
@@ -263,3 +264,13 @@ def test_another_address_says_where_webhooks_go(gateway: RunningGateway) -> None
     assert response.status == 404
     assert "/webhooks/telnyx" in response.read().decode()
     connection.close()
+
+
+def test_a_slash_at_the_end_of_the_address_makes_no_difference(fresh: RunningGateway) -> None:
+    body = webhook()
+    request = urllib.request.Request(
+        fresh.webhook_url + "/", body, fresh.webhooks.signer.telnyx(body)
+    )
+
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 200
