@@ -1,6 +1,7 @@
 """Back-fill: which spans are asked for and when, what is stored, and where it goes on."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -309,7 +310,9 @@ def test_a_webhook_too_large_to_be_sent_to_anybody_stays_out(bench: Bench) -> No
     bench.sweep()
     bench.clock.advance(1)
     bench.provider.add(1, bench.us)
-    large = replace(delivery(2, bench.us), webhook=bytes(BODY_BYTES_MAX + 1))
+    body = json.loads(delivery(2, bench.us).webhook)
+    body["data"]["payload"]["client_state"] = "x" * BODY_BYTES_MAX
+    large = replace(delivery(2, bench.us), webhook=json.dumps(body).encode())
     malformed = delivery(3, bench.us, frozenset({"http://[", "//"}))
     bench.provider.deliveries += [large, malformed]
 

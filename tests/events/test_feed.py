@@ -237,6 +237,21 @@ def test_the_newest_event_is_known_however_long_the_pause_between_rounds(stage: 
     assert stage.run(append_in_a_pause()) == (2, [2])
 
 
+def test_a_heartbeat_has_the_newest_cursor_however_long_the_pause(stage: Stage) -> None:
+    async def beat_in_a_pause() -> int:
+        crowd = [stage.feed.subscribe(ALL, Start(0), 100) for _ in range(500)]
+        for subscription in crowd:
+            subscription.__enter__()
+        await stage.log.append(new_event(conference_id="c1"))
+        await stage.log.append(new_event(conference_id="c1"))
+        with stage.feed.subscribe(Filter(conference_id=frozenset(["c2"])), Start(1), 9) as quiet:
+            assert (await quiet.next(0.001)).position == 2
+            await stage.log.append(new_event(conference_id="c1"))
+            return (await quiet.next(0.001)).position
+
+    assert stage.run(beat_in_a_pause()) == 3
+
+
 def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
     woken: list[str] = []
 

@@ -217,6 +217,23 @@ def test_a_crowd_is_stored_whole_in_order_and_once(opened: OpenLog) -> None:
     assert [it.sequence for it in stored] == list(range(1, 302))
 
 
+def test_when_the_newest_deleted_event_was_received_is_remembered(
+    loop: LoopThread, tmp_path: Path, clock: ManualClock
+) -> None:
+    path = tmp_path / "events.db"
+    log = OpenLog(loop, path, clock, Retention(100, 2**40))
+    assert log.run(log.log.info()).deleted_received_at_us is None
+    second_us = round(clock.now * 1e6)
+    log.append(*[new_event(received_at_us=second_us + number) for number in (0, 7, 3)])
+    clock.advance(1_000)
+    log.run(log.log.prune())
+    log.close()
+
+    again = OpenLog(loop, path, clock, Retention(100, 2**40))
+    assert again.run(again.log.info()).deleted_received_at_us == second_us + 7
+    again.close()
+
+
 def test_an_event_is_found_by_its_id(opened: OpenLog) -> None:
     opened.append(new_event(id_="a"), new_event(id_="b", raw=b"signed"))
 
