@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from gateway.events.cursor import Cursor
 from gateway.events.entry import LogEntry, StoredFrame
@@ -32,7 +33,7 @@ class Delivery:
     """What a subscriber gets next: events in order, and the position to resume after.
 
     No events and no loss: nothing matched, and the position moved past what did not. Subscribers
-    who are at the same place get the very same `frames`, so that who joins them can do it once.
+    who are at the same place get the very same object, so that who encodes it can do it once.
     """
 
     frames: Sequence[StoredFrame]
@@ -53,8 +54,9 @@ class Feed:
         # The newest event when the drain began; None until then.
         self._drain_after: int | None = None
         self._last_cursor = (-1, "")
+        self._audiences: WeakValueDictionary[tuple[Filter, int], _Audience] = WeakValueDictionary()
         # What subscribers at one place were given since the newest event came.
-        self._shared: dict[tuple[int, int, Filter], _Lot] = {}
+        self._shared: dict[tuple[int, _Audience], _Lot] = {}
         # What has come since the last round, and by what keys.
         self._arrivals: list[LogEntry] = []
         self._due: set[Key] = set()
@@ -108,14 +110,23 @@ class Feed:
         for subscription in list(self._subscriptions):
             subscription.wake()
 
-    def _lot_after(self, position: int, wanted: Filter, limit: int) -> "_Lot":
+    def _audience(self, wanted: Filter, batch_max: int) -> "_Audience":
+        """Return the one audience of all who want this."""
+        place = (wanted, batch_max)
+        found = self._audiences.get(place)
+        if found is None:
+            found = self._audiences[place] = _Audience(wanted, batch_max)
+        return found
+
+    def _lot_after(self, position: int, audience: "_Audience") -> "_Lot":
         """Return what comes after a position in the window."""
-        place = (position, limit, wanted)
+        place = (position, audience)
         lot = self._shared.get(place)
         if lot is None:
-            lot = _lot_of(self._window.after(position, wanted, limit), self._window.newest, limit)
+            window, limit = self._window, audience.batch_max
+            lot = _lot_of(window.after(position, audience.wanted, limit), window.newest, limit)
             # Streams that come and go while no event comes must not add up.
-            if lot.frames and len(self._shared) < _SHARED_MAX:
+            if lot.live.frames and len(self._shared) < _SHARED_MAX:
                 self._shared[place] = lot
         return lot
 
@@ -163,12 +174,14 @@ class Subscription:
 
     def __init__(self, feed: Feed, wanted: Filter, start: Start, batch_max: int) -> None:
         self._feed = feed
-        self._wanted = wanted
+        self._audience = feed._audience(wanted, batch_max)
         self._keys = wanted.wake_keys()
-        self._batch_max = batch_max
         self._loss = start.loss
         self._caught_up_at = feed.newest
         self._sleep: asyncio.Future[bool] | None = None
+        self._ends_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._interrupted = False
         self._caught_up = start.position >= feed.newest
         self.position = start.position
@@ -189,6 +202,8 @@ class Subscription:
         traceback: TracebackType | None,
     ) -> None:
         self._feed._remove(self, self._keys)
+        if self._timer is not None:
+            self._timer.cancel()
 
     def wake(self) -> None:
         """Tell it that something it may want has come."""
@@ -225,21 +240,25 @@ class Subscription:
 
     async def _ready(self) -> Delivery | None:
         feed, window = self._feed, self._feed._window
-        if feed.lets_go(self.position):
+        if feed.draining and feed.lets_go(self.position):
             return self._delivery((), draining=True)
+        if self._caught_up and self.position >= window.newest:
+            return None
         if self.position < window.start:
             return await self._from_log()
-        lot = feed._lot_after(self.position, self._wanted, self._batch_max)
-        if not lot.frames:
+        lot = feed._lot_after(self.position, self._audience)
+        if not lot.live.frames:
             newly_live = not self.live
-            self._move(lot.through)
+            self._move(lot.live.position)
             if feed.lets_go(self.position):
                 return self._delivery((), draining=True)
             return self._delivery(()) if newly_live else None
         return self._given(lot)
 
     async def _from_log(self) -> Delivery:
-        batch = await self._feed.log.read(self.position, self._wanted, self._batch_max)
+        batch = await self._feed.log.read(
+            self.position, self._audience.wanted, self._audience.batch_max
+        )
         if batch.oldest - 1 > self.position:
             loss = overtaken(self.position, self._feed.log, batch.oldest)
             self._move(loss.position)
@@ -249,11 +268,13 @@ class Subscription:
         frames, through, newest = batch.frames, batch.through, self._feed.newest
         if through > newest:
             frames, through = [it for it in frames if it.sequence <= newest], newest
-        return self._given(_lot_of(frames, through, self._batch_max))
+        return self._given(_lot_of(frames, through, self._audience.batch_max))
 
     def _given(self, lot: "_Lot") -> Delivery:
-        self._move(lot.through)
-        return self._delivery(lot.frames)
+        self._move(lot.live.position)
+        if not lot.live.frames:
+            return self._delivery(())
+        return lot.live if self.live else lot.behind
 
     def _move(self, position: int) -> None:
         # Never back: it may stand ahead of the window, at a commit that the log's readers have seen
@@ -273,32 +294,61 @@ class Subscription:
 
     async def _woken(self, ends_at: float) -> bool:
         """Sleep until woken; false when the time is over."""
-        loop = asyncio.get_running_loop()
-        self._sleep = sleep = loop.create_future()
-        # A timer of its own costs a third of what asyncio.timeout does, and this is the hot path.
-        timer = loop.call_at(ends_at, _end, sleep)
+        self._sleep = sleep = asyncio.get_running_loop().create_future()
+        self._ends_at = ends_at
+        if self._timer is None or self._timer_at > ends_at:
+            self._set_timer()
         try:
             return bool(await sleep)
         finally:
-            timer.cancel()
             self._sleep = None
+
+    def _set_timer(self) -> None:
+        # It outlives the sleep that it was set for: traffic moves the end of the next one, and a
+        # timer for each delivery costs more than to look again when this one has run out.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = self._ends_at
+        self._timer = asyncio.get_running_loop().call_at(self._ends_at, self._timer_ran_out)
+
+    def _timer_ran_out(self) -> None:
+        self._timer = None
+        if self._sleep is None or self._sleep.done():
+            return
+        if self._timer_at < self._ends_at:
+            self._set_timer()
+        else:
+            self._sleep.set_result(False)
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class _Audience:
+    """Subscribers who want the same, and as much of it at a time.
+
+    One object for all of them, compared by identity: filters are costly to compare.
+    """
+
+    wanted: Filter
+    batch_max: int
 
 
 class _Lot(NamedTuple):
-    """Events that fit into one batch, and the number up to which all has been looked at."""
+    """Events that fit into one batch, as they are given to those who are live and to others.
 
-    frames: Sequence[StoredFrame]
-    through: int
+    The position is the number up to which all has been looked at.
+    """
+
+    live: Delivery
+    behind: Delivery
+
+    @classmethod
+    def of(cls, frames: Sequence[StoredFrame], through: int) -> "_Lot":
+        return cls(Delivery(frames, through, True), Delivery(frames, through, False))
 
 
 def _lot_of(matching: Sequence[StoredFrame], through: int, limit: int) -> _Lot:
     """Return as many events as fit, of up to `limit` that match and come before `through`."""
     fit = fitting([it.frame for it in matching], BATCH_BYTES_MAX)
     if len(matching) < limit and fit == len(matching):
-        return _Lot(matching, through)
-    return _Lot(matching[:fit], matching[fit - 1].sequence)
-
-
-def _end(sleep: "asyncio.Future[bool]") -> None:
-    if not sleep.done():
-        sleep.set_result(False)
+        return _Lot.of(matching, through)
+    return _Lot.of(matching[:fit], matching[fit - 1].sequence)

@@ -152,13 +152,7 @@ class SubscribeStream:
 
     def _encoded(self, delivery: Delivery) -> bytes:
         last, encoded = self._last
-        # Subscribers at one place are given one and the same delivery, but for its identity.
-        if (
-            last.frames is delivery.frames
-            and last.live is delivery.live
-            and delivery.frames
-            and not delivery.draining
-        ):
+        if last is delivery:
             return encoded
         gap = self._gap(delivery.loss) if delivery.loss else None
         drain = Drain(reason=DRAIN_REASON_SHUTDOWN) if delivery.draining else None

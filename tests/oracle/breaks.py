@@ -58,7 +58,7 @@ ALL = {
         Break("forgets duplicates at a restart", "unique", log.forgets_duplicates_at_a_restart),
         Break("starts a batch one late", "reliable", feed.starts_a_batch_one_late),
         Break("passes over what is too much for a batch", "reliable", feed.passes_over_the_rest),
-        Break("shares what is old", "reliable", feed.shares_what_is_old),
+        Break("shares with other places", "reliable", feed.shares_with_other_places),
         Break("shares with other filters", "reliable", feed.shares_with_other_filters),
         Break("wakes by the wrong key", "reliable", feed.wakes_by_the_wrong_key),
         Break("forgets who asks in a pause", "reliable", feed.forgets_who_asks_in_a_pause),

@@ -35,21 +35,20 @@ def passes_over_the_rest() -> Patches:
     original = feed_module._lot_of
 
     def lot_of(matching: Any, through: int, limit: int) -> Any:
-        return original(matching, through, limit)._replace(through=through)
+        return feed_module._Lot.of(original(matching, through, limit).live.frames, through)
 
     return [(feed_module, "_lot_of", lot_of)]
 
 
-def shares_what_is_old() -> Patches:
-    """Keeps what was found for one subscriber at a place for the next, though more has come."""
-    lots: dict[Any, Any] = {}
+def shares_with_other_places() -> Patches:
+    """Gives what was found for one subscriber to all who want the same, wherever they stand."""
     original = Feed._lot_after
 
-    def lot_after(self: Any, position: int, wanted: Filter, limit: int) -> Any:
-        place = (id(self), position, wanted, limit)
-        if not lots.get(place):
-            lots[place] = original(self, position, wanted, limit)
-        return lots[place]
+    def lot_after(self: Any, position: int, audience: Any) -> Any:
+        for (_, whose), lot in self._shared.items():
+            if whose is audience:
+                return lot
+        return original(self, position, audience)
 
     return [(Feed, "_lot_after", lot_after)]
 
@@ -117,22 +116,23 @@ def sends_backwards() -> Patches:
 
 
 def goes_past_the_newest() -> Patches:
-    """Reads commits that the feed has not been told of yet, and is set back by the window."""
+    """Reads commits that the feed has not been told of yet, and goes on after those it has."""
 
     async def from_log(self: Any) -> Delivery:
-        batch = await self._feed.log.read(self.position, self._wanted, self._batch_max)
+        wanted, limit = self._audience.wanted, self._audience.batch_max
+        batch = await self._feed.log.read(self.position, wanted, limit)
         if batch.oldest - 1 > self.position:
             loss = overtaken(self.position, self._feed.log, batch.oldest)
             self._move(loss.position)
             return Delivery((), self.position, False, loss)
-        lot = feed_module._lot_of(batch.frames, batch.through, self._batch_max)
+        lot = feed_module._lot_of(batch.frames, batch.through, limit)
         result: Delivery = self._given(lot)
         return result
 
     def move(self: Any, position: int) -> None:
-        self.position = position
-        in_window = position >= self._feed._window.start
-        self._caught_up = in_window and (self._caught_up or position >= self._caught_up_at)
+        self.position = min(position, self._feed.newest)
+        in_window = self.position >= self._feed._window.start
+        self._caught_up = in_window and (self._caught_up or self.position >= self._caught_up_at)
 
     return [(Subscription, "_from_log", from_log), (Subscription, "_move", move)]
 
