@@ -54,8 +54,7 @@ class Floor:
             message = await receive()
             raw += message["body"]
             more = message["more_body"]
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        self._verifier.verify(headers, raw)
+        self._verifier.verify(dict(scope["headers"]), raw)
         now = round(time.time() * 1e6)
         await self._log.append(NewEvent(f"{next(self._numbers):032d}", _KEYS, now, _BODY, raw))
         await send(_START)

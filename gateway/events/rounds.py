@@ -13,7 +13,7 @@ from typing import Protocol
 
 # The pause for each subscriber that is concerned, in seconds. A write takes about 50 us of the loop
 # on a slow core: for up to 500 of them, a quarter of its time goes into writes.
-PAUSE_PER_STREAM_S = 0.0002
+PAUSE_PER_STREAM_S = 0.0001
 
 # The longest pause, in seconds: what a person does not notice.
 PAUSE_MAX_S = 0.1

@@ -126,10 +126,8 @@ class WebhookReceiver:
                     "webhooks are received by POST: set the voice application to deliver them so",
                     [("allow", "POST")],
                 )
-            headers = {
-                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-            }
-            body = await _read_body(headers.get("content-length", ""), receive)
+            headers = dict(scope["headers"])
+            body = await _read_body(headers.get(b"content-length", b""), receive)
             size = len(body)
             self._verifier.verify(headers, body)
             event = self._decoder.decode(body, round(self._now() * 1e6))
@@ -155,8 +153,8 @@ class WebhookReceiver:
         return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
 
 
-async def _read_body(declared: str, receive: Receive) -> bytes:
-    if declared.isascii() and declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
+async def _read_body(declared: bytes, receive: Receive) -> bytes:
+    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
         raise _too_large()
     body = b""
     while True:

@@ -5,11 +5,11 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import TypeAlias, TypeVar
 
 from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
@@ -51,6 +51,13 @@ class _Alone:
 
     work: Callable[[], int]
     done: asyncio.Future[int]
+
+
+class _Stop:
+    """The end of the work."""
+
+
+_Job: TypeAlias = _Append | _Alone | _Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,9 @@ class GroupWriter:
             self._complete = Complete(
                 int(meta["complete_since_us"]), int(meta["complete_until_us"])
             )
-        self._jobs: deque[_Append | _Alone] = deque()
-        self._wake = threading.Condition()
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        # Taken from the queue, but not of the group that was just made. The thread's own.
+        self._next: _Job | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
 
@@ -131,9 +139,8 @@ class GroupWriter:
 
     async def stop(self) -> None:
         """Store what has been submitted, then end the thread and close the connection."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
+        self._stopping = True
+        self._jobs.put(_Stop())
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
         self._connection.close()
@@ -144,11 +151,9 @@ class GroupWriter:
         return await done
 
     def _submit(self, job: _Append | _Alone) -> None:
-        with self._wake:
-            if self._stopping:
-                raise LogUnavailableError("the event log is closed")
-            self._jobs.append(job)
-            self._wake.notify()
+        if self._stopping:
+            raise LogUnavailableError("the event log is closed")
+        self._jobs.put(job)
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
@@ -158,24 +163,24 @@ class GroupWriter:
                 self._finish([job.done for job in group], partial(self._store, group))
 
     def _next_group(self) -> list[_Append] | _Alone | None:
-        if self._jobs and not self._stopping:
+        if not self._jobs.empty():
             time.sleep(GATHER_S)
-        with self._wake:
-            while not self._jobs:
-                if self._stopping:
-                    return None
-                self._wake.wait()
-            group: list[_Append] = []
-            while self._jobs and len(group) < GROUP_MAX:
-                job = self._jobs[0]
-                if isinstance(job, _Alone):
-                    if group:
-                        break
-                    self._jobs.popleft()
-                    return job
-                group.append(job)
-                self._jobs.popleft()
-            return group
+        job, self._next = self._next or self._jobs.get(), None
+        if isinstance(job, _Stop):
+            return None
+        if isinstance(job, _Alone):
+            return job
+        group = [job]
+        while len(group) < GROUP_MAX:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if not isinstance(job, _Append):
+                self._next = job
+                break
+            group.append(job)
+        return group
 
     def _finish(
         self,
