@@ -8,6 +8,7 @@ from bench.load import CALLS_PER_CONNECTION, CONCURRENCY, CONNECTIONS
 from bench.machine import machine
 from bench.processes import Cores
 from bench.rounds import Rounds, Spread
+from bench.stolen import Undisturbed, remark
 
 
 def unary_table(
@@ -15,6 +16,7 @@ def unary_table(
     rounds_by_call: Mapping[str, Rounds],
     latency: Latency,
     cores: Cores,
+    undisturbed: Undisturbed,
 ) -> str:
     """Return the section on unary calls."""
     counts = ", ".join(
@@ -31,6 +33,8 @@ def unary_table(
         "something else on the machine took it away: such figures are worth little.",
         "",
         _where(cores),
+        "",
+        remark(undisturbed),
         "",
     ]
     for call, rounds in rounds_by_call.items():

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from bench.calls import UnaryCall
 from bench.contestants.contestant import Contestant
 from bench.load import Load
+from bench.stolen import Undisturbed
 from bench.upstream_counts import UpstreamCounts
 
 # The first load of each contestant, in calls: long enough for connections to be open, caches warm
@@ -69,6 +71,7 @@ def run_rounds(
     upstream: UpstreamCounts,
     rounds: int,
     turn_s: float,
+    undisturbed: Undisturbed,
 ) -> Rounds:
     """Let contestants take turns of about `turn_s` seconds. Raises LoadError."""
     turns = {
@@ -80,7 +83,8 @@ def run_rounds(
         # To and fro: what changes steadily over the run favours nobody.
         for contestant in contestants if number % 2 == 0 else reversed(contestants):
             name = contestant.described.name
-            loads[name].append(_proven(contestant, call, turns[name], upstream))
+            turn = partial(_proven, contestant, call, turns[name], upstream)
+            loads[name].append(undisturbed.take(turn))
     return Rounds(loads)
 
 

@@ -16,6 +16,7 @@ from bench.processes import NO_CORES, Cores, Processes
 from bench.report import unary_table
 from bench.results import PartResults
 from bench.rounds import run_rounds
+from bench.stolen import Undisturbed
 from bench.upstream_counts import UpstreamCounts
 
 PART = "unary"
@@ -59,8 +60,9 @@ def run_unary(plan: Plan) -> PartResults:
         _check((echo,), counts)
 
         contestants = (echo, gateway, sdk, envoy)
-        join = run_rounds(contestants, JOIN, counts, plan.join_rounds, plan.turn_s)
-        get = run_rounds(contestants, GET, counts, plan.get_rounds, plan.turn_s)
+        undisturbed = Undisturbed()
+        join = run_rounds(contestants, JOIN, counts, plan.join_rounds, plan.turn_s, undisturbed)
+        get = run_rounds(contestants, GET, counts, plan.get_rounds, plan.turn_s, undisturbed)
         latency = measure_latency(processes, JOIN, gateway.address, echo.address, url)
 
     return PartResults(
@@ -76,6 +78,7 @@ def run_unary(plan: Plan) -> PartResults:
             {JOIN.name: join, GET.name: get},
             latency,
             plan.cores,
+            undisturbed,
         ),
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.contestants.gateway import GatewayProcess
@@ -43,8 +44,10 @@ def measure_catch_up(stage: Stage, events: int, rounds: int) -> CatchUp:
     together: list[float] = []
     before, started = gateway.process.cpu_s() or 0.0, time.monotonic()
     for _ in range(rounds):
-        alone.append(_rate(stage, gateway, 1, events))
-        together.append(_rate(stage, gateway, TOGETHER, events // TOGETHER))
+        alone.append(stage.turns.take(partial(_rate, stage, gateway, 1, events)))
+        together.append(
+            stage.turns.take(partial(_rate, stage, gateway, TOGETHER, events // TOGETHER))
+        )
     busy = ((gateway.process.cpu_s() or 0.0) - before) / (time.monotonic() - started)
     gateway.process.kill()
     stage.reader.ask("forget")

@@ -1,6 +1,7 @@
 """Delay: from the moment a webhook is posted until subscribers have the event."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from bench.contestants.gateway import GatewayProcess
 from bench.feed import webhooks
@@ -101,7 +102,8 @@ def measure_delays(stage: Stage, rounds: dict[Subscribers, int], seconds: float)
     """Post at a fixed rate for so many seconds to each kind of subscribers, some times each."""
     gateway = stage.gateway(stage.log("delay"))
     turns = {
-        who: [_turn(stage, gateway, who, seconds) for _ in range(n)] for who, n in rounds.items()
+        who: [stage.turns.take(partial(_turn, stage, gateway, who, seconds)) for _ in range(n)]
+        for who, n in rounds.items()
     }
     gateway.process.kill()
     return Delays(turns)

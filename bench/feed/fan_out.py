@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bench.contestants.gateway import GatewayProcess
 from bench.feed import webhooks
@@ -66,13 +67,18 @@ def measure_fan_out(stage: Stage, sizes: FanOutSizes) -> FanOut:
     )
     wait_for_port(bare.process, bare_port)
     found = FanOut([], [], [])
+    take = stage.turns.take
     for number in range(sizes.rounds):
         turns: list[Callable[[], None]] = [
-            lambda: found.gateway.append(_gateway_turn(stage, gateway, sizes.events, 0)),
-            lambda: found.gateway_single.append(
-                _gateway_turn(stage, gateway, sizes.single_events, 1)
+            lambda: found.gateway.append(
+                take(partial(_gateway_turn, stage, gateway, sizes.events, 0))
             ),
-            lambda: found.bare.append(_bare_turn(stage, bare, bare_port, sizes.single_events)),
+            lambda: found.gateway_single.append(
+                take(partial(_gateway_turn, stage, gateway, sizes.single_events, 1))
+            ),
+            lambda: found.bare.append(
+                take(partial(_bare_turn, stage, bare, bare_port, sizes.single_events))
+            ),
         ]
         # To and fro: what changes steadily over the run favours nobody.
         for turn in turns if number % 2 == 0 else reversed(turns):

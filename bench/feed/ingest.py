@@ -1,6 +1,8 @@
 """Ingest: signed webhooks verified and durable, beside the least that it takes."""
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 from bench.contestants.contestant import CheckError
 from bench.feed.stage import POST_CONNECTIONS, Stage, feed_info
@@ -42,14 +44,20 @@ def measure_ingest(stage: Stage, rounds: int, turn_s: float) -> Ingest:
     )
     wait_for_port(floor, port)
     sides = ((gateway.process, gateway.http_port), (floor, port))
-    sizes = {it: round(_turn(stage, it, at, _WARM_UP).rate * turn_s) for it, at in sides}
+    posted: Counter[Process] = Counter()
+
+    def take(it: Process, at: int, count: int) -> IngestTurn:
+        posted[it] += count
+        return _turn(stage, it, at, count)
+
+    sizes = {it: round(take(it, at, _WARM_UP).rate * turn_s) for it, at in sides}
     turns: dict[Process, list[IngestTurn]] = {it: [] for it, _ in sides}
     for number in range(rounds):
         for it, at in sides if number % 2 == 0 else reversed(sides):
-            turns[it].append(_turn(stage, it, at, sizes[it]))
-    posted = _WARM_UP + rounds * sizes[gateway.process]
-    if feed_info(gateway).event_count != posted:
-        raise CheckError(f"not all of {posted} webhooks accepted are in the log")
+            turns[it].append(stage.turns.take(partial(take, it, at, sizes[it])))
+    accepted = posted[gateway.process]
+    if feed_info(gateway).event_count != accepted:
+        raise CheckError(f"not all of {accepted} webhooks accepted are in the log")
     gateway.process.kill()
     floor.kill()
     return Ingest(turns[gateway.process], turns[floor])

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.contestants.gateway import COMMAND
 from bench.feed import report
@@ -19,6 +19,7 @@ from bench.feed.slow_readers import measure_slow_readers
 from bench.feed.stage import Stage
 from bench.processes import NO_CORES, Cores, Processes
 from bench.results import PartResults
+from bench.stolen import remark
 
 PART = "feed"
 
@@ -35,7 +36,7 @@ class FeedPlan:
     # Rounds by who listens; the headline's is measured more often.
     delay_rounds: Sequence[tuple[Subscribers, int]] = (
         (Subscribers(1), 1),
-        (HEADLINE, 3),
+        (HEADLINE, 7),
         (Subscribers(1_000), 1),
         (Subscribers(5_000, filtered=True), 1),
     )
@@ -72,7 +73,8 @@ def run_feed(plan: FeedPlan, only: str | None = None) -> PartResults:
             with Processes(cores) as processes:
                 stage = Stage(processes, plan.gateway)
                 proven = proven or prove_checks(stage)
-                sections.append(measure(stage, plan))
+                section = measure(stage, plan)
+                sections.append(replace(section, lines=[*section.lines, "", remark(stage.turns)]))
     numbers = {name: number for it in sections for name, number in it.numbers.items()}
     return PartResults(
         PART,

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from itertools import count
 
 from bench.feed import webhooks
 from bench.feed.stage import CONNECTIONS_MAX, Stage
@@ -24,8 +25,9 @@ def measure_resume(stage: Stage, backlog: int, rounds: int) -> Resume:
     """Crash and restart a gateway, and let everybody come back after their cursors."""
     found: list[float] = []
     deliveries = 0
-    for number in range(rounds):
-        seconds, deliveries = _round(stage, f"resume-{number}", backlog)
+    names = (f"resume-{number}" for number in count())
+    for _ in range(rounds):
+        seconds, deliveries = stage.turns.take(lambda: _round(stage, next(names), backlog))
         found.append(seconds)
     return Resume(Spread.of(found), (backlog, backlog + CONNECTIONS_MAX - 1), deliveries)
 
@@ -43,19 +45,19 @@ def _round(stage: Stage, name: str, backlog: int) -> tuple[float, int]:
         stage.reader.ask("close", group=name, connections=1)
     stage.post(gateway, backlog)
     gateway.process.kill()
-    count = CONNECTIONS_MAX + backlog
+    events = CONNECTIONS_MAX + backlog
     had = stage.reader.ask("status", group=name)["total"]
     again = stage.gateway(log)
     started = time.monotonic()
     stage.reader.ask("resume", group=name, port=again.grpc_port, connections=CONNECTIONS_MAX)
-    done = stage.finish(name, count)
+    done = stage.finish(name, events)
     stage.reader.ask(
         "check_complete",
         group=name,
         first=first,
-        count=count,
+        count=events,
         conferences=webhooks.CONFERENCES,
     )
     stage.close(name, again)
     again.process.kill()
-    return done["at"] - started, STREAMS * count - had
+    return done["at"] - started, STREAMS * events - had

@@ -1,6 +1,7 @@
 """Slow readers: what those that stop reading cost those that go on."""
 
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
 
 from bench.contestants.contestant import CheckError
@@ -59,10 +60,10 @@ def measure_slow_readers(stage: Stage, rounds: int, seconds: float) -> SlowReade
     load = SteadyLoad(RATE, seconds, _WARM_UP_S)
     found = SlowReaders([], [], load.events)
     _alone(stage, gateway, load)  # warms up
-    found.alone.append(_alone(stage, gateway, load))
+    found.alone.append(stage.turns.take(partial(_alone, stage, gateway, load)))
     for _ in range(rounds):
-        found.beside.append(_beside(stage, gateway, load))
-        found.alone.append(_alone(stage, gateway, load))
+        found.beside.append(stage.turns.take(partial(_beside, stage, gateway, load)))
+        found.alone.append(stage.turns.take(partial(_alone, stage, gateway, load)))
     gateway.process.kill()
     return found
 

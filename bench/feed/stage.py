@@ -13,6 +13,7 @@ from bench.contestants.gateway import COMMAND, GatewayProcess, launch_gateway
 from bench.feed import sendtimes, webhooks
 from bench.feed.remote import Remote
 from bench.processes import READY_S, Processes
+from bench.stolen import Undisturbed
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, GetFeedInfoResponse
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 
@@ -42,6 +43,7 @@ class Stage:
 
     def __init__(self, processes: Processes, command: Sequence[str] = COMMAND) -> None:
         self.processes = processes
+        self.turns = Undisturbed()
         self.reader = Remote.start(processes, "bench.feed.reader")
         self.witness = Remote.start(processes, "bench.feed.witness")
         self.poster = Remote.start(processes, "bench.feed.poster")
