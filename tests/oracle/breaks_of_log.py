@@ -1,5 +1,6 @@
 """Breaks below the feed: the log, its writer and its readers."""
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,15 @@ Patches = Sequence[tuple[Any, str, Any]]
 
 def acknowledges_before_the_commit() -> Patches:
     """Answers and tells subscribers when rows are written, and commits with the next group."""
-    store, prune = GroupWriter._store, GroupWriter._prune
+    prune = GroupWriter._prune
 
-    def late_commit(self: Any, size_bytes: int, oldest: int) -> None:
-        self._connection.executemany(
-            "UPDATE meta SET value = ? WHERE key = ?",
-            [(size_bytes, "size_bytes"), (oldest - 1, "pruned_through")],
-        )
-
-    def store_after_commit(self: Any, group: Any) -> Any:
+    def write(self: Any, rows: Any) -> None:
         if self._connection.in_transaction:
             self._connection.commit()
-        return store(self, group)
+        self._connection.execute("BEGIN IMMEDIATE")
+        for row in rows:
+            marks = ",".join("?" * len(row))
+            self._connection.execute(f"INSERT INTO events VALUES ({marks})", row)
 
     def prune_after_commit(self: Any, before_us: int) -> int:
         if self._connection.in_transaction:
@@ -36,8 +34,7 @@ def acknowledges_before_the_commit() -> Patches:
         return prune(self, before_us)
 
     return [
-        (GroupWriter, "_commit", late_commit),
-        (GroupWriter, "_store", store_after_commit),
+        (GroupWriter, "_write", write),
         (GroupWriter, "_prune", prune_after_commit),
     ]
 
@@ -89,7 +86,8 @@ def deletes_in_the_middle() -> Patches:
         ).rowcount
         (oldest,) = connection.execute("SELECT min(sequence) FROM events").fetchone()
         oldest = oldest or self._span.newest + 1
-        self._commit(self._size_bytes, oldest)
+        self._set_meta({"pruned_through": oldest - 1})
+        connection.commit()
         self._span = Span(oldest, self._span.newest)
         return int(deleted)
 
@@ -119,7 +117,7 @@ def has_one_epoch() -> Patches:
 
 def knows_no_old_duplicates() -> Patches:
     """Looks for an id among those of the same commit only."""
-    return [_no_index(), (writer, "numbers_of", lambda connection, ids: {})]
+    return [_no_index()]
 
 
 def forgets_duplicates_at_a_restart() -> Patches:
@@ -133,7 +131,14 @@ def forgets_duplicates_at_a_restart() -> Patches:
         found = numbers_of(connection, ids)
         return {it: number for it, number in found.items() if number > opened_at[connection]}
 
-    return [_no_index(), (writer, "numbers_of", numbers)]
+    original = GroupWriter._write
+
+    def write(self: Any, rows: Any) -> None:
+        if numbers(self._connection, [row[1] for row in rows]):
+            raise sqlite3.IntegrityError
+        original(self, rows)
+
+    return [_no_index(), (writer, "numbers_of", numbers), (GroupWriter, "_write", write)]
 
 
 def _no_index() -> tuple[Any, str, Any]:

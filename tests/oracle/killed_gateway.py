@@ -121,9 +121,9 @@ STEPS: dict[str, Callable[[_Countdown], None]] = {
     "after the event is decoded": _after(WebhookDecoder, "decode"),
     "before the event is submitted": _before(GroupWriter, "_submit", _is_append),
     "after the event is submitted": _after(GroupWriter, "_submit", _is_append),
-    "before the transaction begins": _before(GroupWriter, "_store"),
-    "after the rows are written, before the commit": _before(GroupWriter, "_commit"),
-    "after the commit, before anybody is told": _after(GroupWriter, "_commit"),
+    "before the group is stored": _before(GroupWriter, "_store"),
+    "before the rows are written": _before(GroupWriter, "_write"),
+    "after the commit, before anybody is told": _after(GroupWriter, "_write"),
     "before subscribers are told": _before(SqliteEventLog, "_committed", _has_entries),
     "after subscribers are told, before the answer": _after(
         SqliteEventLog, "_committed", _has_entries

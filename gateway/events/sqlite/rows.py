@@ -1,8 +1,8 @@
 """Rows by the dozen: many events in one statement.
 
-Python lets go of its interpreter lock for every row that a statement steps over, and waits for it
-again afterwards; while the event loop is busy, that wait is most of what a row costs. A statement
-with many rows steps once.
+Python lets go of its interpreter lock for every statement and every row that one steps over, and
+waits for it again afterwards; while the event loop is busy, those waits are most of what a commit
+takes. A statement with many rows steps once, and one alone is a transaction by itself.
 """
 
 import sqlite3
@@ -24,9 +24,13 @@ _EXACT_MAX = 16
 
 
 def insert_events(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Insert events. Raises sqlite3.Error."""
+    """Insert events, all or none, and commit. Raises sqlite3.Error; call `rollback` then."""
+    if len(rows) > _EXACT_MAX:
+        connection.execute("BEGIN IMMEDIATE")
     for lot in _lots(rows):
         connection.execute(_insert(len(lot)), list(chain.from_iterable(lot)))
+    if connection.in_transaction:
+        connection.commit()
 
 
 def numbers_of(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[str, int]:
@@ -38,6 +42,15 @@ def numbers_of(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[st
         filled = [*lot, *[lot[0]] * (size - len(lot))]
         found.update(connection.execute(_select(size), filled))
     return found
+
+
+def size_after(connection: sqlite3.Connection, sequence: int) -> int:
+    """Return how many bytes the events after a number take. Raises sqlite3.Error."""
+    (size,) = connection.execute(
+        "SELECT coalesce(sum(length(frame) + length(raw)), 0) FROM events WHERE sequence > ?",
+        (sequence,),
+    ).fetchone()
+    return int(size)
 
 
 def _lots(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -96,8 +96,9 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
     """Return what the log knows about itself.
 
-    That is epoch, pruned_through and size_bytes; once something has been deleted,
-    deleted_received_at_us; once somebody has looked, complete_since_us and complete_until_us.
+    That is epoch, pruned_through and size_bytes, the size of the events up to number size_through
+    (up to the newest if it is missing); once something has been deleted, deleted_received_at_us;
+    once somebody has looked, complete_since_us and complete_until_us.
     """
     return dict(connection.execute("SELECT key, value FROM meta"))
 

@@ -15,7 +15,7 @@ from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
 from gateway.events.log import Complete, LogUnavailableError, Span
-from gateway.events.sqlite.rows import Row, insert_events, numbers_of
+from gateway.events.sqlite.rows import Row, insert_events, numbers_of, size_after
 from gateway.events.sqlite.schema import read_meta
 
 # The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
@@ -95,7 +95,8 @@ class GroupWriter:
         pruned_through = int(meta["pruned_through"])
         (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
         self._span = Span(pruned_through + 1, newest or pruned_through)
-        self._size_bytes = int(meta["size_bytes"])
+        self._size_through = int(meta.get("size_through", self._span.newest))
+        self._size_bytes = int(meta["size_bytes"]) + size_after(connection, self._size_through)
         deleted = meta.get("deleted_received_at_us")
         self._deleted_received_at_us = None if deleted is None else int(deleted)
         self._complete: Complete | None = None
@@ -212,12 +213,22 @@ class GroupWriter:
             self._loop.call_soon_threadsafe(callback)
 
     def _store(self, group: Sequence[_Append]) -> tuple[list[Appended], list[LogEntry]]:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        try:
+            return self._number_and_write(group, {})
+        except sqlite3.IntegrityError:
+            # Some are held already. To look for them first would keep each commit waiting for an
+            # answer that is nearly always no.
+            self._connection.rollback()
+            known = numbers_of(self._connection, [job.event.id for job in group])
+            return self._number_and_write(group, known)
+
+    def _number_and_write(
+        self, group: Sequence[_Append], held: Mapping[str, int]
+    ) -> tuple[list[Appended], list[LogEntry]]:
         results: list[Appended] = []
         entries: list[LogEntry] = []
         rows: list[Row] = []
-        numbers = dict(numbers_of(connection, [job.event.id for job in group]))
+        numbers = dict(held)
         sequence, size = self._span.newest, self._size_bytes
         for job in group:
             event = job.event
@@ -233,15 +244,15 @@ class GroupWriter:
             rows.append((sequence, event.id, event.received_at_us, *keys, frame, event.raw))
             size += len(frame) + len(event.raw)
             results.append(Appended(sequence, duplicate=False))
-        if not rows:  # nothing to wait for the disk for
-            connection.rollback()
-            return results, entries
-        insert_events(connection, rows)
-        self._commit(size, self._span.oldest)
+        if rows:
+            self._write(rows)
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, sequence)
         self._size_bytes = size
         return results, entries
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        insert_events(self._connection, rows)
 
     def _committed(self, entries: Sequence[LogEntry]) -> Committed:
         return Committed(
@@ -268,15 +279,21 @@ class GroupWriter:
             size -= bytes_
             deleted = max(deleted, received_at_us)
         pruned = oldest - self._span.oldest
-        if not pruned:
+        if not pruned and self._size_through == self._span.newest:
             connection.rollback()
             return 0
-        connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
-        self._set_meta({"deleted_received_at_us": deleted})
-        self._commit(size, oldest)
+        if pruned:
+            connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
+            self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
+        # What has been stored since is added up when the log is opened: commits of events, which
+        # are many, need not write it.
+        self._set_meta({"size_bytes": size, "size_through": self._span.newest})
+        connection.commit()
+        self._size_through = self._span.newest
         self._span = Span(oldest, self._span.newest)
         self._size_bytes = size
-        self._deleted_received_at_us = deleted
+        if pruned:
+            self._deleted_received_at_us = deleted
         return pruned
 
     def _mark_complete(self, until_us: int) -> int:
@@ -300,14 +317,6 @@ class GroupWriter:
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             list(values.items()),
         )
-
-    def _commit(self, size_bytes: int, oldest: int) -> None:
-        self._connection.execute(
-            "UPDATE meta SET value = iif(key = 'size_bytes', ?, ?)"
-            " WHERE key IN ('size_bytes', 'pruned_through')",
-            (size_bytes, oldest - 1),
-        )
-        self._connection.commit()
 
 
 def _fail(futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:
