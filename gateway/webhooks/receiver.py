@@ -7,7 +7,6 @@ routing and response objects would cost as much as the signature does.
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.events.log import EventLog, LogUnavailableError
@@ -49,8 +48,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """How a request to the webhook address ended, for metrics and logs.
 
     `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case.

@@ -8,7 +8,7 @@ Standard Webhooks: webhook-signature: one or more `v1a,{base64}`, over `{id}.{ti
 import binascii
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
@@ -37,8 +37,7 @@ class SignatureError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class _Signed:
+class _Signed(NamedTuple):
     timestamp: bytes
     signatures: Sequence[bytes]
     prefix: bytes
