@@ -6,41 +6,20 @@ keeps up, else from the log, in bounded batches. New entries wake only those who
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from gateway.events.cursor import Cursor
+from gateway.events.delivery import Audience, Delivery, Lot, lot_of
 from gateway.events.entry import LogEntry, StoredFrame
 from gateway.events.filter import Filter, Key, keys_of
-from gateway.events.frames import fitting
 from gateway.events.log import EventLog
 from gateway.events.rounds import Rounds
 from gateway.events.start import Loss, Start, overtaken
 from gateway.events.window import Window
 
-# The encoded size of a batch, in bytes: well below the 4 MiB that gRPC clients accept by default.
-BATCH_BYTES_MAX = 1024 * 1024
-
-
 # Places whose events are kept at hand for the next who asks: more than subscribers in step have.
 _SHARED_MAX = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What a subscriber gets next: events in order, and the position to resume after.
-
-    No events and no loss: nothing matched, and the position moved past what did not. Subscribers
-    who are at the same place get the very same object, so that who encodes it can do it once.
-    """
-
-    frames: Sequence[StoredFrame]
-    position: int
-    live: bool
-    loss: Loss | None = None
-    draining: bool = False
 
 
 class Feed:
@@ -54,9 +33,9 @@ class Feed:
         # The newest event when the drain began; None until then.
         self._drain_after: int | None = None
         self._last_cursor = (-1, "")
-        self._audiences: WeakValueDictionary[tuple[Filter, int], _Audience] = WeakValueDictionary()
+        self._audiences: WeakValueDictionary[tuple[Filter, int], Audience] = WeakValueDictionary()
         # What subscribers at one place were given since the newest event came.
-        self._shared: dict[tuple[int, _Audience], _Lot] = {}
+        self._shared: dict[tuple[int, Audience], Lot] = {}
         # What has come since the last round, and by what keys.
         self._arrivals: list[LogEntry] = []
         self._due: set[Key] = set()
@@ -110,21 +89,21 @@ class Feed:
         for subscription in list(self._subscriptions):
             subscription.wake()
 
-    def _audience(self, wanted: Filter, batch_max: int) -> "_Audience":
+    def _audience(self, wanted: Filter, batch_max: int) -> Audience:
         """Return the one audience of all who want this."""
         place = (wanted, batch_max)
         found = self._audiences.get(place)
         if found is None:
-            found = self._audiences[place] = _Audience(wanted, batch_max)
+            found = self._audiences[place] = Audience(wanted, batch_max)
         return found
 
-    def _lot_after(self, position: int, audience: "_Audience") -> "_Lot":
+    def _lot_after(self, position: int, audience: Audience) -> Lot:
         """Return what comes after a position in the window."""
         place = (position, audience)
         lot = self._shared.get(place)
         if lot is None:
             window, limit = self._window, audience.batch_max
-            lot = _lot_of(window.after(position, audience.wanted, limit), window.newest, limit)
+            lot = lot_of(window.after(position, audience.wanted, limit), window.newest, limit)
             # Streams that come and go while no event comes must not add up.
             if lot.live.frames and len(self._shared) < _SHARED_MAX:
                 self._shared[place] = lot
@@ -268,9 +247,9 @@ class Subscription:
         frames, through, newest = batch.frames, batch.through, self._feed.newest
         if through > newest:
             frames, through = [it for it in frames if it.sequence <= newest], newest
-        return self._given(_lot_of(frames, through, self._audience.batch_max))
+        return self._given(lot_of(frames, through, self._audience.batch_max))
 
-    def _given(self, lot: "_Lot") -> Delivery:
+    def _given(self, lot: Lot) -> Delivery:
         self._move(lot.live.position)
         if not lot.live.frames:
             return self._delivery(())
@@ -319,36 +298,3 @@ class Subscription:
             self._set_timer()
         else:
             self._sleep.set_result(False)
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
-class _Audience:
-    """Subscribers who want the same, and as much of it at a time.
-
-    One object for all of them, compared by identity: filters are costly to compare.
-    """
-
-    wanted: Filter
-    batch_max: int
-
-
-class _Lot(NamedTuple):
-    """Events that fit into one batch, as they are given to those who are live and to others.
-
-    The position is the number up to which all has been looked at.
-    """
-
-    live: Delivery
-    behind: Delivery
-
-    @classmethod
-    def of(cls, frames: Sequence[StoredFrame], through: int) -> "_Lot":
-        return cls(Delivery(frames, through, True), Delivery(frames, through, False))
-
-
-def _lot_of(matching: Sequence[StoredFrame], through: int, limit: int) -> _Lot:
-    """Return as many events as fit, of up to `limit` that match and come before `through`."""
-    fit = fitting([it.frame for it in matching], BATCH_BYTES_MAX)
-    if len(matching) < limit and fit == len(matching):
-        return _Lot.of(matching, through)
-    return _Lot.of(matching[:fit], matching[fit - 1].sequence)

@@ -17,8 +17,9 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeResponse,
 )
 from gateway.errors import FieldViolation, invalid_argument
+from gateway.events.delivery import BATCH_BYTES_MAX, Delivery
 from gateway.events.entry import StoredFrame
-from gateway.events.feed import BATCH_BYTES_MAX, Delivery, Feed
+from gateway.events.feed import Feed
 from gateway.events.filter import Filter
 from gateway.events.frames import fitting, joined
 from gateway.events.start import Loss, Start, after_cursor, loss_error

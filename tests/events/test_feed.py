@@ -13,8 +13,9 @@ from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import ListEventsResponse, SubscribeResponse
 from gateway.events import frames
 from gateway.events.cursor import Cursor, CursorFormatError
+from gateway.events.delivery import Delivery
 from gateway.events.entry import EventKeys, LogEntry, StoredFrame
-from gateway.events.feed import Delivery, Feed, Subscription
+from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import EVERYTHING, Filter, keys_of
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
@@ -367,6 +368,26 @@ def test_being_woken_in_vain_does_not_put_off_a_heartbeat(stage: Stage) -> None:
             return wakes
 
     assert stage.run(wait_among_others()) > 1
+
+
+def test_traffic_moves_the_heartbeat(stage: Stage) -> None:
+    async def beat_after_traffic() -> list[float]:
+        loop = asyncio.get_running_loop()
+        spans = []
+        with stage.feed.subscribe(ALL, Start(0), 9) as subscription:
+            await subscription.next(0.01)  # says that it is live
+            for long in (0.2, 30.0):
+                waiting = asyncio.create_task(subscription.next(long))
+                await asyncio.sleep(0.05)
+                await stage.log.append(new_event())
+                assert sequences(await waiting)
+                began = loop.time()
+                assert not sequences(await subscription.next(0.2))
+                spans.append(loop.time() - began)
+        return spans
+
+    # Neither when the sleep before it was to end, which would be sooner or later.
+    assert all(0.19 < span < 5 for span in stage.run(beat_after_traffic()))
 
 
 def test_a_drain_is_told_to_everybody(stage: Stage) -> None:

@@ -279,6 +279,36 @@ def test_the_oldest_go_when_there_is_too_much(loop: LoopThread, tmp_path: Path) 
     opened.close()
 
 
+def test_the_size_is_the_same_after_a_restart(opened: OpenLog, clock: ManualClock) -> None:
+    now_us = round(clock.now * 1e6)
+    sizes = []
+    for _ in range(3):
+        opened.append(*[new_event(received_at_us=now_us, raw=bytes(1_000)) for _ in range(5)])
+        sizes.append(opened.run(opened.log.info()).size_bytes)
+        opened.reopen()
+        assert opened.run(opened.log.info()).size_bytes == sizes[-1]
+        # It is written down now: nothing may be added to it twice.
+        opened.run(opened.log.prune())
+        opened.reopen()
+        assert opened.run(opened.log.info()).size_bytes == sizes[-1]
+
+    assert [size // 5_000 for size in sizes] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 64, 150])
+def test_a_group_with_a_known_event_is_stored_without_it(opened: OpenLog, count: int) -> None:
+    opened.append(new_event(id_="known"))
+
+    group = [new_event(id_=f"new-{number}") for number in range(count)]
+    stored = opened.append(*group, new_event(id_="known"), new_event(id_="new-0"))
+
+    numbers = [(number, False) for number in range(2, 2 + count)]
+    assert stored == [*numbers, (1, True), (2, True)]
+    assert [it.sequence for it in opened.read()] == list(range(1, 2 + count))
+    opened.reopen()
+    assert opened.append(new_event(id_="next")) == [(2 + count, False)]
+
+
 def test_only_the_beginning_is_deleted_even_if_the_clock_went_back(
     opened: OpenLog, clock: ManualClock
 ) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from conferencing.v1.event_service_pb2 import SubscribeResponse
 from gateway.events import feed as feed_module
 from gateway.events.cursor import Cursor
+from gateway.events.delivery import Delivery, Lot, lot_of
 from gateway.events.entry import LogEntry
-from gateway.events.feed import Delivery, Feed, Subscription
+from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import Filter
 from gateway.events.log import EventLog
 from gateway.events.rounds import Rounds
@@ -32,12 +33,11 @@ def starts_a_batch_one_late() -> Patches:
 
 def passes_over_the_rest() -> Patches:
     """Takes a full batch for all there is, and goes on after the newest event."""
-    original = feed_module._lot_of
 
-    def lot_of(matching: Any, through: int, limit: int) -> Any:
-        return feed_module._Lot.of(original(matching, through, limit).live.frames, through)
+    def lot(matching: Any, through: int, limit: int) -> Any:
+        return Lot.of(lot_of(matching, through, limit).live.frames, through)
 
-    return [(feed_module, "_lot_of", lot_of)]
+    return [(feed_module, "lot_of", lot)]
 
 
 def shares_with_other_places() -> Patches:
@@ -125,7 +125,7 @@ def goes_past_the_newest() -> Patches:
             loss = overtaken(self.position, self._feed.log, batch.oldest)
             self._move(loss.position)
             return Delivery((), self.position, False, loss)
-        lot = feed_module._lot_of(batch.frames, batch.through, limit)
+        lot = lot_of(batch.frames, batch.through, limit)
         result: Delivery = self._given(lot)
         return result
 

@@ -97,7 +97,7 @@ def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
     """Return what the log knows about itself.
 
     That is epoch, pruned_through and size_bytes, the size of the events up to number size_through
-    (up to the newest if it is missing); once something has been deleted, deleted_received_at_us;
+    (up to the newest if that is missing); once something has been deleted, deleted_received_at_us;
     once somebody has looked, complete_since_us and complete_until_us.
     """
     return dict(connection.execute("SELECT key, value FROM meta"))
@@ -131,7 +131,8 @@ def _create(connection: sqlite3.Connection) -> None:
     epoch = secrets.token_bytes(EPOCH_BYTES).hex()
     connection.executescript(
         f"BEGIN IMMEDIATE; {_TABLES}"
-        f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', 0), ('size_bytes', 0);"
+        f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', 0), ('size_bytes', 0),"
+        "('size_through', 0);"
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         "COMMIT;"
     )
