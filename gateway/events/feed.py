@@ -221,7 +221,7 @@ class Subscription:
         feed, window = self._feed, self._feed._window
         if feed.draining and feed.lets_go(self.position):
             return self._delivery((), draining=True)
-        if self._caught_up and self.position >= window.newest:
+        if self.position >= window.newest:
             return None
         if self.position < window.start:
             return await self._from_log()

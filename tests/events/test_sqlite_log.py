@@ -13,7 +13,7 @@ from gateway.events.cursor import Cursor
 from gateway.events.entry import NewEvent, StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of
-from gateway.events.log import LogOpenError, LogUnavailableError, Span, TimeBounds
+from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span, TimeBounds
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from tests.harness.clock import ManualClock
@@ -277,6 +277,21 @@ def test_the_oldest_go_when_there_is_too_much(loop: LoopThread, tmp_path: Path) 
     opened.reopen()
     assert opened.run(opened.log.info()).size_bytes == info.size_bytes
     opened.close()
+
+
+def test_what_is_asked_between_appends_has_its_turn(opened: OpenLog) -> None:
+    async def all_at_once() -> list[int]:
+        appends = [
+            asyncio.ensure_future(opened.log.append(new_event(id_=f"e{number}")))
+            for number in range(3)
+        ]
+        asked = asyncio.gather(opened.log.prune(), opened.log.mark_complete(5))
+        appends += [asyncio.ensure_future(opened.log.append(new_event(id_="e3")))]
+        await asked
+        return [it.sequence for it in await asyncio.gather(*appends)]
+
+    assert opened.run(all_at_once()) == [1, 2, 3, 4]
+    assert opened.log.complete == Complete(5, 5)
 
 
 def test_the_size_is_the_same_after_a_restart(opened: OpenLog, clock: ManualClock) -> None:
