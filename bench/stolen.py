@@ -63,10 +63,10 @@ class Undisturbed:
             self.again += 1
 
 
-def remark(turns: "Undisturbed") -> str:
+def remark(turns: Undisturbed) -> str:
     """Say in a sentence or two what was taken again."""
     if not turns.again:
-        return "The machine's host took none of the turns away."
+        return "None of the turns was seen to be taken away by the machine's host."
     again = (
         f"Of {turns.again} further turns the machine's host took more than {STOLEN_MAX:.0%}: they "
         "were taken again."

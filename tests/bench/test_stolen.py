@@ -34,7 +34,7 @@ def test_a_turn_that_was_left_alone_counts() -> None:
     turns = machine.turns()
     assert turns.take(machine.turn) == 0
     assert (machine.taken, turns.again, turns.disturbed) == ([0], 0, 0)
-    assert remark(turns) == "The machine's host took none of the turns away."
+    assert remark(turns) == "None of the turns was seen to be taken away by the machine's host."
 
 
 def test_a_disturbed_turn_is_taken_again() -> None:
