@@ -55,6 +55,10 @@ PRUNE_INTERVAL_S = 30.0
 # connection does: twice the oldest stream's age.
 _CONNECTION_AGE_FACTOR = 2
 
+# After that no new stream begins on a connection; those that have still end in order. Whatever is
+# left when the oldest of them must have ended has stopped reading, and its connection is closed.
+_CONNECTION_GRACE_FACTOR = 1.5
+
 # Long enough for connections to be told in order that the server goes, in seconds.
 _GOODBYE_S = 0.5
 
@@ -194,6 +198,7 @@ class Gateway:
             (commands, EventHandler(EVENT_SERVICE, parts, self._calls)),
             [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
             settings.stream_age_max * _CONNECTION_AGE_FACTOR,
+            settings.stream_age_max * _CONNECTION_GRACE_FACTOR,
         )
 
     def _build_http(self) -> HttpServer:

@@ -22,13 +22,18 @@ PENDING_CALLS_MAX = 100_000
 
 
 class GrpcServer:
-    """A `grpc.aio` server with health and reflection for the services it is given."""
+    """A `grpc.aio` server with health and reflection for the services it is given.
+
+    A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
+    `connection_grace_s` later: only so does it ever end for a client that has stopped reading.
+    """
 
     def __init__(
         self,
         handlers: Sequence[grpc.GenericRpcHandler],
         service_names: Sequence[str],
         connection_age_max_s: float,
+        connection_grace_s: float,
     ) -> None:
         self._server = grpc.aio.server(
             options=[
@@ -38,6 +43,7 @@ class GrpcServer:
                 ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
                 ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
                 ("grpc.max_connection_age_ms", round(connection_age_max_s * 1_000)),
+                ("grpc.max_connection_age_grace_ms", round(connection_grace_s * 1_000)),
                 # Two servers on one port would take turns; the second one must fail instead.
                 ("grpc.so_reuseport", 0),
             ]

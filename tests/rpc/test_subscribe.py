@@ -1,5 +1,6 @@
 """Subscribe over gRPC: start, filter, heartbeat, resume, loss, drain."""
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -23,8 +24,12 @@ from gateway.events.cursor import Cursor
 from tests.conftest import StartGateway
 from tests.harness.burst import open_at_once
 from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.loop import LoopThread
 
 Code = grpc.StatusCode
+
+# Three and a half times the age of a stream that is set, and time for a slow machine.
+CUT_OFF_S_MAX = 20.0
 
 
 def replay(gateway: RunningGateway, **fields: Any) -> list[Event]:
@@ -286,6 +291,24 @@ def test_a_stream_ends_in_order_when_it_is_old(start_gateway: StartGateway) -> N
     assert rest[-1].drain.reason == DRAIN_REASON_MAX_AGE
     assert rest[-1].cursor == first.cursor
     assert stream.code() is Code.OK
+
+
+def test_a_client_that_has_stopped_reading_is_cut_off_in_the_end(
+    start_gateway: StartGateway, loop: LoopThread
+) -> None:
+    gateway = start_gateway(GATEWAY_STREAM_AGE_MAX="1s")
+    # More than the windows and buffers on the way take, in signed bytes.
+    for _ in range(60):
+        gateway.webhooks.event(padding="x" * 400_000)
+    request = SubscribeRequest(position=POSITION_EARLIEST, include_raw=True)
+    stream = gateway.events.Subscribe(request)
+    next(stream)
+
+    # Being old ends no stream that cannot be told so. Its connection's age does.
+    loop.run(asyncio.wait_for(gateway.app._calls.wait_until_idle(), CUT_OFF_S_MAX))
+
+    failure = failure_of(lambda timeout: list(stream))
+    assert failure.code is Code.UNAVAILABLE
 
 
 def test_a_client_that_goes_leaves_nothing_behind(fresh: RunningGateway) -> None:
