@@ -15,6 +15,7 @@ from gateway.events.entry import LogEntry, StoredFrame
 from gateway.events.filter import Filter, Key, keys_of
 from gateway.events.log import EventLog
 from gateway.events.rounds import Rounds
+from gateway.events.sleep import Sleep
 from gateway.events.start import Loss, Start, overtaken
 from gateway.events.window import Window
 
@@ -157,10 +158,7 @@ class Subscription:
         self._keys = wanted.wake_keys()
         self._loss = start.loss
         self._caught_up_at = feed.newest
-        self._sleep: asyncio.Future[bool] | None = None
-        self._ends_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._sleep = Sleep()
         self._interrupted = False
         self._caught_up = start.position >= feed.newest
         self.position = start.position
@@ -181,13 +179,11 @@ class Subscription:
         traceback: TracebackType | None,
     ) -> None:
         self._feed._remove(self, self._keys)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._sleep.close()
 
-    def wake(self) -> None:
-        """Tell it that something it may want has come."""
-        if self._sleep is not None and not self._sleep.done():
-            self._sleep.set_result(True)
+    def wake(self) -> bool:
+        """Tell it that something it may want has come; false if it is awake anyway."""
+        return self._sleep.wake()
 
     def interrupt(self) -> None:
         """Have the current or next `next` return at once, with an empty delivery if need be."""
@@ -211,7 +207,7 @@ class Subscription:
             if self._interrupted:
                 self._interrupted = False
                 return self._delivery(())
-            if not await self._woken(ends_at):
+            if not await self._sleep.until(ends_at):
                 # What waits for a round is here all the same: the cursor is to be the newest.
                 self._feed._take_in()
                 # Everything up to the newest event has been looked at and did not match.
@@ -270,31 +266,3 @@ class Subscription:
         draining: bool = False,
     ) -> Delivery:
         return Delivery(frames, self.position, self.live, loss, draining)
-
-    async def _woken(self, ends_at: float) -> bool:
-        """Sleep until woken; false when the time is over."""
-        self._sleep = sleep = asyncio.get_running_loop().create_future()
-        self._ends_at = ends_at
-        if self._timer is None or self._timer_at > ends_at:
-            self._set_timer()
-        try:
-            return bool(await sleep)
-        finally:
-            self._sleep = None
-
-    def _set_timer(self) -> None:
-        # It outlives the sleep that it was set for: traffic moves the end of the next one, and a
-        # timer for each delivery costs more than to look again when this one has run out.
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = self._ends_at
-        self._timer = asyncio.get_running_loop().call_at(self._ends_at, self._timer_ran_out)
-
-    def _timer_ran_out(self) -> None:
-        self._timer = None
-        if self._sleep is None or self._sleep.done():
-            return
-        if self._timer_at < self._ends_at:
-            self._set_timer()
-        else:
-            self._sleep.set_result(False)

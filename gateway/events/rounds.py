@@ -39,7 +39,7 @@ class Timers(Protocol):
 class Sleeper(Protocol):
     """Who can be woken."""
 
-    def wake(self) -> None:
+    def wake(self) -> object:
         """Have it look for what has come."""
 
 

@@ -262,9 +262,9 @@ def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
     class Watched(Subscription):
         name = ""
 
-        def wake(self) -> None:
+        def wake(self) -> bool:
             woken.append(self.name)
-            super().wake()
+            return super().wake()
 
     wants = {
         "c1": Filter(conference_id=frozenset(["c1"])),

@@ -19,10 +19,10 @@ class CountedSubscription(Subscription):
 
     stream: Stream
 
-    def wake(self) -> None:
-        asleep = self._sleep is not None and not self._sleep.done()
-        self.stream.wakes = (self.stream.wakes or 0) + asleep
-        super().wake()
+    def wake(self) -> bool:
+        woken = super().wake()
+        self.stream.wakes = (self.stream.wakes or 0) + woken
+        return woken
 
 
 class CountingFeed(Feed):
