@@ -1,7 +1,7 @@
 """`python -m bench` measures everything, `python -m bench profile` one call from within.
 
 `python -m bench unary` and `python -m bench feed` measure one part, `python -m bench feed --only
-NAME` one thing of it.
+NAME` one thing of it. What was measured takes its place in the results, the rest stays.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from bench.feed.part import MEASUREMENTS, FeedPlan, run_feed
 from bench.load import LoadError
 from bench.processes import Cores, ProcessFailedError
 from bench.profiling import profile_gateway
-from bench.results import PartResults, write_results
+from bench.results import Section, write_results
 from bench.tools import MissingToolsError
 from bench.unary import Plan, run_unary
 
@@ -40,7 +40,8 @@ def main() -> int:
             if options.command != "feed":
                 _show(run_unary(Plan(options.rounds, options.get_rounds, options.turn, cores)))
             if options.command != "unary":
-                _show(run_feed(FeedPlan(cores=cores), options.only), whole=options.only is None)
+                for section in run_feed(FeedPlan(cores=cores), options.only):
+                    _show(section)
     except MissingToolsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return EXIT_MISSING
@@ -52,14 +53,12 @@ def main() -> int:
     return 0
 
 
-def _show(results: PartResults, *, whole: bool = True) -> None:
-    print(results.table)
+def _show(section: Section) -> None:
+    print(section.table)
     print()
-    for name, number in results.numbers.items():
+    for name, number in section.numbers.items():
         print(f"{name} = {number}")
-    # One thing alone would take the place of everything.
-    if whole:
-        write_results(results)
+    write_results(section)
 
 
 def _options() -> argparse.Namespace:

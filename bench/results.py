@@ -1,4 +1,4 @@
-"""The two files of results: numbers for programs, tables for people. Each part owns its share."""
+"""The two files of results: numbers for programs, tables for people, a section each."""
 
 import json
 import os
@@ -7,33 +7,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-NUMBERS_FILE = _HERE / "results.json"
-TABLES_FILE = _HERE / "RESULTS.md"
+NUMBERS_FILE = "results.json"
+TABLES_FILE = "RESULTS.md"
 
 
 @dataclass(frozen=True, slots=True)
-class PartResults:
-    """What a part of the bench found out."""
+class Section:
+    """What one measurement, or a part of the bench in one go, found out."""
 
-    part: str
+    name: str
     numbers: dict[str, float]
-    # A section in Markdown.
+    # In Markdown.
     table: str
 
 
-def write_results(results: PartResults) -> None:
-    """Put a part's results in the place of its earlier ones, and leave those of others alone."""
+def write_results(results: Section, folder: Path = _HERE) -> None:
+    """Put a section's results in the place of its earlier ones, and leave all others alone."""
+    numbers_file, tables_file = folder / NUMBERS_FILE, folder / TABLES_FILE
     numbers: dict[str, float] = {}
-    if NUMBERS_FILE.exists():
-        numbers = json.loads(NUMBERS_FILE.read_text())
+    if numbers_file.exists():
+        numbers = json.loads(numbers_file.read_text())
     numbers |= results.numbers
-    _replace(NUMBERS_FILE, json.dumps(numbers, indent=2, sort_keys=True) + "\n")
-    tables = TABLES_FILE.read_text() if TABLES_FILE.exists() else "# Benchmark results\n"
-    _replace(TABLES_FILE, _with_section(tables, results))
+    _replace(numbers_file, json.dumps(numbers, indent=2, sort_keys=True) + "\n")
+    tables = tables_file.read_text() if tables_file.exists() else "# Benchmark results\n"
+    _replace(tables_file, _with_section(tables, results))
 
 
-def _with_section(text: str, results: PartResults) -> str:
-    begin, end = f"<!-- {results.part} -->", f"<!-- end of {results.part} -->"
+def _with_section(text: str, results: Section) -> str:
+    begin, end = f"<!-- {results.name} -->", f"<!-- end of {results.name} -->"
     section = f"{begin}\n{results.table.strip()}\n{end}"
     old = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if old.search(text):

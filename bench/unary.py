@@ -14,7 +14,7 @@ from bench.latency import measure_latency
 from bench.load import H2load
 from bench.processes import NO_CORES, Cores, Processes
 from bench.report import unary_table
-from bench.results import PartResults
+from bench.results import Section
 from bench.rounds import run_rounds
 from bench.stolen import Undisturbed
 from bench.upstream_counts import UpstreamCounts
@@ -36,7 +36,7 @@ class Plan:
     gateway: Sequence[str] = COMMAND
 
 
-def run_unary(plan: Plan) -> PartResults:
+def run_unary(plan: Plan) -> Section:
     """Measure.
 
     Raises MissingToolsError before anything is started, ProcessFailedError, CheckError or
@@ -65,7 +65,7 @@ def run_unary(plan: Plan) -> PartResults:
         get = run_rounds(contestants, GET, counts, plan.get_rounds, plan.turn_s, undisturbed)
         latency = measure_latency(processes, JOIN, gateway.address, echo.address, url)
 
-    return PartResults(
+    return Section(
         PART,
         {
             "unary_of_bare_echo": round(join.ratio("gateway", "bare_echo").median, 3),

@@ -1,25 +1,25 @@
-"""The feed part: every measurement in its turn, and what came of them."""
+"""The feed part: every measurement in its turn, each with results of its own."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 
 from bench.contestants.gateway import COMMAND
 from bench.feed import report
 from bench.feed.catch_up import measure_catch_up
 from bench.feed.delay import Subscribers, measure_delays
 from bench.feed.fan_out import FanOutSizes, measure_fan_out
+from bench.feed.finding import Finding
 from bench.feed.idle import measure_idle
 from bench.feed.ingest import measure_ingest
 from bench.feed.proof import prove_checks
 from bench.feed.resume import measure_resume
-from bench.feed.section import Section
 from bench.feed.signature_speed import signature_check_us
 from bench.feed.slow_readers import measure_slow_readers
 from bench.feed.stage import Stage
 from bench.processes import NO_CORES, Cores, Processes
-from bench.results import PartResults
-from bench.stolen import remark
+from bench.results import Section
 
 PART = "feed"
 
@@ -54,65 +54,62 @@ class FeedPlan:
     gateway: Sequence[str] = COMMAND
 
 
-def run_feed(plan: FeedPlan, only: str | None = None) -> PartResults:
-    """Measure everything, or only what has a name.
+def run_feed(plan: FeedPlan, only: str | None = None) -> Iterator[Section]:
+    """Measure everything, or only what has a name, and yield each result when it is there.
 
-    Raises ProcessFailedError, CheckError or LoadError if anything does not do what it should;
-    there are no results then.
+    Raises ProcessFailedError, CheckError or LoadError if anything does not do what it should.
     """
-    sections = []
-    proven = 0
-    check_us = signature_check_us()
     # The gateway's threads may run beside each other, as where it is used; what measures it shares
     # one core with half of them.
     cores = Cores(plan.cores.measured | plan.cores.rest, plan.cores.rest)
+    faults = 0
     for name, measure in MEASUREMENTS.items():
-        if only in (None, name):
-            print(f"bench: feed, {name}", file=sys.stderr)
-            # Helpers of their own for each: nothing is left over from the one before.
-            with Processes(cores) as processes:
-                stage = Stage(processes, plan.gateway)
-                proven = proven or prove_checks(stage)
-                section = measure(stage, plan)
-                sections.append(replace(section, lines=[*section.lines, "", remark(stage.turns)]))
-    numbers = {name: number for it in sections for name, number in it.numbers.items()}
-    return PartResults(
-        PART,
-        numbers,
-        report.feed_table(sections, proven, plan.cores, (check_us, signature_check_us())),
-    )
+        if only not in (None, name):
+            continue
+        print(f"bench: feed, {name}", file=sys.stderr)
+        before_us = signature_check_us()
+        # Helpers of their own for each: nothing is left over from the one before.
+        with Processes(cores) as processes:
+            stage = Stage(processes, plan.gateway)
+            if not faults:
+                faults = prove_checks(stage)
+                yield Section(PART, {}, report.preface(faults, plan.cores))
+            found = measure(stage, plan)
+        checks_us = (before_us, signature_check_us())
+        table = report.measurement(found, date.today(), stage.turns, checks_us)
+        yield Section(f"{PART}, {name}", found.numbers, table)
 
 
-def _fan_out(stage: Stage, plan: FeedPlan) -> Section:
+def _fan_out(stage: Stage, plan: FeedPlan) -> Finding:
     return report.fan_out(measure_fan_out(stage, plan.fan_out))
 
 
-def _delay(stage: Stage, plan: FeedPlan) -> Section:
+def _delay(stage: Stage, plan: FeedPlan) -> Finding:
     return report.delays(measure_delays(stage, dict(plan.delay_rounds), plan.delay_s), HEADLINE)
 
 
-def _ingest(stage: Stage, plan: FeedPlan) -> Section:
+def _ingest(stage: Stage, plan: FeedPlan) -> Finding:
     return report.ingest(measure_ingest(stage, plan.ingest_rounds, plan.ingest_turn_s))
 
 
-def _idle(stage: Stage, _plan: FeedPlan) -> Section:
+def _idle(stage: Stage, _plan: FeedPlan) -> Finding:
     return report.idle(measure_idle(stage))
 
 
-def _slow_readers(stage: Stage, plan: FeedPlan) -> Section:
+def _slow_readers(stage: Stage, plan: FeedPlan) -> Finding:
     return report.slow_readers(measure_slow_readers(stage, plan.slow_rounds, plan.slow_turn_s))
 
 
-def _catch_up(stage: Stage, plan: FeedPlan) -> Section:
+def _catch_up(stage: Stage, plan: FeedPlan) -> Finding:
     return report.catch_up(measure_catch_up(stage, plan.catch_up_events, plan.catch_up_rounds))
 
 
-def _resume(stage: Stage, plan: FeedPlan) -> Section:
+def _resume(stage: Stage, plan: FeedPlan) -> Finding:
     return report.resume(measure_resume(stage, plan.resume_backlog, plan.resume_rounds))
 
 
 # By the name that `--only` takes.
-MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Section]] = {
+MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Finding]] = {
     "fan-out": _fan_out,
     "delay": _delay,
     "ingest": _ingest,

@@ -1,6 +1,7 @@
 """The tables of the feed part, for people."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from bench.feed import catch_up as catching_up
 from bench.feed import delay, webhooks
@@ -9,52 +10,63 @@ from bench.feed import resume as resuming
 from bench.feed import slow_readers as slow
 from bench.feed.delay import Delays, DelayTurn, Subscribers
 from bench.feed.fan_out import FanOut, Turn
+from bench.feed.finding import Finding
 from bench.feed.idle import STREAMS as IDLE_STREAMS
 from bench.feed.idle import Idle
 from bench.feed.ingest import Ingest, IngestTurn
-from bench.feed.section import Section
 from bench.machine import machine
 from bench.processes import Cores
 from bench.rounds import Spread
+from bench.stolen import Undisturbed, remark
+
+# What checking a signature takes on a core of 2.5 GHz that nobody else uses, in microseconds. Where
+# it takes longer, so do delays, and rates are lower.
+SIGNATURE_US_QUIET = 45
 
 
-def feed_table(
-    sections: Sequence[Section], faults: int, cores: Cores, checks: tuple[float, float]
-) -> str:
-    """Return the section on the feed. `checks` are what signatures took at both ends of the run."""
+def preface(faults: int, cores: Cores) -> str:
+    """Return what holds for all that is measured of the feed."""
     pinned = (
         "Clients, poster and witness share one core; the gateway, whose log and gRPC have threads "
         "of their own, may use that one too."
         if cores.rest
         else "Processes run on whatever cores the system gives them."
     )
-    lines = [
-        "## The event feed",
-        "",
-        f"{machine()}. Events are signed webhooks of {len(webhooks.body(0, 1))} bytes, posted over "
-        "HTTP to the gateway as its users start it; each is verified, decoded and on disk before "
-        "it goes out. Figures are medians over the rounds, in brackets the lowest and the highest; "
-        "ratios are taken within each round.",
-        "",
-        f"Before and after, checking one Ed25519 signature took {checks[0]:.0f} and "
-        f"{checks[1]:.0f} us on this machine; 45 us are usual on one that is left alone. Where it "
-        "is slow, delays and rates are, too.",
-        "",
-        "Clients speak HTTP/2 over real connections and check every event of every stream: the "
-        "first to get an event decodes it and looks whether it is what was posted, with the next "
-        "number and its cursor; all others must bring the same bytes. Anything missing, doubled, "
-        f"out of order or different fails the run. That it does is proved first: {faults} faulty "
-        "feeds were shown to the clients, and refused.",
-        "",
-        pinned,
-        "",
-    ]
-    for section in sections:
-        lines += [*section.lines, ""]
-    return "\n".join(lines).rstrip()
+    return "\n".join(
+        [
+            "## The event feed",
+            "",
+            f"{machine()}. Events are signed webhooks of {len(webhooks.body(0, 1))} bytes, posted "
+            "over HTTP to the gateway as its users start it; each is verified, decoded and on disk "
+            "before it goes out. Figures are medians over the rounds, in brackets the lowest and "
+            "the highest; ratios are taken within each round. Each measurement starts from "
+            "nothing, and says when it was made.",
+            "",
+            "Clients speak HTTP/2 over real connections and check every event of every stream: the "
+            "first to get an event decodes it and looks whether it is what was posted, with the "
+            "next number and its cursor; all others must bring the same bytes. Anything missing, "
+            "doubled, out of order or different fails the run. That it does is proved first: "
+            f"{faults} faulty feeds were shown to the clients, and refused.",
+            "",
+            pinned,
+        ]
+    )
 
 
-def fan_out(found: FanOut) -> Section:
+def measurement(
+    found: Finding, made_on: date, turns: Undisturbed, checks_us: tuple[float, float]
+) -> str:
+    """Return one measurement's share. `checks_us` are what signatures took before and after."""
+    before, after = checks_us
+    made = (
+        f"Measured on {made_on.isoformat()}. {remark(turns)} Checking one Ed25519 signature took "
+        f"{before:.0f} us before and {after:.0f} us after; {SIGNATURE_US_QUIET} us are usual on "
+        "such a machine if it is left alone."
+    )
+    return "\n".join([*found.lines, "", made])
+
+
+def fan_out(found: FanOut) -> Finding:
     """Report fan-out. The headline ratio is the smaller one of the two."""
     single, bare = found.ratio(found.gateway_single), found.ratio(found.bare)
     rows = [
@@ -73,7 +85,7 @@ def fan_out(found: FanOut) -> Section:
         "and stores nothing: its messages lie ready in memory.",
     ]
     rate = Spread.of([turn.rate for turn in found.gateway])
-    return Section(
+    return Finding(
         {
             "feed_deliveries_per_s_1000": round(rate.median),
             "feed_of_message_per_write": round(min(single.median, bare.median), 2),
@@ -93,7 +105,7 @@ def _fan_out_row(title: str, turns: Sequence[Turn], ratio: str) -> str:
     )
 
 
-def delays(found: Delays, headline: Subscribers) -> Section:
+def delays(found: Delays, headline: Subscribers) -> Finding:
     """Report delays."""
     lines = [
         f"| {delay.RATE:,} events/s | deliveries/s | p50 | p99 | poster late, p99 "
@@ -106,7 +118,7 @@ def delays(found: Delays, headline: Subscribers) -> Section:
         "gateway cannot follow, delays grow as long as it lasts.",
     ]
     p99 = found.spread(headline, "p99").median
-    return Section({f"feed_p99_ms_{headline.streams}": round(p99 * 1e3, 2)}, lines)
+    return Finding({f"feed_p99_ms_{headline.streams}": round(p99 * 1e3, 2)}, lines)
 
 
 def _delay_row(who: Subscribers, turns: Sequence[DelayTurn]) -> str:
@@ -123,7 +135,7 @@ def _delay_row(who: Subscribers, turns: Sequence[DelayTurn]) -> str:
     )
 
 
-def ingest(found: Ingest) -> Section:
+def ingest(found: Ingest) -> Finding:
     """Report ingest."""
     of_floor = found.of_floor
     lines = [
@@ -136,7 +148,7 @@ def ingest(found: Ingest) -> Section:
         "The floor decodes nothing: it stores the signed bytes under a counted id.",
     ]
     rate = Spread.of([turn.rate for turn in found.gateway]).median
-    return Section(
+    return Finding(
         {"ingest_per_s": round(rate), "ingest_of_floor": round(of_floor.median, 3)}, lines
     )
 
@@ -150,12 +162,12 @@ def _ingest_row(title: str, turns: Sequence[IngestTurn], ratio: str) -> str:
     )
 
 
-def idle(found: Idle | None) -> Section:
+def idle(found: Idle | None) -> Finding:
     """Report memory."""
     if found is None:
-        return Section({}, ["Memory of processes is not known on this system."])
+        return Finding({}, ["Memory of processes is not known on this system."])
     before, after = (value / 2**20 for value in (found.before, found.after))
-    return Section(
+    return Finding(
         {"feed_kib_per_idle_stream": round(found.kib_per_stream, 1)},
         [
             f"**{IDLE_STREAMS:,} idle streams** take {found.kib_per_stream:.1f} KiB each: the "
@@ -165,7 +177,7 @@ def idle(found: Idle | None) -> Section:
     )
 
 
-def slow_readers(found: slow.SlowReaders) -> Section:
+def slow_readers(found: slow.SlowReaders) -> Finding:
     """Report what slow readers cost."""
     tax = found.tax
     lines = [
@@ -178,7 +190,7 @@ def slow_readers(found: slow.SlowReaders) -> Section:
         "on top of the healthy, opened their streams and read no more; more events had been posted "
         "than their windows take. Afterwards they read on, and got everything.",
     ]
-    return Section({"feed_slow_reader_tax": round(tax.median, 3)}, lines)
+    return Finding({"feed_slow_reader_tax": round(tax.median, 3)}, lines)
 
 
 def _slow_row(title: str, turns: Sequence[DelayTurn]) -> str:
@@ -189,7 +201,7 @@ def _slow_row(title: str, turns: Sequence[DelayTurn]) -> str:
     )
 
 
-def catch_up(found: catching_up.CatchUp) -> Section:
+def catch_up(found: catching_up.CatchUp) -> Finding:
     """Report catching up."""
     lines = [
         f"| from the beginning of a log of {found.events:,} events | events/s in all |",
@@ -200,13 +212,13 @@ def catch_up(found: catching_up.CatchUp) -> Section:
         "Read from the file, with the batches that a client gets that asks for none; compared with "
         f"what was stored, byte for byte. The gateway kept {found.busy:.2f} cores busy.",
     ]
-    return Section({"feed_catch_up_events_per_s": round(found.alone.median)}, lines)
+    return Finding({"feed_catch_up_events_per_s": round(found.alone.median)}, lines)
 
 
-def resume(found: resuming.Resume) -> Section:
+def resume(found: resuming.Resume) -> Finding:
     """Report coming back."""
     fewest, most = found.missed
-    return Section(
+    return Finding(
         {"feed_resume_1000_s": round(found.seconds.median, 2)},
         [
             f"**{resuming.STREAMS:,} streams resume** after the gateway was killed and started "

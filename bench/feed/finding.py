@@ -1,11 +1,11 @@
-"""What one measurement gives to the results."""
+"""What one measurement of the feed gives to the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Finding:
     """Numbers under their names, and lines of Markdown."""
 
     numbers: dict[str, float]
