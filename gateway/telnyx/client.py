@@ -164,7 +164,7 @@ class TelnyxClient:
         ended: list[Attempt] = []
         try:
             done, pending = await asyncio.wait(sends, timeout=hedge_after_s)
-            if not done and self._retries.budget.take():
+            if not done and self._retries.budget.take_for_hedge():
                 left = timeout - hedge_after_s
                 second = asyncio.create_task(self._send(state, number, left, send_by))
                 sends.add(second)

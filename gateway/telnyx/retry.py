@@ -48,7 +48,8 @@ class RetryBudget:
 
     Every call adds `per_call` repeats to an account that holds `balance_max` at most and begins
     full; every repeat takes one. While nothing fails, the account is full; when everything fails,
-    repeats are `per_call` of the calls.
+    repeats are `per_call` of the calls. Hedges, which only make a call quicker, leave half of it:
+    slow answers must not use up what lost ones need.
     """
 
     def __init__(self, per_call: float = 0.1, balance_max: float = 100.0) -> None:
@@ -63,7 +64,14 @@ class RetryBudget:
 
     def take(self) -> bool:
         """Take one repeat if there is one."""
-        if self._balance < 1:
+        return self._take(leaving=0)
+
+    def take_for_hedge(self) -> bool:
+        """Take one if half of what the account can hold is left then."""
+        return self._take(leaving=self._balance_max / 2)
+
+    def _take(self, leaving: float) -> bool:
+        if self._balance - 1 < leaving:
             return False
         self._balance -= 1
         return True

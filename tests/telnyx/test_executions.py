@@ -24,9 +24,6 @@ from tests.harness.loop import LoopThread
 # Calls in all; a third each of three kinds of commands. `make soak` makes five times as many.
 CALLS = 100_000 if os.environ.get("SOAK") else 20_000
 AT_ONCE = 64
-# Hedges take their share of the same budget: with more at once every call of a slow machine takes
-# longer than the hedge waits, and repeats after failures find the budget used up.
-AT_ONCE_HEDGED = 4
 ALICE = "v3:sandbox-alice"
 
 # The share of requests that each of seven kinds of trouble hits: 8 % in all, which the retry budget
@@ -82,12 +79,7 @@ def test_no_command_runs_twice_and_none_is_lost_without_a_word(
             if hedge:
                 simulated.control.add_fault(LATE)
             ended = loop.run(
-                call_all(
-                    str(gateway.app.grpc_address),
-                    created.conference.id,
-                    calls,
-                    AT_ONCE_HEDGED if hedge else AT_ONCE,
-                ),
+                call_all(str(gateway.app.grpc_address), created.conference.id, calls),
                 timeout=300,
             )
             simulated.control.clear_faults()
@@ -122,7 +114,7 @@ def test_no_command_runs_twice_and_none_is_lost_without_a_word(
     assert sum(it.code is grpc.StatusCode.OK for it in with_ids) > len(with_ids) * 0.98
 
 
-async def call_all(address: str, conference_id: str, calls: int, at_once: int) -> dict[str, Ended]:
+async def call_all(address: str, conference_id: str, calls: int) -> dict[str, Ended]:
     ended: dict[str, Ended] = {}
     numbers = iter(range(calls))
 
@@ -134,7 +126,7 @@ async def call_all(address: str, conference_id: str, calls: int, at_once: int) -
 
     async with grpc.aio.insecure_channel(address) as channel:
         stub = ConferenceServiceStub(channel)
-        await asyncio.gather(*(work(stub) for _ in range(at_once)))
+        await asyncio.gather(*(work(stub) for _ in range(AT_ONCE)))
     return ended
 
 

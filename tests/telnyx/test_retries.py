@@ -263,6 +263,20 @@ def test_the_budget_keeps_an_outage_from_being_multiplied(caller: MakeCaller) ->
 # Who may call again
 
 
+def test_hedges_leave_half_of_the_budget_to_repeats() -> None:
+    budget = RetryBudget(per_call=0.1, balance_max=10)
+
+    assert [budget.take_for_hedge() for _ in range(6)] == [True] * 5 + [False]
+    assert [budget.take() for _ in range(6)] == [True] * 5 + [False]
+    # What calls add goes to repeats until half is there again.
+    for _ in range(59):
+        budget.call_made()
+    assert not budget.take_for_hedge()
+    budget.call_made()
+    budget.call_made()
+    assert budget.take_for_hedge()
+
+
 def test_a_command_whose_id_the_caller_knows_may_be_called_again(caller: MakeCaller) -> None:
     for what in (OWN_ID, STATE, READ):
         assert caller(*[LOST] * 4).failure(what).code.name == "UNAVAILABLE"
