@@ -45,12 +45,14 @@ class Undisturbed:
         self._stolen = stolen
         self._now = now
         self._cores = cores
+        self.taken = 0
         self.again = 0
         # Those that count although the host took too much of them.
         self.disturbed = 0
 
     def take(self, turn: Callable[[], R]) -> R:
         """Return what the first turn brought of which the host took little."""
+        self.taken += 1
         while True:
             stolen, began = self._stolen(), self._now()
             result = turn()
@@ -64,13 +66,17 @@ class Undisturbed:
 
 
 def remark(turns: Undisturbed) -> str:
-    """Say in a sentence or two what was taken again."""
+    """Say in a sentence or two what was taken again; nothing if nothing was taken in turns."""
+    if not turns.taken:
+        return ""
     if not turns.again:
         return "None of the turns was seen to be taken away by the machine's host."
-    again = (
-        f"Of {turns.again} further turns the machine's host took more than {STOLEN_MAX:.0%}: they "
-        "were taken again."
-    )
+    text = f"The machine's host took more than {STOLEN_MAX:.0%} of {_turns(turns.again)} "
+    text += "which were taken again"
     if turns.disturbed:
-        again += f" So it did of {turns.disturbed} turns that count all the same."
-    return again
+        return f"{text}, and of {_turns(turns.disturbed)} that had to count all the same."
+    return f"{text}."
+
+
+def _turns(count: int) -> str:
+    return f"{count} turn{'' if count == 1 else 's'}"

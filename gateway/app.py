@@ -55,9 +55,12 @@ PRUNE_INTERVAL_S = 30.0
 # connection does: twice the oldest stream's age.
 _CONNECTION_AGE_FACTOR = 2
 
-# After that no new stream begins on a connection; those that have still end in order. Whatever is
-# left when the oldest of them must have ended has stopped reading, and its connection is closed.
-_CONNECTION_GRACE_FACTOR = 1.5
+# A connection of that age takes no new calls. What it has may go on until its youngest stream must
+# have ended in order, and then for half as long again, or for as long as a patient caller waits for
+# an answer, in seconds. Streams that are left then have stopped reading; health watches, which end
+# in no other way, are opened again by those who watch.
+_LATE_STREAM_FACTOR = 0.5
+_LATE_CALL_S = 60.0
 
 # Long enough for connections to be told in order that the server goes, in seconds.
 _GOODBYE_S = 0.5
@@ -198,7 +201,8 @@ class Gateway:
             (commands, EventHandler(EVENT_SERVICE, parts, self._calls)),
             [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
             settings.stream_age_max * _CONNECTION_AGE_FACTOR,
-            settings.stream_age_max * _CONNECTION_GRACE_FACTOR,
+            settings.stream_age_max
+            + max(settings.stream_age_max * _LATE_STREAM_FACTOR, _LATE_CALL_S),
         )
 
     def _build_http(self) -> HttpServer:

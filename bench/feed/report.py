@@ -36,11 +36,11 @@ def preface(faults: int, cores: Cores) -> str:
         [
             "## The event feed",
             "",
-            f"{machine()}. Events are signed webhooks of {len(webhooks.body(0, 1))} bytes, posted "
-            "over HTTP to the gateway as its users start it; each is verified, decoded and on disk "
-            "before it goes out. Figures are medians over the rounds, in brackets the lowest and "
-            "the highest; ratios are taken within each round. Each measurement starts from "
-            "nothing, and says when it was made.",
+            f"Events are signed webhooks of {len(webhooks.body(0, 1))} bytes, posted over HTTP to "
+            "the gateway as its users start it; each is verified, decoded and on disk before it "
+            "goes out. Figures are medians over the rounds, in brackets the lowest and the highest; "
+            "ratios are taken within each round. Each measurement starts from nothing, and says "
+            "when and on what it was made.",
             "",
             "Clients speak HTTP/2 over real connections and check every event of every stream: the "
             "first to get an event decodes it and looks whether it is what was posted, with the "
@@ -58,12 +58,13 @@ def measurement(
 ) -> str:
     """Return one measurement's share. `checks_us` are what signatures took before and after."""
     before, after = checks_us
-    made = (
-        f"Measured on {made_on.isoformat()}. {remark(turns)} Checking one Ed25519 signature took "
-        f"{before:.0f} us before and {after:.0f} us after; {SIGNATURE_US_QUIET} us are usual on "
-        "such a machine if it is left alone."
-    )
-    return "\n".join([*found.lines, "", made])
+    made = [
+        f"Measured on {made_on.isoformat()}: {machine()}.",
+        remark(turns),
+        f"Checking one Ed25519 signature took {before:.0f} us before and {after:.0f} us after; "
+        f"{SIGNATURE_US_QUIET} us are usual on such a machine if it is left alone.",
+    ]
+    return "\n".join([*found.lines, "", " ".join(filter(None, made))])
 
 
 def fan_out(found: FanOut) -> Finding:

@@ -25,7 +25,8 @@ class GrpcServer:
     """A `grpc.aio` server with health and reflection for the services it is given.
 
     A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
-    `connection_grace_s` later: only so does it ever end for a client that has stopped reading.
+    `connection_grace_s` later with all that is left: a stream to a client that has stopped
+    reading ends in no other way.
     """
 
     def __init__(

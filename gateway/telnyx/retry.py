@@ -47,9 +47,9 @@ class RetryBudget:
     """Keeps retries to a share of the calls, so that an outage is not multiplied (gRFC A6).
 
     Every call adds `per_call` repeats to an account that holds `balance_max` at most and begins
-    full; every repeat takes one. While nothing fails, the account is full; when everything fails,
-    repeats are `per_call` of the calls. Hedges, which only make a call quicker, leave half of it:
-    slow answers must not use up what lost ones need.
+    full; every repeat takes one. When everything fails, repeats are `per_call` of the calls.
+    Hedges, which only make a call quicker, leave half of the account: slow answers must not use
+    up what lost ones need.
     """
 
     def __init__(self, per_call: float = 0.1, balance_max: float = 100.0) -> None:

@@ -42,7 +42,7 @@ def test_a_disturbed_turn_is_taken_again() -> None:
     turns = machine.turns()
     assert turns.take(machine.turn) == 2
     assert (turns.again, turns.disturbed) == (2, 0)
-    assert remark(turns).startswith("Of 2 further turns")
+    assert remark(turns).endswith("of 2 turns which were taken again.")
 
 
 def test_on_a_host_that_is_always_busy_turns_count_in_the_end_and_it_is_said() -> None:
@@ -50,10 +50,14 @@ def test_on_a_host_that_is_always_busy_turns_count_in_the_end_and_it_is_said() -
     turns = machine.turns()
     assert [turns.take(machine.turn), turns.take(machine.turn)] == [AGAIN_MAX, AGAIN_MAX + 1]
     assert (turns.again, turns.disturbed) == (AGAIN_MAX, 2)
-    assert remark(turns).endswith("So it did of 2 turns that count all the same.")
+    assert remark(turns).endswith("and of 2 turns that had to count all the same.")
 
 
 def test_what_was_stolen_before_does_not_count() -> None:
     machine = Machine([0.0])
     machine.stolen = 1_000.0
     assert machine.turns().take(machine.turn) == 0
+
+
+def test_where_nothing_is_taken_in_turns_nothing_is_said_of_them() -> None:
+    assert remark(Machine([0.3]).turns()) == ""

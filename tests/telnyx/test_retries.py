@@ -260,9 +260,6 @@ def test_the_budget_keeps_an_outage_from_being_multiplied(caller: MakeCaller) ->
     assert len(it.script.sent) == 2
 
 
-# Who may call again
-
-
 def test_hedges_leave_half_of_the_budget_to_repeats() -> None:
     budget = RetryBudget(per_call=0.1, balance_max=10)
 
@@ -275,6 +272,9 @@ def test_hedges_leave_half_of_the_budget_to_repeats() -> None:
     budget.call_made()
     budget.call_made()
     assert budget.take_for_hedge()
+
+
+# Who may call again
 
 
 def test_a_command_whose_id_the_caller_knows_may_be_called_again(caller: MakeCaller) -> None:
