@@ -38,9 +38,9 @@ def preface(faults: int, cores: Cores) -> str:
             "",
             f"Events are signed webhooks of {len(webhooks.body(0, 1))} bytes, posted over HTTP to "
             "the gateway as its users start it; each is verified, decoded and on disk before it "
-            "goes out. Figures are medians over the rounds, in brackets the lowest and the highest; "
-            "ratios are taken within each round. Each measurement starts from nothing, and says "
-            "when and on what it was made.",
+            "goes out. Figures are medians over the rounds, in brackets the lowest and the "
+            "highest; ratios are taken within each round. Each measurement starts from nothing, "
+            "and says when and on what it was made.",
             "",
             "Clients speak HTTP/2 over real connections and check every event of every stream: the "
             "first to get an event decodes it and looks whether it is what was posted, with the "
