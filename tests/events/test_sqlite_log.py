@@ -15,6 +15,7 @@ from gateway.events.filter import Filter
 from gateway.events.frames import event_of
 from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span, TimeBounds
 from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.schema import PAGE_BYTES
 from gateway.events.sqlite.writer import Retention
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
@@ -428,3 +429,26 @@ def test_commits_are_synchronised_to_disk(opened: OpenLog) -> None:
 
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_log_keeps_the_pages_that_it_was_made_with(
+    loop: LoopThread, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def page_bytes(log: OpenLog) -> int:
+        found: int = log.log._writer._connection.execute("PRAGMA page_size").fetchone()[0]
+        return found
+
+    monkeypatch.setattr("gateway.events.sqlite.schema.PAGE_BYTES", 4_096)
+    older = OpenLog(loop, tmp_path / "older.db", clock, PLENTY)
+    assert older.append(new_event(id_="a")) == [(1, False)]
+    monkeypatch.undo()
+
+    older.reopen()
+    assert page_bytes(older) == 4_096
+    assert older.append(new_event(id_="b"), new_event(id_="a")) == [(2, False), (1, True)]
+    assert [it.sequence for it in older.read()] == [1, 2]
+    older.close()
+
+    newer = OpenLog(loop, tmp_path / "newer.db", clock, PLENTY)
+    assert page_bytes(newer) == PAGE_BYTES
+    newer.close()
