@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-# The pause for each subscriber that is concerned, in seconds. A write takes about 50 us of the loop
-# on a slow core: for up to 1,000 of them, a third of its time goes into writes. Where there is time
-# to spare, twice the pause costs a third more delay; where there is none, it makes no difference.
+# From the beginning of a round to that of the next, for each subscriber that is concerned, in
+# seconds. A write takes about 50 us of the loop on a slow core: for up to 1,000 of them, half of
+# its time goes into writes. Where there is time to spare, twice as much costs a third more delay;
+# where there is none, it makes no difference.
 PAUSE_PER_STREAM_S = 0.0001
 
 # The longest pause, in seconds: what a person does not notice.
