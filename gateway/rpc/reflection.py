@@ -1,8 +1,8 @@
 """Server reflection, in both of its versions, over every symbol that clients ask for.
 
-grpcio brings the servicer, but of version `v1alpha` only, and over protobuf's descriptor pool, which
-finds the file of every symbol except methods. Version `v1` has the same messages under another
-package name (grpc/proto, "grpc/reflection/v1/reflection.proto"), so one servicer serves both.
+grpcio brings the servicer, but of version `v1alpha` only, and over protobuf's descriptor pool,
+which finds the file of every symbol except methods. Version `v1` has the same messages under
+another package name (grpc-proto, "grpc/reflection/v1/reflection.proto"): one servicer serves both.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -46,11 +45,11 @@ class SymbolPool:
         v1.Add(_v1_file())
         self._pools: tuple[Any, ...] = (descriptor_pool.Default(), v1)
 
-    def FindFileByName(self, name: str) -> FileDescriptor:  # noqa: N802 (protobuf's name)
+    def FindFileByName(self, name: str) -> Any:
         """Return a file."""
         return self._first("FindFileByName", name)
 
-    def FindFileContainingSymbol(self, name: str) -> FileDescriptor:  # noqa: N802
+    def FindFileContainingSymbol(self, name: str) -> Any:
         """Return the file that declares a symbol: a type, field, value, service or method."""
         try:
             return self._first("FindFileContainingSymbol", name)
@@ -61,15 +60,15 @@ class SymbolPool:
                 raise
             return found.file
 
-    def FindMessageTypeByName(self, name: str) -> Descriptor:  # noqa: N802
+    def FindMessageTypeByName(self, name: str) -> Any:
         """Return a message type."""
         return self._first("FindMessageTypeByName", name)
 
-    def FindExtensionByNumber(self, message: Descriptor, number: int) -> FieldDescriptor:  # noqa: N802
+    def FindExtensionByNumber(self, message: Any, number: int) -> Any:
         """Return the extension of a message type that has a number."""
         return self._first("FindExtensionByNumber", message, number)
 
-    def FindAllExtensions(self, message: Descriptor) -> list[FieldDescriptor]:  # noqa: N802
+    def FindAllExtensions(self, message: Any) -> Any:
         """Return all extensions of a message type."""
         return descriptor_pool.Default().FindAllExtensions(message)
 

@@ -122,9 +122,8 @@ def test_protos_that_use_the_numbers_of_private_options_can_be_linked_beside_our
         syntax="proto3",
         dependency=["google/protobuf/descriptor.proto"],
     )
-    kinds = sorted(
-        {it.containing_type.full_name for it in rest_pb2.DESCRIPTOR.extensions_by_name.values()}
-    )
+    options: Any = rest_pb2.DESCRIPTOR.extensions_by_name.values()
+    kinds = sorted({option.containing_type.full_name for option in options})
     for kind in kinds:
         for number in (50_000, 51_001, 51_002, 99_999):
             other.extension.add(
