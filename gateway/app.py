@@ -11,7 +11,7 @@ from gateway.backfill.backfill import Backfill
 from gateway.backfill.report import Report, State
 from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
-from gateway.config import Address, Settings
+from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
 from gateway.events.sqlite import SqliteEventLog
@@ -38,6 +38,7 @@ from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
+from gateway.values import Address
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
@@ -274,9 +275,13 @@ class Gateway:
 
 
 def _transport(settings: Settings) -> Transport:
-    if settings.http_client == "httpx":
-        return HttpxTransport(settings.upstream_in_flight)
-    return PyreqwestTransport(settings.upstream_in_flight)
+    chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
+    proxy, ca = settings.upstream_proxy, settings.upstream_ca
+    return chosen(
+        settings.upstream_in_flight,
+        proxy=proxy.get_secret_value() if proxy else None,
+        certificates=ca.der if ca else (),
+    )
 
 
 def gateway_version() -> str:

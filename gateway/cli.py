@@ -29,6 +29,7 @@ from gateway.config import (
     SettingsError,
     environment,
     load_settings,
+    unread,
 )
 from gateway.events.log import LogError
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
@@ -215,6 +216,8 @@ async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> 
     _log.info("events in %s", settings.event_log)
     if simulated is None:
         _log.info("provider %s", settings.base_url)
+        for line in unread(environment()):
+            _log.info("%s", line)
     else:
         simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
         _log.info("provider simulated, at %s", simulated.base_url)

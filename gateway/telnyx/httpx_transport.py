@@ -1,6 +1,8 @@
 """The transport on httpx, the only module that imports it."""
 
 import asyncio
+import ssl
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 import httpx
@@ -24,7 +26,13 @@ KEEPALIVE_S = 30.0
 CLOSE_S = 1.0
 
 # Raised before a byte of the request has been written.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,  # the proxy refused to open a tunnel
+    httpx.UnsupportedProtocol,
+)
 
 
 class HttpxTransport:
@@ -35,13 +43,22 @@ class HttpxTransport:
     A send runs in a task of its own that the caller's cancellation does not reach: httpcore 1.0.9
     loses a connection for good when a request is cancelled at the wrong moment (httpcore#1093),
     and gRPC clients cancel all the time. The task ends with its own timeout, and the limit on
-    concurrent sends equals the pool's size, so no request waits inside the pool.
+    concurrent sends equals the pool's size, so no request waits inside the pool. `proxy` is an HTTP
+    proxy's URL; `certificates` (DER) are trusted beside the public ones.
     """
 
     def __init__(
-        self, connections_max: int = IN_FLIGHT_MAX, inner: httpx.AsyncBaseTransport | None = None
+        self,
+        connections_max: int = IN_FLIGHT_MAX,
+        inner: httpx.AsyncBaseTransport | None = None,
+        *,
+        proxy: str | None = None,
+        certificates: Sequence[bytes] = (),
     ) -> None:
+        trusted = _trusted(certificates)
         self._inner = inner or httpx.AsyncHTTPTransport(
+            verify=trusted,
+            proxy=None if proxy is None else httpx.Proxy(proxy, ssl_context=trusted),
             http2=False,  # GOAWAY loses requests (httpx#3324)
             trust_env=False,
             limits=httpx.Limits(
@@ -118,6 +135,13 @@ class HttpxTransport:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpResponse(response.status_code, headers, b"".join(parts))
+
+
+def _trusted(certificates: Sequence[bytes]) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if certificates:
+        context.load_verify_locations(cadata=b"".join(certificates))
+    return context
 
 
 def _said(error: Exception) -> str:

@@ -1,10 +1,12 @@
 """The transport on pyreqwest (Rust: reqwest and hyper), the only module that imports it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError, PoolTimeoutError, PyreqwestError, RequestError
 from pyreqwest.http import HeaderMap
+from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -38,14 +40,25 @@ class PyreqwestTransport:
 
     A request whose caller is cancelled goes on by itself, within its timeout, and its connection
     is used again; it counts among `connections_max` until then. Neither are redirects followed nor
-    requests repeated.
+    requests repeated. `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the
+    public ones.
     """
 
-    def __init__(self, connections_max: int = IN_FLIGHT_MAX) -> None:
+    def __init__(
+        self,
+        connections_max: int = IN_FLIGHT_MAX,
+        *,
+        proxy: str | None = None,
+        certificates: Sequence[bytes] = (),
+    ) -> None:
+        # Without this it would take the proxy from the environment.
+        builder = ClientBuilder().no_proxy()
+        if proxy is not None:
+            builder = builder.proxy(ProxyBuilder.all(proxy))
+        for certificate in certificates:
+            builder = builder.add_root_certificate_der(certificate)
         self._client: Client | None = (
-            ClientBuilder()
-            .http1_only()
-            .no_proxy()
+            builder.http1_only()
             .follow_redirects(False)
             .referer(False)
             .default_cookie_store(False)
