@@ -27,7 +27,7 @@ SDK_NAMES = frozenset(
 # What other programs read, and the gateway's own setting for the same.
 _OF_OTHER_PROGRAMS = {
     "GATEWAY_UPSTREAM_PROXY": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
-    "GATEWAY_UPSTREAM_CA": ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    "GATEWAY_UPSTREAM_CA": ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 }
 
 
@@ -111,7 +111,7 @@ class Settings(BaseModel):
     upstream_ca: Annotated[Certificates, _read(values.read_certificates)] | None = _named(
         "GATEWAY_UPSTREAM_CA",
         None,
-        "A file of CA certificates (PEM) to trust beside the public ones.",
+        "A file of CA certificates (PEM) to trust beside the system's.",
     )
     upstream_in_flight: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
         "GATEWAY_UPSTREAM_IN_FLIGHT", 100, "The most requests to the provider at one time."

@@ -12,7 +12,7 @@ _OURS, _PROVIDERS = "GATEWAY_", "TELNYX_"
 _OF_A_SERVICE = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)")
 # `{NAME}_PORT`, `{NAME}_PORT_80_TCP` and what follows from it. A plain number under such a name was
 # set by a person.
-_OF_A_LINK = re.compile(r".+_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?")
+_OF_A_LINK = re.compile(r".+?_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?")
 _LINKS_ADDRESS = re.compile(r"(tcp|udp|sctp)://.+")
 
 # How alike two names must be (difflib's ratio, 0 to 1) for one to be taken for the other: so alike

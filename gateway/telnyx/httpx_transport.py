@@ -44,7 +44,7 @@ class HttpxTransport:
     loses a connection for good when a request is cancelled at the wrong moment (httpcore#1093),
     and gRPC clients cancel all the time. The task ends with its own timeout, and the limit on
     concurrent sends equals the pool's size, so no request waits inside the pool. `proxy` is an HTTP
-    proxy's URL; `certificates` (DER) are trusted beside the public ones.
+    proxy's URL; `certificates` (DER) are trusted beside the system's.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class HttpxTransport:
         trusted = _trusted(certificates)
         self._inner = inner or httpx.AsyncHTTPTransport(
             verify=trusted,
-            proxy=None if proxy is None else httpx.Proxy(proxy, ssl_context=trusted),
+            proxy=None if proxy is None else _proxy(proxy, trusted),
             http2=False,  # GOAWAY loses requests (httpx#3324)
             trust_env=False,
             limits=httpx.Limits(
@@ -137,8 +137,15 @@ class HttpxTransport:
         return HttpResponse(response.status_code, headers, b"".join(parts))
 
 
+def _proxy(url: str, trusted: ssl.SSLContext) -> httpx.Proxy:
+    # httpcore refuses a context for a proxy that is spoken to without TLS.
+    return httpx.Proxy(url, ssl_context=trusted if url.startswith("https:") else None)
+
+
 def _trusted(certificates: Sequence[bytes]) -> ssl.SSLContext:
     context = httpx.create_ssl_context(trust_env=False)
+    # The system's own, or what SSL_CERT_FILE names instead, as pyreqwest has them.
+    context.load_default_certs()
     if certificates:
         context.load_verify_locations(cadata=b"".join(certificates))
     return context

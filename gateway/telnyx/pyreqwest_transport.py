@@ -41,7 +41,7 @@ class PyreqwestTransport:
     A request whose caller is cancelled goes on by itself, within its timeout, and its connection
     is used again; it counts among `connections_max` until then. Neither are redirects followed nor
     requests repeated. `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the
-    public ones.
+    system's.
     """
 
     def __init__(
