@@ -211,7 +211,7 @@ def test_the_names_of_the_sdk_are_those_that_it_reads() -> None:
         ("https://api.example.com:65536/v2", "is not an http(s) address"),
         ("https://api.example.com:0/v2", "no port that can be connected to"),
         ("https://api.example.com:/v2", "no port that can be connected to"),
-        ("https://api.example.com:١٢/v2", "holds blanks"),
+        ("https://api.example.com:\u0661\u0662/v2", "holds blanks"),
         ("https://api.example .com/v2", "holds blanks"),
         ("https://api.example.com/v2\t/x", "holds blanks"),
         ("https:\\\\api.example.com/v2", "holds blanks, backslashes"),
@@ -316,12 +316,23 @@ def test_a_span_of_time_has_bounds(name: str, least: str, most: str) -> None:
     assert mistakes(**{name: least}) == mistakes(**{name: most}) == []
     for text in ("0s", "0.0000001s", "100000000000d", "3651d"):
         assert mistake(**{name: text}) == f"{name} is not between {least} and {most}"
-    for text in ("", "10", "10 s", "-1s", "1e3s", "١٠s", "1" * 5_000 + "s", "10ms", "infs", "1.s"):
+    for text in (
+        "",
+        "10",
+        "10 s",
+        "-1s",
+        "1e3s",
+        "\u0661\u0660s",
+        "1" * 5_000 + "s",
+        "10ms",
+        "infs",
+        "1.s",
+    ):
         if text:
             assert mistake(**{name: text}).startswith(f"{name} is not a span of time"), text
 
 
-@given(st.text("0123456789.smhd١", max_size=25))
+@given(st.text("0123456789.smhd\u0661", max_size=25))
 def test_a_span_of_time_that_is_taken_can_be_waited_for(text: str) -> None:
     try:
         taken = settings(GATEWAY_CALL_TIMEOUT=text).call_timeout
@@ -336,11 +347,11 @@ def test_a_size_has_bounds() -> None:
     assert settings(GATEWAY_RETENTION_SIZE="2048").retention_size == 2_048
     for text in ("0", "1023", "1025TiB", "999999999999999999TiB"):
         assert mistake(**{name: text}) == f"{name} is not between 1KiB and 1024TiB"
-    for text in ("1GB", "-1", "1.5GiB", "٤GiB", "9" * 5_000):
+    for text in ("1GB", "-1", "1.5GiB", "\u0664GiB", "9" * 5_000):
         assert mistake(**{name: text}).startswith(f"{name} is not an amount of bytes")
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "10001", "1_000", "1e2", "٧", "9" * 5_000, "ten"])
+@pytest.mark.parametrize("text", ["0", "-1", "10001", "1_000", "1e2", "\u0667", "9" * 5_000, "ten"])
 def test_a_count_is_a_whole_number_within_bounds(text: str) -> None:
     found = mistake(GATEWAY_UPSTREAM_IN_FLIGHT=text)
 
@@ -357,7 +368,7 @@ def test_a_count_is_a_whole_number_within_bounds(text: str) -> None:
         (":50051", "is not host:port"),
         ("localhost:", "is not host:port"),
         ("localhost:http", "is not host:port"),
-        ("localhost:٨٠", "is not host:port"),
+        ("localhost:\u0668\u0660", "is not host:port"),
         ("localhost:65536", "ports end at 65535"),
         ("::1:50051", "in brackets"),
         ("[::1", "in brackets"),
