@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.backfill.backfill import Backfill
@@ -29,12 +30,13 @@ from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
 from gateway.telemetry.metrics import FeedGauges, Metrics
-from gateway.telnyx.binding import Binding, compile_services
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.credentials import CredentialWatch
+from gateway.telnyx.binding import compile_services
+from gateway.telnyx.client import TelnyxClient, request_headers
 from gateway.telnyx.deliveries import WebhookDeliveries
+from gateway.telnyx.health import ProviderHealth
 from gateway.telnyx.httpx_transport import HttpxTransport
 from gateway.telnyx.limit import LimitedTransport
+from gateway.telnyx.probe import ProviderWatch, WatchedTransport
 from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
@@ -66,8 +68,6 @@ _LATE_CALL_S = 60.0
 # Long enough for connections to be told in order that the server goes, in seconds.
 _GOODBYE_S = 0.5
 
-_KEY_REJECTED = "the provider rejects TELNYX_API_KEY"
-
 _logger = logging.getLogger(__name__)
 
 
@@ -79,11 +79,30 @@ class Gateway:
         self._log = log
         self._feed = feed
         self._metrics = Metrics()
-        self._client = TelnyxClient(
-            LimitedTransport(transport, settings.upstream_in_flight, settings.upstream_waiting),
+        probed = settings.upstream_probe == "on"
+        self._provider = ProviderHealth(
+            _host_of(settings.base_url), time.monotonic, must_be_reached=probed
+        )
+        limited = LimitedTransport(
+            WatchedTransport(transport, self._provider),
+            settings.upstream_in_flight,
+            settings.upstream_waiting,
+        )
+        api_key = settings.api_key.get_secret_value() if settings.api_key else ""
+        user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
+        self._provider_watch = ProviderWatch(
+            limited,
             settings.base_url,
-            settings.api_key.get_secret_value() if settings.api_key else "",
-            f"telnyx-grpc-gateway/{gateway_version()}",
+            request_headers(api_key, user_agent),
+            self._provider,
+            self._provider_changed,
+            ask_first=probed,
+        )
+        self._client = TelnyxClient(
+            limited,
+            settings.base_url,
+            api_key,
+            user_agent,
             Retries(RetryPolicy(), RetryBudget(), random.Random()),
             self._metrics.attempt_ended,
             hedge_after_s=settings.hedge_after,
@@ -162,19 +181,14 @@ class Gateway:
         grpc, http = self._settings.grpc_address, self._settings.http_address
         self.http_address = Address(http.host, await self._http.start(http.host, http.port))
         self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
-        watch = CredentialWatch(
-            self._client,
-            Binding.compile(COMMAND_SERVICES[1].methods_by_name["ListQueues"]),
-            queue_service_pb2.ListQueuesRequest(page_size=1),
-            self._credentials_changed,
-        )
-        work = {"pruning": self._prune, "the watch on the API key": watch.run}
+        work = {"pruning": self._prune, "the watch on the provider": self._provider_watch.run}
         if self._backfill is not None:
             work["back-fill"] = self._backfill.run
         self._background = [
             asyncio.create_task(kept_running(name, endless)) for name, endless in work.items()
         ]
         self._not_ready = None
+        await self._provider_changed()
 
     def _build_grpc(self) -> GrpcServer:
         settings, feed = self._settings, self._feed
@@ -215,7 +229,7 @@ class Gateway:
             time.time,
             self._webhook_received,
         )
-        app = http_app(receiver, self._metrics, lambda: self._not_ready)
+        app = http_app(receiver, self._metrics, lambda: self._not_ready or self._provider.not_ready)
         return HttpServer(app, settings.drain_timeout)
 
     def _build_backfill(self) -> Backfill:
@@ -251,17 +265,12 @@ class Gateway:
         if self._backfill is not None:
             self._backfill.webhook_received(received.outcome)
 
-    async def _credentials_changed(self, rejected: bool) -> None:
-        if self._not_ready not in (None, _KEY_REJECTED):
+    async def _provider_changed(self) -> None:
+        if self._not_ready is not None:
             return
-        self._not_ready = _KEY_REJECTED if rejected else None
-        if rejected:
-            _logger.error("%s: commands fail until it is replaced", _KEY_REJECTED)
-        else:
-            _logger.info("the provider takes TELNYX_API_KEY again")
-        # The feed goes on: webhooks do not depend on the key.
+        # The feed goes on: webhooks and streams do not depend on the provider's REST API.
         names = ("", *(service.full_name for service in COMMAND_SERVICES))
-        await self._grpc.set_serving(not rejected, names)
+        await self._grpc.set_serving(self._provider.not_ready is None, names)
 
     async def _prune(self) -> None:
         while True:
@@ -272,6 +281,11 @@ class Gateway:
             except LogUnavailableError as error:
                 _logger.error("events beyond the retention could not be deleted: %s", error)
             await asyncio.sleep(PRUNE_INTERVAL_S)
+
+
+def _host_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _transport(settings: Settings) -> Transport:

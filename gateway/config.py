@@ -121,6 +121,12 @@ class Settings(BaseModel):
         1_000,
         "The most requests that wait for their turn; further RPCs are refused at once.",
     )
+    upstream_probe: Annotated[Literal["on", "off"], Word] = _named(
+        "GATEWAY_UPSTREAM_PROBE",
+        "on",
+        "Whether the provider is asked for a queue at the start and after 20 s of silence: `on` or"
+        " `off`.",
+    )
     hedge_after: Annotated[float, _duration("0.01s", "10s")] | None = _named(
         "GATEWAY_HEDGE_AFTER",
         None,

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from gateway.codec.decoder import MismatchError
 from gateway.deadline import Deadline
 from gateway.telnyx.attempt import (
-    TOO_MANY_REQUESTS,
     Attempt,
     AttemptEnded,
     AttemptObserver,
@@ -31,9 +30,17 @@ SEND_MARGIN_S = 0.005
 
 # The provider's word that what was to be deleted is not there.
 _GONE = frozenset({404, 410})
-_UNAUTHORIZED = 401
 
 R = TypeVar("R")
+
+
+def request_headers(api_key: str, user_agent: str) -> dict[str, str]:
+    """Return the headers that every request to the provider has."""
+    return {
+        "authorization": f"Bearer {api_key}",
+        "accept": "application/json",
+        "user-agent": user_agent,
+    }
 
 
 class TelnyxClient:
@@ -59,24 +66,13 @@ class TelnyxClient:
     ) -> None:
         self._transport = transport
         self._base_url = base_url.rstrip("/")
-        headers = {
-            "authorization": f"Bearer {api_key}",
-            "accept": "application/json",
-            "user-agent": user_agent,
-        }
-        self._headers = headers
-        self._body_headers = headers | {"content-type": "application/json"}
+        self._headers = request_headers(api_key, user_agent)
+        self._body_headers = self._headers | {"content-type": "application/json"}
         self._retries = retries
         self._observe = observe
         self._hedge_after_s = hedge_after_s
         self._sleep = sleep
         self._now = now
-        self._credentials_rejected = False
-
-    @property
-    def credentials_rejected(self) -> bool:
-        """Whether the provider's last answer was that it does not accept the API key."""
-        return self._credentials_rejected
 
     async def call(
         self, operation: Operation[R], request: Any, deadline: Deadline, cursor: str
@@ -110,10 +106,10 @@ class TelnyxClient:
             attempt = await self._attempt(state, deadline, begun_at)
             history.add(attempt)
             response = attempt.response
-            if response is not None:
-                self._note_credentials(response.status)
-                if attempt.succeeded or self._was_deleted_before(state, response):
-                    return response.body if attempt.succeeded else b""
+            if response is not None and (
+                attempt.succeeded or self._was_deleted_before(state, response)
+            ):
+                return response.body if attempt.succeeded else b""
             wait = self._retries.wait_before_next(
                 attempt, history, safety, call, begun_at, deadline
             )
@@ -127,13 +123,6 @@ class TelnyxClient:
         if deadline.remaining() <= SEND_MARGIN_S:
             raise too_late(state, str(attempt.error))
         raise failure_of_transport(state, attempt.error)
-
-    def _note_credentials(self, status: int) -> None:
-        if status == _UNAUTHORIZED:
-            self._credentials_rejected = True
-        elif status < 500 and status not in (408, TOO_MANY_REQUESTS):
-            # The provider has looked at the key; a proxy that fails in front of it has not.
-            self._credentials_rejected = False
 
     async def _attempt(self, state: FailedCall, deadline: Deadline, begun_at: float) -> Attempt:
         may_repeat = state.operation.safety is not Safety.ONCE

@@ -21,6 +21,7 @@ from gateway.telnyx.attempt import (
 )
 from gateway.telnyx.operation import Operation, RestCall, Safety
 from gateway.telnyx.retry import RetryPolicy, retry_after
+from gateway.telnyx.secrets import scrubbed
 from gateway.telnyx.transport import (
     HttpResponse,
     OverloadedError,
@@ -154,7 +155,7 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
     body = ErrorBody.read(response.body)
     first = body.errors[0] if body.errors else ProviderError()
     outcome = _outcome(failed, response.status, first.code)
-    words = first.text or "the provider gave no reason"
+    words = scrubbed(first.text) or "the provider gave no reason"
     metadata = failed.metadata(http_status=str(response.status), provider_code=first.code)
     resource = None
     if outcome.code is StatusCode.NOT_FOUND:
@@ -221,7 +222,11 @@ def _outcome(failed: FailedCall, status: int, provider_code: str) -> Outcome:
 
 def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
     if outcome.reason == "UPSTREAM_CREDENTIALS_REJECTED":
-        return f"the provider rejects the gateway's API key (TELNYX_API_KEY): {words}"
+        # The provider's words name the key, which is none of the caller's business.
+        return (
+            "the provider rejects the gateway's API key; whoever runs the gateway finds the reason"
+            " in its log and has to replace TELNYX_API_KEY"
+        )
     if outcome is REPEATABLE_FAILURE:
         return f"the provider cannot do it now, call again, nothing can happen twice: {words}"
     if outcome is UNKNOWN_FAILURE and failed.call.command_id and failed.remembered_s > 0:
@@ -236,7 +241,7 @@ def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
 
 def _violations(operation: Operation[object], body: ErrorBody) -> tuple[FieldViolation, ...]:
     return tuple(
-        FieldViolation(_proto_path(operation, error.pointer), error.text)
+        FieldViolation(_proto_path(operation, error.pointer), scrubbed(error.text))
         for error in body.errors
         if error.pointer
     )
