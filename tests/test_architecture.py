@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "sandbox": set[str](),
     "config": {"names", "values"},
     "names": set[str](),
+    "output": set[str](),
     "values": {"webhooks"},
     "errors": set[str](),
     "tokens": set[str](),
@@ -44,7 +45,7 @@ KEPT_BY = {
     },
     "prometheus_client": {"telemetry/metrics.py"},
     "pydantic": {"config.py"},
-    "click": {"cli.py"},
+    "click": {"cli.py", "output.py"},
 }
 
 
