@@ -27,7 +27,7 @@ SDK_NAMES = frozenset(
 # What other programs read, and the gateway's own setting for the same.
 _OF_OTHER_PROGRAMS = {
     "GATEWAY_UPSTREAM_PROXY": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
-    "GATEWAY_UPSTREAM_CA": ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    "GATEWAY_UPSTREAM_CA": ("REQUESTS_CA_BUNDLE",),
 }
 
 
@@ -201,14 +201,12 @@ def names() -> tuple[str, ...]:
 
 
 def unread(env: Mapping[str, str]) -> list[str]:
-    """Return a line for each variable that common programs obey and the gateway does not."""
-    given = {name.upper(): text for name, text in env.items()}
+    """Return a line for each group of variables that programs obey and the gateway does not."""
+    given = {name.upper() for name, text in env.items() if text.strip()}
     return [
-        f"{name} is set, but not read: the gateway's own setting for it is {setting}"
+        f"{' and '.join(found)} set, but not read: the gateway's own setting is {setting}"
         for setting, others in _OF_OTHER_PROGRAMS.items()
-        if not given.get(setting, "").strip()
-        for name in others
-        if given.get(name, "").strip()
+        if setting not in given and (found := [name for name in others if name in given])
     ]
 
 

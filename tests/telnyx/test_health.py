@@ -246,6 +246,20 @@ def test_one_operation_that_fails_for_ever_is_no_outage() -> None:
     assert world.health.not_ready is None
 
 
+@pytest.mark.parametrize("sign", [Sign.UNREACHABLE, Sign.FAILING])
+def test_requests_of_callers_alone_never_take_a_gateway_out(sign: Sign) -> None:
+    clock = ManualClock()
+    health = ProviderHealth(WHERE, clock, must_be_reached=False)
+    for _ in range(300):  # as when there is no room for a probe
+        health.note(sign, "no answer in time")
+        clock.advance(1)
+    assert health.not_ready is None
+
+    health.note(sign, "no answer in time", probe=True)
+
+    assert health.not_ready == f"the provider {sign.value}"
+
+
 def test_a_hiccup_shorter_than_its_patience_takes_no_gateway_out() -> None:
     world = World(WELL)
     world.run(1)

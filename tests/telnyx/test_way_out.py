@@ -183,12 +183,14 @@ def test_proxies_of_the_environment_are_not_used(
 
 
 def test_what_is_set_for_other_programs_in_vain_is_named() -> None:
-    env = {"https_proxy": "http://p:3128", "REQUESTS_CA_BUNDLE": "/ca.pem", "HTTP_PROXY": " "}
+    env = {
+        **{"https_proxy": "http://p:3128", "ALL_PROXY": "http://p:3128", "HTTP_PROXY": " "},
+        **{"REQUESTS_CA_BUNDLE": "/ca.pem", "SSL_CERT_FILE": "/ca.pem"},
+    }
 
     assert unread(env) == [
-        "HTTPS_PROXY is set, but not read: the gateway's own setting for it is"
-        " GATEWAY_UPSTREAM_PROXY",
-        "REQUESTS_CA_BUNDLE is set, but not read: the gateway's own setting for it is"
-        " GATEWAY_UPSTREAM_CA",
+        "HTTPS_PROXY and ALL_PROXY set, but not read:"
+        " the gateway's own setting is GATEWAY_UPSTREAM_PROXY",
+        "REQUESTS_CA_BUNDLE set, but not read: the gateway's own setting is GATEWAY_UPSTREAM_CA",
     ]
     assert unread({**env, "GATEWAY_UPSTREAM_PROXY": "x", "GATEWAY_UPSTREAM_CA": "y"}) == []
