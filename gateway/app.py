@@ -28,15 +28,16 @@ from gateway.rpc.passing import PassingCommands
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
-from gateway.telemetry.metrics import FeedGauges, Metrics
+from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telnyx.binding import Binding, compile_services
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.credentials import CredentialWatch
 from gateway.telnyx.deliveries import WebhookDeliveries
+from gateway.telnyx.exchange import Sending
 from gateway.telnyx.httpx_transport import HttpxTransport
-from gateway.telnyx.limit import LimitedTransport
+from gateway.telnyx.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
 from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
-from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
+from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
@@ -78,14 +79,28 @@ class Gateway:
         self._log = log
         self._feed = feed
         self._metrics = Metrics()
+        upstream = LimitedTransport(
+            transport, settings.upstream_in_flight, settings.upstream_waiting
+        )
         self._client = TelnyxClient(
-            LimitedTransport(transport, settings.upstream_in_flight, settings.upstream_waiting),
+            Sending(
+                upstream,
+                RetryPolicy(),
+                RetryBudget(),
+                random.Random(),
+                self._metrics.attempt_ended,
+                settings.hedge_after,
+            ),
             settings.base_url,
             settings.api_key.get_secret_value() if settings.api_key else "",
             f"telnyx-grpc-gateway/{gateway_version()}",
-            Retries(RetryPolicy(), RetryBudget(), random.Random()),
-            self._metrics.attempt_ended,
-            hedge_after_s=settings.hedge_after,
+        )
+        self._metrics.watch_upstream(
+            UpstreamGauges(
+                in_flight=lambda: upstream.in_flight,
+                abandoned=lambda: upstream.abandoned,
+                waiting=lambda: upstream.waiting,
+            )
         )
         self._metrics.watch_feed(
             FeedGauges(
@@ -274,9 +289,10 @@ class Gateway:
 
 
 def _transport(settings: Settings) -> Transport:
+    connections_max = settings.upstream_in_flight * CONNECTIONS_PER_REQUEST
     if settings.http_client == "httpx":
-        return HttpxTransport(settings.upstream_in_flight)
-    return PyreqwestTransport(settings.upstream_in_flight)
+        return HttpxTransport(connections_max)
+    return PyreqwestTransport(connections_max)
 
 
 def gateway_version() -> str:

@@ -8,7 +8,7 @@ from pyreqwest.http import HeaderMap
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
-from gateway.telnyx.limit import IN_FLIGHT_MAX
+from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
     HttpRequest,
@@ -34,14 +34,13 @@ _CONNECTING = "client error (Connect)"
 
 
 class PyreqwestTransport:
-    """Sends requests with pyreqwest.
+    """Sends requests with pyreqwest. Neither are redirects followed nor requests repeated."""
 
-    A request whose caller is cancelled goes on by itself, within its timeout, and its connection
-    is used again; it counts among `connections_max` until then. Neither are redirects followed nor
-    requests repeated.
-    """
+    # pyreqwest 0.15 lets go of a request whose `send` is cancelled, but hyper goes on with it until
+    # its timeout (the Rust task is detached, not aborted).
+    can_end_early = False
 
-    def __init__(self, connections_max: int = IN_FLIGHT_MAX) -> None:
+    def __init__(self, connections_max: int = CONNECTIONS_MAX) -> None:
         self._client: Client | None = (
             ClientBuilder()
             .http1_only()
