@@ -122,8 +122,10 @@ class Exchange:
                 assert self._last is not None
                 return self._last
             for attempt in await self._ended():
+                if attempt.succeeded:
+                    return attempt
                 self._note_wish(attempt)
-                if attempt.succeeded or attempt.is_final:
+                if attempt.is_final:
                     return attempt
                 self._last = attempt
                 self._plan_retry(attempt)
@@ -131,15 +133,7 @@ class Exchange:
     async def _ended(self) -> list[Attempt]:
         """Return the attempts that have ended, once one has or something else is to be done."""
         wait = min(self._next_at - self._sending.now(), self._deadline.remaining() - SEND_MARGIN_S)
-        timeout = max(0.0, wait) if math.isfinite(wait) else None
-        if not self._in_flight:
-            await asyncio.sleep(timeout or 0.0)
-            return []
-        await asyncio.wait(
-            [sent.ended for sent in self._in_flight.values()],
-            timeout=timeout,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        await self._sleep(wait)
         attempts = []
         for number, sent in tuple(self._in_flight.items()):
             if sent.ended.done():
@@ -150,9 +144,25 @@ class Exchange:
                 self._observe(number, attempt.outcome)
         return attempts
 
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep for so long, or until a request has ended."""
+        # By hand: asyncio.wait takes twice the time, and every call comes through here.
+        loop = asyncio.get_running_loop()
+        self._woken = loop.create_future()
+        timer = loop.call_later(max(0.0, seconds), self._wake) if seconds < math.inf else None
+        try:
+            await self._woken
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self, ended: object = None) -> None:
+        if not self._woken.done():
+            self._woken.set_result(None)
+
     def _note_wish(self, attempt: Attempt) -> None:
         """Take note of when the provider wants to be asked again."""
-        if attempt.response is not None and not attempt.succeeded:
+        if attempt.response is not None:
             asked = retry_after(attempt.response.headers, self._sending.wall)
             if asked is not None:
                 self._not_before = max(self._not_before or 0.0, self._sending.now() + asked)
@@ -161,7 +171,7 @@ class Exchange:
         """Send a request if the budget has one, and plan what comes after it."""
         self._next_at = math.inf
         sending, history, in_flight = self._sending, self._history, self._in_flight.values()
-        if any(sent.left_at is None for sent in in_flight):
+        if in_flight and any(sent.left_at is None for sent in in_flight):
             # It has not even left: another one would wait behind it.
             self._plan_beside()
             return
@@ -171,9 +181,9 @@ class Exchange:
         request = self._request
         if in_flight or history.may_have_run:
             request = request._replace(send_by=self._forgotten_at)
-        self._in_flight[history.attempts] = sending.transport.start(
-            request, self._deadline.at, sending.policy.attempt_max_s
-        )
+        sent = sending.transport.start(request, self._deadline.at, sending.policy.attempt_max_s)
+        sent.ended.add_done_callback(self._wake)
+        self._in_flight[history.attempts] = sent
         self._plan_beside()
 
     def _budget_has_one(self, *, beside: bool) -> bool:

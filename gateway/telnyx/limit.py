@@ -52,7 +52,7 @@ class SentRequest:
         # Whether somebody waits for it.
         self.attended = True
         self._limit = limit
-        # The whole way of the request. Those who wait for it must not cancel it: `asyncio.wait`.
+        # The whole way of the request. Those who wait for it must not cancel it.
         self.ended: asyncio.Task[HttpResponse] = asyncio.create_task(limit._send(self))
 
     def give_up(self) -> None:
@@ -88,8 +88,8 @@ class LimitedTransport:
         # Those who have a place, by whether somebody waits for them.
         self._attended = 0
         self._abandoned = 0
-        # asyncio keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[HttpResponse]] = set()
+        # Nobody else holds those that nobody waits for, and asyncio's references are weak.
+        self._left: set[asyncio.Task[HttpResponse]] = set()
 
     @property
     def in_flight(self) -> int:
@@ -111,25 +111,25 @@ class LimitedTransport:
 
         Its `ended` raises TransportError: OverloadedError at once if too many wait already.
         """
-        sent = SentRequest(self, request, until, longest_s)
-        self._tasks.add(sent.ended)
-        sent.ended.add_done_callback(self._forget)
-        return sent
+        return SentRequest(self, request, until, longest_s)
 
     async def close(self) -> None:
-        """Close the transport and end the requests that are left."""
+        """Close the transport and end the requests that nobody waits for any more."""
         await self._inner.close()
-        for task in tuple(self._tasks):
+        for task in tuple(self._left):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._left, return_exceptions=True)
 
     def _forget(self, task: asyncio.Task[HttpResponse]) -> None:
-        self._tasks.discard(task)
+        self._left.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at here, for its caller may have gone
+            task.exception()  # looked at here, for its caller has gone
 
     async def _send(self, sent: SentRequest) -> HttpResponse:
-        await self._place()
+        if self._has_place:
+            self._attended += 1
+        else:
+            await self._place()
         try:
             now = self._now()
             if now > sent.request.send_by:
@@ -143,24 +143,25 @@ class LimitedTransport:
                 self._attended -= 1
             else:
                 self._abandoned -= 1
-            self._admit()
+            if self._waiting:
+                self._admit()
 
     def _abandon(self, sent: SentRequest) -> None:
         self._attended -= 1
         self._abandoned += 1
+        self._left.add(sent.ended)
+        sent.ended.add_done_callback(self._forget)
         if self._inner.can_end_early and sent.request.method == _QUERY:
             sent.ended.cancel()
         self._admit()
 
     @property
     def _has_place(self) -> bool:
-        return self._attended < self._in_flight_max and self.in_flight < self._connections_max
+        attended = self._attended
+        return attended < self._in_flight_max and attended + self._abandoned < self._connections_max
 
     async def _place(self) -> None:
-        """Take a place, waiting for it if need be. Raises OverloadedError."""
-        if self._has_place:
-            self._attended += 1
-            return
+        """Wait for a place. Raises OverloadedError if too many wait for one."""
         if len(self._waiting) >= self._waiting_max or self.in_flight >= self._connections_max:
             raise self._overloaded()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
