@@ -29,16 +29,17 @@ from gateway.rpc.passing import PassingCommands
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
-from gateway.telemetry.metrics import FeedGauges, Metrics
+from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telnyx.binding import compile_services
 from gateway.telnyx.client import TelnyxClient, request_headers
 from gateway.telnyx.deliveries import WebhookDeliveries
+from gateway.telnyx.exchange import Sending
 from gateway.telnyx.health import ProviderHealth
 from gateway.telnyx.httpx_transport import HttpxTransport
-from gateway.telnyx.limit import LimitedTransport
-from gateway.telnyx.probe import ProviderWatch, WatchedTransport
+from gateway.telnyx.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
+from gateway.telnyx.probe import CONNECTIONS, ProviderWatch, WatchedTransport
 from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
-from gateway.telnyx.retry import Retries, RetryBudget, RetryPolicy
+from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
 from gateway.values import Address
 from gateway.webhooks.decoder import WebhookDecoder
@@ -79,33 +80,44 @@ class Gateway:
         self._log = log
         self._feed = feed
         self._metrics = Metrics()
+        api_key = settings.api_key.get_secret_value() if settings.api_key else ""
+        user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
         probed = settings.upstream_probe == "on"
         self._provider = ProviderHealth(
             _host_of(settings.base_url), time.monotonic, must_be_reached=probed
         )
-        limited = LimitedTransport(
-            WatchedTransport(transport, self._provider),
-            settings.upstream_in_flight,
-            settings.upstream_waiting,
-        )
-        api_key = settings.api_key.get_secret_value() if settings.api_key else ""
-        user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
         self._provider_watch = ProviderWatch(
-            limited,
+            transport,
             settings.base_url,
             request_headers(api_key, user_agent),
             self._provider,
             self._provider_changed,
             ask_first=probed,
         )
+        upstream = LimitedTransport(
+            WatchedTransport(transport, self._provider),
+            settings.upstream_in_flight,
+            settings.upstream_waiting,
+        )
         self._client = TelnyxClient(
-            limited,
+            Sending(
+                upstream,
+                RetryPolicy(),
+                RetryBudget(),
+                random.Random(),
+                self._metrics.attempt_ended,
+                settings.hedge_after,
+            ),
             settings.base_url,
             api_key,
             user_agent,
-            Retries(RetryPolicy(), RetryBudget(), random.Random()),
-            self._metrics.attempt_ended,
-            hedge_after_s=settings.hedge_after,
+        )
+        self._metrics.watch_upstream(
+            UpstreamGauges(
+                in_flight=lambda: upstream.in_flight,
+                abandoned=lambda: upstream.abandoned,
+                waiting=lambda: upstream.waiting,
+            )
         )
         self._metrics.watch_feed(
             FeedGauges(
@@ -292,7 +304,7 @@ def _transport(settings: Settings) -> Transport:
     chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
     proxy, ca = settings.upstream_proxy, settings.upstream_ca
     return chosen(
-        settings.upstream_in_flight,
+        settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
         proxy=proxy.get_secret_value() if proxy else None,
         certificates=ca.der if ca else (),
     )

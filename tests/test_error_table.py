@@ -54,12 +54,18 @@ def test_every_reason_in_the_code_is_documented() -> None:
 def test_the_numbers_in_the_text_are_those_of_the_policy() -> None:
     policy, budget = RetryPolicy(), RetryBudget()
 
-    assert "At most four attempts" in FLAT
+    assert "At most four requests for one call" in FLAT
     assert policy.attempts_max == 4
+    assert "No more than two requests of a call are in flight" in FLAT
+    assert policy.in_flight_max == 2
     first_ms = policy.backoff_first_s * 1_000
-    assert f"doubles from {first_ms:.0f} ms to {policy.backoff_max_s:.0f} s" in FLAT
+    assert f"doubling from {first_ms:.0f} ms to {policy.backoff_max_s:.0f} s" in FLAT
+    shortest, longest = policy.patience_min_s, policy.patience_max_s
+    assert f"(at least {shortest:.0f} s, at most {longest:.0f} s)" in FLAT
+    assert "no request takes longer than a minute" in FLAT
+    assert policy.attempt_max_s == 60
     latest = policy.command_memory_s - policy.command_memory_margin_s
-    assert f"later than {latest:.0f} s after its first attempt" in FLAT
+    assert f"later than {latest:.0f} s after its first request" in FLAT
     assert (budget._per_call, budget._balance_max) == (0.1, 100)
     listed = ", ".join(map(str, sorted(PASSING_STATUSES)))
     assert f"no whole answer, {listed} |" in FLAT

@@ -49,7 +49,9 @@ class CommandHandler(grpc.GenericRpcHandler):
 
     def _behavior(self, binding: Binding) -> Behavior:
         async def behavior(request: Any, context: Context) -> Any:
-            deadline = Deadline.after(context.time_remaining(), default=self._default_timeout_s)
+            deadline = Deadline.before_callers(
+                context.time_remaining(), default=self._default_timeout_s
+            )
             cursor = self._newest_cursor()
             response = await self._client.call(binding, request, deadline, cursor)
             if binding.safety is not Safety.READ:

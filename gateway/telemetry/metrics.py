@@ -31,6 +31,15 @@ class FeedGauges:
     complete_until: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamGauges:
+    """Where to look up what the requests to the provider are like."""
+
+    in_flight: Callable[[], float]
+    abandoned: Callable[[], float]
+    waiting: Callable[[], float]
+
+
 class Metrics:
     """Counts what it is told. Each instance has a registry of its own."""
 
@@ -130,6 +139,16 @@ class Metrics:
             ),
         ):
             Gauge(name, text, registry=self._registry).set_function(value)
+
+    def watch_upstream(self, gauges: UpstreamGauges) -> None:
+        """Show the state of the requests to the provider from now on."""
+        for name, text, value in (
+            ("in_flight", "Requests to the provider in flight", gauges.in_flight),
+            ("abandoned", "Those of them whose callers have gone", gauges.abandoned),
+            ("waiting", "Requests that wait for their turn", gauges.waiting),
+        ):
+            gauge = Gauge(f"gateway_upstream_{name}", text, registry=self._registry)
+            gauge.set_function(value)
 
     def text(self) -> bytes:
         """Return all metrics as text."""

@@ -1,4 +1,4 @@
-"""Attempts: one request sent once, and what its end says about repeating it."""
+"""Attempts: one request sent once, and what its end says about sending it again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from gateway.telnyx.transport import (
 # The provider refused the request before doing anything.
 TOO_MANY_REQUESTS = 429
 
-# Answers that do not tell whether the command ran, and that a repeat may mend.
+# Responses that do not tell whether the command ran, and that a retry may mend.
 PASSING_STATUSES = frozenset({408, 500, 502, 503, 504})
 
 
 class Attempt(NamedTuple):
-    """How one attempt ended: with an answer, or with the reason why there is none."""
+    """How one attempt ended: with a response, or with the reason why there is none."""
 
     response: HttpResponse | None = None
     error: TransportError | None = None
 
     @property
     def succeeded(self) -> bool:
-        """Whether the provider answered 2xx."""
+        """Whether the provider responded with 2xx."""
         return self.response is not None and 200 <= self.response.status < 300
 
     @property
     def is_final(self) -> bool:
-        """Whether another attempt under way cannot end any better."""
+        """Whether another attempt in flight cannot end any better."""
         if self.response is not None:
             return not self.may_be_repeated(Safety.REPEATABLE)
         return isinstance(self.error, OversizeError)
 
     @property
     def may_have_run(self) -> bool:
-        """Whether the command may have run although no answer says so."""
+        """Whether the command may have run although no response says so."""
         if self.response is not None:
             status = self.response.status
             return status in PASSING_STATUSES or status >= 500
@@ -65,6 +65,10 @@ class Attempt(NamedTuple):
         return type(self.error).__name__.removesuffix("Error").lower()
 
 
+# The outcome of an attempt whose end nobody waits for: another one won, or the caller has gone.
+GIVEN_UP = "given_up"
+
+
 class AttemptEnded(NamedTuple):
     """An attempt that has ended, for metrics. `number` is 1 for the first of a call."""
 
@@ -78,17 +82,20 @@ AttemptObserver = Callable[[AttemptEnded], None]
 
 @dataclass(slots=True)
 class History:
-    """What is known of a call from the attempts made for it so far."""
+    """What is known of a call from the requests sent for it so far."""
 
+    # Requests sent, or refused before they could leave.
     attempts: int = 0
     # Whether any of them may have run.
     may_have_run: bool = False
-    # How long ago the first began when the call failed, in seconds.
-    age_s: float = 0.0
+    # For how many seconds more the provider will know the call's command id.
+    remembered_s: float = 0.0
+    # For how many seconds more the provider does not want to be called again; None if it did not
+    # say so.
+    retry_after_s: float | None = None
 
     def add(self, attempt: Attempt) -> None:
         """Take note of an attempt's end."""
-        self.attempts += 1
         self.may_have_run = self.may_have_run or (attempt.may_have_run and not attempt.succeeded)
 
 

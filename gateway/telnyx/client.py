@@ -1,19 +1,11 @@
-"""The client: an RPC's request to the provider and its answer back, within a deadline."""
+"""The client: an RPC's request to the provider and its response, within a deadline."""
 
-import asyncio
-import math
-from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import Any, TypeVar
 
 from gateway.codec.decoder import MismatchError
 from gateway.deadline import Deadline
-from gateway.telnyx.attempt import (
-    Attempt,
-    AttemptEnded,
-    AttemptObserver,
-    History,
-)
+from gateway.telnyx.attempt import Attempt, History
+from gateway.telnyx.exchange import Exchange, Sending, TooLateError
 from gateway.telnyx.failures import (
     FailedCall,
     failure_of_answer,
@@ -21,12 +13,8 @@ from gateway.telnyx.failures import (
     too_late,
     unreadable_answer,
 )
-from gateway.telnyx.operation import Operation, Safety
-from gateway.telnyx.retry import Retries
-from gateway.telnyx.transport import HttpRequest, HttpResponse, Transport, TransportError
-
-# With less time left than this (seconds) no request is sent: its answer could not be waited for.
-SEND_MARGIN_S = 0.005
+from gateway.telnyx.operation import Operation
+from gateway.telnyx.transport import HttpRequest, HttpResponse
 
 # The provider's word that what was to be deleted is not there.
 _GONE = frozenset({404, 410})
@@ -46,44 +34,26 @@ def request_headers(api_key: str, user_agent: str) -> dict[str, str]:
 class TelnyxClient:
     """Calls the provider's REST operations.
 
-    A call goes down a staircase, one concern to a step: `call` turns messages into requests and
-    answers into messages, `_answered` repeats what may be repeated, `_attempt` sends once, or
-    once more beside it (`hedge_after_s`), and `_send` gives the request to the transport.
+    `call` turns messages into requests and responses into messages; the exchange decides how often
+    a request is sent, and the transport below it sends it.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        base_url: str,
-        api_key: str,
-        user_agent: str,
-        retries: Retries,
-        observe: AttemptObserver,
-        *,
-        hedge_after_s: float | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        now: Callable[[], float] = monotonic,
-    ) -> None:
-        self._transport = transport
+    def __init__(self, sending: Sending, base_url: str, api_key: str, user_agent: str) -> None:
+        self._sending = sending
         self._base_url = base_url.rstrip("/")
         self._headers = request_headers(api_key, user_agent)
         self._body_headers = self._headers | {"content-type": "application/json"}
-        self._retries = retries
-        self._observe = observe
-        self._hedge_after_s = hedge_after_s
-        self._sleep = sleep
-        self._now = now
 
     async def call(
         self, operation: Operation[R], request: Any, deadline: Deadline, cursor: str
     ) -> R:
-        """Send a request and return what the answer says.
+        """Send a request and return what the response says.
 
         `cursor` goes into the receipt of a command. Raises GatewayError.
         """
         call = operation.prepare(request)
         state = FailedCall(operation, request, call, History())
-        body = await self._answered(state, deadline)
+        body = await self._exchanged(state, deadline)
         try:
             return operation.finish(call, body, cursor)
         except MismatchError as mismatch:
@@ -93,100 +63,42 @@ class TelnyxClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._transport.close()
+        await self._sending.transport.close()
 
-    async def _answered(self, state: FailedCall, deadline: Deadline) -> bytes:
-        """Return the body of a 2xx answer. Raises GatewayError."""
-        history, safety, call = state.history, state.operation.safety, state.call
-        self._retries.budget.call_made()
-        begun_at = self._now()
-        while True:
-            if deadline.remaining() <= SEND_MARGIN_S:
-                raise too_late(state, "there was too little time to send it")
-            attempt = await self._attempt(state, deadline, begun_at)
-            history.add(attempt)
-            response = attempt.response
-            if response is not None and (
-                attempt.succeeded or self._was_deleted_before(state, response)
-            ):
-                return response.body if attempt.succeeded else b""
-            wait = self._retries.wait_before_next(
-                attempt, history, safety, call, begun_at, deadline
-            )
-            if wait is None:
-                break
-            await self._sleep(wait)
-        history.age_s = self._now() - begun_at
-        if response is not None:
-            raise failure_of_answer(state, response)
-        assert attempt.error is not None
-        if deadline.remaining() <= SEND_MARGIN_S:
-            raise too_late(state, str(attempt.error))
-        raise failure_of_transport(state, attempt.error)
-
-    async def _attempt(self, state: FailedCall, deadline: Deadline, begun_at: float) -> Attempt:
-        may_repeat = state.operation.safety is not Safety.ONCE
-        number = state.history.attempts + 1
-        timeout = self._retries.policy.attempt_timeout(deadline, number, may_repeat=may_repeat)
-        hedge = self._hedge_after_s
-        send_by = math.inf
-        if state.call.command_id and state.history.may_have_run:
-            send_by = self._retries.policy.forgotten_at(begun_at)
-        if hedge is None or not state.call.command_id or hedge >= timeout:
-            return await self._send(state, number, timeout, send_by)
-        return await self._hedged(state, number, timeout, send_by, hedge)
-
-    async def _hedged(
-        self,
-        state: FailedCall,
-        number: int,
-        timeout: float,
-        send_by: float,
-        hedge_after_s: float,
-    ) -> Attempt:
-        """Send, and send the same again beside it if no answer comes; the first good one wins.
-
-        The provider advises this for commands with an id, and runs only one of the two.
-        """
-        first = asyncio.create_task(self._send(state, number, timeout, send_by))
-        sends = {first}
-        ended: list[Attempt] = []
-        try:
-            done, pending = await asyncio.wait(sends, timeout=hedge_after_s)
-            if not done and self._retries.budget.take_for_hedge():
-                left = timeout - hedge_after_s
-                second = asyncio.create_task(self._send(state, number, left, send_by))
-                sends.add(second)
-                pending.add(second)
-            ended = [task.result() for task in done]
-            while pending and not any(it.is_final for it in ended):
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                ended += [task.result() for task in done]
-        finally:
-            for task in sends:
-                task.cancel()
-        # What is given up, and what ended without a word, may have run.
-        state.history.may_have_run |= bool(pending) or any(it.may_have_run for it in ended)
-        best = [it for it in ended if it.is_final] or [it for it in ended if it.may_have_run]
-        return (best or ended)[0]
-
-    async def _send(
-        self, state: FailedCall, number: int, timeout: float, send_by: float
-    ) -> Attempt:
+    async def _exchanged(self, state: FailedCall, deadline: Deadline) -> bytes:
+        """Return the body of a 2xx response. Raises GatewayError."""
         call = state.call
         request = HttpRequest(
             call.method,
             self._base_url + call.path,
             self._headers if call.body is None else self._body_headers,
             call.body,
-            send_by,
+        )
+        exchange = Exchange(
+            self._sending,
+            state.operation.name,
+            state.operation.safety,
+            request,
+            state.history,
+            deadline,
+            remembers=bool(call.command_id),
         )
         try:
-            attempt = Attempt(response=await self._transport.send(request, timeout))
-        except TransportError as error:
-            attempt = Attempt(error=error)
-        self._observe(AttemptEnded(state.operation.name, number, attempt.outcome))
-        return attempt
+            attempt = await exchange.run()
+        except TooLateError as reason:
+            raise too_late(state, str(reason)) from None
+        return self._body_of(state, attempt)
+
+    def _body_of(self, state: FailedCall, attempt: Attempt) -> bytes:
+        response = attempt.response
+        if response is None:
+            assert attempt.error is not None
+            raise failure_of_transport(state, attempt.error)
+        if attempt.succeeded:
+            return response.body
+        if self._was_deleted_before(state, response):
+            return b""
+        raise failure_of_answer(state, response)
 
     @staticmethod
     def _was_deleted_before(state: FailedCall, response: HttpResponse) -> bool:

@@ -20,7 +20,6 @@ from gateway.telnyx.attempt import (
     is_harmless_for_the_caller,
 )
 from gateway.telnyx.operation import Operation, RestCall, Safety
-from gateway.telnyx.retry import RetryPolicy, retry_after
 from gateway.telnyx.secrets import scrubbed
 from gateway.telnyx.transport import (
     HttpResponse,
@@ -76,6 +75,9 @@ OVERLOADED = Outcome(StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
 UNEXPECTED_STATUS = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS")
 UNREADABLE_ANSWER = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
 
+# Failures that a caller may answer by calling again, and is told when the provider says so.
+_ASK_AGAIN = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.ABORTED})
+
 # When to come back to a gateway whose queue is full, in seconds: the queue is about a second long.
 OVERLOAD_RETRY_S = 1.0
 
@@ -128,14 +130,9 @@ class FailedCall(NamedTuple):
         """Whether the caller may call again whatever became of this call."""
         if not self.history.may_have_run:
             return True
-        if self.call.command_id and self.remembered_s <= 0:
+        if self.call.command_id and self.history.remembered_s <= 0:
             return False
         return is_harmless_for_the_caller(self.call, self.operation.safety)
-
-    @property
-    def remembered_s(self) -> float:
-        """For how many seconds the provider still knows the command's id."""
-        return RetryPolicy().forgotten_at(0) - self.history.age_s
 
     def metadata(self, **more: str) -> dict[str, str]:
         """Return what every error of the call has in its ErrorInfo."""
@@ -167,7 +164,7 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
         metadata,
         _violations(operation, body) if outcome.code is StatusCode.INVALID_ARGUMENT else (),
         resource,
-        retry_after(response) if outcome.code is StatusCode.RESOURCE_EXHAUSTED else None,
+        failed.history.retry_after_s if outcome.code in _ASK_AGAIN else None,
         first.help_url,
         response.headers.get("x-request-id", ""),
     )
@@ -196,8 +193,10 @@ def failure_of_transport(failed: FailedCall, error: TransportError) -> GatewayEr
 def too_late(failed: FailedCall, words: str) -> GatewayError:
     """Return the error for a call whose deadline has passed, or is too near to send anything."""
     never = {} if failed.history.attempts else {"outcome": "not_sent"}
-    text = f"{failed.operation.name}: {words}, within the call's deadline"
-    return _named(TOO_LATE, text, failed.metadata(**never))
+    text = f"{words} within the call's deadline"
+    if failed.history.may_have_run and failed.operation.safety is not Safety.READ:
+        text += f"; {_after_an_unknown_end(failed)}"
+    return _named(TOO_LATE, f"{failed.operation.name}: {text}", failed.metadata(**never))
 
 
 def unreadable_answer(failed: FailedCall, why: str) -> GatewayError:
@@ -229,14 +228,22 @@ def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
         )
     if outcome is REPEATABLE_FAILURE:
         return f"the provider cannot do it now, call again, nothing can happen twice: {words}"
-    if outcome is UNKNOWN_FAILURE and failed.call.command_id and failed.remembered_s > 0:
-        return (
-            f"it may have run; to be sure, call again within {failed.remembered_s:.0f} s with"
-            f" command_id {failed.call.command_id}: {words}"
-        )
     if outcome is UNKNOWN_FAILURE:
-        return f"it may have run, and calling again would run it again: {words}"
+        return f"{_after_an_unknown_end(failed)}: {words}"
     return words
+
+
+def _after_an_unknown_end(failed: FailedCall) -> str:
+    """Say what the caller of a command that may have run can do."""
+    call, remembered_s = failed.call, failed.history.remembered_s
+    if call.command_id and remembered_s > 0:
+        return (
+            f"it may have run; to be sure, call again within {remembered_s:.0f} s with"
+            f" command_id {call.command_id}"
+        )
+    if failed.is_harmless:
+        return "it may have run; calling again can do no harm"
+    return "it may have run, and calling again would run it again"
 
 
 def _violations(operation: Operation[object], body: ErrorBody) -> tuple[FieldViolation, ...]:

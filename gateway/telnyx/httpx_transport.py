@@ -3,11 +3,10 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 
 import httpx
 
-from gateway.telnyx.limit import IN_FLIGHT_MAX
+from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
     HttpRequest,
@@ -20,10 +19,6 @@ from gateway.telnyx.transport import (
 # How long an idle connection is kept, in seconds: less than the minute after which common load
 # balancers close it, so that a request seldom meets a closing connection.
 KEEPALIVE_S = 30.0
-
-
-# How long sends whose callers have gone may hold up the end of the process, in seconds.
-CLOSE_S = 1.0
 
 # Raised before a byte of the request has been written.
 _NOT_SENT = (
@@ -39,17 +34,16 @@ class HttpxTransport:
     """Sends requests with httpx, by its own transport or by any other that httpx can use.
 
     Several times slower than `PyreqwestTransport`; for those who need something of httpx's world.
-
-    A send runs in a task of its own that the caller's cancellation does not reach: httpcore 1.0.9
-    loses a connection for good when a request is cancelled at the wrong moment (httpcore#1093),
-    and gRPC clients cancel all the time. The task ends with its own timeout, and the limit on
-    concurrent sends equals the pool's size, so no request waits inside the pool. `proxy` is an HTTP
-    proxy's URL; `certificates` (DER) are trusted beside the system's.
+    No more than `connections_max` requests may be sent at one time: httpcore 1.0.9 loses a
+    connection for good when a request is cancelled that waits in its pool (httpcore#1093).
+    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
     """
+
+    can_end_early = True
 
     def __init__(
         self,
-        connections_max: int = IN_FLIGHT_MAX,
+        connections_max: int = CONNECTIONS_MAX,
         inner: httpx.AsyncBaseTransport | None = None,
         *,
         proxy: str | None = None,
@@ -68,49 +62,22 @@ class HttpxTransport:
                 keepalive_expiry=KEEPALIVE_S,
             ),
         )
-        self._slots = asyncio.Semaphore(connections_max)
-        self._sends: set[asyncio.Task[HttpResponse]] = set()
-
-    @property
-    def in_flight(self) -> AbstractSet[object]:
-        """The sends that have not ended, those whose callers have gone included."""
-        return self._sends
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request; see `Transport.send`."""
-        task = asyncio.create_task(self._send(request, timeout))
-        self._sends.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
-
-    async def close(self) -> None:
-        """Give what is in flight a little time, and close all connections."""
-        if self._sends:
-            await asyncio.wait(self._sends, timeout=CLOSE_S)
-        for task in tuple(self._sends):
-            task.cancel()
-        await self._inner.aclose()
-
-    def _forget(self, task: asyncio.Task[HttpResponse]) -> None:
-        self._sends.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at here, for the caller may have gone
-
-    async def _send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        sent = False
         try:
             async with asyncio.timeout(timeout):
-                async with self._slots:
-                    sent = True
-                    return await self._exchange(request, timeout)
+                return await self._exchange(request, timeout)
         except _NOT_SENT as error:
             raise NotSentError(_said(error)) from None
         except TimeoutError:
-            if not sent:
-                raise NotSentError("no connection became free in time") from None
-            raise UnansweredError("no answer in time") from None
+            raise UnansweredError("no response in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise UnansweredError(_said(error)) from None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._inner.aclose()
 
     async def _exchange(self, request: HttpRequest, timeout: float) -> HttpResponse:
         response = await self._inner.handle_async_request(

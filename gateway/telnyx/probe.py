@@ -12,11 +12,13 @@ from gateway.telnyx.health import ProviderHealth, Sign
 from gateway.telnyx.transport import (
     HttpRequest,
     HttpResponse,
-    OverloadedError,
     OversizeError,
     Transport,
     TransportError,
 )
+
+# Connections that are kept for questions.
+CONNECTIONS = 1
 
 # How often to look whether something has to be asked, in seconds.
 TICK_S = 1.0
@@ -37,10 +39,6 @@ _QUESTION = "/queues?page%5Bsize%5D=1"
 _UNAUTHORIZED, _FORBIDDEN, _REQUEST_TIMEOUT = 401, 403, 408
 
 
-class _Question(HttpRequest):
-    """A request of the watch's own, which it judges by itself and more strictly."""
-
-
 class WatchedTransport:
     """A transport whose requests tell how the provider is."""
 
@@ -48,16 +46,19 @@ class WatchedTransport:
         self._inner = inner
         self._health = health
 
+    @property
+    def can_end_early(self) -> bool:
+        """Whether the transport below can; see `Transport.can_end_early`."""
+        return self._inner.can_end_early
+
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request; see `Transport.send`."""
         try:
             response = await self._inner.send(request, timeout)
         except TransportError as error:
-            if not isinstance(request, _Question):
-                self._health.note(*_sign_of_error(error))
+            self._health.note(*_sign_of_error(error))
             raise
-        if not isinstance(request, _Question):
-            self._health.note(*_sign_of(response))
+        self._health.note(*_sign_of(response))
         return response
 
     async def close(self) -> None:
@@ -68,9 +69,10 @@ class WatchedTransport:
 class ProviderWatch:
     """Asks the provider when its requests do not tell enough, and tells when readiness changes.
 
-    While something is wrong it always asks: a gateway that is not ready gets no calls, and would
-    never learn that the provider is back. With `ask_first` it also asks at the start and when
-    nothing has been heard of the provider for some time.
+    Its questions go out beside the limit on requests, on a connection that is kept for them: they
+    matter most when all others hang. While something is wrong it always asks: a gateway that is
+    not ready gets no calls, and would never learn that the provider is back. With `ask_first` it
+    also asks at the start and when nothing has been heard of the provider for some time.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class ProviderWatch:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._transport = transport
-        self._request = _Question("GET", base_url + _QUESTION, headers)
+        self._request = HttpRequest("GET", base_url + _QUESTION, headers)
         self._health = health
         self._on_change = on_change
         self._ask_first = ask_first
@@ -118,8 +120,6 @@ class ProviderWatch:
         self._asked_at = self._now()
         try:
             response = await self._transport.send(self._request, _QUESTION_S)
-        except OverloadedError:
-            return  # says something of this gateway only
         except TransportError as error:
             self._health.note(*_sign_of_error(error), probe=True)
         else:

@@ -10,7 +10,7 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
-from gateway.telnyx.limit import IN_FLIGHT_MAX
+from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
     HttpRequest,
@@ -36,17 +36,18 @@ _CONNECTING = "client error (Connect)"
 
 
 class PyreqwestTransport:
-    """Sends requests with pyreqwest.
+    """Sends requests with pyreqwest. Neither are redirects followed nor requests repeated.
 
-    A request whose caller is cancelled goes on by itself, within its timeout, and its connection
-    is used again; it counts among `connections_max` until then. Neither are redirects followed nor
-    requests repeated. `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the
-    system's.
+    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
     """
+
+    # pyreqwest 0.15 lets go of a request whose `send` is cancelled, but hyper goes on with it until
+    # its timeout (the Rust task is detached, not aborted).
+    can_end_early = False
 
     def __init__(
         self,
-        connections_max: int = IN_FLIGHT_MAX,
+        connections_max: int = CONNECTIONS_MAX,
         *,
         proxy: str | None = None,
         certificates: Sequence[bytes] = (),

@@ -1,22 +1,16 @@
-"""Retries: how long to wait before a repeat, and when not to repeat at all."""
+"""Retries: the numbers that they follow, and the budget that bounds them."""
 
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
-
-from gateway.deadline import Deadline
-from gateway.telnyx.attempt import TOO_MANY_REQUESTS, Attempt, History
-from gateway.telnyx.operation import RestCall, Safety
-from gateway.telnyx.transport import HttpResponse
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """The numbers that retries follow. Times are seconds."""
 
-    # Attempts for one call: three mend nearly all passing faults, more only add load.
+    # Requests for one call: three mend nearly all passing faults, more only add load.
     attempts_max: int = 4
+    # Requests of one call at one time: what two of them do not get, a third does not get either.
+    in_flight_max: int = 2
     # Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): a wait is drawn
     # between zero and a limit that doubles with each attempt.
     backoff_first_s: float = 0.05
@@ -25,22 +19,29 @@ class RetryPolicy:
     # for a clock that runs differently.
     command_memory_s: float = 60.0
     command_memory_margin_s: float = 5.0
-    # An attempt gets no less than this (if the deadline allows it) and no more than half of what
-    # is left, so that one lost answer does not use up the call.
-    attempt_min_s: float = 1.0
-    # A repeat with less time left than this could not be answered.
+    # A request without a response after half of the call's time may be lost: it is sent again
+    # beside the first, but not earlier than this ...
+    patience_min_s: float = 1.0
+    # ... and not later. The provider responds within a second nearly always.
+    patience_max_s: float = 10.0
+    # The longest that one request may take: the official SDK gives up after a minute, too, and by
+    # then the provider has forgotten a command's id. Without it, a hanging connection would be held
+    # for as long as a caller without a deadline likes.
+    attempt_max_s: float = 60.0
+    # A request with less time left than this could not be answered.
     useful_s: float = 0.02
 
     def forgotten_at(self, begun_at: float) -> float:
         """Return when the provider may have forgotten a command first sent at `begun_at`."""
         return begun_at + self.command_memory_s - self.command_memory_margin_s
 
-    def attempt_timeout(self, deadline: Deadline, attempt: int, *, may_repeat: bool) -> float:
-        """Return how long an attempt (numbered from 1) may take."""
-        remaining = deadline.remaining()
-        if not may_repeat or attempt >= self.attempts_max:
-            return remaining
-        return min(remaining, max(self.attempt_min_s, remaining / 2))
+    def patience_s(self, remaining_s: float) -> float:
+        """Return how long a request may be without a response before it is sent again."""
+        return min(max(self.patience_min_s, remaining_s / 2), self.patience_max_s)
+
+    def backoff_limit_s(self, attempts: int) -> float:
+        """Return the longest wait before the next attempt after so many."""
+        return min(self.backoff_max_s, self.backoff_first_s * 2.0 ** (attempts - 1))
 
 
 class RetryBudget:
@@ -48,7 +49,7 @@ class RetryBudget:
 
     Every call adds `per_call` repeats to an account that holds `balance_max` at most and begins
     full; every repeat takes one. When everything fails, repeats are `per_call` of the calls.
-    Hedges, which only make a call quicker, leave half of the account: slow answers must not use
+    What is sent beside a request in flight leaves half of the account: slow responses must not use
     up what lost ones need.
     """
 
@@ -75,61 +76,3 @@ class RetryBudget:
             return False
         self._balance -= 1
         return True
-
-
-class Retries:
-    """Decides on repeats. `now` is the monotonic clock, in seconds."""
-
-    def __init__(
-        self,
-        policy: RetryPolicy,
-        budget: RetryBudget,
-        random_: random.Random,
-        now: Callable[[], float] = monotonic,
-    ) -> None:
-        self.policy = policy
-        self.budget = budget
-        self._random = random_
-        self._now = now
-
-    def wait_before_next(
-        self,
-        attempt: Attempt,
-        history: History,
-        safety: Safety,
-        call: RestCall,
-        begun_at: float,
-        deadline: Deadline,
-    ) -> float | None:
-        """Return the seconds to wait before the next attempt, None if there must be none."""
-        policy = self.policy
-        if history.attempts >= policy.attempts_max or not attempt.may_be_repeated(safety):
-            return None
-        limit = min(policy.backoff_max_s, policy.backoff_first_s * 2 ** (history.attempts - 1))
-        wait = self._random.uniform(0, limit)
-        if attempt.response is not None:
-            asked = retry_after(attempt.response)
-            if asked is not None:
-                # Not all at the same moment, when many are told to come back then.
-                wait += asked
-            elif attempt.response.status == TOO_MANY_REQUESTS:
-                wait += policy.backoff_first_s
-        if deadline.remaining() - wait < policy.useful_s:
-            return None
-        remembers = self._now() + wait <= policy.forgotten_at(begun_at)
-        if call.command_id and history.may_have_run and not remembers:
-            return None
-        return wait if self.budget.take() else None
-
-
-def retry_after(response: HttpResponse) -> float | None:
-    """Return the seconds that the provider asks to wait, or None if it does not say."""
-    for name in ("retry-after", "x-ratelimit-reset"):
-        try:
-            seconds = float(response.headers.get(name, ""))
-        except ValueError:
-            continue
-        # A reset far away is a moment on the clock, not a span: nobody should wait for it blindly.
-        if 0 <= seconds <= 3_600:
-            return seconds
-    return None

@@ -70,11 +70,17 @@ class OversizeError(TransportError):
 class Transport(Protocol):
     """Sends requests and returns answers, whatever their status."""
 
-    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        """Send a request and return the whole answer within `timeout` seconds in all.
+    @property
+    def can_end_early(self) -> bool:
+        """Whether cancelling `send` ends the request on the wire.
 
-        Raises TransportError. A caller that is cancelled while it waits leaves no connection
-        behind that cannot be used again.
+        Where it does not, `send` must not be cancelled: nobody would know when the request ends.
+        """
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """Send a request and return the whole response within `timeout` seconds in all.
+
+        It returns, or raises TransportError, when the request has ended on the wire.
         """
 
     async def close(self) -> None:

@@ -1,5 +1,8 @@
 """A whole gateway on free ports, and blocking stubs to call it with."""
 
+import http.client
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,22 @@ class RunningGateway:
     def webhook_url(self) -> str:
         return f"http://{self.http_address}/webhooks/telnyx"
 
+    def gauge(self, name: str) -> float:
+        connection = http.client.HTTPConnection(self.http_address, timeout=20)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+        assert found, text
+        return float(found[1])
+
+    def wait_for_upstream(self, **gauges: int) -> None:
+        """Wait until the requests to the provider are so many: in_flight, abandoned, waiting."""
+        ends = time.monotonic() + 20
+        while any(self.gauge(f"gateway_upstream_{name}") != it for name, it in gauges.items()):
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+
     def stop(self) -> None:
         if not self._stopped:
             self._stopped = True
@@ -69,7 +88,7 @@ class RunningGateway:
 class Failure:
     """An RPC's status with its details unpacked."""
 
-    def __init__(self, error: grpc.RpcError) -> None:
+    def __init__(self, error: Any) -> None:
         self.code: grpc.StatusCode = error.code()
         self.message: str = error.details() or ""
         self.status: status_pb2.Status = rpc_status.from_call(error)

@@ -24,7 +24,6 @@ from gateway.telnyx.transport import (
     HttpRequest,
     HttpResponse,
     NotSentError,
-    OverloadedError,
     UnansweredError,
 )
 from tests.conftest import StartGateway
@@ -47,6 +46,7 @@ class ScriptedProvider:
 
     does: HttpResponse | Exception
     asked: list[HttpRequest] = field(default_factory=list)
+    can_end_early: bool = True
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         self.asked.append(request)
@@ -184,23 +184,6 @@ def test_a_provider_that_refuses_the_probe_alone_is_there(status: int) -> None:
     assert world.health.not_ready is None
 
 
-def test_a_probe_for_which_the_gateway_has_no_room_says_nothing() -> None:
-    world = World(WELL)
-    world.run(1)
-    watch = ProviderWatch(
-        ScriptedProvider(OverloadedError("full")), WHERE, {}, world.health, _never, ask_first=True
-    )
-
-    asyncio.run(watch._ask())
-
-    assert world.health.not_ready is None
-    assert world.health.trouble_s is None
-
-
-async def _never() -> None:
-    raise AssertionError
-
-
 # --- A provider that comes back
 
 
@@ -250,7 +233,7 @@ def test_one_operation_that_fails_for_ever_is_no_outage() -> None:
 def test_requests_of_callers_alone_never_take_a_gateway_out(sign: Sign) -> None:
     clock = ManualClock()
     health = ProviderHealth(WHERE, clock, must_be_reached=False)
-    for _ in range(300):  # as when there is no room for a probe
+    for _ in range(300):
         health.note(sign, "no answer in time")
         clock.advance(1)
     assert health.not_ready is None

@@ -1,0 +1,83 @@
+"""When the provider asks to be called again, in every form that it may say so."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+# The longest wait that is passed on, in seconds: what a client's pushback in milliseconds can hold
+# as a 32-bit integer (gRFC A6), 24.8 days.
+WAIT_MAX_S = (2**31 - 1) / 1_000
+
+# A number from this one on is a moment since 1970: as a span of seconds it would be 31 years.
+_MOMENT_FROM_S = 1_000_000_000
+# ... and from this one on it is in milliseconds: in seconds it would be the year 33658.
+_MOMENT_FROM_MS = 1_000_000_000_000
+
+_NUMBER = re.compile(r"\+?\d{1,30}(?:\.\d{0,30})?", re.ASCII)
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
+    """Return the seconds to wait before the next request, None if the response does not say.
+
+    Header names are in lower case; `now` gives the time in seconds since 1970. Read are, in this
+    order: `retry-after-ms` (milliseconds), `retry-after` (RFC 9110, 10.2.3: seconds or an HTTP
+    date), `x-ratelimit-reset` and `ratelimit-reset`. Seconds may have a fraction, or be a moment
+    since 1970. A date is compared with the response's own `date`, so that clocks need not agree.
+    What has passed is zero; what cannot be read counts as not there.
+    """
+    for name, read in (
+        ("retry-after-ms", _milliseconds),
+        ("retry-after", _seconds_or_date),
+        ("x-ratelimit-reset", _seconds_or_moment),
+        ("ratelimit-reset", _seconds_or_moment),
+    ):
+        text = headers.get(name)
+        wait = None if text is None else read(text.strip(), headers, now)
+        if wait is not None:
+            return min(max(wait, 0.0), WAIT_MAX_S)
+    return None
+
+
+def _milliseconds(text: str, headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
+    number = _number(text)
+    return None if number is None else number / 1_000
+
+
+def _seconds_or_date(
+    text: str, headers: Mapping[str, str], now: Callable[[], float]
+) -> float | None:
+    wait = _seconds_or_moment(text, headers, now)
+    if wait is not None:
+        return wait
+    moment = _date(text)
+    if moment is None:
+        return None
+    sent = _date(headers.get("date", ""))
+    return moment - (now() if sent is None else sent)
+
+
+def _seconds_or_moment(
+    text: str, headers: Mapping[str, str], now: Callable[[], float]
+) -> float | None:
+    number = _number(text)
+    if number is None or number < _MOMENT_FROM_S:
+        return number
+    return (number / 1_000 if number >= _MOMENT_FROM_MS else number) - now()
+
+
+def _number(text: str) -> float | None:
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
+
+
+def _date(text: str) -> float | None:
+    """Return a date of any of HTTP's three forms (RFC 9110, 5.6.7), in seconds since 1970."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    # asctime's form has no zone: HTTP means UTC.
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
