@@ -85,7 +85,7 @@ class World:
             self.changes.append((self.clock.now - self.began, self.health.not_ready is None))
 
         watch = ProviderWatch(
-            self.transport,
+            self.provider,
             f"{WHERE}/v2",
             {"authorization": "Bearer K"},
             self.health,
