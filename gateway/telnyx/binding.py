@@ -19,14 +19,16 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1.common_pb2 import CommandReceipt
-from gateway.codec.annotations import rest_name
 from gateway.codec.encoder import FieldProblem, MessageEncoder
-from gateway.errors import FieldViolation, invalid_argument
+from gateway.errors import FieldViolation, Resource, invalid_argument
 from gateway.telnyx.answer import AnswerDecoder, AnswerShapeError
+from gateway.telnyx.errorbody import ProviderError
 from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.pages import Page, PageError
 from gateway.telnyx.path import PathError, PathTemplate, unsafe_id
+from gateway.telnyx.pointers import Pointers
 from gateway.telnyx.query import query_parameters, query_string
+from gateway.telnyx.resources import Resources
 
 
 class BindingError(Exception):
@@ -56,12 +58,12 @@ class Binding:
     response_class: type[Message]
     # Whether the provider knows a `command_id` for it.
     has_command_id: bool
-    # Proto paths by the names that the provider's error pointers use.
-    fields_by_rest_path: dict[str, str]
     answer: AnswerDecoder
     # The names of required fields, and how to tell whether a request has them.
     _required: tuple[tuple[str, Callable[[Any], Any]], ...]
     _encoder: MessageEncoder
+    _pointers: Pointers
+    _resources: Resources
     _has_body: bool
     _is_paged: bool
 
@@ -137,13 +139,14 @@ class Binding:
             receipt = CommandReceipt(command_id=call.command_id, cursor=cursor)
         return self.answer.decode(body, receipt, call.page)
 
-    def resource_of(self, request: Any) -> tuple[str, str]:
-        """Return the kind and the name of what a request is about, for NOT_FOUND."""
-        if not self.path.fields:
-            # Nothing is looked up by its path: what can be missing is the call it is about.
-            return "call", getattr(request, "call_control_id", "")
-        field = self.path.fields[-1]
-        return field.removesuffix("_id").removesuffix("_name"), getattr(request, field)
+    def field_at(self, pointer: str, request: Any) -> str:
+        """Return the proto path of the field that a provider's pointer into a request means."""
+        return self._pointers.proto_path(pointer, request)
+
+    def missing(self, request: Any, error: ProviderError) -> Resource | None:
+        """Return what the provider did not find, or None if it is not certain what that is."""
+        place = self._pointers.proto_path(error.pointer, request)
+        return self._resources.missing(request, error, place)
 
 
 def compile_services(services: Iterable[ServiceDescriptor]) -> tuple[Binding, ...]:
@@ -187,7 +190,6 @@ def _compile(method: MethodDescriptor) -> Binding:
         request_class=GetMessageClass(method.input_type),
         response_class=response_class,
         has_command_id="command_id" in fields,
-        fields_by_rest_path=_rest_paths(method, is_paged),
         answer=AnswerDecoder(response_class, is_command=safety is not Safety.READ),
         _required=tuple(
             (field.name, _given_test(field))
@@ -195,16 +197,11 @@ def _compile(method: MethodDescriptor) -> Binding:
             if _is_required(field)
         ),
         _encoder=MessageEncoder(method.input_type),
+        _pointers=Pointers(method.input_type, path.fields),
+        _resources=Resources(method.input_type, path.fields),
         _has_body=has_body,
         _is_paged=is_paged,
     )
-
-
-def _rest_paths(method: MethodDescriptor, is_paged: bool) -> dict[str, str]:
-    paths = {rest_name(field): field.name for field in method.input_type.fields}
-    if is_paged:
-        paths |= {"page[size]": "page_size", "page[number]": "page_token", "page": "page_token"}
-    return paths
 
 
 def _is_required(field: FieldDescriptor) -> bool:

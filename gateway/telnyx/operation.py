@@ -5,9 +5,10 @@ gateway asks for by itself is written by hand to the same shape.
 """
 
 import enum
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from gateway.errors import Resource
+from gateway.telnyx.errorbody import ProviderError
 from gateway.telnyx.pages import Page
 
 R_co = TypeVar("R_co", covariant=True)
@@ -44,15 +45,14 @@ class Operation(Protocol[R_co]):
     def safety(self) -> Safety:
         """What a repeat of it does."""
 
-    @property
-    def fields_by_rest_path(self) -> Mapping[str, str]:
-        """The request's fields by the names that the provider's error pointers use."""
-
     def prepare(self, request: Any) -> RestCall:
         """Return the REST request. Raises GatewayError (INVALID_ARGUMENT)."""
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> R_co:
         """Return what the provider's 2xx answer says. Raises MismatchError or ValueError."""
 
-    def resource_of(self, request: Any) -> tuple[str, str]:
-        """Return the kind and the name of what a request is about, for NOT_FOUND."""
+    def field_at(self, pointer: str, request: Any) -> str:
+        """Return the proto path of the field that a provider's pointer into a request means."""
+
+    def missing(self, request: Any, error: ProviderError) -> Resource | None:
+        """Return what the provider did not find, or None if it is not certain what that is."""
