@@ -6,8 +6,8 @@ cannot be bound is refused with its name and the reason when the gateway starts.
 """
 
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -19,13 +19,14 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1.common_pb2 import CommandReceipt
+from gateway.codec.descriptors import fields_of
 from gateway.codec.encoder import FieldProblem, MessageEncoder
 from gateway.errors import FieldViolation, Resource, invalid_argument
 from gateway.telnyx.answer import AnswerDecoder, AnswerShapeError
 from gateway.telnyx.errorbody import ProviderError
 from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.pages import Page, PageError
-from gateway.telnyx.path import PathError, PathTemplate, unsafe_id
+from gateway.telnyx.path import URL_BYTES_MAX, PathError, PathTemplate, no_segment
 from gateway.telnyx.pointers import Pointers
 from gateway.telnyx.query import query_parameters, query_string
 from gateway.telnyx.resources import Resources
@@ -59,6 +60,8 @@ class Binding:
     # Whether the provider knows a `command_id` for it.
     has_command_id: bool
     answer: AnswerDecoder
+    # The fields that are segments of a path, be it the path of another operation.
+    _ids: tuple[str, ...]
     # The names of required fields, and how to tell whether a request has them.
     _required: tuple[tuple[str, Callable[[Any], Any]], ...]
     _encoder: MessageEncoder
@@ -81,6 +84,15 @@ class Binding:
         except (AnswerShapeError, PathError, TypeError) as reason:
             raise BindingError(method.full_name, str(reason)) from None
 
+    def checking(self, ids: Collection[str]) -> "Binding":
+        """Return the same binding, which checks all fields of these names as segments of a path.
+
+        They stand in the path of some operation, if not of this one: what is created under a name
+        that fits into no path could never be found again.
+        """
+        names = (field.name for field in fields_of(self.request_class))
+        return replace(self, _ids=tuple(name for name in names if name in ids))
+
     def prepare(self, request: Any) -> RestCall:
         """Return the REST request for an RPC's request.
 
@@ -91,8 +103,8 @@ class Binding:
             for name, is_given in self._required
             if not is_given(request)
         ]
-        for name in self.path.fields:
-            reason = unsafe_id(getattr(request, name))
+        for name in self._ids:
+            reason = no_segment(getattr(request, name))
             if reason is not None:
                 violations.append(FieldViolation(name, reason))
         problems: list[FieldProblem] = []
@@ -126,7 +138,19 @@ class Binding:
         if page is not None:
             parameters += page.query()
         path += query_string(parameters)
+        if len(path) > URL_BYTES_MAX:
+            raise invalid_argument([self._too_long(request, path, parameters)])
         return RestCall(self.http_method, path, None, command_id, made, page)
+
+    def _too_long(
+        self, request: Any, path: str, parameters: list[tuple[str, str]]
+    ) -> FieldViolation:
+        longest, _ = max(parameters, key=lambda it: len(query_string([it])))
+        return FieldViolation(
+            self._pointers.proto_path(longest, request),
+            f"makes the request's address {len(path)} bytes long, escapes included; more than"
+            f" {URL_BYTES_MAX} cannot be sent",
+        )
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> Message:
         """Return the RPC's response for the provider's 2xx answer.
@@ -151,7 +175,9 @@ class Binding:
 
 def compile_services(services: Iterable[ServiceDescriptor]) -> tuple[Binding, ...]:
     """Compile all methods of the command services. Raises BindingError for the first bad one."""
-    return tuple(Binding.compile(method) for service in services for method in service.methods)
+    bindings = [Binding.compile(method) for service in services for method in service.methods]
+    ids = {name for binding in bindings for name in binding.path.fields}
+    return tuple(binding.checking(ids) for binding in bindings)
 
 
 def _compile(method: MethodDescriptor) -> Binding:
@@ -191,6 +217,7 @@ def _compile(method: MethodDescriptor) -> Binding:
         response_class=response_class,
         has_command_id="command_id" in fields,
         answer=AnswerDecoder(response_class, is_command=safety is not Safety.READ),
+        _ids=path.fields,
         _required=tuple(
             (field.name, _given_test(field))
             for field in method.input_type.fields
