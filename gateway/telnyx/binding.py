@@ -155,8 +155,8 @@ class Binding:
     def finish(self, call: RestCall, body: bytes, cursor: str) -> Message:
         """Return the RPC's response for the provider's 2xx answer.
 
-        `cursor` is the feed position from before the command was sent. Raises MismatchError or
-        ValueError if the answer cannot be read.
+        `cursor` is the feed position from before the command was sent. Raises NotAnAnswerError and
+        MismatchError; see `AnswerDecoder.decode`.
         """
         receipt = None
         if self.safety is not Safety.READ:
@@ -216,7 +216,12 @@ def _compile(method: MethodDescriptor) -> Binding:
         request_class=GetMessageClass(method.input_type),
         response_class=response_class,
         has_command_id="command_id" in fields,
-        answer=AnswerDecoder(response_class, is_command=safety is not Safety.READ),
+        answer=AnswerDecoder(
+            response_class,
+            is_command=safety is not Safety.READ,
+            # The provider answers these with 204, unless the response has a resource.
+            expects_body=http_method not in ("DELETE", "PATCH"),
+        ),
         _ids=path.fields,
         _required=tuple(
             (field.name, _given_test(field))

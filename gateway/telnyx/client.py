@@ -19,10 +19,11 @@ from gateway.telnyx.failures import (
     FailedCall,
     failure_of_answer,
     failure_of_transport,
+    not_an_answer,
     too_late,
     unreadable_answer,
 )
-from gateway.telnyx.operation import Operation, Safety
+from gateway.telnyx.operation import NotAnAnswerError, Operation, Safety
 from gateway.telnyx.retry import Retries
 from gateway.telnyx.transport import HttpRequest, HttpResponse, Transport, TransportError
 
@@ -62,6 +63,7 @@ class TelnyxClient:
         headers = {
             "authorization": f"Bearer {api_key}",
             "accept": "application/json",
+            "accept-encoding": "identity",
             "user-agent": user_agent,
         }
         self._headers = headers
@@ -90,6 +92,8 @@ class TelnyxClient:
         body = await self._answered(state, deadline)
         try:
             return operation.finish(call, body, cursor)
+        except NotAnAnswerError as instead:
+            raise not_an_answer(state, instead) from None
         except MismatchError as mismatch:
             raise unreadable_answer(state, str(mismatch)) from None
         except ValueError:

@@ -16,7 +16,7 @@ from gateway.telnyx.attempt import (
 )
 from gateway.telnyx.errorbody import ErrorBody, ProviderError
 from gateway.telnyx.meanings import Outcome, decisive, meaning_of
-from gateway.telnyx.operation import Operation, RestCall, Safety
+from gateway.telnyx.operation import NotAnAnswerError, Operation, RestCall, Safety
 from gateway.telnyx.retry import RetryPolicy, retry_after
 from gateway.telnyx.transport import (
     HttpResponse,
@@ -30,6 +30,9 @@ UNKNOWN_FAILURE = Outcome(StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
 TOO_LATE = Outcome(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 OVERLOADED = Outcome(StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
 UNREADABLE_ANSWER = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
+
+# The status that an error in a successful answer is read with: its code alone says what it means.
+SUCCESS = 200
 
 # When to come back to a gateway whose queue is full, in seconds: the queue is about a second long.
 OVERLOAD_RETRY_S = 1.0
@@ -94,6 +97,35 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
         retry_after(response) if outcome.code is StatusCode.RESOURCE_EXHAUSTED else None,
         first.help_url,
         response.headers.get("x-request-id", ""),
+    )
+
+
+def not_an_answer(failed: FailedCall, instead: NotAnAnswerError) -> GatewayError:
+    """Return the error for a 2xx that is not the provider's word on the request.
+
+    Nobody knows what became of a command then. A query that was answered with an error has failed
+    by it; anything else may be another time.
+    """
+    operation, errors = failed.operation, instead.errors
+    first = decisive(errors.errors)
+    failed.history.may_have_run = True
+    words = f"the answer is {instead.what} although its status is a success"
+    if first.text:
+        words += f": {shortened(first.text)}"
+    outcome = REPEATABLE_FAILURE if failed.is_harmless else UNKNOWN_FAILURE
+    resource = None
+    if errors.errors and operation.safety is Safety.READ:
+        outcome = meaning_of(SUCCESS, first)
+        if outcome.code is StatusCode.NOT_FOUND:
+            resource = operation.missing(failed.request, first)
+    return GatewayError(
+        outcome.code,
+        outcome.reason,
+        f"{operation.name}: {_explained(outcome, failed, words)}",
+        failed.metadata(provider_code=first.code, provider_pointer=first.pointer),
+        _violations(failed, errors),
+        resource,
+        help_url=first.help_url,
     )
 
 

@@ -8,7 +8,7 @@ import enum
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from gateway.errors import Resource
-from gateway.telnyx.errorbody import ProviderError
+from gateway.telnyx.errorbody import ErrorBody, ProviderError
 from gateway.telnyx.pages import Page
 
 R_co = TypeVar("R_co", covariant=True)
@@ -20,6 +20,19 @@ class Safety(enum.Enum):
     READ = "read"  # nothing
     REPEATABLE = "repeatable"  # nothing more than the first did
     ONCE = "once"  # everything the first did, again
+
+
+class NotAnAnswerError(ValueError):
+    """A 2xx body that is not the provider's word on the request.
+
+    It is a proxy's page, or cut off, or an error in spite of the status: whether the command ran
+    is not known. `what` says what came instead, `errors` holds the provider's if it sent some.
+    """
+
+    def __init__(self, what: str, errors: ErrorBody | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.errors = errors or ErrorBody()
 
 
 class RestCall(NamedTuple):
@@ -49,7 +62,11 @@ class Operation(Protocol[R_co]):
         """Return the REST request. Raises GatewayError (INVALID_ARGUMENT)."""
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> R_co:
-        """Return what the provider's 2xx answer says. Raises MismatchError or ValueError."""
+        """Return what the provider's 2xx answer says.
+
+        Raises NotAnAnswerError if it is not the provider's answer, MismatchError or any other
+        ValueError if it is and cannot be read.
+        """
 
     def field_at(self, pointer: str, request: Any) -> str:
         """Return the proto path of the field that a provider's pointer into a request means."""
