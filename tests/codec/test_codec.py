@@ -41,7 +41,7 @@ def without_empty_parts(message: Message) -> Message:
 def _is_empty_part(field: Any, value: Any) -> bool:
     if field.message_type is None or field.is_repeated or value.ListFields():
         return False
-    return field.message_type.full_name != "google.protobuf.Timestamp"
+    return bool(field.message_type.full_name != "google.protobuf.Timestamp")
 
 
 RESOURCES = [
