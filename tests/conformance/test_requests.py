@@ -162,8 +162,8 @@ def test_every_parameter_of_the_sdk_has_been_given(
 def test_a_pointer_to_a_parameter_of_the_sdk_means_the_field_that_it_is_made_of(rpc: Rpc) -> None:
     binding = BINDINGS[rpc.name]
     request = rpc.smallest_request()
-    for field in rpc.path_fields:
-        setattr(request, field, f"the {field}")
+    for name in rpc.path_fields:
+        setattr(request, name, f"the {name}")
     arguments = arguments_of(rpc.name, request)
 
     for name in parameters_of(rpc.name):
