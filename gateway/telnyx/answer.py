@@ -109,11 +109,17 @@ class AnswerDecoder:
             if not self._expects_body:
                 return {}
             raise NotAnAnswerError("something other than a JSON object" if body else "no content")
-        if document.get("data") is None and (errors := ErrorBody.of(document)).errors:
+        if document.get("data") is None:
+            self._check_without_data(document)
+        return document
+
+    def _check_without_data(self, document: dict[str, Any]) -> None:
+        errors = ErrorBody.of(document)
+        if errors.errors:
             raise NotAnAnswerError("an error", errors)
+        # The provider's own answers may lack `data`: its SDK takes even `{}` for one.
         if document and self._expects_body and not document.keys() & {"data", "meta"}:
             raise NotAnAnswerError("a JSON object without `data`")
-        return document
 
     def _items(self, items: list[Any], first: int, problems: list[MismatchError]) -> list[Message]:
         assert self._resource is not None
