@@ -75,7 +75,7 @@ class AnswerDecoder:
         problems: list[MismatchError] = []
         if self._resource is None:
             if type(data) is dict and receipt is not None:
-                receipt.result = str(data.get("result") or "")
+                receipt.result = _word(data.get("result"))
         elif self._is_list:
             assert page is not None
             if data is None:
@@ -141,6 +141,11 @@ class AnswerDecoder:
             if read is None:
                 raise MismatchError("an object", "data") from None
             return read
+
+
+def _word(value: Any) -> str:
+    # Half of a surrogate pair, which JSON may hold and protobuf may not, becomes a question mark.
+    return value.encode("utf-8", "replace").decode() if type(value) is str else ""
 
 
 def _total(meta: Any, problems: list[MismatchError]) -> int:

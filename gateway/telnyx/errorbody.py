@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+from gateway.codec.document import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ErrorBody:
     def read(cls, body: bytes) -> "ErrorBody":
         """Read a body of any kind; one that is not in the provider's form has no errors."""
         try:
-            return cls.of(orjson.loads(body))
+            return cls.of(parse(body))
         except ValueError:
             return cls()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conferencing.v1 import conference_pb2, queue_pb2
+from conferencing.v1 import conference_pb2, queue_pb2, voice_settings_pb2
 from gateway.codec.decoder import MessageDecoder, MismatchError
 from gateway.codec.document import parse
 from gateway.codec.timestamps import format_timestamp, parse_timestamp
@@ -69,6 +69,16 @@ def test_a_truth_is_read_however_it_is_written(written: Any, value: bool) -> Non
 
     assert call.HasField("is_alive")
     assert call.is_alive is value
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), math.inf, math.nan, "1.5", True])
+def test_a_number_that_no_double_holds_is_left_out_and_named(value: Any) -> None:
+    settings, problems = read(
+        MessageDecoder(voice_settings_pb2.MinimaxVoiceSettings), {"pitch": 1, "speed": value}
+    )
+
+    assert (settings.pitch, settings.HasField("speed")) == (1, False)
+    assert problems == {"data.speed": "a number"}
 
 
 def test_what_is_deep_inside_is_named_by_its_place() -> None:

@@ -171,6 +171,38 @@ def test_the_first_error_whose_code_is_known_decides(
     assert "Has ended" in failure.message
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'\xef\xbb\xbf{"errors": [{"code": "90018", "detail": "Has ended"}]}', "Has ended"),
+        (b'{"errors": [{"code": "90018", "detail": "Has \\ud83d ended"}]}', "Has ? ended"),
+        (
+            b'{"errors": [{"code": 90018, "detail": "Has ended", "meta": {"age": NaN}}]}',
+            "Has ended",
+        ),
+        (b'{"errors": {"code": "90018", "detail": "Has ended"}}', "Has ended"),
+    ],
+)
+def test_an_error_is_read_as_leniently_as_other_readers_do(
+    gateway: RunningGateway, provider: RecordingProvider, body: bytes, words: str
+) -> None:
+    provider.answer = Answer(422, body)
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert failure.code is Code.FAILED_PRECONDITION
+    assert words in failure.message
+
+
+@pytest.mark.parametrize("result", [b'"\\ud83d"', b"NaN", b"{}", b"7"])
+def test_an_odd_word_on_a_command_costs_nothing(
+    gateway: RunningGateway, provider: RecordingProvider, result: bytes
+) -> None:
+    provider.answer = Answer(200, b'{"data": {"result": %s}}' % result)
+
+    assert gateway.conferences.PlayAudio(PLAY).HasField("receipt")
+
+
 MUTE = conference_service_pb2.MuteParticipantsRequest(conference_id="c1")
 GET_CALL = queue_service_pb2.GetQueuedCallRequest(queue_name="support", call_control_id="v3:a")
 
