@@ -49,7 +49,7 @@ BY_PROVIDER_CODE: Mapping[str, Outcome] = {
     "90020": STATE_CONFLICT,  # recording before there is audio
     "90031": STATE_CONFLICT,  # the call is not forked
     "90032": STATE_CONFLICT,  # the conference is full
-    "90033": STATE_CONFLICT,  # a conference of that name is active
+    "90033": STATE_CONFLICT,  # unable to execute, such as for a name that is taken
     "90034": STATE_CONFLICT,  # the call has not been answered
     "90036": STATE_CONFLICT,  # the queue is full
     "90038": STATE_CONFLICT,  # the call is in the queue already
