@@ -5,6 +5,9 @@ from typing import Any
 
 from gateway.codec.document import parse
 
+# The most entries that are looked at: more than any request has fields.
+_ENTRIES_MAX = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderError:
@@ -51,7 +54,9 @@ class ErrorBody:
             entries = [entries]
         if not isinstance(entries, list):
             return cls()
-        return cls(tuple(_entry(entry) for entry in entries if isinstance(entry, dict)))
+        return cls(
+            tuple(_entry(entry) for entry in entries[:_ENTRIES_MAX] if isinstance(entry, dict))
+        )
 
 
 def _entry(entry: dict[str, Any]) -> ProviderError:

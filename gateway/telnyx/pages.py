@@ -74,7 +74,8 @@ class Page:
             raise PageError(
                 FieldViolation(
                     "page_token",
-                    "was given for other arguments: repeat them all, or begin without a token",
+                    "was given for other arguments: repeat all but page_size, or begin without a"
+                    " token",
                 )
             )
         if known and wanted not in (0, size):
@@ -123,7 +124,7 @@ class Page:
         if count < known or not count:
             return True
         items = whole_number(told.get("total_results"))
-        if known and items is not None:
+        if known and items is not None and items >= (self.number - 1) * known + count:
             return items <= self.number * known
         return pages == self.number
 

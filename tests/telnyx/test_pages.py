@@ -161,6 +161,8 @@ UNTOLD = {
     "total_pages true": lambda truth: {"total_pages": True},
     "total_pages a word": lambda truth: {"total_pages": "many"},
     "total_pages too few": lambda truth: {**truth, "total_pages": 1},
+    "total_results too few": lambda truth: {"page_size": truth["page_size"], "total_results": 0},
+    "only total_results": lambda truth: {"total_results": truth["total_results"]},
     "page_size wrong": lambda truth: {"page_size": 1},
     "all digits": lambda truth: {name: str(value) for name, value in truth.items()},
 }
