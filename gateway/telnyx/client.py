@@ -10,10 +10,11 @@ from gateway.telnyx.failures import (
     FailedCall,
     failure_of_answer,
     failure_of_transport,
+    not_an_answer,
     too_late,
     unreadable_answer,
 )
-from gateway.telnyx.operation import Operation
+from gateway.telnyx.operation import NotAnAnswerError, Operation
 from gateway.telnyx.transport import HttpRequest, HttpResponse
 
 # The provider's word that what was to be deleted is not there.
@@ -36,6 +37,7 @@ class TelnyxClient:
         headers = {
             "authorization": f"Bearer {api_key}",
             "accept": "application/json",
+            "accept-encoding": "identity",
             "user-agent": user_agent,
         }
         self._headers = headers
@@ -59,6 +61,8 @@ class TelnyxClient:
         body = await self._exchanged(state, deadline)
         try:
             return operation.finish(call, body, cursor)
+        except NotAnAnswerError as instead:
+            raise not_an_answer(state, instead) from None
         except MismatchError as mismatch:
             raise unreadable_answer(state, str(mismatch)) from None
         except ValueError:
