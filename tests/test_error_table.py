@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from gateway.events.start import LossReason
-from gateway.telnyx import failures
+from gateway.telnyx import failures, meanings
 from gateway.telnyx.attempt import PASSING_STATUSES
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 
@@ -15,14 +15,14 @@ ROWS = re.findall(r"^\| (.+?) \| `([A-Z_]+)` \| `([A-Z_]+)` \|$", TEXT, re.MULTI
 
 
 def test_the_table_is_that_of_the_code() -> None:
-    by_status = {f"HTTP {status}": it for status, it in failures.BY_STATUS.items()}
-    by_code = {f"provider code {code}": it for code, it in failures.BY_PROVIDER_CODE.items()}
+    by_status = {f"HTTP {status}": it for status, it in meanings.BY_STATUS.items()}
+    by_code = {f"provider code {code}": it for code, it in meanings.BY_PROVIDER_CODE.items()}
     expected = {
         name: (it.code.name, it.reason)
         for name, it in {
             **by_status,
             **by_code,
-            "provider code 90xxx": failures.STATE_CONFLICT,
+            "provider code 90xxx": meanings.STATE_CONFLICT,
         }.items()
     }
 
@@ -38,8 +38,9 @@ def test_every_reason_in_the_code_is_documented() -> None:
     documented = {(code, reason) for _, code, reason in ROWS}
     outcomes = {
         (it.code.name, it.reason)
-        for it in vars(failures).values()
-        if isinstance(it, failures.Outcome)
+        for module in (failures, meanings)
+        for it in vars(module).values()
+        if isinstance(it, meanings.Outcome)
     }
     assert outcomes <= documented
     assert {("OUT_OF_RANGE", reason.name) for reason in LossReason} <= documented

@@ -1,11 +1,14 @@
 """JSON values to messages: what is known is read, what is unknown is passed over.
 
 Unknown fields and unknown enum texts never fail: the provider may add to its answers at any time.
-A known field with a value of the wrong JSON type does fail, because leaving it out would say that
-the provider had not sent it; a number for a text or a text for a number is read as what it means.
+A value of another JSON type is read where it can mean one thing only (a number for a text, `"7"`
+for 7, `"true"` for true). Any other is a mismatch: it fails the reading, or, if the caller wants
+what can be read, leaves its field unset and is reported.
 """
 
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -86,16 +89,51 @@ class MessageDecoder(Generic[M]):
                 raise mismatch.below(key) from None
         return self._class(**values)
 
+    def decode_leniently(self, document: Any, path: str, problems: list[MismatchError]) -> M | None:
+        """Return the message with what can be read, None if the document is no object.
+
+        What cannot be read is left out and added to `problems`, each with its path below `path`.
+        A text with half of a surrogate pair has U+FFFD in its place, and is a problem all the
+        same. Several times slower than `decode`: meant for what that has refused.
+        """
+        if type(document) is not dict:
+            problems.append(MismatchError("an object", path))
+            return None
+        values: dict[str, Any] = {}
+        for key, value in document.items():
+            field = self._fields.get(key)
+            if field is None or value is None:
+                continue
+            read = field.read(value, f"{path}.{key}", problems)
+            if read is not None:
+                values[field.name] = read
+        return self._class(**values)
+
+
+# Reads a value that is somewhere in a document, and adds what it cannot read to the problems.
+Reader = Callable[[Any, str, list[MismatchError]], Any]
+
 
 @dataclass(frozen=True, slots=True)
 class _FieldDecoder:
     name: str
     convert: Converter
+    read: Reader
 
     @classmethod
     def compile(cls, field: FieldDescriptor) -> "_FieldDecoder":
-        convert = _converter(field)
-        return cls(field.name, _repeated(convert) if field.is_repeated else convert)
+        convert, read = _conversion(field)
+        if field.is_repeated:
+            convert, read = _repeated(convert), _repeated_leniently(read)
+        return cls(field.name, convert, read)
+
+
+def _conversion(field: FieldDescriptor) -> tuple[Converter, Reader]:
+    if field.type == type_.TYPE_MESSAGE and message_type(field).full_name != TIMESTAMP:
+        decoder = MessageDecoder(message_class_of(field))
+        return decoder.decode, decoder.decode_leniently
+    convert = _converter(field)
+    return convert, _leniently(convert)
 
 
 def _converter(field: FieldDescriptor) -> Converter:
@@ -108,10 +146,8 @@ def _converter(field: FieldDescriptor) -> Converter:
             return _number
         case type_.TYPE_ENUM:
             return _enum(enum_texts(enum_type(field)).by_text)
-        case type_.TYPE_MESSAGE if message_type(field).full_name == TIMESTAMP:
-            return _timestamp
         case type_.TYPE_MESSAGE:
-            return MessageDecoder(message_class_of(field)).decode
+            return _timestamp
         case kind if kind in _INTEGERS:
             return _integer(*_INTEGERS[kind])
     raise TypeError(f"field {field.full_name} has a type that has no JSON form")
@@ -132,37 +168,96 @@ def _repeated(convert: Converter) -> Converter:
     return read
 
 
+def _leniently(convert: Converter) -> Reader:
+    def read(value: Any, path: str, problems: list[MismatchError]) -> Any:
+        try:
+            converted = convert(value)
+        except MismatchError as mismatch:
+            problems.append(MismatchError(mismatch.expected, path))
+            return None
+        if type(converted) is str and not _is_unicode(converted):
+            problems.append(MismatchError("a text of whole characters", path))
+            return converted.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return converted
+
+    return read
+
+
+def _repeated_leniently(read_one: Reader) -> Reader:
+    def read(values: Any, path: str, problems: list[MismatchError]) -> list[Any] | None:
+        if type(values) is not list:
+            problems.append(MismatchError("an array", path))
+            return None
+        items = (read_one(it, f"{path}[{index}]", problems) for index, it in enumerate(values))
+        return [item for item in items if item is not None]
+
+    return read
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _text(value: Any) -> str:
     if type(value) is str:
         return value
-    if type(value) in (int, float):
+    # A float beyond 2**53 stands for a number whose digits the JSON reader has not kept.
+    if type(value) is int or (type(value) is float and abs(value) < 2**53):
         return str(value)
     raise MismatchError("a text")
+
+
+_TRUTHS = {"true": True, "false": False, 1: True, 0: False}
 
 
 def _truth(value: Any) -> bool:
     if type(value) is bool:
         return value
+    key = value.lower() if type(value) is str else value
+    if type(key) in (str, int) and key in _TRUTHS:
+        return _TRUTHS[key]
     raise MismatchError("true or false")
 
 
 def _number(value: Any) -> float:
     if type(value) in (float, int):
-        return float(value)
+        with suppress(OverflowError):
+            number = float(value)
+            if math.isfinite(number):
+                return number
     raise MismatchError("a number")
+
+
+def whole_number(value: Any) -> int | None:
+    """Return the whole number that a JSON value is, as a number or in digits; None if it is none.
+
+    It is not negative, as counts are.
+    """
+    number = _whole(value)
+    return number if number is not None and number >= 0 else None
+
+
+def _whole(value: Any) -> int | None:
+    if type(value) is int:
+        return value
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is str:
+        digits = value.removeprefix("-")
+        # Twenty digits are more than any of the types holds.
+        if digits.isascii() and digits.isdigit() and len(digits) <= 20:
+            return int(value)
+    return None
 
 
 def _integer(lowest: int, highest: int) -> Converter:
     def read(value: Any) -> int:
-        number = value
-        if type(value) is str:
-            digits = value.removeprefix("-")
-            # Twenty digits are more than any of the types holds.
-            short = digits.isascii() and digits.isdigit() and len(digits) <= 20
-            number = int(value) if short else None
-        elif type(value) is float and value.is_integer():
-            number = int(value)
-        if type(number) is int and lowest <= number <= highest:
+        number = value if type(value) is int else _whole(value)
+        if number is not None and lowest <= number <= highest:
             return number
         raise MismatchError(f"a whole number from {lowest} to {highest}")
 

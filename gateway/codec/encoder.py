@@ -89,7 +89,9 @@ class _FieldEncoder:
         if self.discriminator:
             into[self.discriminator] = self.name
             into.update(converted)
-        else:
+        elif converted != {}:
+            # An object with nothing in it says nothing; where the provider's contract has an
+            # object at all (`voice_settings`), it forbids an empty one.
             into[self.rest_name] = converted
 
 

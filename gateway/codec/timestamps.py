@@ -16,14 +16,23 @@ _RFC3339 = re.compile(
 _DAY_S = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# The bounds of google.protobuf.Timestamp, both included, in seconds since 1970.
+_FIRST_S = -62_135_596_800
+_LAST_S = 253_402_300_799
+
 # The lengths of what the provider writes nearly always: UTC, to the second, millisecond or
 # microsecond. The standard library reads those ten times faster than the pattern above.
 _COMMON_LENGTHS = frozenset({20, 24, 27})
 
 
 def parse_timestamp(text: str) -> Timestamp:
-    """Read an RFC 3339 text. Raises ValueError for anything else."""
-    if len(text) in _COMMON_LENGTHS and text[-1] == "Z" and text[10] == "T":
+    """Read an RFC 3339 text. Raises ValueError for anything else.
+
+    A leap second (`23:59:60` in UTC) is read as the first second of the next day, as the clocks of
+    computers count it. Moments outside of the years 1 to 9999 in UTC raise ValueError: protobuf
+    holds no others.
+    """
+    if len(text) in _COMMON_LENGTHS and text[-1] == "Z" and text[10] == "T" and text[17] != "6":
         since = datetime.fromisoformat(text) - _EPOCH
         return Timestamp(
             seconds=since.days * _DAY_S + since.seconds, nanos=since.microseconds * 1_000
@@ -32,12 +41,26 @@ def parse_timestamp(text: str) -> Timestamp:
     if match is None:
         raise ValueError("not an RFC 3339 timestamp")
     year, month, day, hour, minute, second, fraction, zone = match.groups()
+    leaps = second == "60"
     moment = datetime(
-        int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=_zone(zone)
+        int(year),
+        int(month),
+        int(day),
+        int(hour),
+        int(minute),
+        59 if leaps else int(second),
+        tzinfo=_zone(zone),
     )
     nanos = int(fraction.ljust(9, "0")) if fraction else 0
     since = moment - _EPOCH
-    return Timestamp(seconds=since.days * _DAY_S + since.seconds, nanos=nanos)
+    seconds = since.days * _DAY_S + since.seconds
+    if leaps:
+        seconds += 1
+        if seconds % _DAY_S:
+            raise ValueError("not a leap second: those end days in UTC")
+    if not _FIRST_S <= seconds <= _LAST_S:
+        raise ValueError("outside of the years 1 to 9999")
+    return Timestamp(seconds=seconds, nanos=nanos)
 
 
 def format_timestamp(moment: Timestamp) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
+from grpc import StatusCode
+
 from conferencing.v1.common_pb2 import Region
 from conferencing.v1.conference_pb2 import Conference, Participant
 from conferencing.v1.conference_service_pb2 import (
@@ -17,6 +19,7 @@ from conferencing.v1.conference_service_pb2 import (
     ListParticipantsResponse,
 )
 from gateway.deadline import Deadline
+from gateway.errors import GatewayError
 from gateway.telnyx.binding import Binding
 from gateway.telnyx.client import TelnyxClient
 
@@ -25,6 +28,10 @@ _KEPT_S = 60.0
 
 # The most participants that the provider puts on a page.
 _PAGE_SIZE = 250
+
+# The most pages that are read. A conference has 800 participants at most: a list that is still not
+# at its end never ends, whatever the provider says, and would fill the memory.
+_PAGES_MAX = 100
 
 M = TypeVar("M", Conference, Participant)
 
@@ -132,13 +139,18 @@ class ConferenceReader:
         page = ListParticipantsRequest(
             conference_id=place.conference_id, region=place.region, page_size=_PAGE_SIZE
         )
-        while True:
+        for _ in range(_PAGES_MAX):
             listed = await self._client.call(self._list, page, deadline, "")
             assert isinstance(listed, ListParticipantsResponse)
             participants.extend(listed.participants)
             if not listed.next_page_token:
                 return ConferenceRead(answer.conference, participants)
             page.page_token = listed.next_page_token
+        raise GatewayError(
+            StatusCode.INTERNAL,
+            "UPSTREAM_UNREADABLE_ANSWER",
+            f"the provider's list of participants does not end after {_PAGES_MAX} pages",
+        )
 
 
 def _failed(task: asyncio.Task[ConferenceRead]) -> bool:

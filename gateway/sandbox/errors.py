@@ -1,8 +1,7 @@
 """Refusals in the provider's form, and the one table of codes the sandbox answers with.
 
-The 10xxx codes are the provider's. Of the 90xxx codes, which describe states of calls and
-conferences, only 90018 (the call has ended) is known to be the provider's; the others are the
-sandbox's own choice from the same range.
+The codes are the provider's. Where it documents none for a state of a call or conference, its
+general 90033 ("unable to execute command") stands, with the state in the title.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ INVALID_JSON: Final = Code("10023", "Invalid JSON", 400)
 
 CALL_ENDED: Final = Code("90018", "Call has already ended", 422)
 CONFERENCE_ENDED: Final = Code("90019", "Conference has already ended", 422)
-NOT_IN_CONFERENCE: Final = Code("90020", "Call is not in the conference", 422)
-ALREADY_IN_CONFERENCE: Final = Code("90021", "Call is already in a conference", 422)
-CONFERENCE_FULL: Final = Code("90022", "Conference is full", 422)
-CONFERENCE_CLOSED: Final = Code("90023", "Conference takes no new participants", 422)
-NO_SUCH_RECORDING: Final = Code("90024", "Conference has no such recording under way", 422)
-ALREADY_IN_QUEUE: Final = Code("90025", "Call is already in a queue", 422)
-NOT_IN_QUEUE: Final = Code("90026", "Call is not in a queue", 422)
-QUEUE_FULL: Final = Code("90027", "Queue is full", 422)
+NOT_IN_CONFERENCE: Final = Code("90033", "Call is not in the conference", 422)
+ALREADY_IN_CONFERENCE: Final = Code("90033", "Call is already in a conference", 422)
+CONFERENCE_FULL: Final = Code("90032", "Conference is full", 422)
+CONFERENCE_CLOSED: Final = Code("90033", "Conference takes no new participants", 422)
+NO_SUCH_RECORDING: Final = Code("90033", "Conference has no such recording under way", 422)
+ALREADY_IN_QUEUE: Final = Code("90038", "Call is already in a queue", 422)
+NOT_IN_QUEUE: Final = Code("90033", "Call is not in a queue", 422)
+QUEUE_FULL: Final = Code("90036", "Queue is full", 422)
 
 DOCUMENTATION: Final = "https://developers.telnyx.com/docs/overview/errors/"
 

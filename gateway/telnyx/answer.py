@@ -2,16 +2,24 @@
 
 from typing import Any
 
-import orjson
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from conferencing.v1.common_pb2 import CommandReceipt
-from gateway.codec.decoder import MessageDecoder, MismatchError
+from conferencing.v1.common_pb2 import CommandReceipt, Unreadable, UnreadableValue
+from gateway.codec.decoder import MessageDecoder, MismatchError, whole_number
 from gateway.codec.descriptors import fields_of, message_class_of
+from gateway.codec.document import parse
+from gateway.telnyx.errorbody import ErrorBody
+from gateway.telnyx.operation import NotAnAnswerError
 from gateway.telnyx.pages import Page
 
 _INT32_MAX = 2**31 - 1
+
+# How many of the values that cannot be read a response names; the rest is counted.
+_NAMED_MAX = 10
+
+# The fields that stand beside the resource in a response.
+_BESIDE = frozenset({"receipt", "next_page_token", "total_size", "unreadable"})
 
 
 class AnswerShapeError(Exception):
@@ -22,74 +30,137 @@ class AnswerDecoder:
     """Reads `{"data": ...}` into one kind of response. Compiled once from the response's class.
 
     A response holds a resource (one message field), or a page (one repeated message field,
-    `next_page_token` and `total_size`), and beside or instead of it the receipt of a command.
-    Raises AnswerShapeError at construction for any other response.
+    `next_page_token` and `total_size`), both with `unreadable`, and beside or instead of it the
+    receipt of a command. `expects_body` is false for operations that the provider answers with
+    nothing. Raises AnswerShapeError at construction for any other response.
     """
 
-    __slots__ = ("_class", "_has_receipt", "_is_list", "_resource", "_resource_field")
+    __slots__ = ("_class", "_expects_body", "_is_list", "_resource", "_resource_field")
 
-    def __init__(self, response_class: type[Message], *, is_command: bool) -> None:
+    def __init__(
+        self, response_class: type[Message], *, is_command: bool, expects_body: bool
+    ) -> None:
         self._class = response_class
-        fields = {field.name: field for field in fields_of(response_class)}
-        receipt = fields.pop("receipt", None)
-        self._has_receipt = receipt is not None
-        if self._has_receipt != is_command:
+        names = {field.name for field in fields_of(response_class)}
+        if ("receipt" in names) != is_command:
             raise AnswerShapeError("a command has a receipt in its response, a query has none")
-        self._is_list = {"next_page_token", "total_size"} <= fields.keys()
-        if self._is_list:
-            del fields["next_page_token"], fields["total_size"]
+        self._is_list = {"next_page_token", "total_size"} <= names
+        fields = [field for field in fields_of(response_class) if field.name not in _BESIDE]
         if len(fields) > 1 or (not fields and not is_command):
             raise AnswerShapeError(
                 f"{response_class.DESCRIPTOR.name} has {len(fields)} fields for one result"
             )
+        if bool(fields) != ("unreadable" in names):
+            raise AnswerShapeError("a response has `unreadable` if there is something to read")
+        self._expects_body = expects_body or bool(fields)
         self._resource_field = ""
         self._resource: MessageDecoder[Message] | None = None
-        for field in fields.values():
+        for field in fields:
             if field.type != FieldDescriptor.TYPE_MESSAGE or field.is_repeated != self._is_list:
                 raise AnswerShapeError(f"{field.full_name} cannot hold the result")
             self._resource_field = field.name
             self._resource = MessageDecoder(message_class_of(field))
 
     def decode(self, body: bytes, receipt: CommandReceipt | None, page: Page | None) -> Message:
-        """Return the response. Raises MismatchError or ValueError if the body cannot be read."""
+        """Return the response, with what of it can be read.
+
+        Raises NotAnAnswerError if the body is not the provider's word on the request, and
+        MismatchError if it is, but has another type of `data` than the operation.
+        """
         values: dict[str, Any] = {}
         if receipt is not None:
             values["receipt"] = receipt
-        if self._resource is None and not body:
-            return self._class(**values)
-        document = orjson.loads(body)
-        if type(document) is not dict:
-            raise MismatchError("an object")
+        document = self._document(body)
         data = document.get("data")
+        problems: list[MismatchError] = []
         if self._resource is None:
             if type(data) is dict and receipt is not None:
-                receipt.result = str(data.get("result") or "")
+                receipt.result = _word(data.get("result"))
         elif self._is_list:
-            values[self._resource_field] = self._items(data)
-            values |= _page_fields(document.get("meta"), page)
+            assert page is not None
+            if data is None:
+                problems.append(MismatchError("an array", "data"))
+                data = []
+            if type(data) is not list:
+                raise MismatchError("an array", "data")
+            part = page.part(data)
+            values[self._resource_field] = self._items(data[part], part.start, problems)
+            meta = document.get("meta")
+            values["next_page_token"] = page.next_token(len(data), meta)
+            values["total_size"] = _total(meta, problems)
+        elif data is None and receipt is not None:
+            # The command ran; its effects come after the receipt's cursor.
+            problems.append(MismatchError("an object", "data"))
         else:
-            values[self._resource_field] = self._item(data, "data")
+            values[self._resource_field] = self._item(data, problems)
+        if problems:
+            values["unreadable"] = _note(problems)
         return self._class(**values)
 
-    def _items(self, data: Any) -> list[Message]:
-        if type(data) is not list:
-            raise MismatchError("an array", "data")
-        return [self._item(item, f"data[{index}]") for index, item in enumerate(data)]
+    def _document(self, body: bytes) -> dict[str, Any]:
+        """Return the JSON object of a body; nothing where nothing is expected and no page came."""
+        try:
+            document = parse(body)
+        except ValueError:
+            document = None
+            if body.lstrip()[:1] == b"<":
+                raise NotAnAnswerError("a page in HTML or XML") from None
+        if type(document) is not dict:
+            if not self._expects_body:
+                return {}
+            raise NotAnAnswerError("something other than a JSON object" if body else "no content")
+        if document.get("data") is None:
+            self._check_without_data(document)
+        return document
 
-    def _item(self, data: Any, path: str) -> Message:
+    def _check_without_data(self, document: dict[str, Any]) -> None:
+        errors = ErrorBody.of(document)
+        if errors.errors:
+            raise NotAnAnswerError("an error", errors)
+        # The provider's own answers may lack `data`: its SDK takes even `{}` for one.
+        if document and self._expects_body and not document.keys() & {"data", "meta"}:
+            raise NotAnAnswerError("a JSON object without `data`")
+
+    def _items(self, items: list[Any], first: int, problems: list[MismatchError]) -> list[Message]:
+        assert self._resource is not None
+        try:
+            return [self._resource.decode(item) for item in items]
+        except (MismatchError, UnicodeEncodeError):
+            read = [
+                self._resource.decode_leniently(item, f"data[{index}]", problems)
+                for index, item in enumerate(items, first)
+            ]
+            return [item for item in read if item is not None]
+
+    def _item(self, data: Any, problems: list[MismatchError]) -> Message:
         assert self._resource is not None
         try:
             return self._resource.decode(data)
-        except MismatchError as mismatch:
-            raise mismatch.below(path) from None
+        except (MismatchError, UnicodeEncodeError):
+            read = self._resource.decode_leniently(data, "data", problems)
+            if read is None:
+                raise MismatchError("an object", "data") from None
+            return read
 
 
-def _page_fields(meta: Any, page: Page | None) -> dict[str, Any]:
-    if type(meta) is not dict or page is None:
-        return {}
-    total_pages, total_results = meta.get("total_pages"), meta.get("total_results")
-    return {
-        "next_page_token": page.next_token(total_pages) if type(total_pages) is int else "",
-        # A total that the field cannot hold is no reason to lose the page.
-        "total_size": min(total_results, _INT32_MAX) if type(total_results) is int else 0,
-    }
+def _word(value: Any) -> str:
+    # Half of a surrogate pair, which JSON may hold and protobuf may not, becomes a question mark.
+    return value.encode("utf-8", "replace").decode() if type(value) is str else ""
+
+
+def _total(meta: Any, problems: list[MismatchError]) -> int:
+    if type(meta) is not dict:
+        if meta is not None:
+            problems.append(MismatchError("an object", "meta"))
+        return 0
+    for name in ("total_pages", "total_results"):
+        told = meta.get(name)
+        if told is not None and whole_number(told) is None:
+            problems.append(MismatchError("a whole number", f"meta.{name}"))
+    # A total that the field cannot hold is no reason to lose the page.
+    return min(whole_number(meta.get("total_results")) or 0, _INT32_MAX)
+
+
+def _note(problems: list[MismatchError]) -> Unreadable:
+    named = [UnreadableValue(place=it.path, expected=it.expected) for it in problems[:_NAMED_MAX]]
+    return Unreadable(count=len(problems), values=named)

@@ -6,8 +6,8 @@ cannot be bound is refused with its name and the reason when the gateway starts.
 """
 
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -19,14 +19,17 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1.common_pb2 import CommandReceipt
-from gateway.codec.annotations import rest_name
+from gateway.codec.descriptors import fields_of
 from gateway.codec.encoder import FieldProblem, MessageEncoder
-from gateway.errors import FieldViolation, invalid_argument
+from gateway.errors import FieldViolation, Resource, invalid_argument
 from gateway.telnyx.answer import AnswerDecoder, AnswerShapeError
+from gateway.telnyx.errorbody import ProviderError
 from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.pages import Page, PageError
-from gateway.telnyx.path import PathError, PathTemplate, unsafe_id
+from gateway.telnyx.path import URL_BYTES_MAX, PathError, PathTemplate, no_segment
+from gateway.telnyx.pointers import Pointers
 from gateway.telnyx.query import query_parameters, query_string
+from gateway.telnyx.resources import Resources
 
 
 class BindingError(Exception):
@@ -56,12 +59,14 @@ class Binding:
     response_class: type[Message]
     # Whether the provider knows a `command_id` for it.
     has_command_id: bool
-    # Proto paths by the names that the provider's error pointers use.
-    fields_by_rest_path: dict[str, str]
     answer: AnswerDecoder
+    # The fields that are segments of a path, be it the path of another operation.
+    _ids: tuple[str, ...]
     # The names of required fields, and how to tell whether a request has them.
     _required: tuple[tuple[str, Callable[[Any], Any]], ...]
     _encoder: MessageEncoder
+    _pointers: Pointers
+    _resources: Resources
     _has_body: bool
     _is_paged: bool
 
@@ -79,6 +84,15 @@ class Binding:
         except (AnswerShapeError, PathError, TypeError) as reason:
             raise BindingError(method.full_name, str(reason)) from None
 
+    def checking(self, ids: Collection[str]) -> "Binding":
+        """Return the same binding, which checks all fields of these names as segments of a path.
+
+        They stand in the path of some operation, if not of this one: what is created under a name
+        that fits into no path could never be found again.
+        """
+        names = (field.name for field in fields_of(self.request_class))
+        return replace(self, _ids=tuple(name for name in names if name in ids))
+
     def prepare(self, request: Any) -> RestCall:
         """Return the REST request for an RPC's request.
 
@@ -89,8 +103,8 @@ class Binding:
             for name, is_given in self._required
             if not is_given(request)
         ]
-        for name in self.path.fields:
-            reason = unsafe_id(getattr(request, name))
+        for name in self._ids:
+            reason = no_segment(getattr(request, name))
             if reason is not None:
                 violations.append(FieldViolation(name, reason))
         problems: list[FieldProblem] = []
@@ -124,31 +138,46 @@ class Binding:
         if page is not None:
             parameters += page.query()
         path += query_string(parameters)
+        if len(path) > URL_BYTES_MAX:
+            raise invalid_argument([self._too_long(request, path, parameters)])
         return RestCall(self.http_method, path, None, command_id, made, page)
+
+    def _too_long(
+        self, request: Any, path: str, parameters: list[tuple[str, str]]
+    ) -> FieldViolation:
+        longest, _ = max(parameters, key=lambda it: len(query_string([it])))
+        return FieldViolation(
+            self._pointers.proto_path(longest, request),
+            f"makes the request's address {len(path)} bytes long, escapes included; more than"
+            f" {URL_BYTES_MAX} cannot be sent",
+        )
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> Message:
         """Return the RPC's response for the provider's 2xx answer.
 
-        `cursor` is the feed position from before the command was sent. Raises MismatchError or
-        ValueError if the answer cannot be read.
+        `cursor` is the feed position from before the command was sent. Raises NotAnAnswerError and
+        MismatchError; see `AnswerDecoder.decode`.
         """
         receipt = None
         if self.safety is not Safety.READ:
             receipt = CommandReceipt(command_id=call.command_id, cursor=cursor)
         return self.answer.decode(body, receipt, call.page)
 
-    def resource_of(self, request: Any) -> tuple[str, str]:
-        """Return the kind and the name of what a request is about, for NOT_FOUND."""
-        if not self.path.fields:
-            # Nothing is looked up by its path: what can be missing is the call it is about.
-            return "call", getattr(request, "call_control_id", "")
-        field = self.path.fields[-1]
-        return field.removesuffix("_id").removesuffix("_name"), getattr(request, field)
+    def field_at(self, pointer: str, request: Any) -> str:
+        """Return the proto path of the field that a provider's pointer into a request means."""
+        return self._pointers.proto_path(pointer, request)
+
+    def missing(self, request: Any, error: ProviderError) -> Resource | None:
+        """Return what the provider did not find, or None if it is not certain what that is."""
+        place = self._pointers.proto_path(error.pointer, request)
+        return self._resources.missing(request, error, place)
 
 
 def compile_services(services: Iterable[ServiceDescriptor]) -> tuple[Binding, ...]:
     """Compile all methods of the command services. Raises BindingError for the first bad one."""
-    return tuple(Binding.compile(method) for service in services for method in service.methods)
+    bindings = [Binding.compile(method) for service in services for method in service.methods]
+    ids = {name for binding in bindings for name in binding.path.fields}
+    return tuple(binding.checking(ids) for binding in bindings)
 
 
 def _compile(method: MethodDescriptor) -> Binding:
@@ -187,24 +216,24 @@ def _compile(method: MethodDescriptor) -> Binding:
         request_class=GetMessageClass(method.input_type),
         response_class=response_class,
         has_command_id="command_id" in fields,
-        fields_by_rest_path=_rest_paths(method, is_paged),
-        answer=AnswerDecoder(response_class, is_command=safety is not Safety.READ),
+        answer=AnswerDecoder(
+            response_class,
+            is_command=safety is not Safety.READ,
+            # The provider answers these with 204, unless the response has a resource.
+            expects_body=http_method not in ("DELETE", "PATCH"),
+        ),
+        _ids=path.fields,
         _required=tuple(
             (field.name, _given_test(field))
             for field in method.input_type.fields
             if _is_required(field)
         ),
         _encoder=MessageEncoder(method.input_type),
+        _pointers=Pointers(method.input_type, path.fields),
+        _resources=Resources(method.input_type, path.fields),
         _has_body=has_body,
         _is_paged=is_paged,
     )
-
-
-def _rest_paths(method: MethodDescriptor, is_paged: bool) -> dict[str, str]:
-    paths = {rest_name(field): field.name for field in method.input_type.fields}
-    if is_paged:
-        paths |= {"page[size]": "page_size", "page[number]": "page_token", "page": "page_token"}
-    return paths
 
 
 def _is_required(field: FieldDescriptor) -> bool:

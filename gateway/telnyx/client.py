@@ -10,10 +10,11 @@ from gateway.telnyx.failures import (
     FailedCall,
     failure_of_answer,
     failure_of_transport,
+    not_an_answer,
     too_late,
     unreadable_answer,
 )
-from gateway.telnyx.operation import Operation
+from gateway.telnyx.operation import NotAnAnswerError, Operation
 from gateway.telnyx.transport import HttpRequest, HttpResponse
 
 # The provider's word that what was to be deleted is not there.
@@ -27,6 +28,7 @@ def request_headers(api_key: str, user_agent: str) -> dict[str, str]:
     return {
         "authorization": f"Bearer {api_key}",
         "accept": "application/json",
+        "accept-encoding": "identity",
         "user-agent": user_agent,
     }
 
@@ -56,6 +58,8 @@ class TelnyxClient:
         body = await self._exchanged(state, deadline)
         try:
             return operation.finish(call, body, cursor)
+        except NotAnAnswerError as instead:
+            raise not_an_answer(state, instead) from None
         except MismatchError as mismatch:
             raise unreadable_answer(state, str(mismatch)) from None
         except ValueError:

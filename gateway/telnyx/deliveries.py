@@ -4,8 +4,7 @@
 returns are webhooks, which are kept as they came and decoded elsewhere.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,9 @@ import orjson
 from gateway.codec.decoder import MismatchError
 from gateway.codec.timestamps import parse_timestamp
 from gateway.deadline import Deadline
+from gateway.errors import Resource
 from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.errorbody import ProviderError
 from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.query import query_string
 
@@ -66,7 +67,6 @@ class ListDeliveries:
 
     name: str = "ListWebhookDeliveries"
     safety: Safety = Safety.READ
-    fields_by_rest_path: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self, request: DeliveriesRequest) -> RestCall:
         """See `Operation.prepare`."""
@@ -91,9 +91,13 @@ class ListDeliveries:
         found = [_delivery(row) for row in rows]
         return DeliveriesPage(tuple(it for it in found if it is not None), pages)
 
-    def resource_of(self, request: Any) -> tuple[str, str]:
-        """See `Operation.resource_of`."""
-        return "webhook delivery", ""
+    def field_at(self, pointer: str, request: DeliveriesRequest) -> str:
+        """See `Operation.field_at`. No caller has made the request."""
+        return pointer
+
+    def missing(self, request: DeliveriesRequest, error: ProviderError) -> Resource | None:
+        """See `Operation.missing`."""
+        return None
 
 
 class WebhookDeliveries:

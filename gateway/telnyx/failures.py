@@ -1,26 +1,22 @@
 """Failures: what the provider answered, or that it did not, as GatewayError.
 
-One table gives the gRPC code and the reason for each kind of answer; provider codes refine what
-the HTTP status leaves open.
+What a refusal means is in `meanings`; here is what depends on whether the command may have run.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import orjson
 from grpc import StatusCode
 
-from gateway.errors import FieldViolation, GatewayError, Resource, shortened
+from gateway.errors import FieldViolation, GatewayError, shortened
 from gateway.telnyx.attempt import (
     PASSING_STATUSES,
     TOO_MANY_REQUESTS,
     History,
     is_harmless_for_the_caller,
 )
-from gateway.telnyx.operation import Operation, RestCall, Safety
-from gateway.telnyx.secrets import scrubbed
+from gateway.telnyx.errorbody import ErrorBody, ProviderError
+from gateway.telnyx.meanings import Outcome, decisive, meaning_of
+from gateway.telnyx.operation import NotAnAnswerError, Operation, RestCall, Safety
 from gateway.telnyx.transport import (
     HttpResponse,
     OverloadedError,
@@ -28,93 +24,21 @@ from gateway.telnyx.transport import (
     TransportError,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a kind of answer means: the gRPC code, and the reason in ErrorInfo."""
-
-    code: StatusCode
-    reason: str
-
-
-# By provider error code, where it says more than the HTTP status.
-BY_PROVIDER_CODE: Mapping[str, Outcome] = {
-    "10004": Outcome(StatusCode.INVALID_ARGUMENT, "MISSING_PARAMETER"),
-    "10005": Outcome(StatusCode.NOT_FOUND, "NOT_FOUND"),
-    "10006": Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_ID"),
-    "10009": Outcome(StatusCode.INTERNAL, "UPSTREAM_CREDENTIALS_REJECTED"),
-    "10010": Outcome(StatusCode.PERMISSION_DENIED, "NOT_AUTHORIZED"),
-    "10011": Outcome(StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
-    "10012": Outcome(StatusCode.ALREADY_EXISTS, "DUPLICATE"),
-    "10021": Outcome(StatusCode.FAILED_PRECONDITION, "IN_USE"),
-}
-
-# Call-control codes tell about the state of a call or conference.
-_STATE_CODE = re.compile(r"90\d{3}")
-STATE_CONFLICT = Outcome(StatusCode.FAILED_PRECONDITION, "INVALID_STATE")
-
-BY_STATUS: Mapping[int, Outcome] = {
-    400: Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
-    401: Outcome(StatusCode.INTERNAL, "UPSTREAM_CREDENTIALS_REJECTED"),
-    402: Outcome(StatusCode.FAILED_PRECONDITION, "PAYMENT_REQUIRED"),
-    403: Outcome(StatusCode.PERMISSION_DENIED, "NOT_AUTHORIZED"),
-    404: Outcome(StatusCode.NOT_FOUND, "NOT_FOUND"),
-    409: Outcome(StatusCode.ABORTED, "CONFLICT"),
-    410: Outcome(StatusCode.NOT_FOUND, "NOT_FOUND"),
-    412: Outcome(StatusCode.FAILED_PRECONDITION, "INVALID_STATE"),
-    413: Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
-    414: Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
-    422: Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
-    429: Outcome(StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
-}
-
 REPEATABLE_FAILURE = Outcome(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
 UNKNOWN_FAILURE = Outcome(StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
+CREDENTIALS_REJECTED = "UPSTREAM_CREDENTIALS_REJECTED"
 TOO_LATE = Outcome(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 OVERLOADED = Outcome(StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
-UNEXPECTED_STATUS = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS")
 UNREADABLE_ANSWER = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
 
 # Failures that a caller may answer by calling again, and is told when the provider says so.
 _ASK_AGAIN = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.ABORTED})
 
+# The status that an error in a successful answer is read with: its code alone says what it means.
+SUCCESS = 200
+
 # When to come back to a gateway whose queue is full, in seconds: the queue is about a second long.
 OVERLOAD_RETRY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderError:
-    """One entry of a provider's error body; fields are empty where it says nothing."""
-
-    code: str = ""
-    title: str = ""
-    detail: str = ""
-    pointer: str = ""
-    help_url: str = ""
-
-    @property
-    def text(self) -> str:
-        """The provider's words."""
-        return self.detail or self.title
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
-    """A provider's error body, as far as it can be read."""
-
-    errors: tuple[ProviderError, ...] = field(default=())
-
-    @classmethod
-    def read(cls, body: bytes) -> "ErrorBody":
-        """Read a body of any kind; one that is not in the provider's form has no errors."""
-        try:
-            document = orjson.loads(body)
-            entries = document["errors"]
-        except (ValueError, KeyError, TypeError):
-            return cls()
-        if not isinstance(entries, list):
-            return cls()
-        return cls(tuple(_entry(entry) for entry in entries if isinstance(entry, dict)))
 
 
 class FailedCall(NamedTuple):
@@ -150,23 +74,56 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
     """Return the error for an answer outside 2xx."""
     operation = failed.operation
     body = ErrorBody.read(response.body)
-    first = body.errors[0] if body.errors else ProviderError()
-    outcome = _outcome(failed, response.status, first.code)
-    words = scrubbed(first.text) or "the provider gave no reason"
-    metadata = failed.metadata(http_status=str(response.status), provider_code=first.code)
+    first = decisive(body.errors)
+    outcome = _outcome(failed, response.status, first)
+    words = first.text or "the provider gave no reason"
+    metadata = failed.metadata(
+        http_status=str(response.status),
+        provider_code=first.code,
+        provider_pointer=first.pointer,
+    )
     resource = None
     if outcome.code is StatusCode.NOT_FOUND:
-        resource = Resource(*operation.resource_of(failed.request))
+        resource = operation.missing(failed.request, first)
     return GatewayError(
         outcome.code,
         outcome.reason,
         f"{operation.name}: {_explained(outcome, failed, shortened(words))}",
         metadata,
-        _violations(operation, body) if outcome.code is StatusCode.INVALID_ARGUMENT else (),
+        _violations(outcome, failed, body),
         resource,
         failed.history.retry_after_s if outcome.code in _ASK_AGAIN else None,
         first.help_url,
         response.headers.get("x-request-id", ""),
+    )
+
+
+def not_an_answer(failed: FailedCall, instead: NotAnAnswerError) -> GatewayError:
+    """Return the error for a 2xx that is not the provider's word on the request.
+
+    Nobody knows what became of a command then. A query that was answered with an error has failed
+    by it; anything else may be another time.
+    """
+    operation, errors = failed.operation, instead.errors
+    first = decisive(errors.errors)
+    failed.history.may_have_run = True
+    words = f"the answer is {instead.what} although its status is a success"
+    if first.text:
+        words += f": {shortened(first.text)}"
+    outcome = REPEATABLE_FAILURE if failed.is_harmless else UNKNOWN_FAILURE
+    resource = None
+    if errors.errors and operation.safety is Safety.READ:
+        outcome = meaning_of(SUCCESS, first)
+        if outcome.code is StatusCode.NOT_FOUND:
+            resource = operation.missing(failed.request, first)
+    return GatewayError(
+        outcome.code,
+        outcome.reason,
+        f"{operation.name}: {_explained(outcome, failed, words)}",
+        failed.metadata(provider_code=first.code, provider_pointer=first.pointer),
+        _violations(outcome, failed, errors),
+        resource,
+        help_url=first.help_url,
     )
 
 
@@ -206,21 +163,17 @@ def unreadable_answer(failed: FailedCall, why: str) -> GatewayError:
     return _named(UNREADABLE_ANSWER, text, failed.metadata(**done))
 
 
-def _outcome(failed: FailedCall, status: int, provider_code: str) -> Outcome:
+def _outcome(failed: FailedCall, status: int, error: ProviderError) -> Outcome:
     if status in PASSING_STATUSES or status >= 500:
         return REPEATABLE_FAILURE if failed.is_harmless else UNKNOWN_FAILURE
     if status == TOO_MANY_REQUESTS and not failed.is_harmless:
         # Refused now, but an attempt before may have run: calling again might run it twice.
         return UNKNOWN_FAILURE
-    if status in (401, 403, TOO_MANY_REQUESTS):
-        return BY_STATUS[status]
-    if _STATE_CODE.fullmatch(provider_code):
-        return STATE_CONFLICT
-    return BY_PROVIDER_CODE.get(provider_code) or BY_STATUS.get(status, UNEXPECTED_STATUS)
+    return meaning_of(status, error)
 
 
 def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
-    if outcome.reason == "UPSTREAM_CREDENTIALS_REJECTED":
+    if outcome.reason == CREDENTIALS_REJECTED:
         # The provider's words name the key, which is none of the caller's business.
         return (
             "the provider rejects the gateway's API key; whoever runs the gateway finds the reason"
@@ -246,33 +199,19 @@ def _after_an_unknown_end(failed: FailedCall) -> str:
     return "it may have run, and calling again would run it again"
 
 
-def _violations(operation: Operation[object], body: ErrorBody) -> tuple[FieldViolation, ...]:
+def _violations(
+    outcome: Outcome, failed: FailedCall, body: ErrorBody
+) -> tuple[FieldViolation, ...]:
+    """Return what the provider points at in the caller's request, whatever kind of failure it is."""
+    if outcome.reason == CREDENTIALS_REJECTED:
+        return ()  # it points at the key
     return tuple(
-        FieldViolation(_proto_path(operation, error.pointer), scrubbed(error.text))
+        FieldViolation(
+            failed.operation.field_at(error.pointer, failed.request) if error.pointer else "",
+            f"header {error.header}: {error.text}" if error.header else error.text,
+        )
         for error in body.errors
-        if error.pointer
-    )
-
-
-def _proto_path(operation: Operation[object], pointer: str) -> str:
-    segments = [part for part in pointer.split("/") if part]
-    if segments[:1] == ["body"]:
-        del segments[0]
-    if not segments:
-        return ""
-    segments[0] = operation.fields_by_rest_path.get(segments[0], segments[0])
-    return ".".join(segments)
-
-
-def _entry(entry: dict[str, Any]) -> ProviderError:
-    source, meta = entry.get("source"), entry.get("meta")
-    pointer = source.get("pointer") or source.get("parameter") if isinstance(source, dict) else ""
-    return ProviderError(
-        code=str(entry.get("code") or ""),
-        title=str(entry.get("title") or ""),
-        detail=str(entry.get("detail") or ""),
-        pointer=str(pointer or ""),
-        help_url=str(meta.get("url") or "") if isinstance(meta, dict) else "",
+        if error.pointer or error.header
     )
 
 

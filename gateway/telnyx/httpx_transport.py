@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import httpx
 
+from gateway.telnyx.content import decoded
 from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
@@ -93,7 +94,7 @@ class HttpxTransport:
         try:
             parts: list[bytes] = []
             size = 0
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_raw():
                 size += len(part)
                 if size > ANSWER_BYTES_MAX:
                     raise OversizeError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
@@ -101,7 +102,7 @@ class HttpxTransport:
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpResponse(response.status_code, headers, b"".join(parts))
+        return decoded(HttpResponse(response.status_code, headers, b"".join(parts)))
 
 
 def _proxy(url: str, trusted: ssl.SSLContext) -> httpx.Proxy:

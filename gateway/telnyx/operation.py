@@ -5,9 +5,10 @@ gateway asks for by itself is written by hand to the same shape.
 """
 
 import enum
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from gateway.errors import Resource
+from gateway.telnyx.errorbody import ErrorBody, ProviderError
 from gateway.telnyx.pages import Page
 
 R_co = TypeVar("R_co", covariant=True)
@@ -19,6 +20,19 @@ class Safety(enum.Enum):
     READ = "read"  # nothing
     REPEATABLE = "repeatable"  # nothing more than the first did
     ONCE = "once"  # everything the first did, again
+
+
+class NotAnAnswerError(ValueError):
+    """A 2xx body that is not the provider's word on the request.
+
+    It is a proxy's page, or cut off, or an error in spite of the status: whether the command ran
+    is not known. `what` says what came instead, `errors` holds the provider's if it sent some.
+    """
+
+    def __init__(self, what: str, errors: ErrorBody | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.errors = errors or ErrorBody()
 
 
 class RestCall(NamedTuple):
@@ -44,15 +58,18 @@ class Operation(Protocol[R_co]):
     def safety(self) -> Safety:
         """What a repeat of it does."""
 
-    @property
-    def fields_by_rest_path(self) -> Mapping[str, str]:
-        """The request's fields by the names that the provider's error pointers use."""
-
     def prepare(self, request: Any) -> RestCall:
         """Return the REST request. Raises GatewayError (INVALID_ARGUMENT)."""
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> R_co:
-        """Return what the provider's 2xx answer says. Raises MismatchError or ValueError."""
+        """Return what the provider's 2xx answer says.
 
-    def resource_of(self, request: Any) -> tuple[str, str]:
-        """Return the kind and the name of what a request is about, for NOT_FOUND."""
+        Raises NotAnAnswerError if it is not the provider's answer, MismatchError or any other
+        ValueError if it is and cannot be read.
+        """
+
+    def field_at(self, pointer: str, request: Any) -> str:
+        """Return the proto path of the field that a provider's pointer into a request means."""
+
+    def missing(self, request: Any, error: ProviderError) -> Resource | None:
+        """Return what the provider did not find, or None if it is not certain what that is."""

@@ -1,18 +1,29 @@
-"""Pages: AIP-158 tokens over the provider's page numbers."""
+"""Pages: AIP-158 tokens over the provider's page numbers.
+
+The provider counts pages: `page[number]` times `page[size]`. A token holds a place among its items,
+so that a request may ask for another size than the one before it (AIP-158) and still gets what
+follows, nothing twice and nothing left out.
+"""
 
 import struct
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.codec.decoder import MismatchError, whole_number
 from gateway.errors import FieldViolation
 from gateway.tokens import arguments_digest, seal, unseal
 
 # The provider's bounds of `page[size]`.
 PAGE_SIZE_MAX = 250
 
+# The largest page number that is asked for: no list of the provider comes near it, and the item's
+# number (times 250) stays within what everybody's integers hold.
+PAGE_NUMBER_MAX = 1_000_000
+
 _KIND = b"p"
-# Page number, page size, digest of the request's other fields.
-_LAYOUT = struct.Struct(">II8s")
+# Page number, items of the page that have been given out, size asked for, size that the provider
+# said its pages have (zero: it did not say), digest of the request's other fields.
+_LAYOUT = struct.Struct(">IIHH8s")
 
 
 class PageError(Exception):
@@ -25,11 +36,19 @@ class PageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which page of a list a request asks for. A size of zero leaves it to the provider."""
+    """Which items of a list a request asks for: a page of the provider, or a part of one.
+
+    `size` is what the provider is asked for; zero leaves it to the provider. Of the items on its
+    page, the first `skip` have been given out before, and at most `take` (zero: all) are wanted.
+    """
 
     number: int
     size: int
+    skip: int
+    take: int
     _arguments: bytes
+    # Whether another size would make it another page: it was counted out for a new size.
+    _is_exact: bool = False
 
     @classmethod
     def of(cls, request: Any) -> "Page":
@@ -40,32 +59,94 @@ class Page:
         """
         if request.page_size < 0:
             raise PageError(FieldViolation("page_size", "must not be negative"))
-        size = min(request.page_size, PAGE_SIZE_MAX)
+        wanted = min(request.page_size, PAGE_SIZE_MAX)
         arguments = arguments_digest(request)
         if not request.page_token:
-            return cls(1, size, arguments)
+            return cls(1, wanted, 0, wanted, arguments)
         try:
-            number, token_size, token_arguments = _LAYOUT.unpack(unseal(_KIND, request.page_token))
+            token = _LAYOUT.unpack(unseal(_KIND, request.page_token))
         except (ValueError, struct.error):
-            raise PageError(
-                FieldViolation("page_token", "is not a token that a list response gave")
-            ) from None
-        if token_arguments != arguments or size not in (0, token_size):
+            raise _not_a_token() from None
+        number, skip, size, known, token_arguments = token
+        if not (1 <= number <= PAGE_NUMBER_MAX and max(size, known) <= PAGE_SIZE_MAX):
+            raise _not_a_token()
+        if token_arguments != arguments:
             raise PageError(
                 FieldViolation(
                     "page_token",
-                    "was given for other arguments: repeat them all, or begin without a token",
+                    "was given for other arguments: repeat all but page_size, or begin without a"
+                    " token",
                 )
             )
-        return cls(number, token_size, arguments)
+        if known and wanted not in (0, size):
+            place = _place((number - 1) * known + skip, wanted)
+            return cls(*place, wanted, arguments, _is_exact=True)
+        return cls(number, size, skip, wanted, arguments)
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query parameters that ask the provider for this page."""
         query = [("page[number]", str(self.number))] if self.number > 1 else []
         return [*query, ("page[size]", str(self.size))] if self.size else query
 
-    def next_token(self, total_pages: int) -> str:
-        """Return the token of the page after this one, empty if this is the last."""
-        if self.number >= total_pages:
+    def part(self, items: list[Any]) -> slice:
+        """Return which of the items on the provider's page the request gets."""
+        return slice(self.skip, self.skip + (self.take or len(items)))
+
+    def next_token(self, count: int, meta: Any) -> str:
+        """Return the token for what follows, empty if nothing does.
+
+        `count` is how many items the provider put on its page, `meta` what it says of the list.
+        Raises MismatchError if that page is of another size than the one that it must be of.
+        """
+        told = meta if type(meta) is dict else {}
+        known = whole_number(told.get("page_size")) or 0
+        if self._is_exact and known and known != self.size:
+            raise MismatchError(f"{self.size}, as asked for", "meta.page_size")
+        if not count <= known <= (self.size or PAGE_SIZE_MAX):
+            known = 0  # it cannot be so
+        end = self.skip + (self.take or count)
+        if end < count:
+            return self._token(self.number, end, known)
+        if self._is_last(count, known, told):
             return ""
-        return seal(_KIND, _LAYOUT.pack(self.number + 1, self.size, self._arguments))
+        return self._token(self.number + 1, 0, known)
+
+    def _is_last(self, count: int, known: int, told: dict[str, Any]) -> bool:
+        """Tell whether the provider has nothing after this page.
+
+        What it says counts as long as it goes with what it sent. Where it does not say, only a
+        page that is short by its own word, or an empty one, is the end: one request too many
+        costs less than items that nobody misses.
+        """
+        pages = whole_number(told.get("total_pages"))
+        if pages is not None and pages > self.number:
+            return False
+        if count < known or not count:
+            return True
+        items = whole_number(told.get("total_results"))
+        if known and items is not None and items >= (self.number - 1) * known + count:
+            return items <= self.number * known
+        return pages == self.number
+
+    def _token(self, number: int, skip: int, known: int) -> str:
+        return seal(_KIND, _LAYOUT.pack(number, skip, self.size, known, self._arguments))
+
+
+def _place(first: int, wanted: int) -> tuple[int, int, int]:
+    """Return the page number, size and items to skip that lead to an item, counted from zero.
+
+    Pages begin at multiples of their size only. Where the item is no multiple of the wanted size,
+    the size is taken whose page holds most of what is wanted, behind what is skipped.
+    """
+    if first % wanted == 0:
+        size = wanted
+    else:
+        size = max(
+            range(1, PAGE_SIZE_MAX + 1),
+            key=lambda size: (min(wanted, size - first % size), -size),
+        )
+    return first // size + 1, size, first % size
+
+
+def _not_a_token() -> PageError:
+    return PageError(FieldViolation("page_token", "is not a token that a list response gave"))

@@ -9,16 +9,17 @@ from urllib.parse import quote
 # What RFC 3986 (section 3.3) lets stand unescaped in a path segment; the same as the official SDK.
 _SEGMENT_SAFE = "!$&'()*+,;=:@"
 
-# An id is one path segment whatever is done to the URL on its way: dot segments are resolved by
-# clients and proxies (RFC 3986, section 5.2.4), an escaped slash or backslash is unescaped by many,
-# and control or non-ASCII characters do not occur in the provider's ids.
-_UNSAFE = re.compile(r"[^\x20-\x7e]|[/\\]")
-
-# What most ids are: safe, and the same escaped as not. Looked at first because it is quick.
+# What most ids are: the same escaped as not. Looked at first because it is quick.
 _PLAIN = re.compile(r"[A-Za-z0-9_:~-][A-Za-z0-9_.:~-]{0,254}")
 
-# Longer than any id of the provider and shorter than the URL limits of common servers (8 KiB).
-ID_LENGTH_MAX = 1_024
+# The longest id, in bytes as they stand in the path: two of them and all that is around them fit
+# into the longest URL that can be sent (`URL_BYTES_MAX`).
+ID_BYTES_MAX = 16 * 1024
+
+# The longest path with its query, in bytes. The HTTP library (hyper) writes no URL of more than
+# 65,534; the rest is room for the provider's address in front. What is shorter is sent, whatever
+# common servers say to it (8 to 16 KiB): that is the provider's to judge.
+URL_BYTES_MAX = 65_000
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -53,16 +54,21 @@ class PathTemplate:
         return self._render(*[_escaped(getattr(message, name)) for name in self.fields])
 
 
-def unsafe_id(value: str) -> str | None:
-    """Say why a text cannot be an id in a path, or return None if it can."""
+def no_segment(value: str) -> str | None:
+    """Say why a text cannot be an id in a path, or return None if it can.
+
+    Any text is one segment once it is escaped, slashes and other scripts included, except for dot
+    segments, which clients and proxies resolve (RFC 3986, section 5.2.4) and which cannot be
+    escaped because dots are unreserved, and NUL, which common servers refuse in any form.
+    """
     if _PLAIN.fullmatch(value):
         return None
     if value in (".", ".."):
         return "must not be a dot segment: it would name another path"
-    if len(value) > ID_LENGTH_MAX:
-        return f"must not be longer than {ID_LENGTH_MAX} characters"
-    if _UNSAFE.search(value):
-        return "must be printable ASCII without slash and backslash: it is one segment of a path"
+    if "\0" in value:
+        return "must not contain NUL: it cannot be part of an address"
+    if len(value) > ID_BYTES_MAX or len(_escaped(value)) > ID_BYTES_MAX:
+        return f"must not take more than {ID_BYTES_MAX} bytes in the address, escapes included"
     return None
 
 

@@ -10,6 +10,7 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
+from gateway.telnyx.content import decoded
 from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
@@ -63,7 +64,7 @@ class PyreqwestTransport:
             .follow_redirects(False)
             .referer(False)
             .default_cookie_store(False)
-            # Not asked for, and bodies must not grow beyond what was counted.
+            # Bodies come as they were sent: `content` decodes them, within bounds.
             .gzip(False)
             .brotli(False)
             .zstd(False)
@@ -80,7 +81,7 @@ class PyreqwestTransport:
         try:
             async with self._prepared(request, timeout) as response:
                 body = await _body(response)
-                return HttpResponse(response.status, _headers(response.headers), body)
+                return decoded(HttpResponse(response.status, _headers(response.headers), body))
         except PyreqwestError as error:
             raise _translated(error) from None
 

@@ -28,6 +28,22 @@ def encode(message: Message) -> tuple[dict[str, Any], list[FieldProblem]]:
     return MessageEncoder(descriptor).encode(message, "", problems), problems
 
 
+def without_empty_parts(message: Message) -> Message:
+    """The same without messages in which nothing is set: those say nothing and are not written."""
+    result = type(message)()
+    result.CopyFrom(message)
+    for field, value in message.ListFields():
+        if _is_empty_part(field, value):
+            result.ClearField(field.name)
+    return result
+
+
+def _is_empty_part(field: Any, value: Any) -> bool:
+    if field.message_type is None or field.is_repeated or value.ListFields():
+        return False
+    return bool(field.message_type.full_name != "google.protobuf.Timestamp")
+
+
 RESOURCES = [
     conference_pb2.Conference,
     conference_pb2.Participant,
@@ -43,7 +59,7 @@ def test_what_is_written_is_read_back_as_the_same_message(message: Message) -> N
     written, problems = encode(message)
 
     assert problems == []
-    assert MessageDecoder(type(message)).decode(written) == message
+    assert MessageDecoder(type(message)).decode(written) == without_empty_parts(message)
 
 
 def test_only_what_is_set_is_written() -> None:

@@ -6,16 +6,26 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
 
 from tests.conformance.choosing import Strategy, some_of
-from tests.conformance.rpcs import F, Rpc, is_choice, is_number_or_word, is_required, is_timestamp
+from tests.conformance.rpcs import (
+    RPCS,
+    F,
+    Rpc,
+    is_choice,
+    is_number_or_word,
+    is_required,
+    is_timestamp,
+)
 from tests.harness.messages import texts, timestamps
 
-# All that the gateway takes as one segment of a path: printable ASCII without slashes. Made as one
-# text and not by a pattern, which would draw every character for itself and take most of the time.
+# All that the gateway takes as one segment of a path: any text that is no dot segment and has no
+# NUL. Made as one text and not by a pattern, which would draw every character for itself and take
+# most of the time.
 ids = st.text(
-    st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="/\\"),
-    min_size=1,
-    max_size=40,
+    st.characters(min_codepoint=0x01, exclude_categories=["Cs"]), min_size=1, max_size=40
 ).filter(lambda text: text not in (".", ".."))
+
+# What is an id in some path is one wherever it stands.
+IDS = {name for rpc in RPCS for name in rpc.path_fields}
 
 
 def requests(rpc: Rpc, focus: str = "") -> Strategy:
@@ -23,10 +33,10 @@ def requests(rpc: Rpc, focus: str = "") -> Strategy:
 
     What stands in them is left to chance, except for the place in `focus`, which is always set.
     """
-    return _messages(rpc.request, focus, rpc.path_fields)
+    return _messages(rpc.request, focus)
 
 
-def _messages(descriptor: Any, focus: str, path_fields: tuple[str, ...] = ()) -> Strategy:
+def _messages(descriptor: Any, focus: str) -> Strategy:
     always: dict[str, Strategy] = {}
     maybe: dict[str, Strategy] = {}
     for field in descriptor.fields:
@@ -34,7 +44,7 @@ def _messages(descriptor: Any, focus: str, path_fields: tuple[str, ...] = ()) ->
             continue
         inner = _below(focus, field)
         among = always if inner is not None or is_required(field) else maybe
-        among[field.name] = ids if field.name in path_fields else _field(field, inner or "")
+        among[field.name] = ids if field.name in IDS else _field(field, inner or "")
     choices = [_one_of(oneof, focus) for oneof in descriptor.oneofs if is_choice(oneof)]
     message_class = GetMessageClass(descriptor)
 

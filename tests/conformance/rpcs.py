@@ -47,7 +47,7 @@ class Rpc:
     @property
     def result_field(self) -> Any:
         """The field of the response that holds the provider's result, None if it has none."""
-        beside = {"receipt", "next_page_token", "total_size"}
+        beside = {"receipt", "next_page_token", "total_size", "unreadable"}
         fields = [field for field in self.response.fields if field.name not in beside]
         assert len(fields) <= 1
         return fields[0] if fields else None

@@ -18,6 +18,8 @@ import pytest
 import telnyx
 from hypothesis import strategies as st
 
+from gateway.app import COMMAND_SERVICES
+from gateway.telnyx.binding import compile_services
 from tests.conformance.coverage import (
     parameters_given,
     parameters_in,
@@ -45,6 +47,8 @@ PAGING = {"page_token", "page_number"}
 PER_PLACE = 10
 PAIRS_MIN = 30
 PAIRS_MIN_IN_ALL = 3_000
+
+BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}
 
 LISTS = [rpc for rpc in RPCS if rpc.is_paged]
 
@@ -152,6 +156,21 @@ def test_every_parameter_of_the_sdk_has_been_given(
     compared: Callable[[Rpc], Comparison], rpc: Rpc
 ) -> None:
     assert parameters_in(parameters_of(rpc.name)) - compared(rpc).parameters - PAGING == set()
+
+
+@pytest.mark.parametrize("rpc", RPCS, ids=lambda it: it.name)
+def test_a_pointer_to_a_parameter_of_the_sdk_means_the_field_that_it_is_made_of(rpc: Rpc) -> None:
+    binding = BINDINGS[rpc.name]
+    request = rpc.smallest_request()
+    for name in rpc.path_fields:
+        setattr(request, name, f"the {name}")
+    arguments = arguments_of(rpc.name, request)
+
+    for name in parameters_of(rpc.name):
+        path = binding.field_at(f"/{name}", request)
+        assert path in rpc.request.fields_by_name
+        if name in arguments and isinstance(arguments[name], str) and path in rpc.path_fields:
+            assert getattr(request, path) == arguments[name]
 
 
 def test_thousands_of_requests_have_been_compared(compared: Callable[[Rpc], Comparison]) -> None:

@@ -439,6 +439,27 @@ def test_calls_are_queued_listed_found_updated_and_taken_out(stage: Stage) -> No
     assert_ran(left.receipt, "y")
 
 
+@pytest.mark.parametrize(
+    "name", ["Süd", "客服", "a/b", "../a", "a\\b", "%2F", "..;", "a?b#c", "a b", "é" * 255, "\n"]
+)
+def test_a_queue_is_found_by_whatever_name_it_was_created_under(stage: Stage, name: str) -> None:
+    rpc = stage.gateway.queues
+    made = rpc.CreateQueue(q.CreateQueueRequest(queue_name=name)).queue
+    rpc.EnqueueCall(q.EnqueueCallRequest(call_control_id=ALICE, queue_name=name))
+
+    assert rpc.GetQueue(q.GetQueueRequest(queue_name=name)).queue.id == made.id
+    updated = rpc.UpdateQueue(q.UpdateQueueRequest(queue_name=name, max_size=7)).queue
+    assert (updated.name, updated.max_size) == (name, 7)
+    (call,) = rpc.ListQueuedCalls(q.ListQueuedCallsRequest(queue_name=name)).calls
+    assert call.call_control_id == ALICE
+    key = {"queue_name": name, "call_control_id": ALICE}
+    assert rpc.GetQueuedCall(q.GetQueuedCallRequest(**key)).call.queue_position == 1
+    rpc.UpdateQueuedCall(q.UpdateQueuedCallRequest(**key, keep_after_hangup=True))
+    rpc.RemoveQueuedCall(q.RemoveQueuedCallRequest(**key))
+    assert rpc.DeleteQueue(q.DeleteQueueRequest(queue_name=name)).HasField("receipt")
+    assert stage.received().status == 204
+
+
 def test_this_file_calls_every_operation() -> None:
     text = Path(__file__).read_text()
     names = [method.name for service in COMMAND_SERVICES for method in service.methods]

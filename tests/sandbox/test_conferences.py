@@ -85,7 +85,7 @@ def test_a_soft_host_leaving_closes_the_conference_to_newcomers(stage: Stage) ->
     assert stage.control.call(BOB).state == "active"
     answer = stage.post(f"/conferences/{conference}/actions/join", call_control_id=CAROL)
     assert answer.status_code == 422
-    assert errors(answer) == [("90023", None)]
+    assert errors(answer) == [("90033", None)]
 
 
 def test_ending_by_command_hangs_up_everybody(stage: Stage) -> None:
@@ -126,7 +126,7 @@ def test_a_full_conference_refuses(stage: Stage) -> None:
     answer = stage.post(f"/conferences/{conference}/actions/join", call_control_id=CAROL)
 
     assert answer.status_code == 422
-    assert errors(answer) == [("90022", None)]
+    assert errors(answer) == [("90032", None)]
 
 
 def test_a_call_cannot_be_in_two_conferences(stage: Stage) -> None:
@@ -138,7 +138,7 @@ def test_a_call_cannot_be_in_two_conferences(stage: Stage) -> None:
 
     for answer in (join, create):
         assert answer.status_code == 422
-        assert errors(answer) == [("90021", "/call_control_id")]
+        assert errors(answer) == [("90033", "/call_control_id")]
     assert len(stage.get("/conferences")["data"]) == 2
 
 
@@ -185,7 +185,7 @@ def test_leaving_needs_the_call_to_be_there(stage: Stage) -> None:
     answer = stage.post(f"/conferences/{conference}/actions/leave", call_control_id=BOB)
 
     assert answer.status_code == 422
-    assert errors(answer) == [("90020", "/call_control_id")]
+    assert errors(answer) == [("90033", "/call_control_id")]
 
 
 def test_the_state_set_on_creation_comes_back_with_everything(stage: Stage) -> None:

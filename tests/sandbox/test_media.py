@@ -146,7 +146,7 @@ def test_tones_go_to_those_who_are_there(stage: Stage) -> None:
         f"/conferences/{conference}/actions/send_dtmf", digits="1", call_control_ids=[CAROL]
     )
 
-    assert errors(answer) == [("90020", "/call_control_ids/0")]
+    assert errors(answer) == [("90033", "/call_control_ids/0")]
     assert stage.types() == []
 
 

@@ -61,7 +61,7 @@ def test_every_misfit_in_a_list_is_named_and_nobody_is_touched(stage: Stage) -> 
         f"/conferences/{conference}/actions/mute", call_control_ids=[ALICE, CAROL, "v3:nobody"]
     )
 
-    assert errors(answer) == [("90020", "/call_control_ids/1"), ("10005", "/call_control_ids/2")]
+    assert errors(answer) == [("90033", "/call_control_ids/1"), ("10005", "/call_control_ids/2")]
     assert {one["muted"] for one in stage.participants(conference)} == {False}
 
 
@@ -122,7 +122,7 @@ def test_one_who_left_cannot_be_changed(stage: Stage) -> None:
     answer = stage.http.patch(path, json={"end_conference_on_exit": True})
 
     assert answer.status_code == 422
-    assert errors(answer) == [("90020", None)]
+    assert errors(answer) == [("90033", None)]
 
 
 def test_supervisor_roles_decide_who_is_heard(stage: Stage) -> None:

@@ -131,7 +131,7 @@ def test_a_full_queue_refuses(stage: Stage) -> None:
     answer = stage.post(f"/calls/{BOB}/actions/enqueue", queue_name="support")
 
     assert answer.status_code == 422
-    assert errors(answer) == [("90027", None)]
+    assert errors(answer) == [("90036", None)]
 
 
 def test_a_call_is_in_one_queue_and_not_in_a_conference(stage: Stage) -> None:
@@ -141,9 +141,9 @@ def test_a_call_is_in_one_queue_and_not_in_a_conference(stage: Stage) -> None:
     def refused(call: str) -> list[tuple[str, str | None]]:
         return errors(stage.post(f"/calls/{call}/actions/enqueue", queue_name="other"))
 
-    assert refused(ALICE) == [("90025", None)]
-    assert refused(BOB) == [("90021", None)]
-    assert errors(stage.post(f"/calls/{CAROL}/actions/leave_queue")) == [("90026", None)]
+    assert refused(ALICE) == [("90038", None)]
+    assert refused(BOB) == [("90033", None)]
+    assert errors(stage.post(f"/calls/{CAROL}/actions/leave_queue")) == [("90033", None)]
     assert stage.http.get("/queues/other").status_code == 404
 
 

@@ -60,11 +60,11 @@ def test_pause_and_resume_follow_each_other(stage: Stage) -> None:
         return errors(answer)
 
     for action in ("record_pause", "record_resume", "record_stop"):
-        assert refused(action) == [("90024", None)]
+        assert refused(action) == [("90033", None)]
     stage.act(conference, "record_start", format="wav")
-    assert refused("record_resume") == [("90024", None)]
+    assert refused("record_resume") == [("90033", None)]
     stage.act(conference, "record_pause")
-    assert refused("record_pause") == [("90024", None)]
+    assert refused("record_pause") == [("90033", None)]
     stage.act(conference, "record_resume")
     stage.act(conference, "record_pause")
     stage.act(conference, "record_stop")

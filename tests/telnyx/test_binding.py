@@ -2,13 +2,14 @@
 
 import uuid
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
 from google.api import annotations_pb2, field_behavior_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conferencing.v1 import conference_service_pb2, queue_service_pb2
@@ -17,7 +18,7 @@ from conferencing.v1.conference_pb2 import CONFERENCE_STATUS_IN_PROGRESS
 from gateway.app import COMMAND_SERVICES
 from gateway.errors import GatewayError
 from gateway.telnyx.binding import Binding, BindingError, compile_services
-from gateway.telnyx.path import unsafe_id
+from gateway.telnyx.path import no_segment
 from tests.harness.messages import messages
 
 BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}
@@ -104,19 +105,38 @@ def test_a_required_number_may_be_zero() -> None:
     assert violations_of("UpdateQueue", request) == {"max_size": "is required"}
 
 
-@pytest.mark.parametrize(
-    "bad", ["a/b", "..", ".", "../../calls", "a\\b", "a\nb", "a\x00b", "é", "a\x7f", "x" * 1_025]
-)
-def test_an_id_that_would_name_another_path_is_refused(bad: str) -> None:
+@pytest.mark.parametrize("bad", [".", "..", "a\0b", "x" * 16_385, "é" * 3_000])
+def test_an_id_that_cannot_be_a_segment_is_refused(bad: str) -> None:
     request = queue_service_pb2.GetQueuedCallRequest(queue_name=bad, call_control_id=bad)
 
     assert set(violations_of("GetQueuedCall", request)) == {"queue_name", "call_control_id"}
 
 
-@given(st.text(min_size=1))
-def test_an_id_is_refused_or_stays_one_segment(text: str) -> None:
+@pytest.mark.parametrize("rpc", ["CreateQueue", "EnqueueCall"])
+def test_a_name_that_could_never_be_found_is_not_created(rpc: str) -> None:
+    binding = BINDINGS[rpc]
+    request: Any = binding.request_class(queue_name="..")
+    if rpc == "EnqueueCall":
+        request.call_control_id = "v3:a"
+
+    assert set(violations_of(rpc, request)) == {"queue_name"}
+    request.queue_name = "../客服"
+    assert binding.prepare(request).body is not None
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example("..")
+@example("%2e%2e")
+@example("..%2F")
+@example("a/../b")
+@example("\\")
+@example("\0")
+@example("Süd")
+@example("客服")
+def test_an_id_is_refused_or_stays_one_segment_that_means_the_same(text: str) -> None:
     request = queue_service_pb2.GetQueueRequest(queue_name=text)
-    if unsafe_id(text) is not None:
+    if no_segment(text) is not None:
+        assert text in (".", "..") or "\0" in text
         assert "queue_name" in violations_of("GetQueue", request)
         return
     path = BINDINGS["GetQueue"].prepare(request).path
@@ -126,6 +146,43 @@ def test_an_id_is_refused_or_stays_one_segment(text: str) -> None:
     assert not set(segment) & set('/?#\\ "<>')
     assert segment.isascii()
     assert segment.isprintable()
+    assert unquote(segment) == text
+
+
+@pytest.mark.parametrize("length", [65_480, 200_000])
+def test_a_request_whose_address_cannot_be_written_is_refused_by_its_longest_field(
+    length: int,
+) -> None:
+    request = conference_service_pb2.ListConferencesRequest()
+    request.filter.application_name.contains = "short"
+    request.filter.caller = "x" * length
+
+    violations = violations_of("ListConferences", request)
+
+    assert set(violations) == {"filter.caller"}
+    assert "65000 cannot be sent" in violations["filter.caller"]
+
+
+def test_settings_of_no_engine_are_not_sent() -> None:
+    request = conference_service_pb2.SpeakTextRequest(
+        conference_id="c1", payload="p", voice="v", command_id="x"
+    )
+    request.voice_settings.SetInParent()
+
+    body = orjson.loads(BINDINGS["SpeakText"].prepare(request).body or b"")
+
+    assert body == {"payload": "p", "voice": "v", "command_id": "x"}
+
+
+@pytest.mark.parametrize("binding", BINDINGS.values(), ids=lambda it: it.name)
+def test_no_empty_object_is_ever_sent_below_the_top(binding: Binding) -> None:
+    request: Any = binding.request_class()
+    for field in binding.request_class.DESCRIPTOR.fields:
+        if field.type == field.TYPE_MESSAGE and not field.is_repeated:
+            getattr(request, field.name).SetInParent()
+    problems: list[Any] = []
+
+    assert binding._encoder.encode(request, "", problems) == {}
 
 
 @pytest.mark.parametrize("binding", BINDINGS.values(), ids=lambda it: it.name)

@@ -43,7 +43,13 @@ def errors(*entries: dict[str, Any]) -> dict[str, Any]:
         (422, "10004", Code.INVALID_ARGUMENT, "MISSING_PARAMETER"),
         (422, "10012", Code.ALREADY_EXISTS, "DUPLICATE"),
         (422, "10021", Code.FAILED_PRECONDITION, "IN_USE"),
+        (422, "10011", Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
+        (422, "10022", Code.INVALID_ARGUMENT, "INVALID_ID"),
+        (422, "90015", Code.INVALID_ARGUMENT, "INVALID_ID"),
         (422, "90018", Code.FAILED_PRECONDITION, "INVALID_STATE"),
+        (422, "90036", Code.FAILED_PRECONDITION, "INVALID_STATE"),
+        (422, "90999", Code.FAILED_PRECONDITION, "INVALID_STATE"),
+        (404, "90999", Code.NOT_FOUND, "NOT_FOUND"),
         (422, "99999", Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
         (429, "10011", Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
         (302, "", Code.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS"),
@@ -89,6 +95,150 @@ def test_pointers_become_the_fields_of_the_proto(
     failure = failure_of(gateway.conferences.JoinConference, JOIN)
 
     assert failure.violations == {"call_control_id": "unknown call", "mute": "bad"}
+
+
+# Codes and statuses of all kinds, each with a field that the provider points at.
+POINTED: list[tuple[int, str, Code]] = [
+    (422, "90015", Code.INVALID_ARGUMENT),
+    (422, "90018", Code.FAILED_PRECONDITION),
+    (422, "90999", Code.INVALID_ARGUMENT),
+    (422, "10011", Code.INVALID_ARGUMENT),
+    (422, "10012", Code.ALREADY_EXISTS),
+    (422, "10021", Code.FAILED_PRECONDITION),
+    (403, "10010", Code.PERMISSION_DENIED),
+    (404, "10005", Code.NOT_FOUND),
+    (409, "", Code.ABORTED),
+    (418, "", Code.INTERNAL),
+]
+
+
+@pytest.mark.parametrize(("status", "provider_code", "code"), POINTED)
+def test_what_the_provider_points_at_reaches_the_caller_whatever_the_code(
+    gateway: RunningGateway,
+    provider: RecordingProvider,
+    status: int,
+    provider_code: str,
+    code: Code,
+) -> None:
+    entry = {"code": provider_code, "detail": "Why", "source": {"pointer": "/call_control_id"}}
+    provider.answer = Answer(status, errors(entry))
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert failure.code is code
+    assert failure.violations == {"call_control_id": "Why"}
+    assert failure.info.metadata["provider_pointer"] == "/call_control_id"
+
+
+@pytest.mark.parametrize(
+    ("source", "violations"),
+    [
+        ({"parameter": "filter[from]"}, {"filter.caller": "Why"}),
+        ({"pointer": "", "parameter": "page[size]"}, {"page_size": "Why"}),
+        ({"header": "X-Odd"}, {"": "header X-Odd: Why"}),
+        ("/filter/status", {"filter.status": "Why"}),
+        ({"pointer": 7}, {"7": "Why"}),
+        ({"pointer": ["/a"]}, {}),
+        ([], {}),
+        (None, {}),
+    ],
+)
+def test_a_source_is_read_in_every_shape(
+    gateway: RunningGateway,
+    provider: RecordingProvider,
+    source: Any,
+    violations: dict[str, str],
+) -> None:
+    provider.answer = Answer(422, errors({"code": "10015", "detail": "Why", "source": source}))
+
+    failure = failure_of(
+        gateway.conferences.ListConferences, conference_service_pb2.ListConferencesRequest()
+    )
+
+    assert failure.violations == violations
+
+
+def test_the_first_error_whose_code_is_known_decides(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    provider.answer = Answer(
+        422, errors({"code": "77777", "title": "Odd"}, {"code": 90018, "title": "Has ended"})
+    )
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert (failure.code, failure.info.reason) == (Code.FAILED_PRECONDITION, "INVALID_STATE")
+    assert failure.info.metadata["provider_code"] == "90018"
+    assert "Has ended" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'\xef\xbb\xbf{"errors": [{"code": "90018", "detail": "Has ended"}]}', "Has ended"),
+        (b'{"errors": [{"code": "90018", "detail": "Has \\ud83d ended"}]}', "Has ? ended"),
+        (
+            b'{"errors": [{"code": 90018, "detail": "Has ended", "meta": {"age": NaN}}]}',
+            "Has ended",
+        ),
+        (b'{"errors": {"code": "90018", "detail": "Has ended"}}', "Has ended"),
+    ],
+)
+def test_an_error_is_read_as_leniently_as_other_readers_do(
+    gateway: RunningGateway, provider: RecordingProvider, body: bytes, words: str
+) -> None:
+    provider.answer = Answer(422, body)
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert failure.code is Code.FAILED_PRECONDITION
+    assert words in failure.message
+
+
+@pytest.mark.parametrize("result", [b'"\\ud83d"', b"NaN", b"{}", b"7"])
+def test_an_odd_word_on_a_command_costs_nothing(
+    gateway: RunningGateway, provider: RecordingProvider, result: bytes
+) -> None:
+    provider.answer = Answer(200, b'{"data": {"result": %s}}' % result)
+
+    assert gateway.conferences.PlayAudio(PLAY).HasField("receipt")
+
+
+MUTE = conference_service_pb2.MuteParticipantsRequest(conference_id="c1")
+GET_CALL = queue_service_pb2.GetQueuedCallRequest(queue_name="support", call_control_id="v3:a")
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_", "entry", "resource"),
+    [
+        ("JoinConference", JOIN, {"source": {"pointer": "/call_control_id"}}, ("call", "v3:a")),
+        ("JoinConference", JOIN, {"source": {"pointer": "/id"}}, ("conference", "c1")),
+        ("JoinConference", JOIN, {"detail": "Call not found"}, ("call", "v3:a")),
+        ("JoinConference", JOIN, {"title": "No such conference"}, ("conference", "c1")),
+        ("JoinConference", JOIN, {"detail": "v3:a is not here"}, ("call", "v3:a")),
+        ("JoinConference", JOIN, {"detail": "Resource not found"}, None),
+        ("JoinConference", JOIN, {"detail": "No such call in the conference"}, None),
+        ("MuteParticipants", MUTE, {}, ("conference", "c1")),
+        ("GetQueue", GET_QUEUE, {}, ("queue", "support")),
+        ("GetQueuedCall", GET_CALL, {}, ("call", "v3:a")),
+        ("GetQueuedCall", GET_CALL, {"detail": "No such queue"}, ("queue", "support")),
+    ],
+)
+def test_what_was_not_found_is_what_the_provider_says_or_what_is_certain(
+    gateway: RunningGateway,
+    provider: RecordingProvider,
+    rpc: str,
+    request_: Any,
+    entry: dict[str, Any],
+    resource: tuple[str, str] | None,
+) -> None:
+    provider.answer = Answer(404, errors({"code": "10005", **entry}))
+    stub = gateway.queues if "Queue" in rpc else gateway.conferences
+
+    failure = failure_of(getattr(stub, rpc), request_)
+
+    found = failure.detail(error_details_pb2.ResourceInfo)
+    assert (found and (found.resource_type, found.resource_name)) == resource
 
 
 def test_not_found_says_what_was_not_found(
@@ -167,31 +317,136 @@ def test_what_never_left_is_unavailable_even_where_a_repeat_would_be_heard(
     assert "outcome" not in failure.info.metadata
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"<html>hello</html>",
-        b"",
-        b"[]",
-        {"data": []},
-        {"data": {"id": {}}},
-        {"data": {"created_at": "now"}},
-        b"\xff\xfe",
-        {},
-    ],
-)
-def test_a_success_that_cannot_be_read_is_named(
+CREATE = conference_service_pb2.CreateConferenceRequest(call_control_id="v3:a", name="n")
+DELETE_QUEUE = queue_service_pb2.DeleteQueueRequest(queue_name="support")
+
+# What is no answer of the provider to a command, though the status says success.
+NO_ANSWERS: list[Any] = [
+    b"<html>hello</html>",
+    b"  <?xml version='1.0'?><ok/>",
+    b"",
+    b"[]",
+    b"null",
+    b'"ok"',
+    b"OK",
+    b"\xff\xfe",
+    b'{"data": {"id": "c1"}',
+    {"status": "healthy"},
+    errors({"code": "10007", "title": "Unexpected error"}),
+    {"data": None, **errors({"code": "10007", "title": "Unexpected error"})},
+    {"errors": {"detail": "Not Acceptable"}},
+]
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS)
+def test_whether_a_command_ran_is_unknown_if_something_else_answers(
+    gateway: RunningGateway, provider: RecordingProvider, body: Any
+) -> None:
+    provider.answer = Answer(200, body)
+    made_here, by_the_caller = CREATE, conference_service_pb2.CreateConferenceRequest()
+    by_the_caller.CopyFrom(CREATE)
+    by_the_caller.command_id = "mine"
+
+    for request in (made_here, by_the_caller):
+        failure = failure_of(gateway.conferences.CreateConference, request)
+        harmless = request is by_the_caller
+        assert (failure.code, failure.info.reason) == (
+            (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
+            if harmless
+            else (Code.UNKNOWN, "OUTCOME_UNKNOWN")
+        )
+        assert failure.info.metadata["outcome"] == "unknown"
+        assert failure.info.metadata["command_id"]
+        assert "although its status is a success" in failure.message
+    heard = failure_of(gateway.conferences.PlayAudio, PLAY)
+    assert (heard.code, heard.info.metadata["outcome"]) == (Code.UNKNOWN, "unknown")
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS[:10])
+def test_a_query_that_something_else_answers_may_be_made_again(
     gateway: RunningGateway, provider: RecordingProvider, body: Any
 ) -> None:
     provider.answer = Answer(200, body)
 
-    failure = failure_of(
-        gateway.conferences.CreateConference,
-        conference_service_pb2.CreateConferenceRequest(call_control_id="v3:a", name="n"),
-    )
+    failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
+
+    assert (failure.code, failure.info.reason) == (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
+    assert "outcome" not in failure.info.metadata
+
+
+@pytest.mark.parametrize(
+    ("provider_code", "code", "reason"),
+    [
+        ("10005", Code.NOT_FOUND, "NOT_FOUND"),
+        ("10015", Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        ("10007", Code.INTERNAL, "UPSTREAM_UNEXPECTED_STATUS"),
+    ],
+)
+def test_a_query_that_is_answered_with_an_error_has_failed_by_it(
+    gateway: RunningGateway,
+    provider: RecordingProvider,
+    provider_code: str,
+    code: Code,
+    reason: str,
+) -> None:
+    entry = {"code": provider_code, "detail": "Why", "source": {"pointer": "/queue_name"}}
+    provider.answer = Answer(200, errors(entry))
+
+    failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
+
+    assert (failure.code, failure.info.reason) == (code, reason)
+    assert failure.info.metadata["provider_code"] == provider_code
+    assert failure.violations == {"queue_name": "Why"}
+    assert "Why" in failure.message
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b'"OK"', b"true", b"null", b"[]", {}, {"data": {}}])
+def test_a_deletion_is_done_whatever_word_comes_with_it(
+    gateway: RunningGateway, provider: RecordingProvider, body: Any
+) -> None:
+    provider.answer = Answer(200, body)
+
+    assert gateway.queues.DeleteQueue(DELETE_QUEUE).HasField("receipt")
+
+
+@pytest.mark.parametrize("body", [b"<html>", errors({"code": "10005", "detail": "no such queue"})])
+def test_a_page_or_an_error_is_no_word_on_a_deletion(
+    gateway: RunningGateway, provider: RecordingProvider, body: Any
+) -> None:
+    provider.answer = Answer(200, body)
+
+    failure = failure_of(gateway.queues.DeleteQueue, DELETE_QUEUE)
+
+    assert (failure.code, failure.info.metadata["outcome"]) == (Code.UNAVAILABLE, "unknown")
+
+
+@pytest.mark.parametrize("data", [[], "c1", 7, True, [{"id": "c1"}]])
+def test_a_success_without_the_resource_in_it_is_named(
+    gateway: RunningGateway, provider: RecordingProvider, data: Any
+) -> None:
+    provider.answer = Answer(200, {"data": data})
+
+    failure = failure_of(gateway.conferences.CreateConference, CREATE)
 
     assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
     assert failure.info.metadata["outcome"] == "done"
+    assert "data is not an object" in failure.message
+
+
+@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": None, "errors": []}])
+def test_a_command_that_is_answered_without_data_has_run(
+    gateway: RunningGateway, provider: RecordingProvider, body: Any
+) -> None:
+    provider.answer = Answer(200, body)
+
+    created = gateway.conferences.CreateConference(CREATE)
+
+    assert created.receipt.command_id
+    assert created.receipt.cursor
+    assert not created.HasField("conference")
+    assert [it.place for it in created.unreadable.values] == ["data"]
+    failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
+    assert (failure.code, "data is not an object" in failure.message) == (Code.INTERNAL, True)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"errors": 3}', b'{"errors": [3]}'])

@@ -383,7 +383,10 @@ def test_the_providers_words_on_the_key_are_in_the_log_and_not_in_the_response(
     start_gateway: StartGateway, provider: RecordingProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     words = f"The API key {SECRET} (id 1b2c3d) was revoked. Sent: Bearer {SECRET}"
-    error = {"code": "10009", "title": "Authentication failed", "detail": words}
+    error = {
+        **{"code": "10009", "title": "Authentication failed", "detail": words},
+        "source": {"pointer": "/api_key"},
+    }
     provider.answer = Answer(401, {"errors": [error]})
     gateway = start_gateway(provider.base_url)
 

@@ -3,9 +3,11 @@
 isort:skip_file
 Values that conferences, queues and events share."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -245,3 +247,61 @@ class CommandReceipt(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CommandReceipt: _TypeAlias = CommandReceipt  # noqa: Y015
+
+@_typing.final
+class Unreadable(_message.Message):
+    """What of the provider's response could not be read. Such a value's field is left unset, and an item of a list that
+    is no object at all is left out: nothing is guessed, and one bad value does not cost the rest of the response.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many values were left out."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnreadableValue]:
+        """The first ten of them."""
+
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        values: _abc.Iterable[Global___UnreadableValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Unreadable: _TypeAlias = Unreadable  # noqa: Y015
+
+@_typing.final
+class UnreadableValue(_message.Message):
+    """A value in the provider's response that its field cannot hold. The value itself is not shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACE_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    place: _builtins.str
+    """Where it stands in the provider's JSON, such as `data[3].created_at`. Items are counted from zero, on the
+    provider's page.
+    """
+    expected: _builtins.str
+    """What was expected there, such as `an RFC 3339 timestamp`."""
+    def __init__(
+        self,
+        *,
+        place: _builtins.str = ...,
+        expected: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "place", b"place"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnreadableValue: _TypeAlias = UnreadableValue  # noqa: Y015

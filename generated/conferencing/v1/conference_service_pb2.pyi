@@ -209,23 +209,29 @@ class CreateConferenceResponse(_message.Message):
 
     CONFERENCE_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def conference(self) -> _conference_pb2.Conference:
-        """The conference."""
+        """The conference. Unset if the provider's response lacks it: the command ran all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
         """The command's receipt."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         conference: _conference_pb2.Conference | None = ...,
         receipt: _common_pb2.CommandReceipt | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -264,18 +270,24 @@ class GetConferenceResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONFERENCE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def conference(self) -> _conference_pb2.Conference:
         """The conference."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         conference: _conference_pb2.Conference | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -296,7 +308,9 @@ class ListConferencesRequest(_message.Message):
     page_size: _builtins.int
     """The most conferences in one page. Zero: the provider's default (20); above 250 counts as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before. Empty: the first page."""
+    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
+    Empty: the first page.
+    """
     @_builtins.property
     def filter(self) -> Global___ConferenceFilter:
         """Which conferences to list. Unset: all."""
@@ -426,13 +440,20 @@ class ListConferencesResponse(_message.Message):
     CONFERENCES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page. Empty: this was the last one."""
+    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
+    A page may be shorter than asked for, or empty, and not be the last.
+    """
     total_size: _builtins.int
-    """How many conferences match in all, over all pages."""
+    """How many conferences match in all, over all pages. Zero also if the provider does not say."""
     @_builtins.property
     def conferences(self) -> _containers.RepeatedCompositeFieldContainer[_conference_pb2.Conference]:
         """The conferences of this page."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
@@ -440,10 +461,11 @@ class ListConferencesResponse(_message.Message):
         conferences: _abc.Iterable[_conference_pb2.Conference] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conferences", b"conferences", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conferences", b"conferences", "next_page_token", b"next_page_token", "total_size", b"total_size", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -517,7 +539,9 @@ class ListParticipantsRequest(_message.Message):
     page_size: _builtins.int
     """The most participants in one page. Zero: the provider's default (20); above 250 counts as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before. Empty: the first page."""
+    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
+    Empty: the first page.
+    """
     @_builtins.property
     def filter(self) -> Global___ParticipantFilter:
         """Which participants to list. Unset: all."""
@@ -589,13 +613,20 @@ class ListParticipantsResponse(_message.Message):
     PARTICIPANTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page. Empty: this was the last one."""
+    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
+    A page may be shorter than asked for, or empty, and not be the last.
+    """
     total_size: _builtins.int
-    """How many participants match in all, over all pages."""
+    """How many participants match in all, over all pages. Zero also if the provider does not say."""
     @_builtins.property
     def participants(self) -> _containers.RepeatedCompositeFieldContainer[_conference_pb2.Participant]:
         """The participants of this page."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
@@ -603,10 +634,11 @@ class ListParticipantsResponse(_message.Message):
         participants: _abc.Iterable[_conference_pb2.Participant] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "participants", b"participants", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "participants", b"participants", "total_size", b"total_size", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -645,18 +677,24 @@ class GetParticipantResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTICIPANT_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def participant(self) -> _conference_pb2.Participant:
         """The participant."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         participant: _conference_pb2.Participant | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -715,23 +753,29 @@ class UpdateParticipantResponse(_message.Message):
 
     PARTICIPANT_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def participant(self) -> _conference_pb2.Participant:
-        """The participant."""
+        """The participant. Unset if the provider's response lacks it: the command ran all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
         """The command's receipt."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         participant: _conference_pb2.Participant | None = ...,
         receipt: _common_pb2.CommandReceipt | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1319,7 +1363,7 @@ class SpeakTextRequest(_message.Message):
 
     @_builtins.property
     def voice_settings(self) -> _voice_settings_pb2.VoiceSettings:
-        """Settings of the voice's engine. Unset: the engine's defaults."""
+        """Settings of the voice's engine. Unset, or without an engine: the engine's defaults."""
 
     def __init__(
         self,

@@ -36,7 +36,9 @@ class EnqueueCallRequest(_message.Message):
     call_control_id: _builtins.str
     """The call's control id."""
     queue_name: _builtins.str
-    """The queue's name."""
+    """The queue's name: any text but `.` and `..`, without NUL, of at most 16 KiB when escaped for an address.
+    Other scripts and slashes are escaped.
+    """
     client_state: _builtins.str
     """Base64 text that comes back on the webhooks of this call. Empty: none."""
     command_id: _builtins.str
@@ -164,7 +166,9 @@ class CreateQueueRequest(_message.Message):
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     MAX_SIZE_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
-    """The queue's name."""
+    """The queue's name: any text but `.` and `..`, without NUL, of at most 16 KiB when escaped for an address.
+    Other scripts and slashes are escaped.
+    """
     max_size: _builtins.int
     """How many calls it can hold. Unset: the provider's default (300)."""
     def __init__(
@@ -191,23 +195,29 @@ class CreateQueueResponse(_message.Message):
 
     QUEUE_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> _queue_pb2.Queue:
-        """The queue."""
+        """The queue. Unset if the provider's response lacks it: the command ran all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
         """The command's receipt."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         queue: _queue_pb2.Queue | None = ...,
         receipt: _common_pb2.CommandReceipt | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,18 +252,24 @@ class GetQueueResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUEUE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> _queue_pb2.Queue:
         """The queue."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         queue: _queue_pb2.Queue | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -270,7 +286,9 @@ class ListQueuesRequest(_message.Message):
     page_size: _builtins.int
     """The most queues in one page. Zero: the provider's default (20); above 250 counts as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before. Empty: the first page."""
+    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
+    Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -294,13 +312,20 @@ class ListQueuesResponse(_message.Message):
     QUEUES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page. Empty: this was the last one."""
+    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
+    A page may be shorter than asked for, or empty, and not be the last.
+    """
     total_size: _builtins.int
-    """How many queues there are in all, over all pages."""
+    """How many queues there are in all, over all pages. Zero also if the provider does not say."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[_queue_pb2.Queue]:
         """The queues of this page."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
@@ -308,10 +333,11 @@ class ListQueuesResponse(_message.Message):
         queues: _abc.Iterable[_queue_pb2.Queue] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "queues", b"queues", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "queues", b"queues", "total_size", b"total_size", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,23 +379,29 @@ class UpdateQueueResponse(_message.Message):
 
     QUEUE_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> _queue_pb2.Queue:
-        """The queue."""
+        """The queue. Unset if the provider's response lacks it: the command ran all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
         """The command's receipt."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         queue: _queue_pb2.Queue | None = ...,
         receipt: _common_pb2.CommandReceipt | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "receipt", b"receipt", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,7 +467,9 @@ class ListQueuedCallsRequest(_message.Message):
     page_size: _builtins.int
     """The most calls in one page. Zero: the provider's default (20); above 250 counts as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before. Empty: the first page."""
+    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
+    Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -460,13 +494,20 @@ class ListQueuedCallsResponse(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page. Empty: this was the last one."""
+    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
+    A page may be shorter than asked for, or empty, and not be the last.
+    """
     total_size: _builtins.int
-    """How many calls are in the queue in all, over all pages."""
+    """How many calls are in the queue in all, over all pages. Zero also if the provider does not say."""
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[_queue_pb2.QueuedCall]:
         """The calls of this page."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
@@ -474,10 +515,11 @@ class ListQueuedCallsResponse(_message.Message):
         calls: _abc.Iterable[_queue_pb2.QueuedCall] | None = ...,
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "next_page_token", b"next_page_token", "total_size", b"total_size", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -516,18 +558,24 @@ class GetQueuedCallResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CALL_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def call(self) -> _queue_pb2.QueuedCall:
         """The call."""
+
+    @_builtins.property
+    def unreadable(self) -> _common_pb2.Unreadable:
+        """What of the provider's response could not be read. Unset: nothing."""
 
     def __init__(
         self,
         *,
         call: _queue_pb2.QueuedCall | None = ...,
+        unreadable: _common_pb2.Unreadable | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
