@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GOOGLEAPIS := .cache/googleapis
+GOOGLEAPIS := third_party/googleapis
 SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
@@ -43,11 +43,11 @@ format: $(VENV)/ready ## Put the code into the house style
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write protos
 
-proto: $(GOOGLEAPIS) ## Regenerate generated/ from protos/
+proto: $(VENV)/ready ## Regenerate generated/ from protos/
 	rm -rf generated
 	$(call generate,generated)
 
-proto-check: $(GOOGLEAPIS)
+proto-check: $(VENV)/ready
 	@rm -rf .cache/generated
 	@$(call generate,.cache/generated)
 	@diff -r -x __pycache__ generated .cache/generated \
@@ -72,16 +72,12 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# google/api/*.proto for protoc and buf, from the installed package.
-$(GOOGLEAPIS): $(VENV)/ready
-	@mkdir -p $@/google/api
-	@cp $$($(BIN)/python -c 'import google.api; print(list(google.api.__path__)[0])')/{annotations,http,field_behavior}.proto $@/google/api/
-
 define generate
 mkdir -p $(1) && $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLEAPIS) \
   --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
   --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS) \
   && $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLEAPIS) \
   --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
-  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
+  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES) \
+  && touch $(1)/conferencing/v1/py.typed
 endef

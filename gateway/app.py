@@ -5,13 +5,14 @@ import logging
 import random
 import time
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.backfill.backfill import Backfill
 from gateway.backfill.report import Report, State
 from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
-from gateway.config import Address, Settings
+from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
 from gateway.events.sqlite import SqliteEventLog
@@ -29,16 +30,18 @@ from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
-from gateway.telnyx.binding import Binding, compile_services
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.credentials import CredentialWatch
+from gateway.telnyx.binding import compile_services
+from gateway.telnyx.client import TelnyxClient, request_headers
 from gateway.telnyx.deliveries import WebhookDeliveries
 from gateway.telnyx.exchange import Sending
+from gateway.telnyx.health import ProviderHealth
 from gateway.telnyx.httpx_transport import HttpxTransport
 from gateway.telnyx.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
+from gateway.telnyx.probe import CONNECTIONS, ProviderWatch, WatchedTransport
 from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
+from gateway.values import Address
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
@@ -66,8 +69,6 @@ _LATE_CALL_S = 60.0
 # Long enough for connections to be told in order that the server goes, in seconds.
 _GOODBYE_S = 0.5
 
-_KEY_REJECTED = "the provider rejects TELNYX_API_KEY"
-
 _logger = logging.getLogger(__name__)
 
 
@@ -79,8 +80,24 @@ class Gateway:
         self._log = log
         self._feed = feed
         self._metrics = Metrics()
+        api_key = settings.api_key.get_secret_value() if settings.api_key else ""
+        user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
+        probed = settings.upstream_probe == "on"
+        self._provider = ProviderHealth(
+            _host_of(settings.base_url), time.monotonic, must_be_reached=probed
+        )
+        self._provider_watch = ProviderWatch(
+            transport,
+            settings.base_url,
+            request_headers(api_key, user_agent),
+            self._provider,
+            self._provider_changed,
+            ask_first=probed,
+        )
         upstream = LimitedTransport(
-            transport, settings.upstream_in_flight, settings.upstream_waiting
+            WatchedTransport(transport, self._provider),
+            settings.upstream_in_flight,
+            settings.upstream_waiting,
         )
         self._client = TelnyxClient(
             Sending(
@@ -92,8 +109,8 @@ class Gateway:
                 settings.hedge_after,
             ),
             settings.base_url,
-            settings.api_key.get_secret_value() if settings.api_key else "",
-            f"telnyx-grpc-gateway/{gateway_version()}",
+            api_key,
+            user_agent,
         )
         self._metrics.watch_upstream(
             UpstreamGauges(
@@ -176,19 +193,14 @@ class Gateway:
         grpc, http = self._settings.grpc_address, self._settings.http_address
         self.http_address = Address(http.host, await self._http.start(http.host, http.port))
         self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
-        watch = CredentialWatch(
-            self._client,
-            Binding.compile(COMMAND_SERVICES[1].methods_by_name["ListQueues"]),
-            queue_service_pb2.ListQueuesRequest(page_size=1),
-            self._credentials_changed,
-        )
-        work = {"pruning": self._prune, "the watch on the API key": watch.run}
+        work = {"pruning": self._prune, "the watch on the provider": self._provider_watch.run}
         if self._backfill is not None:
             work["back-fill"] = self._backfill.run
         self._background = [
             asyncio.create_task(kept_running(name, endless)) for name, endless in work.items()
         ]
         self._not_ready = None
+        await self._provider_changed()
 
     def _build_grpc(self) -> GrpcServer:
         settings, feed = self._settings, self._feed
@@ -229,7 +241,7 @@ class Gateway:
             time.time,
             self._webhook_received,
         )
-        app = http_app(receiver, self._metrics, lambda: self._not_ready)
+        app = http_app(receiver, self._metrics, lambda: self._not_ready or self._provider.not_ready)
         return HttpServer(app, settings.drain_timeout)
 
     def _build_backfill(self) -> Backfill:
@@ -265,17 +277,12 @@ class Gateway:
         if self._backfill is not None:
             self._backfill.webhook_received(received.outcome)
 
-    async def _credentials_changed(self, rejected: bool) -> None:
-        if self._not_ready not in (None, _KEY_REJECTED):
+    async def _provider_changed(self) -> None:
+        if self._not_ready is not None:
             return
-        self._not_ready = _KEY_REJECTED if rejected else None
-        if rejected:
-            _logger.error("%s: commands fail until it is replaced", _KEY_REJECTED)
-        else:
-            _logger.info("the provider takes TELNYX_API_KEY again")
-        # The feed goes on: webhooks do not depend on the key.
+        # The feed goes on: webhooks and streams do not depend on the provider's REST API.
         names = ("", *(service.full_name for service in COMMAND_SERVICES))
-        await self._grpc.set_serving(not rejected, names)
+        await self._grpc.set_serving(self._provider.not_ready is None, names)
 
     async def _prune(self) -> None:
         while True:
@@ -288,11 +295,19 @@ class Gateway:
             await asyncio.sleep(PRUNE_INTERVAL_S)
 
 
+def _host_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _transport(settings: Settings) -> Transport:
-    connections_max = settings.upstream_in_flight * CONNECTIONS_PER_REQUEST
-    if settings.http_client == "httpx":
-        return HttpxTransport(connections_max)
-    return PyreqwestTransport(connections_max)
+    chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
+    proxy, ca = settings.upstream_proxy, settings.upstream_ca
+    return chosen(
+        settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
+        proxy=proxy.get_secret_value() if proxy else None,
+        certificates=ca.der if ca else (),
+    )
 
 
 def gateway_version() -> str:

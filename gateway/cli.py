@@ -29,8 +29,10 @@ from gateway.config import (
     SettingsError,
     environment,
     load_settings,
+    unread,
 )
 from gateway.events.log import LogError
+from gateway.output import Program, say, tell, while_read
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
 from gateway.telemetry.logs import configure_logs
 from gateway.telnyx.binding import BindingError
@@ -46,7 +48,7 @@ _DEMO_SPEED = 10.0
 _log = logging.getLogger("gateway")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Run a gRPC gateway for Telnyx voice conferencing."""
 
@@ -80,7 +82,7 @@ def demo() -> None:
             "GATEWAY_EVENT_LOG": f"sqlite:///{Path(folder) / 'events.db'}",
         }
         ok = _run(_demo(load_settings(chosen), simulated))
-    click.secho("everything came back" if ok else "the demonstration FAILED", bold=True)
+    say(click.style("everything came back" if ok else "the demonstration FAILED", bold=True))
     sys.exit(0 if ok else EXIT_FAILED)
 
 
@@ -106,15 +108,15 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
     configure_logs("info", "text")
 
     def ready(running: Any) -> None:
-        click.echo(f"simulated Telnyx: TELNYX_BASE_URL={running.base_url}")
-        click.echo(f"its public key:   TELNYX_PUBLIC_KEY={running.public_key}")
-        click.echo("any API key:      TELNYX_API_KEY=sandbox")
-        click.echo(f"calls to use:     {' '.join(settings.calls)}")
+        say(f"simulated Telnyx: TELNYX_BASE_URL={running.base_url}")
+        say(f"its public key:   TELNYX_PUBLIC_KEY={running.public_key}")
+        say("any API key:      TELNYX_API_KEY=sandbox")
+        say(f"calls to use:     {' '.join(settings.calls)}")
 
     try:
         sys.exit(_run(_until_signalled(serve_forever(settings, on_ready=ready))))
     except OSError as error:
-        click.echo(f"telnyx-gateway: cannot listen on {host}:{port}: {error}", err=True)
+        tell(f"telnyx-gateway: cannot listen on {host}:{port}: {error}")
         sys.exit(EXIT_FAILED)
 
 
@@ -172,13 +174,13 @@ def tail(
         request.after_cursor = after
     elif since:
         request.since.CopyFrom(_moment(since))
-    sys.exit(_run(_until_signalled(_tail(address, request, as_json))))
+    sys.exit(_run(_until_signalled(while_read(_tail(address, request, as_json)))))
 
 
 @main.command()
 def version() -> None:
     """Print the version."""
-    click.echo(gateway_version())
+    say(gateway_version())
 
 
 # How long a thread that computes keeps the interpreter from one that has come back from the disk,
@@ -206,7 +208,7 @@ async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> 
     try:
         gateway = await Gateway.start(settings)
     except (BindingError, LogError, OSError) as error:
-        click.echo(f"telnyx-gateway: {error}", err=True)
+        tell(f"telnyx-gateway: {error}")
         return EXIT_FAILED
     # What has been made up to here stays, and need not be walked over at all.
     gc.freeze()
@@ -215,6 +217,8 @@ async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> 
     _log.info("events in %s", settings.event_log)
     if simulated is None:
         _log.info("provider %s", settings.base_url)
+        for line in unread(environment()):
+            _log.info("%s", line)
     else:
         simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
         _log.info("provider simulated, at %s", simulated.base_url)
@@ -233,7 +237,7 @@ async def _demo(settings: Settings, simulated: SandboxServer) -> bool:
     simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
     try:
         async with grpc.aio.insecure_channel(str(gateway.grpc_address)) as channel:
-            return await Demo(channel, Cast(*SandboxSettings().calls), click.echo).run()
+            return await Demo(channel, Cast(*SandboxSettings().calls), say).run()
     finally:
         await gateway.stop()
 
@@ -241,21 +245,18 @@ async def _demo(settings: Settings, simulated: SandboxServer) -> bool:
 async def _tail(address: str, request: SubscribeRequest, as_json: bool) -> int:
     text = EventText()
 
-    def told(text_: str) -> None:
-        click.echo(f"-- {text_}", err=True)
-
     async with grpc.aio.insecure_channel(address, options=TAIL_CHANNEL_OPTIONS) as channel:
-        following = Tail(channel, request, told)
+        following = Tail(channel, request, lambda line: tell(f"-- {line}"))
         try:
             async for event in following.events():
                 line = MessageToJson(event, indent=None) if as_json else text.line(event)
-                click.echo(line)
+                say(line)
         except grpc.aio.AioRpcError as error:
-            click.echo(f"telnyx-gateway: {error.code().name}: {error.details()}", err=True)
+            tell(f"telnyx-gateway: {error.code().name}: {error.details()}")
             return EXIT_FAILED
         finally:
             if following.has_received:
-                click.echo(f"-- to go on from here: --after {following.cursor}", err=True)
+                tell(f"-- to go on from here: --after {following.cursor}")
     return 0
 
 
@@ -263,10 +264,10 @@ def _settings(env: Mapping[str, str]) -> Settings:
     try:
         return load_settings(env)
     except SettingsError as error:
-        click.echo("telnyx-gateway: these settings cannot be used:", err=True)
+        tell("telnyx-gateway: these settings cannot be used:")
         for line in str(error).splitlines():
-            click.echo(f"  {line}", err=True)
-        click.echo("To try it without an account: telnyx-gateway serve --sandbox", err=True)
+            tell(f"  {line}")
+        tell("To try it without an account: telnyx-gateway serve --sandbox")
         sys.exit(EXIT_USAGE)
 
 

@@ -22,7 +22,10 @@ MAY_IMPORT = {
     "http": {"telemetry", "webhooks"},
     "client": set[str](),
     "sandbox": set[str](),
-    "config": {"webhooks"},
+    "config": {"names", "values"},
+    "names": set[str](),
+    "output": set[str](),
+    "values": {"webhooks"},
     "errors": set[str](),
     "tokens": set[str](),
     "deadline": set[str](),
@@ -42,7 +45,7 @@ KEPT_BY = {
     },
     "prometheus_client": {"telemetry/metrics.py"},
     "pydantic": {"config.py"},
-    "click": {"cli.py"},
+    "click": {"cli.py", "output.py"},
 }
 
 

@@ -11,6 +11,8 @@ DEFAULTS_IN_WORDS = {
     "TELNYX_API_KEY": "required",
     "TELNYX_PUBLIC_KEY": "required",
     "GATEWAY_HEDGE_AFTER": "unset",
+    "GATEWAY_UPSTREAM_PROXY": "unset",
+    "GATEWAY_UPSTREAM_CA": "unset",
     "GATEWAY_WEBHOOK_URL": "unset",
 }
 README = (ROOT / "README.md").read_text()

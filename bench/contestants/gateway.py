@@ -58,6 +58,8 @@ def launch_gateway(
             "GATEWAY_GRPC_ADDRESS": f"127.0.0.1:{grpc_port}",
             "GATEWAY_HTTP_ADDRESS": f"127.0.0.1:{http_port}",
             "GATEWAY_EVENT_LOG": f"sqlite:///{log}",
+            # The upstream knows the measured operations only.
+            "GATEWAY_UPSTREAM_PROBE": "off",
         },
         measured=True,
     )

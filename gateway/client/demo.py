@@ -66,13 +66,18 @@ class Demo:
     async def run(self) -> bool:
         """Play; returns whether everything came back."""
         opened = asyncio.Event()
-        follower = asyncio.create_task(self._follow(opened))
-        await opened.wait()
-        interrupted = asyncio.create_task(self._follow_interrupted())
-        expected = await self._play()
-        complete = await self._wait_for(expected)
-        resumed = await interrupted
-        follower.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                follower = tasks.create_task(self._follow(opened))
+                await opened.wait()
+                interrupted = tasks.create_task(self._follow_interrupted())
+                expected = await self._play()
+                complete = await self._wait_for(expected)
+                resumed = await interrupted
+                follower.cancel()
+        except BaseExceptionGroup as failures:
+            # The first one; the others were cut off by it.
+            raise failures.exceptions[0] from None
         return self._summary(expected, complete, resumed)
 
     async def _play(self) -> list[Expected]:

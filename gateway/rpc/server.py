@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+
+from gateway.rpc.reflection import reflection_handlers
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
 # characters; gRPC's own default of 4 MiB only helps those who mean harm.
@@ -53,8 +54,8 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = frozenset(["", *service_names])
-        reflection.enable_server_reflection(
-            (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        self._server.add_generic_rpc_handlers(
+            reflection_handlers((*service_names, health.SERVICE_NAME))
         )
 
     async def start(self, address: str) -> int:

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from gateway.codec.decoder import MismatchError
 from gateway.deadline import Deadline
-from gateway.telnyx.attempt import TOO_MANY_REQUESTS, Attempt, History
+from gateway.telnyx.attempt import Attempt, History
 from gateway.telnyx.exchange import Exchange, Sending, TooLateError
 from gateway.telnyx.failures import (
     FailedCall,
@@ -19,9 +19,18 @@ from gateway.telnyx.transport import HttpRequest, HttpResponse
 
 # The provider's word that what was to be deleted is not there.
 _GONE = frozenset({404, 410})
-_UNAUTHORIZED = 401
 
 R = TypeVar("R")
+
+
+def request_headers(api_key: str, user_agent: str) -> dict[str, str]:
+    """Return the headers that every request to the provider has."""
+    return {
+        "authorization": f"Bearer {api_key}",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": user_agent,
+    }
 
 
 class TelnyxClient:
@@ -34,20 +43,8 @@ class TelnyxClient:
     def __init__(self, sending: Sending, base_url: str, api_key: str, user_agent: str) -> None:
         self._sending = sending
         self._base_url = base_url.rstrip("/")
-        headers = {
-            "authorization": f"Bearer {api_key}",
-            "accept": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": user_agent,
-        }
-        self._headers = headers
-        self._body_headers = headers | {"content-type": "application/json"}
-        self._credentials_rejected = False
-
-    @property
-    def credentials_rejected(self) -> bool:
-        """Whether the provider's last response was that it does not accept the API key."""
-        return self._credentials_rejected
+        self._headers = request_headers(api_key, user_agent)
+        self._body_headers = self._headers | {"content-type": "application/json"}
 
     async def call(
         self, operation: Operation[R], request: Any, deadline: Deadline, cursor: str
@@ -101,19 +98,11 @@ class TelnyxClient:
         if response is None:
             assert attempt.error is not None
             raise failure_of_transport(state, attempt.error)
-        self._note_credentials(response.status)
         if attempt.succeeded:
             return response.body
         if self._was_deleted_before(state, response):
             return b""
         raise failure_of_answer(state, response)
-
-    def _note_credentials(self, status: int) -> None:
-        if status == _UNAUTHORIZED:
-            self._credentials_rejected = True
-        elif status < 500 and status not in (408, TOO_MANY_REQUESTS):
-            # The provider has looked at the key; a proxy that fails in front of it has not.
-            self._credentials_rejected = False
 
     @staticmethod
     def _was_deleted_before(state: FailedCall, response: HttpResponse) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.codec.document import parse
+from gateway.telnyx.secrets import scrubbed
 
 # The most entries that are looked at: more than any request has fields.
 _ENTRIES_MAX = 1_000
@@ -24,8 +25,8 @@ class ProviderError:
 
     @property
     def text(self) -> str:
-        """The provider's words."""
-        return self.detail or self.title
+        """The provider's words, without keys."""
+        return scrubbed(self.detail or self.title)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from gateway.telnyx.transport import (
 
 REPEATABLE_FAILURE = Outcome(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
 UNKNOWN_FAILURE = Outcome(StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
+CREDENTIALS_REJECTED = "UPSTREAM_CREDENTIALS_REJECTED"
 TOO_LATE = Outcome(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 OVERLOADED = Outcome(StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
 UNREADABLE_ANSWER = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
@@ -89,7 +90,7 @@ def failure_of_answer(failed: FailedCall, response: HttpResponse) -> GatewayErro
         outcome.reason,
         f"{operation.name}: {_explained(outcome, failed, shortened(words))}",
         metadata,
-        _violations(failed, body),
+        _violations(outcome, failed, body),
         resource,
         failed.history.retry_after_s if outcome.code in _ASK_AGAIN else None,
         first.help_url,
@@ -120,7 +121,7 @@ def not_an_answer(failed: FailedCall, instead: NotAnAnswerError) -> GatewayError
         outcome.reason,
         f"{operation.name}: {_explained(outcome, failed, words)}",
         failed.metadata(provider_code=first.code, provider_pointer=first.pointer),
-        _violations(failed, errors),
+        _violations(outcome, failed, errors),
         resource,
         help_url=first.help_url,
     )
@@ -172,8 +173,12 @@ def _outcome(failed: FailedCall, status: int, error: ProviderError) -> Outcome:
 
 
 def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
-    if outcome.reason == "UPSTREAM_CREDENTIALS_REJECTED":
-        return f"the provider rejects the gateway's API key (TELNYX_API_KEY): {words}"
+    if outcome.reason == CREDENTIALS_REJECTED:
+        # The provider's words name the key, which is none of the caller's business.
+        return (
+            "the provider rejects the gateway's API key; whoever runs the gateway finds the reason"
+            " in its log and has to replace TELNYX_API_KEY"
+        )
     if outcome is REPEATABLE_FAILURE:
         return f"the provider cannot do it now, call again, nothing can happen twice: {words}"
     if outcome is UNKNOWN_FAILURE:
@@ -194,8 +199,12 @@ def _after_an_unknown_end(failed: FailedCall) -> str:
     return "it may have run, and calling again would run it again"
 
 
-def _violations(failed: FailedCall, body: ErrorBody) -> tuple[FieldViolation, ...]:
-    """Return what the provider points at, whatever kind of failure it is."""
+def _violations(
+    outcome: Outcome, failed: FailedCall, body: ErrorBody
+) -> tuple[FieldViolation, ...]:
+    """Return what the provider points at in the caller's request, whatever kind of failure it is."""
+    if outcome.reason == CREDENTIALS_REJECTED:
+        return ()  # it points at the key
     return tuple(
         FieldViolation(
             failed.operation.field_at(error.pointer, failed.request) if error.pointer else "",

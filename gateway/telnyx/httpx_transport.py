@@ -1,6 +1,8 @@
 """The transport on httpx, the only module that imports it."""
 
 import asyncio
+import ssl
+from collections.abc import Sequence
 
 import httpx
 
@@ -20,7 +22,13 @@ from gateway.telnyx.transport import (
 KEEPALIVE_S = 30.0
 
 # Raised before a byte of the request has been written.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,  # the proxy refused to open a tunnel
+    httpx.UnsupportedProtocol,
+)
 
 
 class HttpxTransport:
@@ -29,14 +37,23 @@ class HttpxTransport:
     Several times slower than `PyreqwestTransport`; for those who need something of httpx's world.
     No more than `connections_max` requests may be sent at one time: httpcore 1.0.9 loses a
     connection for good when a request is cancelled that waits in its pool (httpcore#1093).
+    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
     """
 
     can_end_early = True
 
     def __init__(
-        self, connections_max: int = CONNECTIONS_MAX, inner: httpx.AsyncBaseTransport | None = None
+        self,
+        connections_max: int = CONNECTIONS_MAX,
+        inner: httpx.AsyncBaseTransport | None = None,
+        *,
+        proxy: str | None = None,
+        certificates: Sequence[bytes] = (),
     ) -> None:
+        trusted = _trusted(certificates)
         self._inner = inner or httpx.AsyncHTTPTransport(
+            verify=trusted,
+            proxy=None if proxy is None else _proxy(proxy, trusted),
             http2=False,  # GOAWAY loses requests (httpx#3324)
             trust_env=False,
             limits=httpx.Limits(
@@ -86,6 +103,20 @@ class HttpxTransport:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return decoded(HttpResponse(response.status_code, headers, b"".join(parts)))
+
+
+def _proxy(url: str, trusted: ssl.SSLContext) -> httpx.Proxy:
+    # httpcore refuses a context for a proxy that is spoken to without TLS.
+    return httpx.Proxy(url, ssl_context=trusted if url.startswith("https:") else None)
+
+
+def _trusted(certificates: Sequence[bytes]) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    # The system's own, or what SSL_CERT_FILE names instead, as pyreqwest has them.
+    context.load_default_certs()
+    if certificates:
+        context.load_verify_locations(cadata=b"".join(certificates))
+    return context
 
 
 def _said(error: Exception) -> str:

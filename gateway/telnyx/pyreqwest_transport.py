@@ -1,10 +1,12 @@
 """The transport on pyreqwest (Rust: reqwest and hyper), the only module that imports it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError, PoolTimeoutError, PyreqwestError, RequestError
 from pyreqwest.http import HeaderMap
+from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -35,17 +37,30 @@ _CONNECTING = "client error (Connect)"
 
 
 class PyreqwestTransport:
-    """Sends requests with pyreqwest. Neither are redirects followed nor requests repeated."""
+    """Sends requests with pyreqwest. Neither are redirects followed nor requests repeated.
+
+    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
+    """
 
     # pyreqwest 0.15 lets go of a request whose `send` is cancelled, but hyper goes on with it until
     # its timeout (the Rust task is detached, not aborted).
     can_end_early = False
 
-    def __init__(self, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(
+        self,
+        connections_max: int = CONNECTIONS_MAX,
+        *,
+        proxy: str | None = None,
+        certificates: Sequence[bytes] = (),
+    ) -> None:
+        # Without this it would take the proxy from the environment.
+        builder = ClientBuilder().no_proxy()
+        if proxy is not None:
+            builder = builder.proxy(ProxyBuilder.all(proxy))
+        for certificate in certificates:
+            builder = builder.add_root_certificate_der(certificate)
         self._client: Client | None = (
-            ClientBuilder()
-            .http1_only()
-            .no_proxy()
+            builder.http1_only()
             .follow_redirects(False)
             .referer(False)
             .default_cookie_store(False)

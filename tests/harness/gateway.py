@@ -40,8 +40,9 @@ class RunningGateway:
                 "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
                 "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
                 "GATEWAY_EVENT_LOG": f"sqlite:///{folder / 'events.db'}",
-                # Its questions would stand among what a test looks for at the provider.
+                # Their questions would stand among what a test looks for at the provider.
                 "GATEWAY_BACKFILL": "off",
+                "GATEWAY_UPSTREAM_PROBE": "off",
                 **env,
             }
         )

@@ -49,6 +49,7 @@ class GatewayProcess:
                     "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
                     "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
                     "GATEWAY_BACKFILL": "off",
+                    "GATEWAY_UPSTREAM_PROBE": "off",
                     **env,
                 }
             ),

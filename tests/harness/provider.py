@@ -4,6 +4,7 @@ Written on the standard library alone, so that it shares nothing with the gatewa
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ class Answer:
 class RecordingProvider:
     """Use as a context manager; `answer` may be a function of the request."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "https" if tls else "http"
         self.requests: list[SentRequest] = []
         self.answer: Answer | Callable[[SentRequest], Answer | None] = Answer()
         provider = self
@@ -83,6 +85,8 @@ class RecordingProvider:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
@@ -90,7 +94,7 @@ class RecordingProvider:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v2"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}/v2"
 
     def reset(self) -> None:
         self.requests.clear()

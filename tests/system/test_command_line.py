@@ -1,9 +1,12 @@
 """The command line, as a newcomer uses it."""
 
 import json
+import os
 import subprocess
 import threading
 from pathlib import Path
+
+import pytest
 
 from gateway.app import gateway_version
 from tests.harness.process import GatewayProcess, command, environment
@@ -131,3 +134,104 @@ def test_the_sandbox_prints_what_a_gateway_needs(tmp_path: Path) -> None:
 def test_serve_with_a_sandbox_needs_no_key(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path, "--sandbox") as gateway:
         gateway.wait_for("v3:sandbox-alice")
+
+
+COMMANDS = ["version", "--help", "demo", "sandbox --port 0", "tail --help"]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_full_disk_under_the_output_ends_in_one_line(tmp_path: Path, arguments: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = ended(tmp_path, arguments.split(), full.fileno())
+
+    assert result.returncode == 1
+    line = "telnyx-gateway: standard output cannot be written: No space left on device"
+    assert result.stderr.splitlines() == [line]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_pipe_that_nobody_reads_ends_without_a_traceback(tmp_path: Path, arguments: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = ended(tmp_path, arguments.split(), writer)
+    os.close(writer)
+
+    assert result.returncode == 1
+    # Of what click prints itself it says nothing, as is usual for pipes.
+    line = "telnyx-gateway: standard output cannot be written: Broken pipe"
+    assert result.stderr.splitlines() in ([line], [])
+
+
+@pytest.mark.parametrize("arguments", ["version", "demo", "sandbox --port 0"])
+def test_an_output_that_is_closed_ends_in_one_line(tmp_path: Path, arguments: str) -> None:
+    result = shell(tmp_path, f"{' '.join(command(*arguments.split()))} >&- <&-")
+
+    assert result.returncode == 1
+    line = "telnyx-gateway: standard output cannot be written: Bad file descriptor"
+    assert result.stderr.splitlines() == [line]
+
+
+def test_errors_that_cannot_be_printed_do_not_change_the_exit_code(tmp_path: Path) -> None:
+    for redirected in ("2>/dev/full", "2>&-", ">/dev/full 2>/dev/full", ">&- 2>&- <&-"):
+        assert shell(tmp_path, f"{' '.join(command('serve'))} {redirected}").returncode == 2
+        if redirected.startswith(">"):
+            version = f"{' '.join(command('version'))} {redirected}"
+            assert shell(tmp_path, version).returncode == 1
+
+
+@pytest.mark.parametrize(("redirected", "why"), [("> /dev/full", "No space"), (">&-", "Bad file")])
+def test_tail_says_where_to_go_on_when_its_output_cannot_be_written(
+    tmp_path: Path, redirected: str, why: str
+) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        gateway.webhooks.event("call.enqueued", queue="support", call_control_id="v3:x")
+        arguments = ["tail", "--address", gateway.grpc_address, "--stop"]
+
+        result = shell(tmp_path, f"{' '.join(command(*arguments, '--earliest'))} {redirected}")
+
+        go_on, failed = result.stderr.splitlines()
+        # What could not be printed comes after this cursor.
+        again = run(tmp_path, *arguments, "--after", go_on.split()[-1])
+
+    assert result.returncode == 1
+    assert failed.startswith(f"telnyx-gateway: standard output cannot be written: {why}")
+    assert "v3:x waits in support" in again.stdout
+
+
+def test_tail_ends_when_the_reader_of_its_output_has_had_enough(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        for number in range(3):
+            gateway.webhooks.event(conference_id=f"c{number}")
+        tail = command("tail", "--address", gateway.grpc_address, "--earliest", "--json")
+
+        result = shell(tmp_path, f"{' '.join(tail)} | head -n 1; exit ${{PIPESTATUS[0]}}")
+
+    assert result.returncode == 1
+    assert "Broken pipe" in result.stderr
+    assert json.loads(result.stdout)["conferenceId"] == "c0"
+    assert "Traceback" not in result.stderr
+
+
+def ended(folder: Path, arguments: list[str], output: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(),
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def shell(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

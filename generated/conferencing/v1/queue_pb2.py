@@ -26,17 +26,18 @@ from conferencing.v1 import rest_pb2 as conferencing_dot_v1_dot_rest__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63onferencing/v1/queue.proto\x12\x0f\x63onferencing.v1\x1a\x1a\x63onferencing/v1/rest.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x01\n\x05Queue\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0brecord_type\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63urrent_size\x18\x06 \x01(\x05\x12\x10\n\x08max_size\x18\x07 \x01(\x05\x12\x1e\n\x16\x61verage_wait_time_secs\x18\x08 \x01(\x05\"\xbc\x02\n\nQueuedCall\x12\x17\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61ll_leg_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x61ll_session_id\x18\x03 \x01(\t\x12\x15\n\rconnection_id\x18\x04 \x01(\t\x12\x13\n\x0brecord_type\x18\x05 \x01(\t\x12\x18\n\x06\x63\x61ller\x18\x06 \x01(\tB\x08\xca\xf3\x18\x04\x66rom\x12\n\n\x02to\x18\x07 \x01(\t\x12/\n\x0b\x65nqueued_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08queue_id\x18\t \x01(\t\x12\x16\n\x0equeue_position\x18\n \x01(\x05\x12\x16\n\x0ewait_time_secs\x18\x0b \x01(\x05\x12\x15\n\x08is_alive\x18\x0c \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_is_aliveb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63onferencing/v1/queue.proto\x12\x0f\x63onferencing.v1\x1a\x1a\x63onferencing/v1/rest.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x01\n\x05Queue\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0brecord_type\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63urrent_size\x18\x06 \x01(\x05\x12\x10\n\x08max_size\x18\x07 \x01(\x05\x12\x1e\n\x16\x61verage_wait_time_secs\x18\x08 \x01(\x05\"\xbe\x02\n\nQueuedCall\x12\x17\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61ll_leg_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x61ll_session_id\x18\x03 \x01(\t\x12\x15\n\rconnection_id\x18\x04 \x01(\t\x12\x13\n\x0brecord_type\x18\x05 \x01(\t\x12\x1a\n\x06\x63\x61ller\x18\x06 \x01(\tB\n\xda\xba\xeb\x95\x08\x04\x66rom\x12\n\n\x02to\x18\x07 \x01(\t\x12/\n\x0b\x65nqueued_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08queue_id\x18\t \x01(\t\x12\x16\n\x0equeue_position\x18\n \x01(\x05\x12\x16\n\x0ewait_time_secs\x18\x0b \x01(\x05\x12\x15\n\x08is_alive\x18\x0c \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_is_aliveB\xc6\x01\n\x0f\x63onferencing.v1B\nQueueProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'conferencing.v1.queue_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\017conferencing.v1B\nQueueProtoP\001Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\242\002\003CVX\252\002\017Conferencing.V1\272\002\020Conferencing_V1_\312\002\017Conferencing\\V1\342\002\030Conferencing\\V1\\Metadata\352\002\020Conferencing::V1'
   _globals['_QUEUEDCALL'].fields_by_name['caller']._loaded_options = None
-  _globals['_QUEUEDCALL'].fields_by_name['caller']._serialized_options = b'\312\363\030\004from'
+  _globals['_QUEUEDCALL'].fields_by_name['caller']._serialized_options = b'\332\272\353\225\010\004from'
   _globals['_QUEUE']._serialized_start=110
   _globals['_QUEUE']._serialized_end=332
   _globals['_QUEUEDCALL']._serialized_start=335
-  _globals['_QUEUEDCALL']._serialized_end=651
+  _globals['_QUEUEDCALL']._serialized_end=653
 # @@protoc_insertion_point(module_scope)

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63onferencing/v1/rest.proto\x12\x0f\x63onferencing.v1\x1a google/protobuf/descriptor.proto:5\n\trest_name\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x8e\x03 \x01(\t\x88\x01\x01::\n\x0enumber_or_word\x12\x1d.google.protobuf.FieldOptions\x18\xba\x8e\x03 \x01(\x08\x88\x01\x01:9\n\trest_text\x12!.google.protobuf.EnumValueOptions\x18\xb9\x8e\x03 \x01(\t\x88\x01\x01:9\n\rdiscriminator\x12\x1d.google.protobuf.OneofOptions\x18\xb9\x8e\x03 \x01(\t\x88\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63onferencing/v1/rest.proto\x12\x0f\x63onferencing.v1\x1a google/protobuf/descriptor.proto:7\n\trest_name\x12\x1d.google.protobuf.FieldOptions\x18\xab\xb7\xdd\x82\x01 \x01(\t\x88\x01\x01:;\n\x0enumber_or_word\x12\x1d.google.protobuf.FieldOptions\x18\x80\x9b\x95Q \x01(\x08\x88\x01\x01:;\n\trest_text\x12!.google.protobuf.EnumValueOptions\x18\xaf\x95\xaa\xec\x01 \x01(\t\x88\x01\x01:;\n\rdiscriminator\x12\x1d.google.protobuf.OneofOptions\x18\xef\xe1\xf2\xfc\x01 \x01(\t\x88\x01\x01\x42\xc5\x01\n\x0f\x63onferencing.v1B\tRestProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'conferencing.v1.rest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\017conferencing.v1B\tRestProtoP\001Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\242\002\003CVX\252\002\017Conferencing.V1\272\002\020Conferencing_V1_\312\002\017Conferencing\\V1\342\002\030Conferencing\\V1\\Metadata\352\002\020Conferencing::V1'
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,15 @@ The few places where a proto and the provider's JSON do not say the same thing b
 The rule needs no option: a field is called in JSON what it is called here, an enum value is written as its
 name in lower case without the enum's prefix, and a member of a oneof stands beside its neighbours. Each option
 below marks one exception to that rule, so that reading the protos is enough to know what goes over the wire.
+
+About the numbers. A program that links two protos which extend the same options with the same number does not
+start: Go panics, Python and C++ refuse. 50000 to 99999 is where every organization puts its own options, and
+the numbers below 50000 are given out by protobuf's registry. So each number here is drawn, by hash, from the
+536,770,912 numbers above both ranges:
+
+  100000 + (first 8 bytes of SHA-256 of the option's full name, big-endian) mod (2^29 - 100000)
+
+A number never changes again. Clients need none of the options; they compile them because the protos name them.
 """
 
 from google.protobuf import descriptor as _descriptor

@@ -1,0 +1,262 @@
+"""What the texts of settings mean: addresses, spans of time, sizes, URLs, keys, certificates.
+
+Each reader takes the text without blanks around it and raises ValueError with words that follow
+the setting's name. None repeats a text that may hold a secret.
+"""
+
+import ipaddress
+import re
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
+
+from gateway.webhooks.signature import parse_public_key
+
+PORT_MAX = 65_535
+
+# An API key is some 60 characters long; what is far longer is a file that was taken for it.
+_KEY_CHARACTERS_MAX = 1_000
+# The largest bundle of certificates that is read, in bytes: all public ones together are 300 KiB.
+_CA_BYTES_MAX = 4 * 1024 * 1024
+
+_DURATION_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SIZE_UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
+
+# Host names (RFC 1123), and the underscore that container networks allow.
+_HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?")
+_CERTIFICATE = re.compile(
+    "-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL | re.ASCII
+)
+
+# The provider's own host serves version 2 below this path and nothing at its root.
+_PROVIDER_HOST, _PROVIDER_PATH = "api.telnyx.com", "/v2"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. Port 0 means any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def excludes(self, other: "Address") -> bool:
+        """Whether nothing can listen on both at the same time."""
+        if self.port == 0 or self.port != other.port:
+            return False
+        hosts = {self.host.lower(), other.host.lower()}
+        return len(hosts) == 1 or bool(hosts & {"0.0.0.0", "::"})
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Certificates out of a file, in DER."""
+
+    path: Path
+    der: tuple[bytes, ...] = field(repr=False)
+
+
+def read_address(text: str) -> Address:
+    """Read `host:port` or `[v6]:port`."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not host or not re.fullmatch(r"[0-9]{1,9}", port):
+        raise ValueError("is not host:port, such as 127.0.0.1:9000 or [::1]:9000")
+    if host.startswith("[") and host.endswith("]"):
+        _check_ip(host[1:-1], 6)
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("has several colons: put an IPv6 address in brackets, such as [::1]:9000")
+    else:
+        _check_host(host)
+    if int(port) > PORT_MAX:
+        raise ValueError(f"has the port {port}; ports end at {PORT_MAX}")
+    return Address(host, int(port))
+
+
+def read_duration(text: str, least: str, most: str) -> float:
+    """Read a span of time such as `15s`, `10m`, `36h` or `7d`, in seconds, within bounds."""
+    seconds = _seconds(text)
+    if not _seconds(least) <= seconds <= _seconds(most):
+        raise ValueError(f"is not between {least} and {most}")
+    return seconds
+
+
+def read_size(text: str, least: str, most: str) -> int:
+    """Read an amount such as `512MiB` or `4GiB`, in bytes, within bounds."""
+    size = _bytes(text)
+    if not _bytes(least) <= size <= _bytes(most):
+        raise ValueError(f"is not between {least} and {most}")
+    return size
+
+
+def read_count(text: str, least: int, most: int) -> int:
+    """Read a whole number within bounds."""
+    if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
+        raise ValueError(f"is not a whole number between {least} and {most}")
+    return int(text)
+
+
+def read_api_key(text: str) -> str:
+    """Read an API key, which becomes a header."""
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        # Anything else would be refused much later, or split the header.
+        raise ValueError("holds blanks, line ends or non-ASCII characters: copy it again")
+    if len(text) > _KEY_CHARACTERS_MAX:
+        raise ValueError(f"is {len(text)} characters long and cannot be a key: copy it again")
+    return text
+
+
+def read_public_keys(text: str) -> tuple[str, ...]:
+    """Read one or more public keys, separated by commas."""
+    keys = _parts(text)
+    if not keys:
+        raise ValueError("holds no key")
+    seen: dict[bytes, int] = {}
+    for number, key in enumerate(keys, 1):
+        try:
+            raw = parse_public_key(key)
+        except ValueError as error:
+            raise ValueError(f"key {number} of {len(keys)} {error}") from None
+        if raw in seen:
+            raise ValueError(f"key {number} of {len(keys)} is key {seen[raw]} again")
+        seen[raw] = number
+    return keys
+
+
+def read_base_url(text: str) -> str:
+    """Read the address that the paths of REST operations are appended to."""
+    parts = _url(text, "https://api.telnyx.com/v2")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or a password: the key goes into TELNYX_API_KEY")
+    if "?" in text:
+        raise ValueError("has a query (?...), which paths cannot be appended to")
+    if parts.hostname == _PROVIDER_HOST and parts.path.rstrip("/") != _PROVIDER_PATH:
+        raise ValueError(f"must end in {_PROVIDER_PATH} at {_PROVIDER_HOST}")
+    return text.rstrip("/")
+
+
+def read_webhook_urls(text: str) -> tuple[str, ...]:
+    """Read addresses that webhooks are posted to, separated by commas."""
+    urls = _parts(text)
+    if not urls:
+        raise ValueError("holds no address")
+    for number, url in enumerate(urls, 1):
+        try:
+            parts = _url(url, "https://voice.example.com/webhooks/telnyx")
+            if parts.username is not None:
+                raise ValueError("must not hold a user or a password")
+        except ValueError as error:
+            raise ValueError(f"address {number} of {len(urls)} {error}") from None
+    return tuple(url.rstrip("/") for url in urls)
+
+
+def read_proxy(text: str) -> str:
+    """Read the address of an HTTP proxy; it may hold a user and a password."""
+    parts = _url(text, "http://proxy.example.com:3128")
+    if parts.path not in ("", "/") or "?" in text:
+        raise ValueError("has a path or a query: it is no more than http://host:port")
+    return text.rstrip("/")
+
+
+def read_certificates(text: str) -> Certificates:
+    """Read a file of CA certificates in PEM."""
+    path = Path(text)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_CA_BYTES_MAX + 1)
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
+    if len(data) > _CA_BYTES_MAX:
+        raise ValueError(f"names a file of more than {_CA_BYTES_MAX} bytes")
+    blocks = _CERTIFICATE.findall(data.decode("ascii", "replace"))
+    if not blocks:
+        raise ValueError("names a file without a certificate in PEM (-----BEGIN CERTIFICATE-----)")
+    found = []
+    for number, block in enumerate(blocks, 1):
+        try:
+            der = ssl.PEM_cert_to_DER_cert(block)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=der)
+        except (ValueError, ssl.SSLError):
+            raise ValueError(
+                f"names a file whose certificate {number} of {len(blocks)} cannot be read"
+            ) from None
+        found.append(der)
+    return Certificates(path, tuple(found))
+
+
+def read_event_log(text: str) -> Path:
+    """Read `sqlite:///path`."""
+    if text.startswith("nats://"):
+        raise ValueError("names a NATS stream, which this version cannot use yet: use sqlite:///")
+    path = text.removeprefix("sqlite:///")
+    if path == text or not path:
+        raise ValueError("is not sqlite:///path, with a fourth slash for an absolute path")
+    if path.startswith(":") or "?" in path:
+        raise ValueError("is not the path of a file: SQLite's :memory: and ?parameters are no good")
+    if path.endswith("/"):
+        raise ValueError("names a folder: append the name of a file, such as events.db")
+    return Path(path)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part for it in text.split(",") if (part := it.strip()))
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([smhd])", text)
+    if match is None:
+        raise ValueError("is not a span of time, such as 15s, 10m, 36h or 7d")
+    return float(match[1]) * _DURATION_UNITS[match[2]]
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,18})\s*((?:[KMGT]iB)?)", text)
+    if match is None:
+        raise ValueError("is not an amount of bytes, such as 512MiB or 4GiB")
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def _url(text: str, example: str) -> SplitResult:
+    """Split an absolute http(s) URL that every client library reads alike."""
+    # Python drops tabs and line ends from a URL without a word; Rust takes a backslash for a slash.
+    if not re.fullmatch(r"[\x21-\x7e]+", text) or "\\" in text:
+        raise ValueError("holds blanks, backslashes or characters that must be escaped in a URL")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"is not an http(s) address, such as {example}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"is not an http(s) address, such as {example}")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("has a colon but no port that can be connected to")
+    if "#" in text:
+        raise ValueError("has a fragment (#...), which is never sent")
+    if ":" in parts.hostname:
+        _check_ip(parts.hostname, 6)
+    else:
+        _check_host(parts.hostname)
+    if any(segment in (".", "..") for segment in parts.path.split("/")):
+        raise ValueError("has a path with . or ..: write it without")
+    return parts
+
+
+def _check_host(host: str) -> None:
+    if not _HOST.fullmatch(host):
+        raise ValueError("has a host that is no name and no address")
+    if re.fullmatch(r"[0-9.]+", host):
+        _check_ip(host, 4)
+
+
+def _check_ip(text: str, version: Literal[4, 6]) -> None:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        found = None
+    if found is None or found.version != version:
+        raise ValueError(f"has a host that is no IPv{version} address")

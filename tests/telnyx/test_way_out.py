@@ -1,0 +1,196 @@
+"""The way to the provider: a proxy, and certificates of one's own, with both HTTP clients alike."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import trustme
+
+from conferencing.v1.queue_service_pb2 import DeleteQueueRequest, GetQueueRequest
+from gateway.config import unread
+from tests.conftest import StartGateway
+from tests.harness.gateway import failure_of
+from tests.harness.provider import RecordingProvider
+from tests.harness.proxy import RecordingProxy
+
+clients = pytest.mark.parametrize("client", ["pyreqwest", "httpx"])
+
+QUEUE = DeleteQueueRequest(queue_name="support")
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure_provider(authority: trustme.CA) -> Iterator[RecordingProvider]:
+    """A provider whose certificate no public authority vouches for."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with RecordingProvider(tls) as provider:
+        yield provider
+
+
+@pytest.fixture
+def proxy() -> Iterator[RecordingProxy]:
+    with RecordingProxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
+    """A file with several authorities and words between them, ours last."""
+    path = tmp_path / "ca.pem"
+    other, ours = (it.cert_pem.bytes() for it in (trustme.CA(), authority))
+    path.write_bytes(b"# the company's own\n" + other + b"\n# for tests\n" + ours)
+    return path
+
+
+@clients
+def test_a_provider_with_a_certificate_of_ones_own_is_reached(
+    start_gateway: StartGateway, secure_provider: RecordingProvider, bundle: Path, client: str
+) -> None:
+    gateway = start_gateway(
+        secure_provider.base_url, GATEWAY_HTTP_CLIENT=client, GATEWAY_UPSTREAM_CA=str(bundle)
+    )
+
+    gateway.queues.DeleteQueue(QUEUE, timeout=20)
+
+    assert [it.path for it in secure_provider.requests] == ["/v2/queues/support"]
+
+
+@clients
+def test_without_it_nothing_is_sent_and_nothing_can_have_happened(
+    start_gateway: StartGateway, secure_provider: RecordingProvider, client: str
+) -> None:
+    gateway = start_gateway(secure_provider.base_url, GATEWAY_HTTP_CLIENT=client)
+
+    failure = failure_of(gateway.queues.DeleteQueue, QUEUE)
+
+    assert failure.code is grpc.StatusCode.UNAVAILABLE
+    assert "certificate" in failure.message.lower()
+    assert "outcome" not in failure.info.metadata
+    assert secure_provider.requests == []
+
+
+@clients
+def test_the_systems_authorities_are_trusted_and_can_be_replaced_by_its_own_variable(
+    start_gateway: StartGateway,
+    secure_provider: RecordingProvider,
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    client: str,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    gateway = start_gateway(secure_provider.base_url, GATEWAY_HTTP_CLIENT=client)
+
+    gateway.queues.DeleteQueue(QUEUE, timeout=20)
+
+    assert len(secure_provider.requests) == 1
+
+
+@clients
+def test_requests_go_through_a_tunnel_of_the_proxy(
+    start_gateway: StartGateway,
+    secure_provider: RecordingProvider,
+    proxy: RecordingProxy,
+    bundle: Path,
+    client: str,
+) -> None:
+    gateway = start_gateway(
+        secure_provider.base_url,
+        GATEWAY_HTTP_CLIENT=client,
+        GATEWAY_UPSTREAM_CA=str(bundle),
+        GATEWAY_UPSTREAM_PROXY=f"http://someone:p%40ss@{proxy.address}",
+    )
+
+    gateway.queues.DeleteQueue(QUEUE, timeout=20)
+    gateway.stop()
+
+    host = secure_provider.base_url.split("/")[2]
+    # "someone:p@ss" in base64
+    assert [(it.method, it.target, it.authorization) for it in proxy.asked] == [
+        ("CONNECT", host, "Basic c29tZW9uZTpwQHNz")
+    ]
+    assert len(secure_provider.requests) == 1
+    assert "proxy-authorization" not in secure_provider.last.headers
+
+
+@clients
+def test_requests_without_tls_are_passed_on_by_the_proxy(
+    start_gateway: StartGateway, provider: RecordingProvider, proxy: RecordingProxy, client: str
+) -> None:
+    gateway = start_gateway(
+        provider.base_url,
+        GATEWAY_HTTP_CLIENT=client,
+        GATEWAY_UPSTREAM_PROXY=f"http://{proxy.address}",
+    )
+
+    gateway.queues.DeleteQueue(QUEUE, timeout=20)
+
+    assert [(it.method, it.target) for it in proxy.asked] == [
+        ("DELETE", f"{provider.base_url}/queues/support")
+    ]
+    assert len(provider.requests) == 1
+
+
+@clients
+@pytest.mark.parametrize("status", [403, 407, 502])
+def test_a_proxy_that_refuses_a_tunnel_let_nothing_through(
+    start_gateway: StartGateway,
+    secure_provider: RecordingProvider,
+    proxy: RecordingProxy,
+    client: str,
+    status: int,
+) -> None:
+    proxy.refuse_with = status
+    gateway = start_gateway(
+        secure_provider.base_url,
+        GATEWAY_HTTP_CLIENT=client,
+        GATEWAY_UPSTREAM_PROXY=f"http://someone:secret@{proxy.address}",
+    )
+
+    failure = failure_of(gateway.queues.GetQueue, GetQueueRequest(queue_name="q"))
+
+    assert (failure.code, failure.info.reason) == (
+        grpc.StatusCode.UNAVAILABLE,
+        "UPSTREAM_UNAVAILABLE",
+    )
+    assert "secret" not in failure.message
+    assert secure_provider.requests == []
+
+
+@clients
+def test_proxies_of_the_environment_are_not_used(
+    start_gateway: StartGateway,
+    provider: RecordingProvider,
+    proxy: RecordingProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    client: str,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://{proxy.address}")
+    monkeypatch.setenv("no_grpc_proxy", "127.0.0.1")  # for the test's own channel
+    gateway = start_gateway(provider.base_url, GATEWAY_HTTP_CLIENT=client)
+
+    gateway.queues.DeleteQueue(QUEUE, timeout=20)
+
+    assert proxy.asked == []
+    assert len(provider.requests) == 1
+
+
+def test_what_is_set_for_other_programs_in_vain_is_named() -> None:
+    env = {
+        **{"https_proxy": "http://p:3128", "ALL_PROXY": "http://p:3128", "HTTP_PROXY": " "},
+        **{"REQUESTS_CA_BUNDLE": "/ca.pem", "SSL_CERT_FILE": "/ca.pem"},
+    }
+
+    assert unread(env) == [
+        "HTTPS_PROXY and ALL_PROXY set, but not read:"
+        " the gateway's own setting is GATEWAY_UPSTREAM_PROXY",
+        "REQUESTS_CA_BUNDLE set, but not read: the gateway's own setting is GATEWAY_UPSTREAM_CA",
+    ]
+    assert unread({**env, "GATEWAY_UPSTREAM_PROXY": "x", "GATEWAY_UPSTREAM_CA": "y"}) == []
