@@ -16,6 +16,9 @@ _RFC3339 = re.compile(
 _DAY_S = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# In seconds since 1970, by the definition of google.protobuf.Timestamp.
+_YEARS_1_TO_9999 = (-62_135_596_800, 253_402_300_799)
+
 # The lengths of what the provider writes nearly always: UTC, to the second, millisecond or
 # microsecond. The standard library reads those ten times faster than the pattern above.
 _COMMON_LENGTHS = frozenset({20, 24, 27})
@@ -37,7 +40,12 @@ def parse_timestamp(text: str) -> Timestamp:
     )
     nanos = int(fraction.ljust(9, "0")) if fraction else 0
     since = moment - _EPOCH
-    return Timestamp(seconds=since.days * _DAY_S + since.seconds, nanos=nanos)
+    seconds = since.days * _DAY_S + since.seconds
+    if not _YEARS_1_TO_9999[0] <= seconds <= _YEARS_1_TO_9999[1]:
+        # A zone can move the last hours of 9999 beyond what a Timestamp may hold: readers that turn
+        # it into JSON fail for the whole message.
+        raise ValueError("not in the years 1 to 9999")
+    return Timestamp(seconds=seconds, nanos=nanos)
 
 
 def format_timestamp(moment: Timestamp) -> str:
