@@ -95,7 +95,7 @@ class Gateway:
                 complete_until=self._complete_until_s,
             )
         )
-        self._decoder = WebhookDecoder()
+        self._decoder = WebhookDecoder(self._metrics.event_noted)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
         self._conferences = ConferenceReader(self._client, settings.call_timeout)

@@ -64,6 +64,12 @@ class Metrics:
             ("type",),
             registry=self._registry,
         )
+        self._notes = Counter(
+            "gateway_event_notes",
+            "Events that do not show all of their webhook as it was sent, by why",
+            ("reason",),
+            registry=self._registry,
+        )
 
         self._deliveries = Counter(
             "gateway_backfill_deliveries",
@@ -107,6 +113,10 @@ class Metrics:
                 self._webhook_series[key] = found
         for series in found:
             series.inc()
+
+    def event_noted(self, reason: str) -> None:
+        """Count an event that does not show its webhook as it was sent."""
+        self._notes.labels(reason).inc()
 
     def delivery_seen(self, outcome: Outcome) -> None:
         """Count a delivery that back-fill has looked at."""
