@@ -32,6 +32,11 @@ _CHARACTERS_MAX = 20
 # character that structures the document; where it stands in a text, nothing is lost but time.
 _HUGE_INTEGER = re.compile(rb"(?:^|[\[:,\s])(?:-\d{19}|\d{20})")
 
+# What such an integer looks like when digits and signs are all made ones. To look for that takes
+# a tenth of the time of the pattern above, which every webhook would pay.
+_DIGITS = bytes(character in b"-0123456789" for character in range(256))
+_HUGE = b"\1" * _CHARACTERS_MAX
+
 
 class NumberText(str):
     """A number that no 64-bit type holds, as it was written."""
@@ -52,12 +57,12 @@ def read(raw: bytes) -> Reading:
         value = orjson.loads(raw)
     except ValueError:
         return _leniently(raw)
-    return _leniently(raw) if _HUGE_INTEGER.search(raw) else Reading(value, False)
+    return Reading(value, False) if is_plain(raw) else _leniently(raw)
 
 
 def is_plain(raw: bytes) -> bool:
     """Tell whether a document that a strict reader takes holds no integer of more than 64 bits."""
-    return _HUGE_INTEGER.search(raw) is None
+    return _HUGE not in raw.translate(_DIGITS) or _HUGE_INTEGER.search(raw) is None
 
 
 def _leniently(raw: bytes) -> Reading:

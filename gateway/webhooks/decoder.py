@@ -76,14 +76,6 @@ class WebhookDecoder:
             raise NotAnEventError(
                 "NOT_AN_EVENT", "the body's `data` lacks `id` or `event_type`: it is not an event"
             )
-        event = Event(
-            id=event_id,
-            type=event_type,
-            received_at=Timestamp(
-                seconds=received_at_us // 1_000_000, nanos=received_at_us % 1_000_000 * 1_000
-            ),
-            origin=origin,  # type: ignore[arg-type]
-        )
         try:
             keys, content = self._content(event_type, data, notes)
         except Exception:
@@ -91,17 +83,25 @@ class WebhookDecoder:
             # kept for the next one.
             _log.exception("an event of type %.100r cannot be read, its bytes are kept", event_type)
             notes.add("", EVENT_NOTE_REASON_NOT_READ)
-            keys, content = EventKeys(event_type), Event()
-        event.MergeFrom(content)
-        if notes.first:
-            event.notes.extend(notes.first)
-            for reason in notes.reasons:
-                self._noted(EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_"))
+            keys, content = EventKeys(event_type), {}
+        event = Event(
+            id=event_id,
+            type=event_type,
+            received_at=Timestamp(
+                seconds=received_at_us // 1_000_000, nanos=received_at_us % 1_000_000 * 1_000
+            ),
+            origin=origin,  # type: ignore[arg-type]
+            notes=notes.first,
+            **content,
+        )
+        for reason in notes.reasons:
+            self._noted(EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_"))
         return NewEvent(event_id, keys, received_at_us, event.SerializeToString(), raw)
 
     def _content(
         self, event_type: str, data: dict[str, Any], notes: Notes
-    ) -> tuple[EventKeys, Event]:
+    ) -> tuple[EventKeys, dict[str, Any]]:
+        """Return what an event is found by, and its fields beside those of every event."""
         payload = data.get("payload")
         if not isinstance(payload, dict):
             payload = {}
@@ -112,8 +112,10 @@ class WebhookDecoder:
             if name in texts:
                 return str(getattr(typed, name))
             value = payload.get(name)
+            if value is None:
+                return ""
             found = _text_of(value)
-            if not found and value not in (None, ""):
+            if not found and value != "":
                 notes.add(f"{_PAYLOAD}.{name}", EVENT_NOTE_REASON_NOT_AN_ID)
             return found
 
@@ -125,21 +127,20 @@ class WebhookDecoder:
             call_session_id=text("call_session_id") or text("creator_call_session_id"),
             connection_id=text("connection_id"),
         )
-        content = Event(
-            occurred_at=_occurred_at(data, payload, notes),
-            conference_id=keys.conference_id,
-            call_control_id=keys.call_control_id,
-            call_leg_id=text("call_leg_id"),
-            call_session_id=keys.call_session_id,
-            connection_id=keys.connection_id,
-            queue_name=keys.queue_name,
-            client_state=text("client_state"),
-            **(
-                {event_type.replace(".", "_"): typed}
-                if typed is not None
-                else {"unknown": struct_of(payload, _PAYLOAD, notes)}
-            ),
-        )
+        content: dict[str, Any] = {
+            "occurred_at": _occurred_at(data, payload, notes),
+            "conference_id": keys.conference_id,
+            "call_control_id": keys.call_control_id,
+            "call_leg_id": text("call_leg_id"),
+            "call_session_id": keys.call_session_id,
+            "connection_id": keys.connection_id,
+            "queue_name": keys.queue_name,
+            "client_state": text("client_state"),
+        }
+        if typed is not None:
+            content[event_type.replace(".", "_")] = typed
+        else:
+            content["unknown"] = struct_of(payload, _PAYLOAD, notes)
         return keys, content
 
     def _read(
