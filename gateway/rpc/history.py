@@ -104,6 +104,8 @@ class History:
         response.backfill.state = BackfillState.Value(f"BACKFILL_STATE_{backfill.state.name}")
         response.backfill.stored_events = backfill.stored
         response.backfill.error = backfill.error
+        response.backfill.unreadable_entries = backfill.unreadable
+        response.backfill.skipped_pieces = backfill.skipped
         if backfill.complete is not None:
             _set(response.backfill.complete_since, backfill.complete.since_us)
             _set(response.backfill.complete_until, backfill.complete.until_us)

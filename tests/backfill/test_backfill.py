@@ -22,7 +22,8 @@ from gateway.backfill.backfill import (
     Backfill,
 )
 from gateway.backfill.report import Cause, Outcome, State, SweepEnded
-from gateway.backfill.sweep import PAGES_MAX, SPAN_MIN_US, Addressees, Sweeper
+from gateway.backfill.fetch import PAGES_MAX, SPAN_MIN_US
+from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.filter import Filter
