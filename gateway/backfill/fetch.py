@@ -181,7 +181,7 @@ class Fetcher:
             self._skipped.add(second)
             _log.error(
                 "an entry of the provider's log of webhooks cannot be fetched and is passed over:"
-                " entry %d of what was sent from %s, for a second. If it was an event, it is missing",
+                " number %d of what was sent from %s on, for a second. An event in it is lost",
                 request.page,
                 moment_text(request.since_us),
             )
@@ -190,7 +190,8 @@ class Fetcher:
 def _identified(page: DeliveriesPage) -> dict[object, Entry]:
     """Return a page's entries by what they are known by if they come again."""
     found: dict[object, Entry] = {}
-    for index, entry in enumerate((*page.deliveries, *page.unreadable)):
+    entries: tuple[Entry, ...] = (*page.deliveries, *page.unreadable)
+    for index, entry in enumerate(entries):
         webhook = entry.webhook if isinstance(entry, Delivery) else b""
         found[(entry.id, webhook) if entry.id or webhook else index] = entry
     return found

@@ -126,8 +126,8 @@ class Sweeper:
             seen(outcome)
             if outcome is Outcome.STORED:
                 # The log stores, so it was not the log.
-                for suspect, error in suspects:
-                    seen(self._unreadable_one(suspect.id, f"it cannot be stored: {error}"))
+                for suspect, why in suspects:
+                    seen(self._unreadable_one(suspect.id, f"it cannot be stored: {why}"))
                 suspects.clear()
         if suspects:
             raise suspects[-1][1]

@@ -29,6 +29,8 @@ class FeedGauges:
     held_events: Callable[[], float]
     # Seconds since 1970; zero while unknown.
     complete_until: Callable[[], float]
+    # Seconds; zero while unknown.
+    clock_ahead: Callable[[], float]
 
 
 class Metrics:
@@ -137,6 +139,11 @@ class Metrics:
                 "gateway_backfill_complete_until_seconds",
                 "Unix time before which no event is known to be missing",
                 gauges.complete_until,
+            ),
+            (
+                "gateway_clock_ahead_seconds",
+                "How far the machine's clock is ahead of the provider's",
+                gauges.clock_ahead,
             ),
         ):
             Gauge(name, text, registry=self._registry).set_function(value)

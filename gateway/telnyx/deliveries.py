@@ -135,6 +135,10 @@ class WebhookDeliveries:
         """Return a page of it. Raises GatewayError."""
         return await self._client.call(self._list, request, Deadline.after(self._timeout_s), "")
 
+    async def touch(self) -> None:
+        """Ask for next to nothing, for the sake of a response. Raises GatewayError."""
+        await self.page(DeliveriesRequest(0, 0, size=1))
+
 
 def _page_of_values(body: bytes) -> DeliveriesPage:
     """Read a page at once. Raises ValueError or TypeError if not all of it can be read exactly."""

@@ -14,15 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL, Event
-from gateway.backfill.backfill import (
-    FAILED_WRITE_DELAY_S,
-    OVERLAP_S,
-    SETTLE_S,
-    START_MARGIN_S,
-    Backfill,
-)
-from gateway.backfill.report import Cause, Outcome, State, SweepEnded
+from gateway.backfill.backfill import FAILED_WRITE_DELAY_S, Backfill
+from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
 from gateway.backfill.fetch import PAGES_MAX, SPAN_MIN_US
+from gateway.backfill.report import Cause, Outcome, State, SweepEnded
 from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent

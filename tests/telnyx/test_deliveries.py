@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from gateway.codec.decoder import MismatchError
 from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, ListDeliveries
 
 OPERATION = ListDeliveries()
@@ -96,5 +95,5 @@ def test_what_nobody_can_write_is_left_out() -> None:
     [None, [], {}, {"data": {}, "meta": META}, {"data": None}, {"data": None, "meta": META}],
 )
 def test_an_answer_of_another_shape_is_an_error_not_an_empty_page(document: Any) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"it does not|an array"):
         answered(document)

@@ -21,6 +21,7 @@ from conferencing.v1.event_pb2 import (
     Event,
 )
 from conferencing.v1.event_service_pb2 import (
+    POSITION_EARLIEST,
     EventFilter,
     GetEventRequest,
     GetEventResponse,
@@ -97,7 +98,7 @@ def posted(gateway: RunningGateway, body: bytes) -> Event:
     if before:
         request.after_cursor = before[0].cursor
     else:
-        request.position = 2
+        request.position = POSITION_EARLIEST
     streamed: list[SubscribeResponse] = list(gateway.events.Subscribe(request, timeout=20))
     for response in streamed:
         readable(response)
@@ -304,7 +305,7 @@ def test_bytes_that_no_strict_reader_takes_are_kept_with_what_can_be_read(
     event = posted(running, change(body_of('"x.y"', '{"conference_id": "1", "a": "caf"}')))
 
     assert event.conference_id == "1"
-    assert "af" in event.unknown["a"]
+    assert "af" in str(event.unknown["a"])
 
 
 # Mistakes of ours
