@@ -91,8 +91,8 @@ class LogInfo:
     retention_age_s: float
     retention_bytes: int
     backend: str
-    # When the newest of the events that retention has deleted was received, as far as the events
-    # after it confirm; None if none ever was deleted.
+    # When the newest of the events that retention has deleted was received; None if none ever was.
+    # Times that lay in the future when it was deleted do not count.
     deleted_received_at_us: int | None
 
 
@@ -170,8 +170,9 @@ class EventLog(Protocol):
     async def prune(self) -> int:
         """Delete what is beyond the retention; returns how many events were deleted.
 
-        By age, everything goes up to the last event in the log's order that is too old: what stands
-        before it was received before it, whatever the clock said then.
+        By age goes what was received too long ago, from the oldest on, up to the first event that
+        was not. One from the future has been stored by a clock that was wrong, and goes with those
+        that follow it.
         """
 
     async def close(self) -> None:

@@ -236,6 +236,29 @@ def test_what_is_no_event_is_passed_over(bench: Bench) -> None:
     assert bench.outcomes == {Outcome.UNREADABLE: 1, Outcome.STORED: 1}
 
 
+def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Bench) -> None:
+    bench.sweep()
+    bench.clock.advance(1)
+    for number in (1, 2, 3):
+        bench.provider.add(number, bench.us)
+    append = bench.log.append
+
+    async def fail_together(event: NewEvent) -> Appended:
+        # As a group does in which one cannot be stored: the first time all of them fail.
+        if event.id == "event-2" or event.id not in asked:
+            asked.add(event.id)
+            raise LogUnavailableError("the event log cannot be written")
+        return await append(event)
+
+    asked: set[str] = set()
+    bench.log.append = fail_together  # type: ignore[method-assign]
+
+    assert bench.sweep() == [SweepEnded(Cause.START, True)]
+
+    assert bench.held_ids == ["event-1", "event-3"]
+    assert bench.backfill.report.unreadable == 1
+
+
 def test_what_retention_has_deleted_does_not_come_back(bench: Bench) -> None:
     for number in range(3):
         bench.received(f"event-{number}")

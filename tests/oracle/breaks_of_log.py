@@ -94,6 +94,16 @@ def deletes_in_the_middle() -> Patches:
     return [(GroupWriter, "_prune", prune)]
 
 
+def stops_at_the_future() -> Patches:
+    """Keeps everything that follows an event that a clock stored that was ahead."""
+    original = writer.expired
+
+    def expired(connection: Any, before_us: int, now_us: int, excess_bytes: int) -> Any:
+        return original(connection, before_us, 2**62, excess_bytes)
+
+    return [(writer, "expired", expired)]
+
+
 def deletes_too_early() -> Patches:
     """Takes the retention ten minutes short."""
     original = GroupWriter._prune

@@ -16,54 +16,58 @@ _Row: TypeAlias = tuple[int, int, int]
 
 
 class Expired(NamedTuple):
-    """Events that go: up to number `through`, how many bytes they take, and when the last came."""
+    """Events that go: up to number `through`, how many bytes they take, and when the newest came.
+
+    `received_at_us` is None if that cannot be believed of any of them.
+    """
 
     through: int
     size_bytes: int
-    received_at_us: int
+    received_at_us: int | None
 
 
-def expired(connection: sqlite3.Connection, before_us: int, excess_bytes: int) -> Expired | None:
-    """Return the beginning of the log that is too old, or too much by so many bytes.
+def expired(
+    connection: sqlite3.Connection, before_us: int, now_us: int, excess_bytes: int
+) -> Expired | None:
+    """Return the beginning of the log that was received before a moment, or is too much.
 
-    Too old is what was received before a moment, and what stands before such an event: it was
-    received earlier, by whatever clock. At most a step; None if there is nothing. Raises
-    sqlite3.Error.
+    A time after now is that of a clock that was ahead and says nothing: such an event goes with
+    those that follow it. One that is within the retention is kept, and all after it, whatever
+    times they have. At most a step; None if there is nothing. Raises sqlite3.Error.
     """
     rows = connection.execute(
         "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
         f" ORDER BY sequence LIMIT {PRUNE_STEP}"
     ).fetchall()
-    old_through = _old_through(connection, before_us, rows)
-    found: Expired | None = None
-    size = 0
+    old_through = _old_through(connection, before_us, now_us, rows)
+    through = size = 0
+    newest_us: int | None = None
     for sequence, received_at_us, bytes_ in rows:
         if sequence > old_through and size >= excess_bytes:
             break
+        through = sequence
         size += bytes_
-        found = Expired(sequence, size, received_at_us)
-    if found is None:
-        return None
-    # What is held after it was received later; so a clock that was ahead is found out.
-    (held_us,) = connection.execute(
-        "SELECT min(received_at_us) FROM events WHERE sequence > ?", (found.through,)
-    ).fetchone()
-    if held_us is None or held_us > found.received_at_us:
-        return found
-    return found._replace(received_at_us=held_us)
+        if received_at_us <= now_us:
+            newest_us = max(newest_us or 0, received_at_us)
+    return Expired(through, size, newest_us) if through else None
 
 
-def _old_through(connection: sqlite3.Connection, before_us: int, rows: Sequence[_Row]) -> int:
+def _old_through(
+    connection: sqlite3.Connection, before_us: int, now_us: int, rows: Sequence[_Row]
+) -> int:
     """Return the number up to which all of the log's first rows are too old, zero if none is."""
-    if not rows:
-        return 0
-    last = rows[-1][0]
-    # By time the oldest come first, so one that stands further on is found, or found not to be
-    # there, within about a step.
-    (follows,) = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM events WHERE received_at_us < ? AND sequence > ?)",
-        (before_us, last),
+    through = last = 0
+    for last, received_at_us, _ in rows:
+        if received_at_us < before_us:
+            through = last
+        elif received_at_us <= now_us:
+            return through
+    if through == last:
+        return through
+    # They end with events whose time says nothing: the next one that has a time decides.
+    decides = connection.execute(
+        "SELECT received_at_us FROM events WHERE sequence > ? AND +received_at_us <= ?"
+        " ORDER BY sequence LIMIT 1",
+        (last, now_us),
     ).fetchone()
-    if follows:
-        return last
-    return max((number for number, at, _ in rows if at < before_us), default=0)
+    return last if decides is not None and decides[0] < before_us else through

@@ -5,7 +5,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -25,6 +25,9 @@ GROUP_MAX = 512
 # How long to let events gather that come while others are being stored, in seconds: where there are
 # such, more are on their way. Each commit costs the event loop as much as several events do.
 GATHER_S = 0.002
+
+# Later than any time in the log, in microseconds.
+_FOR_EVER_US = 2**62
 
 R = TypeVar("R")
 
@@ -268,13 +271,17 @@ class GroupWriter:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         size, oldest = self._size_bytes, self._span.oldest
-        gone = expired(connection, before_us, size - self._retention.size_bytes)
+        now_us = before_us + round(self._retention.age_s * 1e6)
+        # In 1970 the time is not known, and no event can be told to be of the future.
+        known_us = now_us if now_us > 0 else _FOR_EVER_US
+        gone = expired(connection, before_us, known_us, size - self._retention.size_bytes)
         if gone is None and self._size_through == self._span.newest:
             connection.rollback()
             return 0
         deleted = self._deleted_received_at_us
         if gone is not None:
-            oldest, size, deleted = gone.through + 1, size - gone.size_bytes, gone.received_at_us
+            oldest, size = gone.through + 1, size - gone.size_bytes
+            deleted = _newest_believed((deleted, gone.received_at_us), known_us)
             connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
             self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
         # What has been stored since is added up when the log is opened: commits of events, which
@@ -312,6 +319,11 @@ class GroupWriter:
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             list(values.items()),
         )
+
+
+def _newest_believed(times_us: Iterable[int | None], now_us: int) -> int:
+    """Return the latest of some times that are not in the future, zero if there is none."""
+    return max((it for it in times_us if it is not None and it <= now_us), default=0)
 
 
 def _fail(futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:
