@@ -8,7 +8,7 @@ from time import monotonic
 from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, Beginning, beginning
 from gateway.backfill.report import Cause, Outcome, Report, State, SweepEnded
 from gateway.backfill.sweep import Sweeper
-from gateway.clock import Clock, ClockState
+from gateway.clock import Clock, ClockState, Moment
 from gateway.errors import GatewayError
 from gateway.events.log import Complete, EventLog, LogUnavailableError
 from gateway.telnyx.deliveries import moment_text
@@ -151,7 +151,7 @@ class Backfill:
             await self._look_at_the_time()
             now = self._time.now()
             final_us = now.earliest_us - _OVERLAP_US
-            start = await self._beginning(now.latest_us)
+            start = await self._beginning(now)
             if start is not None:
                 await self._sweeper.sweep(
                     start.since_us,
@@ -205,19 +205,19 @@ class Backfill:
         until_us = min(until_us, self._time.now().earliest_us - _OVERLAP_US)
         await self._event_log.mark_complete(until_us)
 
-    async def _beginning(self, now_us: int) -> Beginning | None:
+    async def _beginning(self, now: Moment) -> Beginning | None:
         complete = self._event_log.complete
         start = beginning(
             complete,
             await self._event_log.info(),
-            now_us,
+            now,
             self._retention_age_s,
             is_first=not self._started,
         )
         if start is not None and start.corrected is not None:
             _log.warning(
-                "the log was marked complete until a time that has not come yet, by a clock that"
-                " was wrong: everything is asked for again that was sent since %s",
+                "the log was marked complete by a clock that was ahead, until a time that cannot be"
+                " true: everything is asked for again that was sent since %s",
                 moment_text(start.since_us),
             )
             await self._event_log.correct_complete(start.corrected)

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,121 +11,20 @@ from grpc import StatusCode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL, Event
-from gateway.backfill.backfill import FAILED_WRITE_DELAY_S, Backfill
+from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
+from gateway.backfill.backfill import FAILED_WRITE_DELAY_S
 from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
 from gateway.backfill.fetch import PAGES_MAX, SPAN_MIN_US
 from gateway.backfill.report import Cause, Outcome, State, SweepEnded
-from gateway.backfill.sweep import Addressees, Sweeper
+from gateway.backfill.sweep import Addressees
 from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent
-from gateway.events.filter import Filter
-from gateway.events.frames import event_of
 from gateway.events.log import LogUnavailableError
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
 from gateway.telnyx.deliveries import Delivery
-from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import BODY_BYTES_MAX
-from tests.backfill.deliveries import HERE, DeliveryLog, delivery
-from tests.harness.clock import ManualClock
-from tests.harness.events import new_event
+from tests.backfill.bench import DAY_S, INTERVAL_S, START, Bench
+from tests.backfill.deliveries import HERE, delivery
 from tests.harness.loop import LoopThread
-
-INTERVAL_S = 60.0
-DAY_S = 86_400.0
-START = 1_800_000_000.0
-
-
-class _EnoughError(Exception):
-    """Ends back-fill, which would go on for ever."""
-
-
-class Bench:
-    """Back-fill with a clock that a test moves, in front of a delivery log in memory."""
-
-    def __init__(self, loop: LoopThread, folder: Path, page_size: int = 3) -> None:
-        self.loop = loop
-        self.folder = folder
-        self.clock = ManualClock(START)
-        self.provider = DeliveryLog(page_size)
-        self.outcomes: Counter[Outcome] = Counter()
-        self.sweeps: list[SweepEnded] = []
-        self.pauses: list[float] = []
-        # How many more sweeps to let happen.
-        self._left = 0
-        self._open()
-
-    def _open(self) -> None:
-        retention = Retention(7 * DAY_S, 10**9)
-        self.log = self.loop.run(
-            SqliteEventLog.open(self.folder / "events.db", retention, self.clock)
-        )
-        sweeper = Sweeper(
-            self.provider, WebhookDecoder(), self.log, Addressees(), self.clock, self._sleep
-        )
-        self.backfill = Backfill(
-            sweeper,
-            self.log,
-            7 * DAY_S,
-            INTERVAL_S,
-            self.clock,
-            observe_delivery=lambda outcome: self.outcomes.update([outcome]),
-            observe_sweep=self._swept,
-            sleep=self._sleep,
-            clock=self.clock,
-        )
-
-    def restart(self) -> None:
-        self.close()
-        self._open()
-
-    def close(self) -> None:
-        self.loop.run(self.log.close())
-
-    def sweep(self, times: int = 1) -> list[SweepEnded]:
-        """Let back-fill run until it has made so many sweeps, as fast as it can."""
-        self.sweeps.clear()
-        self.pauses.clear()
-        self._left = times
-
-        async def run() -> None:
-            with suppress(_EnoughError):
-                await self.backfill.run()
-
-        self.loop.run(run())
-        return self.sweeps
-
-    def received(self, *ids: str) -> None:
-        """Have webhooks come in as they should."""
-        for id_ in ids:
-            event = new_event(id_=id_, received_at_us=self.us)
-            self.loop.run(self.log.append(event))
-            self.backfill.webhook_received("stored")
-
-    @property
-    def us(self) -> int:
-        return round(self.clock.now * 1e6)
-
-    @property
-    def held(self) -> list[Event]:
-        batch = self.loop.run(self.log.read(0, Filter(), 10_000))
-        return [Event.FromString(event_of(it.frame)) for it in batch.frames]
-
-    @property
-    def held_ids(self) -> list[str]:
-        return [event.id for event in self.held]
-
-    def _swept(self, ended: SweepEnded) -> None:
-        self.sweeps.append(ended)
-        self._left -= 1
-        if self._left == 0:
-            raise _EnoughError
-
-    async def _sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.clock.advance(seconds)
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
