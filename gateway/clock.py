@@ -98,10 +98,11 @@ class Clock:
     def for_deleting(self) -> float:
         """Return the time (seconds since 1970) that decides what is old enough to be deleted.
 
-        What is deleted does not come back: as long as nobody has confirmed the time, it is 1970.
+        What is deleted does not come back. So it is the earlier of the machine's time and the
+        provider's, and as long as the provider has told neither, it is 1970.
         """
         now = self.now()
         waited = self._steady() - self._started_at >= UNCONFIRMED_S
         if self._confirmed or (waited and now.state is ClockState.UNCONFIRMED):
-            return now.earliest
+            return min(now.earliest, self._wall())
         return 0.0

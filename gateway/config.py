@@ -155,7 +155,10 @@ class Settings(BaseModel):
         "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where events are kept."
     )
     retention_age: Duration = _named(
-        "GATEWAY_RETENTION_AGE", "7d", "Events older than this are deleted."
+        "GATEWAY_RETENTION_AGE",
+        "7d",
+        "Events that were received longer ago are deleted, once the provider has confirmed the"
+        " time.",
     )
     retention_size: Size = _named(
         "GATEWAY_RETENTION_SIZE",

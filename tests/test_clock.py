@@ -80,6 +80,15 @@ def test_nothing_is_old_enough_to_be_deleted_before_the_time_is_confirmed(
     assert clock.for_deleting() == TRUE
 
 
+def test_one_wrong_clock_of_two_makes_nothing_old(machine: MachineClock) -> None:
+    clock = clock_of(machine)
+
+    clock.provider_told(TRUE + 365 * DAY_S)
+
+    assert clock.now().earliest == TRUE + 365 * DAY_S
+    assert clock.for_deleting() == TRUE
+
+
 def test_a_provider_that_is_away_does_not_keep_events_for_ever(machine: MachineClock) -> None:
     clock = clock_of(machine)
 

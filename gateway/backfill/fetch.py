@@ -19,6 +19,7 @@ from gateway.telnyx.deliveries import (
     UnreadableEntry,
     moment_text,
 )
+from gateway.telnyx.failures import UNREADABLE_ANSWER
 
 # The pause between two requests, in seconds: back-fill must leave the provider's rate limit to
 # commands. Five pages a second are 500 webhooks a second.
@@ -38,9 +39,6 @@ TRIES = 3
 
 # Entries in a row that are passed over one by one; after so many, the rest of the second is.
 _SKIPPED_MAX = 20
-
-# What the client says of a response that it cannot read.
-_UNREADABLE = "UPSTREAM_UNREADABLE_ANSWER"
 
 # Sweeps in a row that must fail before anything is passed over: with the pauses between them
 # seconds for what cannot be read, and five minutes for what the provider itself calls a failure.
@@ -97,9 +95,9 @@ class Fetcher:
                 entries = await self._span(request, can_be_cut)
             except GatewayError as error:
                 gives_up = failed_before >= (
-                    UNREADABLE_SWEEPS if error.reason == _UNREADABLE else FAILED_SWEEPS
+                    UNREADABLE_SWEEPS if _is_unreadable(error) else FAILED_SWEEPS
                 )
-                if not gives_up and not (can_be_cut and error.reason == _UNREADABLE):
+                if not gives_up and not (can_be_cut and _is_unreadable(error)):
                     raise
                 await self._make_sure_it_answers(error, until_us)
                 entries = None if can_be_cut else await self._one_by_one(request, until_us)
@@ -185,6 +183,11 @@ class Fetcher:
                 request.page,
                 moment_text(request.since_us),
             )
+
+
+def _is_unreadable(error: GatewayError) -> bool:
+    """Tell whether there was a response, which the client could not read."""
+    return error.reason == UNREADABLE_ANSWER.reason
 
 
 def _identified(page: DeliveriesPage) -> dict[object, Entry]:

@@ -339,6 +339,43 @@ def test_requests_are_paced(bench: Bench) -> None:
     assert [it for it in bench.pauses if it < 1] == [0.2] * 3
 
 
+@pytest.mark.parametrize("reason", ["UPSTREAM_UNREADABLE_ANSWER", "UPSTREAM_UNAVAILABLE"])
+def test_an_entry_that_the_provider_cannot_give_is_passed_over_in_the_end(
+    bench: Bench, reason: str
+) -> None:
+    bench.sweep()
+    for number in range(40):
+        bench.clock.advance(60)
+        # Some in the same second as the bad one.
+        bench.provider.add(number, bench.us - number % 2 * 59_500_000)
+    bench.clock.advance(60)
+    bench.provider.poison["delivery-20"] = GatewayError(StatusCode.INTERNAL, reason, "bad")
+
+    ended = bench.sweep(12)
+
+    assert [it.succeeded for it in ended[:3]] == [False] * 3
+    assert ended[-1].succeeded
+    assert sorted(bench.held_ids) == sorted(f"event-{it}" for it in range(40) if it != 20)
+    assert bench.backfill.report.skipped == 1
+
+
+@pytest.mark.parametrize("reason", ["UPSTREAM_UNREADABLE_ANSWER", "UPSTREAM_UNAVAILABLE"])
+def test_nothing_is_passed_over_while_the_provider_answers_nothing(
+    bench: Bench, reason: str
+) -> None:
+    bench.sweep()
+    bench.clock.advance(60)
+    bench.provider.add(1, bench.us)
+    bench.provider.failure = GatewayError(StatusCode.INTERNAL, reason, "away")
+    assert not any(it.succeeded for it in bench.sweep(30))
+    bench.provider.failure = None
+
+    bench.sweep()
+
+    assert bench.held_ids == ["event-1"]
+    assert bench.backfill.report.skipped == 0
+
+
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 20_000), max_size=300), st.integers(1, 4))
 def test_any_outage_is_cut_into_spans_that_leave_nothing_out(

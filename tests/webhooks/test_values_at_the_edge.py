@@ -31,6 +31,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeResponse,
 )
 from gateway.webhooks.decoder import WebhookDecoder
+from gateway.webhooks.receiver import Received
 from tests.harness import odd_json
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
@@ -331,3 +332,17 @@ def test_notes_are_counted(fresh: RunningGateway) -> None:
 
     text = fresh.app._metrics.text().decode()
     assert 'gateway_event_notes_total{reason="NUMBER_AS_TEXT"} 1.0' in text
+
+
+def test_event_types_of_any_kind_and_number_leave_the_metrics_small(
+    running: RunningGateway,
+) -> None:
+    metrics = running.app._metrics
+    for number in range(3_000):
+        metrics.webhook_received(Received("stored", f"type-{number}", 1))
+    metrics.webhook_received(Received("stored", "t" * 100_000, 1))
+
+    text = metrics.text().decode()
+    assert text.count("gateway_events_total{") < 1_100
+    assert 'gateway_events_total{type="other"}' in text
+    assert "t" * 200 not in text
