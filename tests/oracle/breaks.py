@@ -52,7 +52,6 @@ ALL = {
         Break("gives numbers again", "durable", log.gives_numbers_again),
         Break("deletes in the middle", "durable", log.deletes_in_the_middle),
         Break("deletes too early", "durable", log.deletes_too_early),
-        Break("stops deleting at the future", "durable", log.stops_at_the_future),
         Break("has one epoch for all logs", "durable", log.has_one_epoch),
         # Once, in order, without gaps
         Break("knows duplicates of one group only", "unique", log.knows_no_old_duplicates),

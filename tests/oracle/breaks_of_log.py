@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.log import LogUnavailableError, Span
-from gateway.events.sqlite import expiry, reader, schema, writer
 from gateway.events.sqlite import log as log_module
+from gateway.events.sqlite import reader, schema, writer
 from gateway.events.sqlite.reader import LogReader
 from gateway.events.sqlite.rows import numbers_of
 from gateway.events.sqlite.writer import GroupWriter
@@ -92,16 +92,6 @@ def deletes_in_the_middle() -> Patches:
         return int(deleted)
 
     return [(GroupWriter, "_prune", prune)]
-
-
-def stops_at_the_future() -> Patches:
-    """Keeps everything that follows an event that a clock stored that was ahead."""
-    original = expiry.expired
-
-    def expired(connection: Any, before_us: int, now_us: int, excess_bytes: int) -> Any:
-        return original(connection, before_us, 2**62, excess_bytes)
-
-    return [(writer, "expired", expired)]
 
 
 def deletes_too_early() -> Patches:
