@@ -1,6 +1,6 @@
 """The provider's time, as it stands in the `date` header of its responses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 
 from gateway.telnyx.transport import HttpRequest, HttpResponse, Transport
@@ -15,16 +15,23 @@ class DatedTransport:
     def __init__(self, transport: Transport, told: Callable[[float], None]) -> None:
         self._transport = transport
         self._told = told
+        self._last = ""
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """See `Transport.send`."""
         response = await self._transport.send(request, timeout)
-        # One with an age comes from a cache, and was made when its date says.
-        if response.status < _SERVER_ERROR and "age" not in response.headers:
-            seconds = _seconds(response.headers.get("date", ""))
-            if seconds is not None:
-                self._told(seconds)
+        text = response.headers.get("date", "")
+        # The responses of one second tell no more than the first of them.
+        if text != self._last and response.status < _SERVER_ERROR:
+            self._note(text, response.headers)
         return response
+
+    def _note(self, text: str, headers: Mapping[str, str]) -> None:
+        # One with an age comes from a cache, and was made when its date says.
+        seconds = None if "age" in headers else _seconds(text)
+        if seconds is not None:
+            self._last = text
+            self._told(seconds)
 
     async def close(self) -> None:
         """See `Transport.close`."""

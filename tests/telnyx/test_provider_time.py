@@ -50,6 +50,18 @@ def test_proxies_and_caches_tell_nothing(loop: LoopThread) -> None:
     assert told(loop, 200, {"date": DATE, "age": "86400"}) == []
 
 
+def test_a_second_is_told_once(loop: LoopThread) -> None:
+    times: list[float] = []
+    canned = Canned(HttpResponse(200, {"date": DATE}, b""))
+    transport = DatedTransport(canned, times.append)
+
+    for text in (DATE, DATE, DATE.replace(":37", ":38"), DATE):
+        canned.response = HttpResponse(200, {"date": text}, b"")
+        loop.run(transport.send(REQUEST, 1))
+
+    assert times == [SECONDS, SECONDS + 1, SECONDS]
+
+
 def test_closing_closes_what_is_below(loop: LoopThread) -> None:
     canned = Canned(HttpResponse(200, {}, b""))
 
