@@ -10,7 +10,7 @@ from gateway.backfill.report import Cause, Outcome, Report, State, SweepEnded
 from gateway.backfill.sweep import Sweeper
 from gateway.clock import Clock, ClockState, Moment
 from gateway.errors import GatewayError
-from gateway.events.log import Complete, EventLog, LogUnavailableError
+from gateway.events.log import Complete, EventLog, LogInfo, LogUnavailableError
 from gateway.telnyx.deliveries import moment_text
 
 # After a failed write, in seconds: the provider's own repeat comes first, and the disk may have
@@ -148,10 +148,12 @@ class Backfill:
         stored_before = self._stored
         self._running = True
         try:
+            # What comes in while the provider is asked for the time was not missed.
+            info = await self._event_log.info()
             await self._look_at_the_time()
             now = self._time.now()
             final_us = now.earliest_us - _OVERLAP_US
-            start = await self._beginning(now)
+            start = await self._beginning(info, now)
             if start is not None:
                 await self._sweeper.sweep(
                     start.since_us,
@@ -197,23 +199,19 @@ class Backfill:
                 return  # what is asked next fails for the same reason, and says so
             now = self._time.now()
             if now.state is ClockState.SUSPECT:
-                ahead = "" if now.ahead is None else f": it is {now.ahead:.0f} s ahead"
-                _log.error("the machine's clock is wrong%s of the provider's; set it", ahead)
+                why = "it was set, and nothing of the provider's has confirmed it"
+                if now.ahead is not None:
+                    why = f"it is {now.ahead:.0f} s ahead of the provider's"
+                _log.error("the machine's clock is not believed: %s", why)
 
     async def _mark_complete(self, until_us: int) -> None:
         # The provider may have told its time since.
         until_us = min(until_us, self._time.now().earliest_us - _OVERLAP_US)
         await self._event_log.mark_complete(until_us)
 
-    async def _beginning(self, now: Moment) -> Beginning | None:
-        complete = self._event_log.complete
-        start = beginning(
-            complete,
-            await self._event_log.info(),
-            now,
-            self._retention_age_s,
-            is_first=not self._started,
-        )
+    async def _beginning(self, info: LogInfo, now: Moment) -> Beginning | None:
+        complete, is_first = self._event_log.complete, not self._started
+        start = beginning(complete, info, now, self._retention_age_s, is_first=is_first)
         if start is not None and start.corrected is not None:
             _log.warning(
                 "the log was marked complete by a clock that was ahead, until a time that cannot be"

@@ -33,6 +33,9 @@ PAGES_MAX = 20
 SPAN_MAX_US = 3_600_000_000
 SPAN_MIN_US = 1_000_000
 
+# Of a span that cannot be cut: a hundred thousand webhooks in a second were never sent.
+_PAGES_ABSURD = 1_000
+
 # How often a single entry is asked for before it is passed over: what stands in the way, such as
 # a proxy's page, may be gone.
 TRIES = 3
@@ -117,14 +120,14 @@ class Fetcher:
             if (page.pages or request.page) > PAGES_MAX and can_be_cut:
                 return None
             known = len(found)
-            found |= _identified(page)
+            found |= _identified(page, request.page)
             # What is said of the number of pages may be missing or wrong: a full page is followed
-            # by another, and beyond the number one that brings nothing new is the last.
-            is_told = page.pages is not None
-            if page.pages is None or request.page >= page.pages:
-                if (is_told and page.rows < request.size) or len(found) == known:
-                    return list(found.values())
-            elif not page.rows:
+            # by another, and one that brings nothing new is the last.
+            is_last = page.pages is not None and request.page >= page.pages
+            if len(found) == known or (is_last and page.rows < request.size):
+                return list(found.values())
+            if request.page >= _PAGES_ABSURD:
+                _log.error("the provider's log of one second does not end: the rest is left out")
                 return list(found.values())
             request = replace(request, page=request.page + 1)
 
@@ -190,11 +193,11 @@ def _is_unreadable(error: GatewayError) -> bool:
     return error.reason == UNREADABLE_ANSWER.reason
 
 
-def _identified(page: DeliveriesPage) -> dict[object, Entry]:
+def _identified(page: DeliveriesPage, number: int) -> dict[object, Entry]:
     """Return a page's entries by what they are known by if they come again."""
     found: dict[object, Entry] = {}
     entries: tuple[Entry, ...] = (*page.deliveries, *page.unreadable)
     for index, entry in enumerate(entries):
         webhook = entry.webhook if isinstance(entry, Delivery) else b""
-        found[(entry.id, webhook) if entry.id or webhook else index] = entry
+        found[(entry.id, webhook) if entry.id or webhook else (number, index)] = entry
     return found

@@ -20,7 +20,7 @@ from gateway.backfill.sweep import Addressees
 from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.log import LogUnavailableError
-from gateway.telnyx.deliveries import Delivery
+from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.webhooks.receiver import BODY_BYTES_MAX
 from tests.backfill.bench import DAY_S, INTERVAL_S, START, Bench
 from tests.backfill.deliveries import HERE, delivery
@@ -374,6 +374,26 @@ def test_nothing_is_passed_over_while_the_provider_answers_nothing(
 
     assert bench.held_ids == ["event-1"]
     assert bench.backfill.report.skipped == 0
+
+
+@pytest.mark.parametrize("pages", [None, 10**9])
+def test_a_provider_that_gives_the_same_page_again_and_again_is_not_asked_for_ever(
+    bench: Bench, pages: int | None
+) -> None:
+    bench.sweep()
+    bench.clock.advance(60)
+    for number in (1, 2, 3):
+        bench.provider.add(number, bench.us)
+    answer = bench.provider.page
+
+    async def first_page(request: DeliveriesRequest) -> DeliveriesPage:
+        page = await answer(replace(request, page=1))
+        return replace(page, pages=pages if page.rows else 0)
+
+    bench.provider.page = first_page  # type: ignore[method-assign]
+    bench.sweep()
+
+    assert sorted(bench.held_ids) == ["event-1", "event-2", "event-3"]
 
 
 @settings(max_examples=20)
