@@ -140,11 +140,16 @@ class WebhookDeliveries:
         await self.page(DeliveriesRequest(0, 0, size=1))
 
 
+def _exactly(raw: bytes) -> Any:
+    """Return the value of a piece of JSON. Raises ValueError if it may not be all that it says."""
+    if not is_plain(raw):
+        raise ValueError("it may hold an integer of more than 64 bits")
+    return orjson.loads(raw)
+
+
 def _page_of_values(body: bytes) -> DeliveriesPage:
     """Read a page at once. Raises ValueError or TypeError if not all of it can be read exactly."""
-    if not is_plain(body):
-        raise ValueError("it may hold an integer of more than 64 bits")
-    document = orjson.loads(body)
+    document = _exactly(body)
     if not isinstance(document, dict):
         raise MismatchError("an object")
     rows = _rows(document.get("data"), document.get("meta"))
@@ -195,6 +200,11 @@ def _entry_of_value(row: Any) -> Delivery | UnreadableEntry:
 
 
 def _entry_of_text(text: str) -> Delivery | UnreadableEntry:
+    try:
+        # Most are as they should be, and this is ten times as fast.
+        return _entry_of_value(_exactly(text.encode()))
+    except (ValueError, TypeError):
+        pass
     try:
         row = members(text)
     except ValueError:
