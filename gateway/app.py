@@ -12,6 +12,7 @@ from gateway.backfill.backfill import Backfill
 from gateway.backfill.report import Report, State
 from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
+from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
@@ -38,6 +39,7 @@ from gateway.telnyx.health import ProviderHealth
 from gateway.telnyx.httpx_transport import HttpxTransport
 from gateway.telnyx.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
 from gateway.telnyx.probe import CONNECTIONS, ProviderWatch, WatchedTransport
+from gateway.telnyx.provider_time import DatedTransport
 from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
@@ -69,14 +71,20 @@ _LATE_CALL_S = 60.0
 # Long enough for connections to be told in order that the server goes, in seconds.
 _GOODBYE_S = 0.5
 
+# How webhooks end whose signature, and with it the time, was found to be right.
+_VERIFIED = frozenset({"stored", "duplicate", "log_unavailable"})
+
 _logger = logging.getLogger(__name__)
 
 
 class Gateway:
     """The whole service. Build it with `start`; `stop` drains it."""
 
-    def __init__(self, settings: Settings, log: EventLog, feed: Feed, transport: Transport) -> None:
+    def __init__(
+        self, settings: Settings, log: EventLog, feed: Feed, transport: Transport, clock: Clock
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._log = log
         self._feed = feed
         self._metrics = Metrics()
@@ -86,8 +94,9 @@ class Gateway:
         self._provider = ProviderHealth(
             _host_of(settings.base_url), time.monotonic, must_be_reached=probed
         )
+        dated = DatedTransport(transport, clock.provider_told)
         self._provider_watch = ProviderWatch(
-            transport,
+            dated,
             settings.base_url,
             request_headers(api_key, user_agent),
             self._provider,
@@ -95,7 +104,7 @@ class Gateway:
             ask_first=probed,
         )
         upstream = LimitedTransport(
-            WatchedTransport(transport, self._provider),
+            WatchedTransport(dated, self._provider),
             settings.upstream_in_flight,
             settings.upstream_waiting,
         )
@@ -125,9 +134,10 @@ class Gateway:
                 newest_sequence=lambda: self._feed.newest,
                 held_events=lambda: self._log.span.count,
                 complete_until=self._complete_until_s,
+                clock_ahead=lambda: self._clock.now().ahead or 0.0,
             )
         )
-        self._decoder = WebhookDecoder()
+        self._decoder = WebhookDecoder(self._metrics.event_noted)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
         self._conferences = ConferenceReader(self._client, settings.call_timeout)
@@ -147,10 +157,11 @@ class Gateway:
         opened or read and OSError for an address that cannot be had; nothing is left running then.
         """
         retention = Retention(settings.retention_age, settings.retention_size)
-        log = await SqliteEventLog.open(settings.event_log, retention, time.time)
+        clock = Clock(time.time, time.monotonic)
+        log = await SqliteEventLog.open(settings.event_log, retention, clock.for_deleting)
         try:
             feed = Feed(log, await Window.of(log))
-            gateway = cls(settings, log, feed, transport or _transport(settings))
+            gateway = cls(settings, log, feed, transport or _transport(settings), clock)
         except BaseException:
             await log.close()
             raise
@@ -222,7 +233,7 @@ class Gateway:
                 settings.stream_age_max,
                 random_,
             ),
-            History(feed, self._backfill_report),
+            History(feed, self._backfill_report, self._clock.now),
         )
         return GrpcServer(
             (commands, EventHandler(EVENT_SERVICE, parts, self._calls)),
@@ -246,12 +257,13 @@ class Gateway:
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings
+        deliveries = WebhookDeliveries(self._client, settings.call_timeout)
         sweeper = Sweeper(
-            WebhookDeliveries(self._client, settings.call_timeout),
+            deliveries,
             self._decoder,
             self._log,
             Addressees(settings.webhook_urls),
-            time.time,
+            lambda: self._clock.now().earliest,
         )
         return Backfill(
             sweeper,
@@ -261,6 +273,8 @@ class Gateway:
             time.time,
             observe_delivery=self._metrics.delivery_seen,
             observe_sweep=self._metrics.sweep_ended,
+            time=self._clock,
+            ask_time=deliveries.touch,
         )
 
     def _backfill_report(self) -> Report:
@@ -269,11 +283,14 @@ class Gateway:
         return self._backfill.report
 
     def _complete_until_s(self) -> float:
-        complete = self._log.complete
+        complete = self._backfill_report().complete
         return complete.until_us / 1e6 if complete else 0.0
 
     def _webhook_received(self, received: Received) -> None:
         self._metrics.webhook_received(received)
+        # A signature that is accepted later than by default tells less of the time.
+        if received.outcome in _VERIFIED and self._settings.webhook_tolerance <= CLOCKS_APART_S:
+            self._clock.webhook_verified()
         if self._backfill is not None:
             self._backfill.webhook_received(received.outcome)
 

@@ -88,7 +88,10 @@ class Settings(BaseModel):
         "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where events are kept."
     )
     retention_age: Annotated[float, _duration("1s", "3650d")] = _named(
-        "GATEWAY_RETENTION_AGE", "7d", "Events older than this are deleted."
+        "GATEWAY_RETENTION_AGE",
+        "7d",
+        "Events that were received longer ago are deleted, once the provider has confirmed the"
+        " time.",
     )
     retention_size: Annotated[int, _read(values.read_size, "1KiB", "1024TiB")] = _named(
         "GATEWAY_RETENTION_SIZE",

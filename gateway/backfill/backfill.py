@@ -5,25 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
+from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, Beginning, beginning
 from gateway.backfill.report import Cause, Outcome, Report, State, SweepEnded
 from gateway.backfill.sweep import Sweeper
+from gateway.clock import Clock, ClockState, Moment
 from gateway.errors import GatewayError
-from gateway.events.log import EventLog, LogUnavailableError
-
-# For how long a delivery is not final, in seconds: the provider repeats for 60 s, each try has its
-# own timeout, and only then is the outcome in its log.
-SETTLE_S = 120.0
-
-# How far apart the provider's clock and this one may be, in seconds: webhooks that are further off
-# are refused. Spans of time are by this clock, deliveries by the provider's.
-CLOCKS_APART_S = 300.0
-
-# How far each sweep reaches back into what the one before has looked at.
-OVERLAP_S = SETTLE_S + CLOCKS_APART_S
-
-# How much further the first sweep reaches back, in seconds: clocks may have been set meanwhile,
-# and what is held already costs no more than a look.
-START_MARGIN_S = 900.0
+from gateway.events.log import Complete, EventLog, LogInfo, LogUnavailableError
+from gateway.telnyx.deliveries import moment_text
 
 # After a failed write, in seconds: the provider's own repeat comes first, and the disk may have
 # room again by then.
@@ -32,7 +20,13 @@ FAILED_WRITE_DELAY_S = 10.0
 # The first pause after a failed sweep, in seconds; further ones double up to the interval.
 _FIRST_PAUSE_S = 1.0
 
+_OVERLAP_US = round(OVERLAP_S * 1e6)
+
 _log = logging.getLogger(__name__)
+
+
+async def _nobody_to_ask() -> None:
+    """Stands for a provider that does not tell its time."""
 
 
 class Backfill:
@@ -40,7 +34,8 @@ class Backfill:
 
     Everything that was sent is asked for after a start, a failed write and in silence; while
     webhooks come in, only what the provider could not deliver. `now` gives the time in seconds
-    since 1970, `clock` that of a clock nobody sets.
+    since 1970, `clock` that of a clock nobody sets, and `time` knows whether the first is right; by
+    default it goes by these two. `ask_time` has the provider tell its time, if it will.
     """
 
     def __init__(
@@ -55,17 +50,21 @@ class Backfill:
         observe_sweep: Callable[[SweepEnded], None] = lambda ended: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = monotonic,
+        time: Clock | None = None,
+        ask_time: Callable[[], Awaitable[None]] = _nobody_to_ask,
     ) -> None:
         self._sweeper = sweeper
         self._event_log = log
         self._retention_age_s = retention_age_s
         self._interval_s = interval_s
-        self._now = now
+        self._time = time or Clock(now, clock)
+        self._ask_time = ask_time
         self._observe_delivery = observe_delivery
         self._observe_sweep = observe_sweep
         self._sleep = sleep
         self._clock = clock
         self._running = False
+        self._failed_sweeps = 0
         self._stored = 0
         self._finished_at_us: int | None = None
         self._error = ""
@@ -85,11 +84,22 @@ class Backfill:
             state = State.FAILING
         return Report(
             state,
-            self._event_log.complete,
+            self._complete,
             self._finished_at_us,
             self._stored,
             self._error,
+            self._sweeper.unreadable_entries,
+            self._sweeper.skipped_pieces,
         )
+
+    @property
+    def _complete(self) -> Complete | None:
+        """What the log says of its completeness; the future is never complete."""
+        complete = self._event_log.complete
+        latest_us = self._time.now().latest_us
+        if complete is None or complete.until_us <= latest_us:
+            return complete
+        return Complete(min(complete.since_us, latest_us), latest_us)
 
     def webhook_received(self, outcome: str) -> None:
         """Take note of a request to the webhook address and how it ended (see `Received`)."""
@@ -134,25 +144,33 @@ class Backfill:
             await self._sleep(min(FAILED_WRITE_DELAY_S, self._interval_s))
 
     async def _sweep(self, cause: Cause) -> bool:
-        began_at, began_at_us = self._clock(), round(self._now() * 1e6)
-        final_us = began_at_us - round(OVERLAP_S * 1e6)
+        began_at = self._clock()
         stored_before = self._stored
         self._running = True
         try:
-            since_us = await self._since_us(began_at_us)
-            if since_us is not None:
+            # What comes in while the provider is asked for the time was not missed.
+            info = await self._event_log.info()
+            await self._look_at_the_time()
+            now = self._time.now()
+            final_us = now.earliest_us - _OVERLAP_US
+            start = await self._beginning(info, now)
+            if start is not None:
                 await self._sweeper.sweep(
-                    since_us,
-                    began_at_us,
+                    start.since_us,
+                    now.latest_us,
                     self._delivery_seen,
-                    lambda until_us: self._event_log.mark_complete(min(until_us, final_us)),
+                    lambda until_us: self._mark_complete(min(until_us, final_us)),
                     failed_only=cause is Cause.ROUTINE,
+                    failed_before=self._failed_sweeps,
                 )
             else:
-                await self._event_log.mark_complete(began_at_us)
+                # From when on webhooks may have come, not from when the provider has answered.
+                asked_s = self._clock() - began_at
+                await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
         except (GatewayError, LogUnavailableError) as error:
             _log.warning("back-fill (%s) failed and will be tried again: %s", cause.value, error)
             self._error = str(error)
+            self._failed_sweeps += 1
             return False
         except Exception:
             # A mistake of ours: whoever runs this logs it, and begins again.
@@ -165,30 +183,43 @@ class Backfill:
         if stored:
             _log.info("back-fill (%s) stored %d events that had been missed", cause.value, stored)
         self._error = ""
+        self._failed_sweeps = 0
         self._started = True
-        self._finished_at_us = round(self._now() * 1e6)
+        self._finished_at_us = self._time.now().latest_us
         if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
             self._suspicion = None
         return True
 
-    async def _since_us(self, until_us: int) -> int | None:
-        """Return where a sweep has to begin, None if there was nothing before."""
-        info = await self._event_log.info()
-        complete = self._event_log.complete
-        known_us = complete.until_us if complete else info.newest_received_at_us
-        if known_us is None:
-            return None
-        margin_s = 0.0 if self._started else START_MARGIN_S
-        since_us = min(known_us, until_us - round(OVERLAP_S * 1e6)) - round(margin_s * 1e6)
-        if complete is not None and complete.since_us < until_us:
-            # What was sent before there was a log was not missed. (A clock that was ahead when the
-            # log began tells nothing.)
-            since_us = max(since_us, complete.since_us)
-        # What retention has deleted must not come back as new.
-        kept_since_us = until_us - round(self._retention_age_s * 1e6)
-        if info.deleted_received_at_us is not None:
-            kept_since_us = max(kept_since_us, info.deleted_received_at_us + 1)
-        return max(since_us, kept_since_us)
+    async def _look_at_the_time(self) -> None:
+        """Have the provider tell its time, unless it has confirmed the time already."""
+        if self._time.now().state is not ClockState.CONFIRMED:
+            try:
+                await self._ask_time()
+            except GatewayError:
+                return  # what is asked next fails for the same reason, and says so
+            now = self._time.now()
+            if now.state is ClockState.SUSPECT:
+                why = "it was set, and nothing of the provider's has confirmed it"
+                if now.ahead is not None:
+                    why = f"it is {now.ahead:.0f} s ahead of the provider's"
+                _log.error("the machine's clock is not believed: %s", why)
+
+    async def _mark_complete(self, until_us: int) -> None:
+        # The provider may have told its time since.
+        until_us = min(until_us, self._time.now().earliest_us - _OVERLAP_US)
+        await self._event_log.mark_complete(until_us)
+
+    async def _beginning(self, info: LogInfo, now: Moment) -> Beginning | None:
+        complete, is_first = self._event_log.complete, not self._started
+        start = beginning(complete, info, now, self._retention_age_s, is_first=is_first)
+        if start is not None and start.corrected is not None:
+            _log.warning(
+                "the log was marked complete by a clock that was ahead, until a time that cannot be"
+                " true: everything is asked for again that was sent since %s",
+                moment_text(start.since_us),
+            )
+            await self._event_log.correct_complete(start.corrected)
+        return start
 
     def _delivery_seen(self, outcome: Outcome) -> None:
         if outcome is Outcome.STORED:

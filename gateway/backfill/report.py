@@ -22,7 +22,7 @@ class Outcome(enum.Enum):
     STORED = "stored"
     DUPLICATE = "duplicate"  # the log had it
     FOREIGN = "foreign"  # it was addressed to somebody else
-    UNREADABLE = "unreadable"  # there is no event in it
+    UNREADABLE = "unreadable"  # there is no event in it that can be read or stored
 
 
 class SweepEnded(NamedTuple):
@@ -54,3 +54,7 @@ class Report:
     stored: int = 0
     # Why the last sweep failed; empty if it did not.
     error: str = ""
+    # Entries of the provider's log without a readable event, and pieces of it that could not be
+    # fetched, since the gateway started.
+    unreadable: int = 0
+    skipped: int = 0

@@ -3,36 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
+from gateway.backfill.fetch import DeliverySource, Entry, Fetcher
 from gateway.backfill.report import Outcome
-from gateway.events.log import EventLog
-from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
+from gateway.events.log import EventLog, LogUnavailableError
+from gateway.telnyx.deliveries import UnreadableEntry
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.webhooks.receiver import BODY_BYTES_MAX, WEBHOOK_PATH
 
-# The pause between two requests, in seconds: back-fill must leave the provider's rate limit to
-# commands. Five pages a second are 500 webhooks a second.
-REQUEST_PAUSE_S = 0.2
-
-# A span that fills more pages is halved: one span at a time is in memory, and what has been done
-# of a long outage must not be done again after a crash.
-PAGES_MAX = 20
-
-# Spans, in microseconds. The provider's timestamps are not finer than this least one is long.
-SPAN_MAX_US = 3_600_000_000
-SPAN_MIN_US = 1_000_000
+# Entries that are remembered for having been told of, so that each is told of once.
+_TOLD_MAX = 10_000
 
 _log = logging.getLogger(__name__)
-
-
-class DeliverySource(Protocol):
-    """Where deliveries are fetched from."""
-
-    async def page(self, request: DeliveriesRequest) -> DeliveriesPage:
-        """Return a page. Raises GatewayError."""
 
 
 class Addressees:
@@ -45,13 +29,13 @@ class Addressees:
     def __init__(self, urls: Sequence[str] = ()) -> None:
         self._urls = frozenset(url.rstrip("/") for url in urls)
 
-    def include(self, delivery: Delivery) -> bool:
+    def include(self, entry: Entry) -> bool:
         """Tell whether a delivery was addressed here; if nobody can tell, it was."""
-        if delivery.urls is None:
+        if entry.urls is None:
             return True
         if self._urls:
-            return any(url.rstrip("/") in self._urls for url in delivery.urls)
-        return any(_path(url).endswith(WEBHOOK_PATH) for url in delivery.urls)
+            return any(url.rstrip("/") in self._urls for url in entry.urls)
+        return any(_path(url).endswith(WEBHOOK_PATH) for url in entry.urls)
 
 
 class Sweeper:
@@ -66,12 +50,23 @@ class Sweeper:
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._source = source
+        self._fetcher = Fetcher(source, sleep)
         self._decoder = decoder
         self._event_log = log
         self._addressees = addressees
         self._now = now
-        self._sleep = sleep
+        self._told: dict[str, None] = {}
+        self._unreadable = 0
+
+    @property
+    def unreadable_entries(self) -> int:
+        """How many entries of the provider's log were passed over; each is counted once."""
+        return self._unreadable
+
+    @property
+    def skipped_pieces(self) -> int:
+        """See `Fetcher.skipped_pieces`."""
+        return self._fetcher.skipped_pieces
 
     async def sweep(
         self,
@@ -81,77 +76,92 @@ class Sweeper:
         done: Callable[[int], Awaitable[None]],
         *,
         failed_only: bool,
+        failed_before: int = 0,
     ) -> None:
         """Store what was first sent between two moments and is not held, oldest first.
 
         `seen` is told what became of each delivery, `done` after each part up to which moment
         everything is stored. Raises GatewayError or LogUnavailableError; what is stored stays.
+        See `Fetcher.fetch` for the rest.
         """
-        span_us = SPAN_MAX_US
-        while since_us < until_us:
-            end_us = min(since_us + span_us, until_us)
-            found = await self._fetch(since_us, end_us, failed_only)
-            if found is None:
-                span_us = max((end_us - since_us) // 2, SPAN_MIN_US)
-                continue
-            await self._store(found, seen)
+
+        async def store(entries: list[Entry], end_us: int) -> None:
+            await self._store(entries, seen)
             await done(end_us)
-            since_us = end_us
-            span_us = min(span_us * 2, SPAN_MAX_US)
 
-    async def _fetch(
-        self, since_us: int, until_us: int, failed_only: bool
-    ) -> list[Delivery] | None:
-        """Return all deliveries of a span, or None if there are too many for one."""
-        found: list[Delivery] = []
-        number = 1
-        while True:
-            # What comes in meanwhile began after the span and does not move its pages.
-            page = await self._source.page(
-                DeliveriesRequest(since_us, until_us, number, failed_only)
-            )
-            await self._sleep(REQUEST_PAUSE_S)
-            if page.pages > PAGES_MAX and until_us - since_us > SPAN_MIN_US:
-                return None
-            found += page.deliveries
-            if number >= page.pages:
-                return found
-            number += 1
+        await self._fetcher.fetch(
+            since_us, until_us, store, failed_only=failed_only, failed_before=failed_before
+        )
 
-    async def _store(self, deliveries: Sequence[Delivery], seen: Callable[[Outcome], None]) -> None:
+    async def _store(self, entries: Sequence[Entry], seen: Callable[[Outcome], None]) -> None:
         # Any order would be right, this one is what readers expect.
-        ordered = sorted(deliveries, key=lambda it: it.started_at_us)
+        ordered = sorted(entries, key=lambda it: getattr(it, "started_at_us", 0))
         # All at once: the log stores them in a few commits.
         outcomes = await asyncio.gather(*map(self._store_one, ordered), return_exceptions=True)
-        failure: BaseException | None = None
-        for outcome in outcomes:
+        failed: list[tuple[Entry, BaseException]] = []
+        for entry, outcome in zip(ordered, outcomes, strict=True):
             if isinstance(outcome, BaseException):
-                failure = outcome
+                failed.append((entry, outcome))
             else:
                 seen(outcome)
-        if failure is not None:
-            raise failure
+        if failed:
+            await self._store_each(failed, seen)
 
-    async def _store_one(self, delivery: Delivery) -> Outcome:
-        if not self._addressees.include(delivery):
+    async def _store_each(
+        self, failed: list[tuple[Entry, BaseException]], seen: Callable[[Outcome], None]
+    ) -> None:
+        """Store one by one what failed together: one of them may be what the log cannot hold.
+
+        Raises what the last of them failed with if that may be the log itself.
+        """
+        suspects: list[tuple[Entry, BaseException]] = []
+        for entry, failure in failed:
+            if not isinstance(failure, LogUnavailableError):
+                raise failure
+            try:
+                outcome = await self._store_one(entry)
+            except LogUnavailableError as error:
+                suspects.append((entry, error))
+                continue
+            seen(outcome)
+            if outcome is Outcome.STORED:
+                # The log stores, so it was not the log.
+                for suspect, why in suspects:
+                    seen(self._unreadable_one(suspect.id, f"it cannot be stored: {why}"))
+                suspects.clear()
+        if suspects:
+            raise suspects[-1][1]
+
+    async def _store_one(self, entry: Entry) -> Outcome:
+        if not self._addressees.include(entry):
             return Outcome.FOREIGN
-        if len(delivery.webhook) > BODY_BYTES_MAX:
+        if isinstance(entry, UnreadableEntry):
+            return self._unreadable_one(entry.id, "there is no webhook in it that can be read")
+        if len(entry.webhook) > BODY_BYTES_MAX:
             # As at the front door: no client could be sent it.
-            _log.warning("delivery %s cannot be back-filled: it is too large", delivery.id)
-            return Outcome.UNREADABLE
+            return self._unreadable_one(entry.id, "it is too large")
         try:
             event = self._decoder.decode(
-                delivery.webhook, round(self._now() * 1e6), EVENT_ORIGIN_BACKFILL
+                entry.webhook, round(self._now() * 1e6), EVENT_ORIGIN_BACKFILL
             )
         except NotAnEventError as error:
-            _log.warning("delivery %s cannot be back-filled: %s", delivery.id, error)
-            return Outcome.UNREADABLE
-        except Exception:
+            return self._unreadable_one(entry.id, str(error))
+        except Exception as error:
             # One webhook that this version stumbles over must not keep out all the others.
-            _log.exception("delivery %s cannot be back-filled", delivery.id)
-            return Outcome.UNREADABLE
+            _log.exception("delivery %r cannot be read", entry.id)
+            return self._unreadable_one(entry.id, f"the gateway stumbles over it: {error!r}")
         appended = await self._event_log.append(event)
         return Outcome.DUPLICATE if appended.duplicate else Outcome.STORED
+
+    def _unreadable_one(self, id_: str, why: str) -> Outcome:
+        # The same entry is met again by the sweeps that follow. One without an id is told of once.
+        if id_ not in self._told:
+            self._unreadable += 1
+            _log.warning("delivery %r cannot be back-filled and is passed over: %s", id_, why)
+            self._told[id_] = None
+            if len(self._told) > _TOLD_MAX:
+                del self._told[next(iter(self._told))]
+        return Outcome.UNREADABLE
 
 
 def _path(url: str) -> str:

@@ -92,6 +92,7 @@ class LogInfo:
     retention_bytes: int
     backend: str
     # When the newest of the events that retention has deleted was received; None if none ever was.
+    # Times that lay in the future when it was deleted do not count.
     deleted_received_at_us: int | None
 
 
@@ -126,6 +127,9 @@ class EventLog(Protocol):
         The first mark ever is also where it begins.
         """
 
+    async def correct_complete(self, complete: Complete) -> None:
+        """Replace `complete`, which was marked by a clock that was wrong."""
+
     def listen(self, listener: Listener) -> None:
         """Have `listener` called with new entries, in order, after they are durable.
 
@@ -155,14 +159,21 @@ class EventLog(Protocol):
     async def first_received_since(self, moment_us: int) -> int:
         """Return the number of the first event received at this moment or later.
 
-        `newest + 1` if there is none.
+        `newest + 1` if there is none. The first in the log's order: where the clock was set back,
+        events that were received earlier may follow it, but none precedes it that was received at
+        this moment or later.
         """
 
     async def info(self) -> LogInfo:
         """Return how far the log reaches."""
 
     async def prune(self) -> int:
-        """Delete what is beyond the retention; returns how many events were deleted."""
+        """Delete what is beyond the retention; returns how many events were deleted.
+
+        By age goes what was received too long ago, from the oldest on, up to the first event that
+        was not. One from the future has been stored by a clock that was wrong, and goes with those
+        that follow it.
+        """
 
     async def close(self) -> None:
         """Store what has been appended and close the log."""

@@ -9,6 +9,7 @@ from grpc import StatusCode
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
     BackfillState,
+    ClockState,
     GetEventRequest,
     GetEventResponse,
     GetFeedInfoRequest,
@@ -17,6 +18,7 @@ from conferencing.v1.event_service_pb2 import (
     ListEventsResponse,
 )
 from gateway.backfill.report import Report
+from gateway.clock import Moment
 from gateway.errors import FieldViolation, GatewayError, Resource, invalid_argument
 from gateway.events.feed import Feed
 from gateway.events.frames import event_of, fitting, joined
@@ -38,10 +40,13 @@ PAGE_BYTES_MAX = 2 * 1024 * 1024
 class History:
     """Answers ListEvents, GetEvent and GetFeedInfo."""
 
-    def __init__(self, feed: Feed, backfill: Callable[[], Report]) -> None:
+    def __init__(
+        self, feed: Feed, backfill: Callable[[], Report], clock: Callable[[], Moment]
+    ) -> None:
         self._feed = feed
         self._log = feed.log
         self._backfill = backfill
+        self._clock = clock
 
     async def list_events(self, request: ListEventsRequest, context: Context) -> bytes:
         """Return a page of stored events, already encoded."""
@@ -104,10 +109,16 @@ class History:
         response.backfill.state = BackfillState.Value(f"BACKFILL_STATE_{backfill.state.name}")
         response.backfill.stored_events = backfill.stored
         response.backfill.error = backfill.error
+        response.backfill.unreadable_entries = backfill.unreadable
+        response.backfill.skipped_pieces = backfill.skipped
         if backfill.complete is not None:
             _set(response.backfill.complete_since, backfill.complete.since_us)
             _set(response.backfill.complete_until, backfill.complete.until_us)
         _set(response.backfill.finished_at, backfill.finished_at_us)
+        clock = self._clock()
+        response.clock.state = ClockState.Value(f"CLOCK_STATE_{clock.state.name}")
+        if clock.ahead is not None:
+            response.clock.ahead.FromMilliseconds(round(clock.ahead * 1_000))
         response.retention_age.FromMilliseconds(round(info.retention_age_s * 1_000))
         _set(response.oldest_received_at, info.oldest_received_at_us)
         _set(response.newest_received_at, info.newest_received_at_us)

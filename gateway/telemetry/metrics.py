@@ -16,8 +16,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Bounds of the latency buckets in seconds; A66 asks for finer ones than anybody looks at.
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-# Kinds of webhooks whose series are kept at hand: event types are the provider's to invent.
+# Kinds of webhooks that are told apart, and the longest event type: types are the provider's to
+# invent, and may be anything. What is beyond is counted as `other`.
 _SERIES_MAX = 1_000
+_TYPE_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class FeedGauges:
     held_events: Callable[[], float]
     # Seconds since 1970; zero while unknown.
     complete_until: Callable[[], float]
+    # Seconds; zero while unknown.
+    clock_ahead: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,12 @@ class Metrics:
             ("type",),
             registry=self._registry,
         )
+        self._notes = Counter(
+            "gateway_event_notes",
+            "Events that do not show all of their webhook as it was sent, by why",
+            ("reason",),
+            registry=self._registry,
+        )
 
         self._deliveries = Counter(
             "gateway_backfill_deliveries",
@@ -109,13 +119,18 @@ class Metrics:
         key = (received.outcome, received.event_type)
         found = self._webhook_series.get(key)
         if found is None:
+            if len(self._webhook_series) >= _SERIES_MAX or len(received.event_type) > _TYPE_MAX:
+                key = (received.outcome, "other")
             found = [self._webhooks.labels(received.outcome)]
             if received.outcome == "stored":
-                found.append(self._events.labels(received.event_type))
-            if len(self._webhook_series) < _SERIES_MAX:
-                self._webhook_series[key] = found
+                found.append(self._events.labels(key[1]))
+            self._webhook_series[key] = found
         for series in found:
             series.inc()
+
+    def event_noted(self, reason: str) -> None:
+        """Count an event that does not show its webhook as it was sent."""
+        self._notes.labels(reason).inc()
 
     def delivery_seen(self, outcome: Outcome) -> None:
         """Count a delivery that back-fill has looked at."""
@@ -136,6 +151,11 @@ class Metrics:
                 "gateway_backfill_complete_until_seconds",
                 "Unix time before which no event is known to be missing",
                 gauges.complete_until,
+            ),
+            (
+                "gateway_clock_ahead_seconds",
+                "How far the machine's clock is ahead of the provider's",
+                gauges.clock_ahead,
             ),
         ):
             Gauge(name, text, registry=self._registry).set_function(value)

@@ -2,6 +2,9 @@
 
 `GET /webhook_deliveries` is no conference or queue operation, so no RPC stands for it; what it
 returns are webhooks, which are kept as they came and decoded elsewhere.
+
+The log holds what other people's servers wrote (the responses to webhooks of every application of
+the account), so anything may stand in it. One row that cannot be read never loses another.
 """
 
 from dataclasses import dataclass
@@ -11,6 +14,8 @@ from typing import Any
 import orjson
 
 from gateway.codec.decoder import MismatchError
+from gateway.codec.json_text import decoded, elements, members
+from gateway.codec.lenient_json import is_plain, read
 from gateway.codec.timestamps import parse_timestamp
 from gateway.deadline import Deadline
 from gateway.errors import Resource
@@ -25,6 +30,9 @@ PAGE_SIZE = 100
 
 _PATH = "/webhook_deliveries"
 
+# Where a page says how many there are of all.
+_TOTALS = ("total_results", "total_pages")
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesRequest:
@@ -37,6 +45,7 @@ class DeliveriesRequest:
     until_us: int
     page: int = 1
     failed_only: bool = False
+    size: int = PAGE_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +63,31 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableEntry:
+    """A row of the log in which there is no webhook that can be read.
+
+    `id` is empty, and `urls` None, if these cannot be read either.
+    """
+
+    id: str
+    urls: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveriesPage:
-    """A page: the deliveries on it, and how many pages there are by what the provider says now."""
+    """A page: the deliveries on it, and how many pages there are by what the provider says now.
+
+    `pages` is None if it does not say: then an empty page is the end.
+    """
 
     deliveries: tuple[Delivery, ...]
-    pages: int
+    pages: int | None
+    unreadable: tuple[UnreadableEntry, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many entries there are on it, readable or not."""
+        return len(self.deliveries) + len(self.unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +100,10 @@ class ListDeliveries:
     def prepare(self, request: DeliveriesRequest) -> RestCall:
         """See `Operation.prepare`."""
         parameters = [
-            ("filter[started_at][gte]", _text(request.since_us)),
-            ("filter[started_at][lte]", _text(request.until_us)),
+            ("filter[started_at][gte]", moment_text(request.since_us)),
+            ("filter[started_at][lte]", moment_text(request.until_us)),
             ("page[number]", str(request.page)),
-            ("page[size]", str(PAGE_SIZE)),
+            ("page[size]", str(request.size)),
         ]
         if request.failed_only:
             parameters.append(("filter[status][eq]", "failed"))
@@ -82,14 +111,12 @@ class ListDeliveries:
         return RestCall("GET", path, None, "", command_id_was_made=False, page=None)
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> DeliveriesPage:
-        """See `Operation.finish`. What is no delivery is left out: there is no event in it."""
-        document = orjson.loads(body)
-        rows = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(rows, list):
-            raise MismatchError("it has no list `data`")
-        pages = _pages(document.get("meta")) if rows else 0
-        found = [_delivery(row) for row in rows]
-        return DeliveriesPage(tuple(it for it in found if it is not None), pages)
+        """See `Operation.finish`. A row that cannot be read does not hide the others."""
+        try:
+            return _page_of_values(body)
+        except (ValueError, TypeError):
+            # Some row holds what no strict reader or writer takes: read each for itself.
+            return _page_of_texts(body)
 
     def field_at(self, pointer: str, request: DeliveriesRequest) -> str:
         """See `Operation.field_at`. No caller has made the request."""
@@ -112,27 +139,100 @@ class WebhookDeliveries:
         """Return a page of it. Raises GatewayError."""
         return await self._client.call(self._list, request, Deadline.after(self._timeout_s), "")
 
-
-def _pages(meta: Any) -> int:
-    try:
-        return int(meta["total_pages"])
-    except (KeyError, TypeError, ValueError):
-        raise MismatchError("it does not say how many pages there are") from None
+    async def touch(self) -> None:
+        """Ask for next to nothing, for the sake of a response. Raises GatewayError."""
+        await self.page(DeliveriesRequest(0, 0, size=1))
 
 
-def _delivery(row: Any) -> Delivery | None:
-    if not isinstance(row, dict) or not isinstance(row.get("webhook"), dict):
-        return None
-    try:
-        webhook = orjson.dumps({"data": row["webhook"]})
-    except TypeError:  # nested deeper than anybody writes
-        return None
-    return Delivery(
-        str(row.get("id") or ""),
-        _moment(row.get("started_at")),
-        _urls(row.get("attempts")),
-        webhook,
+def _exactly(raw: bytes) -> Any:
+    """Return the value of a piece of JSON. Raises ValueError if it may not be all that it says."""
+    if not is_plain(raw):
+        raise ValueError("it may hold an integer of more than 64 bits")
+    return orjson.loads(raw)
+
+
+def _page_of_values(body: bytes) -> DeliveriesPage:
+    """Read a page at once. Raises ValueError or TypeError if not all of it can be read exactly."""
+    document = _exactly(body)
+    if not isinstance(document, dict):
+        raise MismatchError("an object")
+    rows = _rows(document.get("data"), document.get("meta"))
+    return _page([_entry_of_value(row) for row in rows], document.get("meta"))
+
+
+def _page_of_texts(body: bytes) -> DeliveriesPage:
+    """Read a page row by row. Raises ValueError if it is no page, or is cut off."""
+    document = members(decoded(body)[0])
+    data, meta = document.get("data", "null"), _value(document.get("meta"))
+    rows = elements(data) if data.startswith("[") else _rows(_value(data), meta)
+    return _page([_entry_of_text(row) for row in rows], meta)
+
+
+def _rows(data: Any, meta: Any) -> list[Any]:
+    if isinstance(data, list):
+        return data
+    if data is None and isinstance(meta, dict) and 0 in (_count(meta, it) for it in _TOTALS):
+        return []
+    raise MismatchError("an array", "data")
+
+
+def _page(entries: list[Delivery | UnreadableEntry], meta: Any) -> DeliveriesPage:
+    pages = _count(meta, "total_pages") if entries else 0
+    return DeliveriesPage(
+        tuple(it for it in entries if isinstance(it, Delivery)),
+        pages,
+        tuple(it for it in entries if isinstance(it, UnreadableEntry)),
     )
+
+
+def _count(meta: Any, name: str) -> int | None:
+    """Return a number of the page's `meta`; None if it does not stand there in any form."""
+    value = meta.get(name) if isinstance(meta, dict) else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _entry_of_value(row: Any) -> Delivery | UnreadableEntry:
+    if not isinstance(row, dict):
+        return UnreadableEntry("", None)
+    webhook = row.get("webhook")
+    raw = orjson.dumps({"data": webhook}) if isinstance(webhook, dict) else b""
+    return _entry(row.get("id"), row.get("started_at"), row.get("attempts"), raw)
+
+
+def _entry_of_text(text: str) -> Delivery | UnreadableEntry:
+    try:
+        # Most are as they should be, and this is ten times as fast.
+        return _entry_of_value(_exactly(text.encode()))
+    except (ValueError, TypeError):
+        pass
+    try:
+        row = members(text)
+    except ValueError:
+        return UnreadableEntry("", None)
+    webhook = row.get("webhook", "")
+    raw = b'{"data":%b}' % webhook.encode() if webhook.startswith("{") else b""
+    return _entry(
+        _value(row.get("id")), _value(row.get("started_at")), _value(row.get("attempts")), raw
+    )
+
+
+def _entry(id_: Any, started_at: Any, attempts: Any, webhook: bytes) -> Delivery | UnreadableEntry:
+    name, urls = str(id_ or ""), _urls(attempts)
+    if not webhook:
+        return UnreadableEntry(name, urls)
+    return Delivery(name, _moment(started_at), urls, webhook)
+
+
+def _value(text: str | None) -> Any:
+    """Return what a piece of JSON says, None if it says nothing that can be read."""
+    try:
+        return read(text.encode()).value if text else None
+    except ValueError:
+        return None
 
 
 def _urls(attempts: Any) -> frozenset[str] | None:
@@ -153,6 +253,7 @@ def _moment(text: Any) -> int:
         return 0
 
 
-def _text(moment_us: int) -> str:
+def moment_text(moment_us: int) -> str:
+    """Return a moment (microseconds since 1970) as the provider's filters take it."""
     moment = datetime.fromtimestamp(moment_us // 1_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_us % 1_000_000:06}Z"

@@ -3,8 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+from gateway.telnyx.http_date import read_http_date
 
 # The longest wait that is passed on, in seconds: what a client's pushback in milliseconds can hold
 # as a 32-bit integer (gRFC A6), 24.8 days.
@@ -51,10 +51,10 @@ def _seconds_or_date(
     wait = _seconds_or_moment(text, headers, now)
     if wait is not None:
         return wait
-    moment = _date(text)
+    moment = read_http_date(text)
     if moment is None:
         return None
-    sent = _date(headers.get("date", ""))
+    sent = read_http_date(headers.get("date", ""))
     return moment - (now() if sent is None else sent)
 
 
@@ -70,14 +70,3 @@ def _seconds_or_moment(
 def _number(text: str) -> float | None:
     number = float(text) if _NUMBER.fullmatch(text) else math.inf
     return number if math.isfinite(number) else None
-
-
-def _date(text: str) -> float | None:
-    """Return a date of any of HTTP's three forms (RFC 9110, 5.6.7), in seconds since 1970."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    # asctime's form has no zone: HTTP means UTC.
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()

@@ -1,26 +1,32 @@
 """Webhook bodies to events: typed where the type is known, whole where it is not."""
 
-import json
+import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from conferencing.v1.event_pb2 import EVENT_ORIGIN_LIVE, Event
+from conferencing.v1.event_pb2 import (
+    EVENT_NOTE_REASON_NOT_A_TIME,
+    EVENT_NOTE_REASON_NOT_AN_ID,
+    EVENT_NOTE_REASON_NOT_READ,
+    EVENT_NOTE_REASON_TEXT_REPAIRED,
+    EVENT_ORIGIN_LIVE,
+    Event,
+    EventNoteReason,
+)
 from gateway.codec.decoder import MessageDecoder, MismatchError
-from gateway.codec.descriptors import message_class_of
+from gateway.codec.descriptors import fields_of, message_class_of
+from gateway.codec.lenient_json import NumberText, read
 from gateway.codec.timestamps import parse_timestamp
 from gateway.events.entry import EventKeys, NewEvent
+from gateway.webhooks.notes import Notes
+from gateway.webhooks.struct import struct_of
 
-# Objects within objects in an unknown event. Readers of protobuf stop at 100 messages within each
-# other, and each level of a Struct takes up to three.
-_DEPTH_MAX = 30
+_PAYLOAD = "data.payload"
 
-# Ids and types are short; longer ones would bloat the log's indexes.
-_TEXT_MAX = 512
+_log = logging.getLogger(__name__)
 
 
 class NotAnEventError(Exception):
@@ -31,17 +37,27 @@ class NotAnEventError(Exception):
         self.reason = reason
 
 
+class _TypedPayload(NamedTuple):
+    """How the payload of one event type is read, and the texts that its message has."""
+
+    decode: Callable[[Any], Message]
+    texts: frozenset[str]
+
+
 class WebhookDecoder:
     """Reads webhook bodies as events, by the messages of `Event.payload`.
 
-    An event of unknown type, or of a known type in an unknown shape, becomes `unknown`: nothing
-    that was signed is refused because this version does not understand it.
+    What is signed is stored, whatever it holds, and what is stored can be read by every client. An
+    event of unknown type, or of a known type in an unknown shape, becomes `unknown`; what a message
+    cannot show as it was sent stands in the event's `notes`, each of whose reasons is given to
+    `noted`, by name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, noted: Callable[[str], None] = lambda reason: None) -> None:
         members = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
-        self._decoders: dict[str, Callable[[Any], Message]] = {
-            field.name.replace("_", "."): MessageDecoder(message_class_of(field)).decode
+        self._noted = noted
+        self._typed = {
+            field.name.replace("_", "."): _typed_payload(message_class_of(field))
             for field in members
             if field.name != "unknown"
         }
@@ -49,66 +65,108 @@ class WebhookDecoder:
     @property
     def known_types(self) -> frozenset[str]:
         """The event types that have a payload message of their own."""
-        return frozenset(self._decoders)
+        return frozenset(self._typed)
 
     def decode(self, raw: bytes, received_at_us: int, origin: int = EVENT_ORIGIN_LIVE) -> NewEvent:
         """Return the event of a body received at a time (microseconds). Raises NotAnEventError."""
-        data = _data_of(raw)
-        event_id, event_type = _text(data, "id"), _text(data, "event_type")
+        notes = Notes()
+        data = _data_of(raw, notes)
+        event_id, event_type = _text_of(data.get("id")), _text_of(data.get("event_type"))
         if not event_id or not event_type:
             raise NotAnEventError(
                 "NOT_AN_EVENT", "the body's `data` lacks `id` or `event_type`: it is not an event"
             )
-        payload = data.get("payload")
-        if not isinstance(payload, dict):
-            payload = {}
-        keys = EventKeys(
-            type=event_type,
-            conference_id=_text(payload, "conference_id"),
-            queue_name=_text(payload, "queue") or _text(payload, "queue_name"),
-            call_control_id=_text(payload, "call_control_id"),
-            call_session_id=_text(payload, "call_session_id")
-            or _text(payload, "creator_call_session_id"),
-            connection_id=_text(payload, "connection_id"),
-        )
+        try:
+            keys, content = self._content(event_type, data, notes)
+        except Exception:
+            # The provider sends it for a minute and no longer: what this version stumbles over is
+            # kept for the next one.
+            _log.exception("an event of type %.100r cannot be read, its bytes are kept", event_type)
+            notes.add("", EVENT_NOTE_REASON_NOT_READ)
+            keys, content = EventKeys(event_type), {}
         event = Event(
             id=event_id,
             type=event_type,
-            occurred_at=_occurred_at(data, payload),
             received_at=Timestamp(
                 seconds=received_at_us // 1_000_000, nanos=received_at_us % 1_000_000 * 1_000
             ),
-            conference_id=keys.conference_id,
-            call_control_id=keys.call_control_id,
-            call_leg_id=_text(payload, "call_leg_id"),
-            call_session_id=keys.call_session_id,
-            connection_id=keys.connection_id,
-            queue_name=keys.queue_name,
-            client_state=_any_text(payload, "client_state"),
             origin=origin,  # type: ignore[arg-type]
-            **self._payload(event_type, payload),
+            notes=notes.first,
+            **content,
         )
+        for reason in notes.reasons:
+            self._noted(EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_"))
         return NewEvent(event_id, keys, received_at_us, event.SerializeToString(), raw)
 
-    def _payload(self, event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
-        decode = self._decoders.get(event_type)
-        if decode is not None:
+    def _content(
+        self, event_type: str, data: dict[str, Any], notes: Notes
+    ) -> tuple[EventKeys, dict[str, Any]]:
+        """Return what an event is found by, and its fields beside those of every event."""
+        payload = data.get("payload")
+        if not isinstance(payload, dict):
+            payload = {}
+        typed, texts = self._read(event_type, payload)
+
+        def text(name: str) -> str:
+            # One reading of a field: what the payload's message shows is what an event is found by.
+            if name in texts:
+                return str(getattr(typed, name))
+            value = payload.get(name)
+            if value is None:
+                return ""
+            found = _text_of(value)
+            if not found and value != "":
+                notes.add(f"{_PAYLOAD}.{name}", EVENT_NOTE_REASON_NOT_AN_ID)
+            return found
+
+        keys = EventKeys(
+            type=event_type,
+            conference_id=text("conference_id"),
+            queue_name=text("queue") or text("queue_name"),
+            call_control_id=text("call_control_id"),
+            call_session_id=text("call_session_id") or text("creator_call_session_id"),
+            connection_id=text("connection_id"),
+        )
+        content: dict[str, Any] = {
+            "occurred_at": _occurred_at(data, payload, notes),
+            "conference_id": keys.conference_id,
+            "call_control_id": keys.call_control_id,
+            "call_leg_id": text("call_leg_id"),
+            "call_session_id": keys.call_session_id,
+            "connection_id": keys.connection_id,
+            "queue_name": keys.queue_name,
+            "client_state": text("client_state"),
+        }
+        if typed is not None:
+            content[event_type.replace(".", "_")] = typed
+        else:
+            content["unknown"] = struct_of(payload, _PAYLOAD, notes)
+        return keys, content
+
+    def _read(
+        self, event_type: str, payload: dict[str, Any]
+    ) -> tuple[Message | None, frozenset[str]]:
+        known = self._typed.get(event_type)
+        if known is not None:
             try:
-                return {event_type.replace(".", "_"): decode(payload)}
+                return known.decode(payload), known.texts
             except MismatchError:
                 pass
-        if _depth(payload) > _DEPTH_MAX:
-            return {}  # the signed bytes have it all the same
-        unknown = Struct()
-        unknown.update(payload)
-        return {"unknown": unknown}
+        return None, frozenset()
 
 
-def _data_of(raw: bytes) -> dict[str, Any]:
+def _typed_payload(message_class: type[Message]) -> _TypedPayload:
+    texts = (field.name for field in fields_of(message_class) if field.type == field.TYPE_STRING)
+    return _TypedPayload(MessageDecoder(message_class).decode, frozenset(texts))
+
+
+def _data_of(raw: bytes, notes: Notes) -> dict[str, Any]:
     try:
-        document = _document(raw)
-    except (ValueError, RecursionError):
+        document, repaired = read(raw)
+    except ValueError:
         raise NotAnEventError("NOT_JSON", "the body is not JSON") from None
+    if repaired:
+        notes.add("", EVENT_NOTE_REASON_TEXT_REPAIRED)
     data = document.get("data") if isinstance(document, dict) else None
     if isinstance(data, dict):
         return data
@@ -121,60 +179,24 @@ def _data_of(raw: bytes) -> dict[str, Any]:
     raise NotAnEventError("NOT_AN_EVENT", "the body has no `data` object: it is not an event")
 
 
-def _document(raw: bytes) -> Any:
-    try:
-        return orjson.loads(raw)
-    except ValueError:
-        # The standard library also reads what no strict reader does, such as half of a surrogate
-        # pair or 1e400: whatever was signed is worth keeping.
-        return _repaired(json.loads(raw))
+def _text_of(value: Any) -> str:
+    """Return an id or a word: a number is its digits, as in typed payloads."""
+    if type(value) in (str, int, float, NumberText):
+        return str(value)
+    return ""
 
 
-def _repaired(value: Any) -> Any:
-    """Return a JSON value whose texts are all Unicode."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_repaired(item) for item in value]
-    if isinstance(value, dict):
-        return {_repaired(name): _repaired(item) for name, item in value.items()}
-    return value
-
-
-def _depth(value: Any) -> int:
-    deepest = 0
-    level = [value]
-    while level and deepest <= _DEPTH_MAX:
-        deepest += 1
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-    return deepest
-
-
-def _text(container: dict[str, Any], name: str) -> str:
-    value = _any_text(container, name)
-    return value if len(value) <= _TEXT_MAX else ""
-
-
-def _any_text(container: dict[str, Any], name: str) -> str:
-    value = container.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _occurred_at(data: dict[str, Any], payload: dict[str, Any]) -> Timestamp | None:
+def _occurred_at(data: dict[str, Any], payload: dict[str, Any], notes: Notes) -> Timestamp | None:
     # Some events say it beside the payload, some in it; a saved recording says when it ended.
-    for text in (
-        data.get("occurred_at"),
-        payload.get("occurred_at"),
-        payload.get("recording_ended_at"),
+    for path, value in (
+        ("data.occurred_at", data.get("occurred_at")),
+        (f"{_PAYLOAD}.occurred_at", payload.get("occurred_at")),
+        (f"{_PAYLOAD}.recording_ended_at", payload.get("recording_ended_at")),
     ):
-        if isinstance(text, str):
-            try:
-                return parse_timestamp(text)
-            except ValueError:
-                continue
+        if value is None or value == "":
+            continue
+        try:
+            return parse_timestamp(value if isinstance(value, str) else "")
+        except ValueError:
+            notes.add(path, EVENT_NOTE_REASON_NOT_A_TIME)
     return None

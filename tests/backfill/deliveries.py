@@ -31,6 +31,8 @@ class DeliveryLog:
         self.delivered: set[str] = set()
         self.requests: list[DeliveriesRequest] = []
         self.failure: GatewayError | None = None
+        # What a page that holds one of these fails with.
+        self.poison: dict[str, GatewayError] = {}
         self.before_answer: Callable[[DeliveriesRequest], None] = lambda request: None
         self._page_size = page_size
 
@@ -51,7 +53,11 @@ class DeliveryLog:
             if request.since_us <= it.started_at_us <= request.until_us
             and not (request.failed_only and it.id in self.delivered)
         ]
-        pages = -(-len(found) // self._page_size)
-        first = (request.page - 1) * self._page_size
-        shown = found[first : first + self._page_size]
+        size = min(self._page_size, request.size)
+        pages = -(-len(found) // size)
+        first = (request.page - 1) * size
+        shown = found[first : first + size]
+        for it in shown:
+            if it.id in self.poison:
+                raise self.poison[it.id]
         return DeliveriesPage(tuple(shown), pages if shown else 0)

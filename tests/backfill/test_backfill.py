@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,125 +11,20 @@ from grpc import StatusCode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL, Event
-from gateway.backfill.backfill import (
-    FAILED_WRITE_DELAY_S,
-    OVERLAP_S,
-    SETTLE_S,
-    START_MARGIN_S,
-    Backfill,
-)
+from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
+from gateway.backfill.backfill import FAILED_WRITE_DELAY_S
+from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
+from gateway.backfill.fetch import PAGES_MAX, SPAN_MIN_US
 from gateway.backfill.report import Cause, Outcome, State, SweepEnded
-from gateway.backfill.sweep import PAGES_MAX, SPAN_MIN_US, Addressees, Sweeper
+from gateway.backfill.sweep import Addressees
 from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent
-from gateway.events.filter import Filter
-from gateway.events.frames import event_of
 from gateway.events.log import LogUnavailableError
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.telnyx.deliveries import Delivery
-from gateway.webhooks.decoder import WebhookDecoder
+from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.webhooks.receiver import BODY_BYTES_MAX
-from tests.backfill.deliveries import HERE, DeliveryLog, delivery
-from tests.harness.clock import ManualClock
-from tests.harness.events import new_event
+from tests.backfill.bench import DAY_S, INTERVAL_S, START, Bench
+from tests.backfill.deliveries import HERE, delivery
 from tests.harness.loop import LoopThread
-
-INTERVAL_S = 60.0
-DAY_S = 86_400.0
-START = 1_800_000_000.0
-
-
-class _EnoughError(Exception):
-    """Ends back-fill, which would go on for ever."""
-
-
-class Bench:
-    """Back-fill with a clock that a test moves, in front of a delivery log in memory."""
-
-    def __init__(self, loop: LoopThread, folder: Path, page_size: int = 3) -> None:
-        self.loop = loop
-        self.folder = folder
-        self.clock = ManualClock(START)
-        self.provider = DeliveryLog(page_size)
-        self.outcomes: Counter[Outcome] = Counter()
-        self.sweeps: list[SweepEnded] = []
-        self.pauses: list[float] = []
-        # How many more sweeps to let happen.
-        self._left = 0
-        self._open()
-
-    def _open(self) -> None:
-        retention = Retention(7 * DAY_S, 10**9)
-        self.log = self.loop.run(
-            SqliteEventLog.open(self.folder / "events.db", retention, self.clock)
-        )
-        sweeper = Sweeper(
-            self.provider, WebhookDecoder(), self.log, Addressees(), self.clock, self._sleep
-        )
-        self.backfill = Backfill(
-            sweeper,
-            self.log,
-            7 * DAY_S,
-            INTERVAL_S,
-            self.clock,
-            observe_delivery=lambda outcome: self.outcomes.update([outcome]),
-            observe_sweep=self._swept,
-            sleep=self._sleep,
-            clock=self.clock,
-        )
-
-    def restart(self) -> None:
-        self.close()
-        self._open()
-
-    def close(self) -> None:
-        self.loop.run(self.log.close())
-
-    def sweep(self, times: int = 1) -> list[SweepEnded]:
-        """Let back-fill run until it has made so many sweeps, as fast as it can."""
-        self.sweeps.clear()
-        self.pauses.clear()
-        self._left = times
-
-        async def run() -> None:
-            with suppress(_EnoughError):
-                await self.backfill.run()
-
-        self.loop.run(run())
-        return self.sweeps
-
-    def received(self, *ids: str) -> None:
-        """Have webhooks come in as they should."""
-        for id_ in ids:
-            event = new_event(id_=id_, received_at_us=self.us)
-            self.loop.run(self.log.append(event))
-            self.backfill.webhook_received("stored")
-
-    @property
-    def us(self) -> int:
-        return round(self.clock.now * 1e6)
-
-    @property
-    def held(self) -> list[Event]:
-        batch = self.loop.run(self.log.read(0, Filter(), 10_000))
-        return [Event.FromString(event_of(it.frame)) for it in batch.frames]
-
-    @property
-    def held_ids(self) -> list[str]:
-        return [event.id for event in self.held]
-
-    def _swept(self, ended: SweepEnded) -> None:
-        self.sweeps.append(ended)
-        self._left -= 1
-        if self._left == 0:
-            raise _EnoughError
-
-    async def _sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.clock.advance(seconds)
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -238,6 +131,29 @@ def test_what_is_no_event_is_passed_over(bench: Bench) -> None:
 
     assert bench.held_ids == ["event-1"]
     assert bench.outcomes == {Outcome.UNREADABLE: 1, Outcome.STORED: 1}
+
+
+def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Bench) -> None:
+    bench.sweep()
+    bench.clock.advance(1)
+    for number in (1, 2, 3):
+        bench.provider.add(number, bench.us)
+    append = bench.log.append
+
+    async def fail_together(event: NewEvent) -> Appended:
+        # As a group does in which one cannot be stored: the first time all of them fail.
+        if event.id == "event-2" or event.id not in asked:
+            asked.add(event.id)
+            raise LogUnavailableError("the event log cannot be written")
+        return await append(event)
+
+    asked: set[str] = set()
+    bench.log.append = fail_together  # type: ignore[method-assign]
+
+    assert bench.sweep() == [SweepEnded(Cause.START, True)]
+
+    assert bench.held_ids == ["event-1", "event-3"]
+    assert bench.backfill.report.unreadable == 1
 
 
 def test_what_retention_has_deleted_does_not_come_back(bench: Bench) -> None:
@@ -421,6 +337,63 @@ def test_requests_are_paced(bench: Bench) -> None:
 
     assert len(bench.provider.requests) == 3
     assert [it for it in bench.pauses if it < 1] == [0.2] * 3
+
+
+@pytest.mark.parametrize("reason", ["UPSTREAM_UNREADABLE_ANSWER", "UPSTREAM_UNAVAILABLE"])
+def test_an_entry_that_the_provider_cannot_give_is_passed_over_in_the_end(
+    bench: Bench, reason: str
+) -> None:
+    bench.sweep()
+    for number in range(40):
+        bench.clock.advance(60)
+        # Some in the same second as the bad one.
+        bench.provider.add(number, bench.us - number % 2 * 59_500_000)
+    bench.clock.advance(60)
+    bench.provider.poison["delivery-20"] = GatewayError(StatusCode.INTERNAL, reason, "bad")
+
+    ended = bench.sweep(12)
+
+    assert [it.succeeded for it in ended[:3]] == [False] * 3
+    assert ended[-1].succeeded
+    assert sorted(bench.held_ids) == sorted(f"event-{it}" for it in range(40) if it != 20)
+    assert bench.backfill.report.skipped == 1
+
+
+@pytest.mark.parametrize("reason", ["UPSTREAM_UNREADABLE_ANSWER", "UPSTREAM_UNAVAILABLE"])
+def test_nothing_is_passed_over_while_the_provider_answers_nothing(
+    bench: Bench, reason: str
+) -> None:
+    bench.sweep()
+    bench.clock.advance(60)
+    bench.provider.add(1, bench.us)
+    bench.provider.failure = GatewayError(StatusCode.INTERNAL, reason, "away")
+    assert not any(it.succeeded for it in bench.sweep(30))
+    bench.provider.failure = None
+
+    bench.sweep()
+
+    assert bench.held_ids == ["event-1"]
+    assert bench.backfill.report.skipped == 0
+
+
+@pytest.mark.parametrize("pages", [None, 10**9])
+def test_a_provider_that_gives_the_same_page_again_and_again_is_not_asked_for_ever(
+    bench: Bench, pages: int | None
+) -> None:
+    bench.sweep()
+    bench.clock.advance(60)
+    for number in (1, 2, 3):
+        bench.provider.add(number, bench.us)
+    answer = bench.provider.page
+
+    async def first_page(request: DeliveriesRequest) -> DeliveriesPage:
+        page = await answer(replace(request, page=1))
+        return replace(page, pages=pages if page.rows else 0)
+
+    bench.provider.page = first_page  # type: ignore[method-assign]
+    bench.sweep()
+
+    assert sorted(bench.held_ids) == ["event-1", "event-2", "event-3"]
 
 
 @settings(max_examples=20)

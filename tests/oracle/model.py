@@ -192,14 +192,18 @@ class Era:
         self.refused += 1
         self.in_flight.remove((event, received_at_us))
 
-    def plan_deletion(self, before_us: int) -> int:
+    def plan_deletion(self, before_us: int, now_us: int) -> int:
         """Return how far a deletion of what was received before a moment should go.
 
-        Always a beginning: the first event that is to be kept stops it.
+        Always a beginning: the first event that is to be kept stops it. One from the future is
+        passed with what follows it.
         """
-        floor = self.pruned
-        while (held := self.stored.get(floor + 1)) and held.received_at_us < before_us:
-            floor += 1
+        floor = number = self.pruned
+        while held := self.stored.get(number := number + 1):
+            if held.received_at_us < before_us:
+                floor = number
+            elif held.received_at_us <= now_us:
+                break
         self.planned = max(self.planned, floor)
         self.floors.add(floor)
         return floor

@@ -40,6 +40,27 @@ def ids(first: int, last: int) -> tuple[int, ...]:
     return tuple(range(first, last + 1))
 
 
+# Retention and a clock that was ahead
+
+
+def test_events_from_the_future_do_not_end_the_retention(tmp_path: Path) -> None:
+    story = told(
+        tmp_path,
+        s.Append(ids(0, 2)),
+        s.StepClock(5_000),
+        s.Append(ids(3, 5)),
+        s.StepClock(-5_000),
+        s.Append(ids(6, 8)),
+        RETENTION_OVER,
+        s.Append(ids(9, 9)),
+        s.Prune(),
+        s.Rest(),
+    )
+
+    (deletion,) = story.model.era.deletions
+    assert (deletion.should, deletion.did) == (9, 9)
+
+
 # Retention deletes at the subscribe boundary
 
 

@@ -130,7 +130,7 @@ class Sockets:
             return
         now = self._random.choice(held) / 1e6 + RETENTION_S
         with self.log.lock:
-            should = era.plan_deletion(round((now - RETENTION_S) * 1e6))
+            should = era.plan_deletion(round((now - RETENTION_S) * 1e6), round(now * 1e6))
         log._now = lambda: now  # type: ignore[attr-defined]
         count = self._loop.run(log.prune())
         with self.log.lock:

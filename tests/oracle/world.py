@@ -140,7 +140,8 @@ class World:
     async def _prune(self) -> None:
         await self._answered()
         era = self.model.era
-        should = era.plan_deletion(round((self._clock() - s.RETENTION_S) * 1e6))
+        now = self._clock()
+        should = era.plan_deletion(round((now - s.RETENTION_S) * 1e6), round(now * 1e6))
         life = self._lives
 
         async def prune() -> None:

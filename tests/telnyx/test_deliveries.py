@@ -5,9 +5,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.codec.decoder import MismatchError
 from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, ListDeliveries
+from tests.harness import odd_json
 
 OPERATION = ListDeliveries()
 META = {"page_number": 1, "page_size": 100, "total_pages": 1, "total_results": 1}
@@ -91,10 +93,58 @@ def test_what_nobody_can_write_is_left_out() -> None:
     assert answered({"data": [row, {"webhook": WEBHOOK}], "meta": META}).deliveries[0].webhook
 
 
+@given(st.lists(odd_json.values, max_size=5), odd_json.values, st.data())
+def test_a_delivery_is_found_whatever_stands_beside_it(
+    others: list[str], answer: str, data: st.DataObject
+) -> None:
+    raw = '{"id": "event-1", "event_type": "x", "payload": {"a": "caf\u00e9 \\ud83d", "b": 1e999}}'
+    attempts = f'[{{"http": {{"request": {{"url": "https://a"}}, "response": {answer}}}}}]'
+    good = f'{{"attempts": {attempts}, "webhook": {raw}, "id": "delivery-1"}}'
+    rows = data.draw(st.permutations([*others, good]))
+    body = f'{{"data": [{", ".join(rows)}], "meta": {{"total_pages": 1}}}}'
+
+    page = OPERATION.finish(
+        OPERATION.prepare(DeliveriesRequest(0, 1)), odd_json.surrogates_apart(body), ""
+    )
+
+    assert (page.rows, page.pages) == (len(rows), 1)
+    (found,) = [it for it in page.deliveries if it.id == "delivery-1"]
+    assert sorted(found.urls or ()) == ["https://a"]
+    assert found.webhook == f'{{"data":{raw}}}'.encode()
+
+
+@given(st.integers(1, 2_000))
+def test_a_page_that_is_cut_off_is_an_error_not_a_short_page(cut: int) -> None:
+    body = json.dumps({"data": [{"webhook": WEBHOOK}] * 9, "meta": META}).encode()
+
+    with pytest.raises(ValueError, match=r"\w"):
+        OPERATION.finish(
+            OPERATION.prepare(DeliveriesRequest(0, 1)), body[: -min(cut, len(body))], ""
+        )
+
+
+@pytest.mark.parametrize(
+    ("said", "pages"),
+    [
+        (7, 7),
+        ("7", 7),
+        (7.0, 7),
+        (None, None),
+        ("many", None),
+        (-1, None),
+        (True, None),
+        ([], None),
+    ],
+)
+def test_the_number_of_pages_is_read_in_any_form_or_not_known(said: Any, pages: int | None) -> None:
+    assert answered({"data": [{}], "meta": {"total_pages": said}}).pages == pages
+    assert answered({"data": [{}], "meta": None}).pages is None
+
+
 @pytest.mark.parametrize(
     "document",
-    [None, [], {}, {"data": {}, "meta": META}, {"data": [{}]}, {"data": [{}], "meta": {}}],
+    [None, [], {}, {"data": {}, "meta": META}, {"data": None}, {"data": None, "meta": META}],
 )
 def test_an_answer_of_another_shape_is_an_error_not_an_empty_page(document: Any) -> None:
-    with pytest.raises(MismatchError):
+    with pytest.raises(ValueError, match=r"it does not|an array"):
         answered(document)

@@ -7,13 +7,17 @@ from pathlib import Path
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.log import Batch, Complete, Listener, LogInfo, Span, StoredEvent, TimeBounds
+from gateway.events.sqlite.expiry import PRUNE_STEP
 from gateway.events.sqlite.reader import LogReader
 from gateway.events.sqlite.schema import FileLock, open_for_writing
-from gateway.events.sqlite.writer import PRUNE_STEP, Committed, GroupWriter, Retention
+from gateway.events.sqlite.writer import Committed, GroupWriter, Retention
 
 
 class SqliteEventLog:
-    """An `EventLog` in one SQLite file. Use `open`; `now` gives the time in seconds since 1970."""
+    """An `EventLog` in one SQLite file. Use `open`.
+
+    `now` gives the time in seconds since 1970 that decides what is old enough to be deleted.
+    """
 
     def __init__(
         self, path: Path, retention: Retention, now: Callable[[], float], lock: FileLock
@@ -61,6 +65,10 @@ class SqliteEventLog:
     async def mark_complete(self, until_us: int) -> None:
         """See `EventLog.mark_complete`."""
         await self._writer.mark_complete(until_us)
+
+    async def correct_complete(self, complete: Complete) -> None:
+        """See `EventLog.correct_complete`."""
+        await self._writer.correct_complete(complete)
 
     def listen(self, listener: Listener) -> None:
         """See `EventLog.listen`."""

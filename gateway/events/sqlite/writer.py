@@ -5,7 +5,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -15,18 +15,19 @@ from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
 from gateway.events.log import Complete, LogUnavailableError, Span
+from gateway.events.sqlite.expiry import expired
 from gateway.events.sqlite.rows import Row, insert_events, numbers_of, size_after
 from gateway.events.sqlite.schema import read_meta
 
 # The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
 GROUP_MAX = 512
 
-# Events looked at in one pruning step, so that appends wait for milliseconds at the most.
-PRUNE_STEP = 1_000
-
 # How long to let events gather that come while others are being stored, in seconds: where there are
 # such, more are on their way. Each commit costs the event loop as much as several events do.
 GATHER_S = 0.002
+
+# Later than any time in the log, in microseconds.
+_FOR_EVER_US = 2**62
 
 R = TypeVar("R")
 
@@ -136,6 +137,10 @@ class GroupWriter:
     async def mark_complete(self, until_us: int) -> None:
         """See `EventLog.mark_complete`. Raises LogUnavailableError."""
         await self._alone(lambda: self._mark_complete(until_us))
+
+    async def correct_complete(self, complete: Complete) -> None:
+        """See `EventLog.correct_complete`. Raises LogUnavailableError."""
+        await self._alone(lambda: self._keep_complete(complete))
 
     async def stop(self) -> None:
         """Store what has been submitted, then end the thread and close the connection."""
@@ -266,38 +271,36 @@ class GroupWriter:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         size, oldest = self._size_bytes, self._span.oldest
-        deleted = self._deleted_received_at_us or 0
-        # Always a beginning of the log, whatever the clock did: what is held has no holes.
-        for sequence, received_at_us, bytes_ in connection.execute(
-            "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
-            f" ORDER BY sequence LIMIT {PRUNE_STEP}"
-        ):
-            if received_at_us >= before_us and size <= self._retention.size_bytes:
-                break
-            oldest = sequence + 1
-            size -= bytes_
-            deleted = max(deleted, received_at_us)
-        pruned = oldest - self._span.oldest
-        if not pruned and self._size_through == self._span.newest:
+        now_us = before_us + round(self._retention.age_s * 1e6)
+        # In 1970 the time is not known, and no event can be told to be of the future.
+        known_us = now_us if now_us > 0 else _FOR_EVER_US
+        gone = expired(connection, before_us, known_us, size - self._retention.size_bytes)
+        if gone is None and self._size_through == self._span.newest:
             connection.rollback()
             return 0
-        if pruned:
+        deleted = self._deleted_received_at_us
+        if gone is not None:
+            oldest, size = gone.through + 1, size - gone.size_bytes
+            deleted = _newest_believed((deleted, gone.received_at_us), known_us)
             connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
             self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
         # What has been stored since is added up when the log is opened: commits of events, which
         # are many, need not write it.
         self._set_meta({"size_bytes": size, "size_through": self._span.newest})
         connection.commit()
+        pruned = oldest - self._span.oldest
         self._size_through = self._span.newest
         self._span = Span(oldest, self._span.newest)
         self._size_bytes = size
-        if pruned:
-            self._deleted_received_at_us = deleted
+        self._deleted_received_at_us = deleted
         return pruned
 
     def _mark_complete(self, until_us: int) -> int:
         complete = self._complete or Complete(until_us, until_us)
         complete = replace(complete, until_us=max(until_us, complete.until_us))
+        return self._keep_complete(complete)
+
+    def _keep_complete(self, complete: Complete) -> int:
         if complete != self._complete:
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
@@ -316,6 +319,11 @@ class GroupWriter:
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             list(values.items()),
         )
+
+
+def _newest_believed(times_us: Iterable[int | None], now_us: int) -> int:
+    """Return the latest of some times that are not in the future, zero if there is none."""
+    return max((it for it in times_us if it is not None and it <= now_us), default=0)
 
 
 def _fail(futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:

@@ -7,12 +7,14 @@ A payload message is called after its event type and stands in the oneof under t
 underscores: `conference.floor.changed` is `conference_floor_changed`. The webhook decoder is derived from this.
 """
 
+from collections import abc as _abc
 from conferencing.v1 import common_pb2 as _common_pb2
 from conferencing.v1 import conference_pb2 as _conference_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -24,6 +26,46 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _EventNoteReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventNoteReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventNoteReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVENT_NOTE_REASON_UNSPECIFIED: _EventNoteReason.ValueType  # 0
+    """Not known."""
+    EVENT_NOTE_REASON_NUMBER_AS_TEXT: _EventNoteReason.ValueType  # 1
+    """A number that a double cannot hold exactly is shown as a string."""
+    EVENT_NOTE_REASON_TOO_DEEP: _EventNoteReason.ValueType  # 2
+    """What is nested deeper than readers of protobuf go is shown as null."""
+    EVENT_NOTE_REASON_NOT_A_TIME: _EventNoteReason.ValueType  # 3
+    """A time that is no timestamp, or lies outside the years 1 to 9999, is left out."""
+    EVENT_NOTE_REASON_NOT_AN_ID: _EventNoteReason.ValueType  # 4
+    """An id of the envelope that is neither a text nor a number is left out of the envelope."""
+    EVENT_NOTE_REASON_TEXT_REPAIRED: _EventNoteReason.ValueType  # 5
+    """Somewhere in the body stands half of a surrogate pair, or a byte that is not UTF-8: it is shown as U+FFFD."""
+    EVENT_NOTE_REASON_NOT_READ: _EventNoteReason.ValueType  # 6
+    """The event's content could not be read, by a mistake of the gateway: only `id`, `type` and `raw_json` are set."""
+
+class EventNoteReason(_EventNoteReason, metaclass=_EventNoteReasonEnumTypeWrapper):
+    """How an event differs from its webhook."""
+
+EVENT_NOTE_REASON_UNSPECIFIED: EventNoteReason.ValueType  # 0
+"""Not known."""
+EVENT_NOTE_REASON_NUMBER_AS_TEXT: EventNoteReason.ValueType  # 1
+"""A number that a double cannot hold exactly is shown as a string."""
+EVENT_NOTE_REASON_TOO_DEEP: EventNoteReason.ValueType  # 2
+"""What is nested deeper than readers of protobuf go is shown as null."""
+EVENT_NOTE_REASON_NOT_A_TIME: EventNoteReason.ValueType  # 3
+"""A time that is no timestamp, or lies outside the years 1 to 9999, is left out."""
+EVENT_NOTE_REASON_NOT_AN_ID: EventNoteReason.ValueType  # 4
+"""An id of the envelope that is neither a text nor a number is left out of the envelope."""
+EVENT_NOTE_REASON_TEXT_REPAIRED: EventNoteReason.ValueType  # 5
+"""Somewhere in the body stands half of a surrogate pair, or a byte that is not UTF-8: it is shown as U+FFFD."""
+EVENT_NOTE_REASON_NOT_READ: EventNoteReason.ValueType  # 6
+"""The event's content could not be read, by a mistake of the gateway: only `id`, `type` and `raw_json` are set."""
+Global___EventNoteReason: _TypeAlias = EventNoteReason  # noqa: Y015
 
 class _EventOrigin:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -125,8 +167,11 @@ class Event(_message.Message):
     CONFERENCE_SPEAK_ENDED_FIELD_NUMBER: _builtins.int
     CONFERENCE_SPEAK_STARTED_FIELD_NUMBER: _builtins.int
     RAW_JSON_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The provider's id of the event, the same for every delivery of it: handle an id once."""
+    """The provider's id of the event, the same for every delivery of it: handle an id once. Of any length; an id that
+    the provider sends as a number is its digits here, as are all ids below.
+    """
     cursor: _builtins.str
     """The place of this event in the feed: resume after it."""
     sequence: _builtins.int
@@ -158,15 +203,21 @@ class Event(_message.Message):
     """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
-        """When it happened, by the provider's clock, from wherever the webhook puts it. Unset if it does not say."""
+        """When it happened, by the provider's clock, from wherever the webhook puts it. Unset if it does not say, or names
+        no instant of the years 1 to 9999 (`notes` says so).
+        """
 
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
-        """When the gateway received it, by the gateway's clock."""
+        """When the gateway received it, by the gateway's clock. It need not grow from event to event: clocks are set."""
 
     @_builtins.property
     def unknown(self) -> _struct_pb2.Struct:
-        """Any event whose type or shape this version does not know: the whole of the webhook's payload object."""
+        """Any event whose type or shape this version does not know: the whole of the webhook's payload object. A Struct
+        has no numbers but doubles: one that a double cannot hold exactly (an integer beyond 2^53, 1e400) is a string of
+        what was written. Objects and lists within each other are shown as deep as readers of protobuf go (31 objects,
+        or 46 lists), with null for what is deeper. `notes` names each such place.
+        """
 
     @_builtins.property
     def call_enqueued(self) -> Global___CallEnqueued:
@@ -232,6 +283,12 @@ class Event(_message.Message):
     def conference_speak_started(self) -> Global___ConferenceSpeakStarted:
         """Text is being spoken to the whole conference: event `conference.speak.started`."""
 
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventNote]:
+        """What this message does not show as it was sent: the first 16 places, empty for nearly all events. What is signed
+        is stored, whatever it holds; `raw_json` has all of it, unchanged.
+        """
+
     def __init__(
         self,
         *,
@@ -267,16 +324,43 @@ class Event(_message.Message):
         conference_speak_ended: Global___ConferenceSpeakEnded | None = ...,
         conference_speak_started: Global___ConferenceSpeakStarted | None = ...,
         raw_json: _builtins.bytes = ...,
+        notes: _abc.Iterable[Global___EventNote] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call_dequeued", b"call_dequeued", "call_enqueued", b"call_enqueued", "conference_created", b"conference_created", "conference_ended", b"conference_ended", "conference_floor_changed", b"conference_floor_changed", "conference_participant_joined", b"conference_participant_joined", "conference_participant_left", b"conference_participant_left", "conference_participant_playback_ended", b"conference_participant_playback_ended", "conference_participant_playback_started", b"conference_participant_playback_started", "conference_participant_speak_ended", b"conference_participant_speak_ended", "conference_participant_speak_started", b"conference_participant_speak_started", "conference_playback_ended", b"conference_playback_ended", "conference_playback_started", b"conference_playback_started", "conference_recording_saved", b"conference_recording_saved", "conference_speak_ended", b"conference_speak_ended", "conference_speak_started", b"conference_speak_started", "occurred_at", b"occurred_at", "payload", b"payload", "received_at", b"received_at", "unknown", b"unknown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_control_id", b"call_control_id", "call_dequeued", b"call_dequeued", "call_enqueued", b"call_enqueued", "call_leg_id", b"call_leg_id", "call_session_id", b"call_session_id", "client_state", b"client_state", "conference_created", b"conference_created", "conference_ended", b"conference_ended", "conference_floor_changed", b"conference_floor_changed", "conference_id", b"conference_id", "conference_participant_joined", b"conference_participant_joined", "conference_participant_left", b"conference_participant_left", "conference_participant_playback_ended", b"conference_participant_playback_ended", "conference_participant_playback_started", b"conference_participant_playback_started", "conference_participant_speak_ended", b"conference_participant_speak_ended", "conference_participant_speak_started", b"conference_participant_speak_started", "conference_playback_ended", b"conference_playback_ended", "conference_playback_started", b"conference_playback_started", "conference_recording_saved", b"conference_recording_saved", "conference_speak_ended", b"conference_speak_ended", "conference_speak_started", b"conference_speak_started", "connection_id", b"connection_id", "cursor", b"cursor", "id", b"id", "occurred_at", b"occurred_at", "origin", b"origin", "payload", b"payload", "queue_name", b"queue_name", "raw_json", b"raw_json", "received_at", b"received_at", "sequence", b"sequence", "type", b"type", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_control_id", b"call_control_id", "call_dequeued", b"call_dequeued", "call_enqueued", b"call_enqueued", "call_leg_id", b"call_leg_id", "call_session_id", b"call_session_id", "client_state", b"client_state", "conference_created", b"conference_created", "conference_ended", b"conference_ended", "conference_floor_changed", b"conference_floor_changed", "conference_id", b"conference_id", "conference_participant_joined", b"conference_participant_joined", "conference_participant_left", b"conference_participant_left", "conference_participant_playback_ended", b"conference_participant_playback_ended", "conference_participant_playback_started", b"conference_participant_playback_started", "conference_participant_speak_ended", b"conference_participant_speak_ended", "conference_participant_speak_started", b"conference_participant_speak_started", "conference_playback_ended", b"conference_playback_ended", "conference_playback_started", b"conference_playback_started", "conference_recording_saved", b"conference_recording_saved", "conference_speak_ended", b"conference_speak_ended", "conference_speak_started", b"conference_speak_started", "connection_id", b"connection_id", "cursor", b"cursor", "id", b"id", "notes", b"notes", "occurred_at", b"occurred_at", "origin", b"origin", "payload", b"payload", "queue_name", b"queue_name", "raw_json", b"raw_json", "received_at", b"received_at", "sequence", b"sequence", "type", b"type", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["unknown", "call_enqueued", "call_dequeued", "conference_created", "conference_ended", "conference_floor_changed", "conference_participant_joined", "conference_participant_left", "conference_participant_playback_ended", "conference_participant_playback_started", "conference_participant_speak_ended", "conference_participant_speak_started", "conference_playback_ended", "conference_playback_started", "conference_recording_saved", "conference_speak_ended", "conference_speak_started"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
 Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class EventNote(_message.Message):
+    """A place in a webhook that the event does not show as it was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Where it stands in the webhook's body, such as `data.payload.items[3].size`. Empty for the body as a whole."""
+    reason: Global___EventNoteReason.ValueType
+    """What is different."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        reason: Global___EventNoteReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventNote: _TypeAlias = EventNote  # noqa: Y015
 
 @_typing.final
 class RecordingUrls(_message.Message):

@@ -124,6 +124,40 @@ DRAIN_REASON_MAX_AGE: DrainReason.ValueType  # 2
 """The stream has been open for as long as one connection should be."""
 Global___DrainReason: _TypeAlias = DrainReason  # noqa: Y015
 
+class _ClockState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClockStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLOCK_STATE_UNSPECIFIED: _ClockState.ValueType  # 0
+    """Not known."""
+    CLOCK_STATE_CONFIRMED: _ClockState.ValueType  # 1
+    """The provider has confirmed it, to five minutes."""
+    CLOCK_STATE_UNCONFIRMED: _ClockState.ValueType  # 2
+    """Nothing has come from the provider yet. Retention deletes no event for its age then, for up to an hour."""
+    CLOCK_STATE_SUSPECT: _ClockState.ValueType  # 3
+    """It is wrong: more than five minutes off the provider's, or set by as much since the gateway started and not yet
+    confirmed. The gateway goes by the provider's time where it knows it; webhooks are refused meanwhile, because their
+    signatures seem too old or too new, and are fetched when the clock is right. Set the clock.
+    """
+
+class ClockState(_ClockState, metaclass=_ClockStateEnumTypeWrapper):
+    """Whether the gateway's clock is believed."""
+
+CLOCK_STATE_UNSPECIFIED: ClockState.ValueType  # 0
+"""Not known."""
+CLOCK_STATE_CONFIRMED: ClockState.ValueType  # 1
+"""The provider has confirmed it, to five minutes."""
+CLOCK_STATE_UNCONFIRMED: ClockState.ValueType  # 2
+"""Nothing has come from the provider yet. Retention deletes no event for its age then, for up to an hour."""
+CLOCK_STATE_SUSPECT: ClockState.ValueType  # 3
+"""It is wrong: more than five minutes off the provider's, or set by as much since the gateway started and not yet
+confirmed. The gateway goes by the provider's time where it knows it; webhooks are refused meanwhile, because their
+signatures seem too old or too new, and are fetched when the clock is right. Set the clock.
+"""
+Global___ClockState: _TypeAlias = ClockState  # noqa: Y015
+
 class _BackfillState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -274,7 +308,9 @@ class SubscribeRequest(_message.Message):
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """With the first event still held that the gateway received at this instant or later. A time is no place in the
-        log: whether retention has deleted events since then, `oldest_received_at` of GetFeedInfo tells.
+        log: whether retention has deleted events since then, `oldest_received_at` of GetFeedInfo tells. Where the
+        gateway's clock was set back meanwhile, events that were received earlier may follow; none is left out that was
+        received later.
         """
 
     @_builtins.property
@@ -569,6 +605,7 @@ class GetFeedInfoResponse(_message.Message):
     SUBSCRIBERS_FIELD_NUMBER: _builtins.int
     BACKEND_FIELD_NUMBER: _builtins.int
     BACKFILL_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
     """The log's identity; cursors of one log mean nothing to another."""
     oldest_cursor: _builtins.str
@@ -599,11 +636,19 @@ class GetFeedInfoResponse(_message.Message):
 
     @_builtins.property
     def retention_age(self) -> _duration_pb2.Duration:
-        """Events older than this are deleted."""
+        """Events older than this by their `received_at` are deleted, from the oldest in the log's order on, up to the first
+        that is not. An event whose `received_at` lies in the future (the gateway's clock was wrong when it came) goes with
+        those that follow it. Only a time that the provider has confirmed counts (see `clock`), so that a clock that is
+        wrong deletes nothing.
+        """
 
     @_builtins.property
     def backfill(self) -> Global___BackfillInfo:
         """How the search for missed webhooks stands."""
+
+    @_builtins.property
+    def clock(self) -> Global___ClockInfo:
+        """What the gateway makes of its clock."""
 
     def __init__(
         self,
@@ -622,14 +667,47 @@ class GetFeedInfoResponse(_message.Message):
         subscribers: _builtins.int = ...,
         backend: _builtins.str = ...,
         backfill: Global___BackfillInfo | None = ...,
+        clock: Global___ClockInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["backfill", b"backfill", "newest_received_at", b"newest_received_at", "oldest_received_at", b"oldest_received_at", "retention_age", b"retention_age"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backfill", b"backfill", "clock", b"clock", "newest_received_at", b"newest_received_at", "oldest_received_at", b"oldest_received_at", "retention_age", b"retention_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backfill", b"backfill", "epoch", b"epoch", "event_count", b"event_count", "newest_cursor", b"newest_cursor", "newest_received_at", b"newest_received_at", "newest_sequence", b"newest_sequence", "oldest_cursor", b"oldest_cursor", "oldest_received_at", b"oldest_received_at", "oldest_sequence", b"oldest_sequence", "retention_age", b"retention_age", "retention_bytes", b"retention_bytes", "size_bytes", b"size_bytes", "subscribers", b"subscribers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backfill", b"backfill", "clock", b"clock", "epoch", b"epoch", "event_count", b"event_count", "newest_cursor", b"newest_cursor", "newest_received_at", b"newest_received_at", "newest_sequence", b"newest_sequence", "oldest_cursor", b"oldest_cursor", "oldest_received_at", b"oldest_received_at", "oldest_sequence", b"oldest_sequence", "retention_age", b"retention_age", "retention_bytes", b"retention_bytes", "size_bytes", b"size_bytes", "subscribers", b"subscribers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFeedInfoResponse: _TypeAlias = GetFeedInfoResponse  # noqa: Y015
+
+@_typing.final
+class ClockInfo(_message.Message):
+    """What the gateway makes of its clock. It compares it with the provider's, which stands in every response to the
+    gateway and in every verified webhook, and with a clock of the machine that nobody sets.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    state: Global___ClockState.ValueType
+    """Whether it is believed."""
+    @_builtins.property
+    def ahead(self) -> _duration_pb2.Duration:
+        """How far the gateway's clock is ahead of the provider's, to a second or so; negative where it is behind. Unset
+        while no response of the provider has told its time.
+        """
+
+    def __init__(
+        self,
+        *,
+        state: Global___ClockState.ValueType = ...,
+        ahead: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockInfo: _TypeAlias = ClockInfo  # noqa: Y015
 
 @_typing.final
 class BackfillInfo(_message.Message):
@@ -645,12 +723,22 @@ class BackfillInfo(_message.Message):
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     STORED_EVENTS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    UNREADABLE_ENTRIES_FIELD_NUMBER: _builtins.int
+    SKIPPED_PIECES_FIELD_NUMBER: _builtins.int
     state: Global___BackfillState.ValueType
     """What it is doing."""
     stored_events: _builtins.int
     """How many missed events were stored since the gateway started."""
     error: _builtins.str
     """Why the last attempt failed. Empty if it did not."""
+    unreadable_entries: _builtins.int
+    """How many entries of the provider's log were passed over since the gateway started because there is no event in
+    them that can be read. Each is counted once; the gateway's own log names them.
+    """
+    skipped_pieces: _builtins.int
+    """How many pieces of the provider's log, each within a second of it, could not be fetched and were passed over
+    since the gateway started, after several sweeps: a response that is no JSON, or larger than 8 MiB.
+    """
     @_builtins.property
     def complete_since(self) -> _timestamp_pb2.Timestamp:
         """Where the time begins of which everything that the provider sent is held, as far as can be known: when this log
@@ -659,7 +747,9 @@ class BackfillInfo(_message.Message):
 
     @_builtins.property
     def complete_until(self) -> _timestamp_pb2.Timestamp:
-        """Where that time ends."""
+        """Where that time ends, by the provider's clock where it is known. It goes back when the clock that it was told by
+        turns out to have been wrong.
+        """
 
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp:
@@ -674,10 +764,12 @@ class BackfillInfo(_message.Message):
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         stored_events: _builtins.int = ...,
         error: _builtins.str = ...,
+        unreadable_entries: _builtins.int = ...,
+        skipped_pieces: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "finished_at", b"finished_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "error", b"error", "finished_at", b"finished_at", "state", b"state", "stored_events", b"stored_events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "error", b"error", "finished_at", b"finished_at", "skipped_pieces", b"skipped_pieces", "state", b"state", "stored_events", b"stored_events", "unreadable_entries", b"unreadable_entries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,73 @@
+"""Expiry: how far retention reaches into the log, a step at a time.
+
+What goes is always a beginning of the log, whatever the clock did: what is held has no holes. The
+log's order is the order of arrival; the times in it are those of a clock that may have been set.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+# Events looked at in one step, so that appends wait for milliseconds at the most.
+PRUNE_STEP = 1_000
+
+# (sequence, received_at_us, size in bytes)
+_Row: TypeAlias = tuple[int, int, int]
+
+
+class Expired(NamedTuple):
+    """Events that go: up to number `through`, how many bytes they take, and when the newest came.
+
+    `received_at_us` is None if that cannot be believed of any of them.
+    """
+
+    through: int
+    size_bytes: int
+    received_at_us: int | None
+
+
+def expired(
+    connection: sqlite3.Connection, before_us: int, now_us: int, excess_bytes: int
+) -> Expired | None:
+    """Return the beginning of the log that was received before a moment, or is too much.
+
+    A time after now is that of a clock that was ahead and says nothing: such an event goes with
+    those that follow it. One that is within the retention is kept, and all after it, whatever
+    times they have. At most a step; None if there is nothing. Raises sqlite3.Error.
+    """
+    rows = connection.execute(
+        "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
+        f" ORDER BY sequence LIMIT {PRUNE_STEP}"
+    ).fetchall()
+    old_through = _old_through(connection, before_us, now_us, rows)
+    through = size = 0
+    newest_us: int | None = None
+    for sequence, received_at_us, bytes_ in rows:
+        if sequence > old_through and size >= excess_bytes:
+            break
+        through = sequence
+        size += bytes_
+        if received_at_us <= now_us:
+            newest_us = max(newest_us or 0, received_at_us)
+    return Expired(through, size, newest_us) if through else None
+
+
+def _old_through(
+    connection: sqlite3.Connection, before_us: int, now_us: int, rows: Sequence[_Row]
+) -> int:
+    """Return the number up to which all of the log's first rows are too old, zero if none is."""
+    through = last = 0
+    for last, received_at_us, _ in rows:
+        if received_at_us < before_us:
+            through = last
+        elif received_at_us <= now_us:
+            return through
+    if through == last:
+        return through
+    # They end with events whose time says nothing: the next one that has a time decides.
+    decides = connection.execute(
+        "SELECT received_at_us FROM events WHERE sequence > ? AND +received_at_us <= ?"
+        " ORDER BY sequence LIMIT 1",
+        (last, now_us),
+    ).fetchone()
+    return last if decides is not None and decides[0] < before_us else through

@@ -1,0 +1,33 @@
+"""Notes: what of a webhook its event does not show as it was sent."""
+
+from conferencing.v1.event_pb2 import EventNote, EventNoteReason
+
+# Places that an event names; a webhook with more of them has them by the thousand.
+NOTES_MAX = 16
+
+# The longest path, in characters: names in a payload may be of any length.
+_PATH_MAX = 256
+
+
+class Notes:
+    """Collects the notes of one event."""
+
+    __slots__ = ("_notes",)
+
+    def __init__(self) -> None:
+        self._notes: list[EventNote] = []
+
+    def add(self, path: str, reason: EventNoteReason.ValueType) -> None:
+        """Note a place in the body."""
+        if len(self._notes) < NOTES_MAX:
+            self._notes.append(EventNote(path=path[:_PATH_MAX], reason=reason))
+
+    @property
+    def first(self) -> list[EventNote]:
+        """The first of them, as many as an event names."""
+        return self._notes
+
+    @property
+    def reasons(self) -> frozenset[EventNoteReason.ValueType]:
+        """The reasons among them."""
+        return frozenset(it.reason for it in self._notes)

@@ -1,0 +1,324 @@
+"""Clocks that are wrong lose no event, neither to back-fill nor to retention, and are told of."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conferencing.v1.event_service_pb2 import (
+    CLOCK_STATE_CONFIRMED,
+    CLOCK_STATE_SUSPECT,
+    CLOCK_STATE_UNCONFIRMED,
+    GetFeedInfoRequest,
+    GetFeedInfoResponse,
+)
+from gateway.events.log import Complete
+from tests.backfill.bench import DAY_S, START, Bench
+from tests.conftest import StartGateway
+from tests.harness.events import new_event
+from tests.harness.gateway import RunningGateway
+from tests.harness.loop import LoopThread
+from tests.harness.provider import RecordingProvider
+from tests.harness.raw_deliveries import RawDeliveries, row
+
+OUTAGE_S = 7_200.0
+# What `GATEWAY_RETENTION_AGE` is when only the size counts.
+NO_AGE_S = 100 * 365 * DAY_S
+
+OFF = [-365 * DAY_S, -DAY_S, -3_600.0, 3_600.0, DAY_S, 365 * DAY_S]
+off_ids = ["a year behind", "a day behind", "an hour behind", "an hour ahead", "a day", "a year"]
+
+
+@pytest.fixture
+def make(loop: LoopThread, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
+
+    def make(*, tells_time: bool, retention_age_s: float = 7 * DAY_S) -> Bench:
+        bench = Bench(loop, tmp_path, retention_age_s=retention_age_s, tells_time=tells_time)
+        benches.append(bench)
+        return bench
+
+    yield make
+    for bench in benches:
+        bench.close()
+
+
+def true_us(bench: Bench) -> int:
+    return round(bench.clock.true * 1e6)
+
+
+def outage(bench: Bench) -> set[str]:
+    """Two hours in which the provider delivers nothing; returns what it sent."""
+    sent = set()
+    for number in range(1, 121):
+        bench.clock.advance(OUTAGE_S / 120)
+        bench.provider.add(number, true_us(bench))
+        sent.add(f"event-{number}")
+    return sent
+
+
+def claims_no_more_than_it_knows(bench: Bench) -> None:
+    reported = bench.backfill.report.complete
+    assert reported is not None
+    assert reported.until_us <= true_us(bench)
+
+
+@pytest.mark.parametrize("retention_age_s", [7 * DAY_S, NO_AGE_S], ids=["by age", "by size"])
+@pytest.mark.parametrize("restarts", [False, True], ids=["runs on", "restarts"])
+@pytest.mark.parametrize("off", OFF, ids=off_ids)
+@pytest.mark.parametrize("tells_time", [True, False], ids=["dated", "undated"])
+def test_six_seconds_of_a_wrong_clock_do_not_hide_an_outage(
+    make: Callable[..., Bench], tells_time: bool, off: float, restarts: bool, retention_age_s: float
+) -> None:
+    bench = make(tells_time=tells_time, retention_age_s=retention_age_s)
+    bench.sweep(20)
+    bench.received("before")
+
+    bench.clock.now += off
+    bench.sweep()
+    bench.clock.advance(6)
+    bench.sweep()
+    bench.clock.put_right()
+    sent = outage(bench)
+    if restarts:
+        bench.restart()
+    bench.sweep(2)
+
+    assert set(bench.held_ids) >= sent
+    claims_no_more_than_it_knows(bench)
+
+
+@pytest.mark.parametrize("off", OFF, ids=off_ids)
+@pytest.mark.parametrize("while_wrong", [True, False], ids=["found while wrong", "found after"])
+def test_a_clock_that_is_wrong_from_the_start_hides_nothing(
+    make: Callable[..., Bench], off: float, while_wrong: bool
+) -> None:
+    bench = make(tells_time=True)
+    bench.clock.now += off
+    bench.restart()
+    bench.sweep(3)
+    sent = outage(bench)
+    if not while_wrong:
+        bench.clock.put_right()
+    bench.restart()
+    bench.sweep(2)
+
+    assert set(bench.held_ids) == sent
+    assert all(abs(it.received_at.seconds - bench.clock.true) < 600 for it in bench.held)
+    claims_no_more_than_it_knows(bench)
+
+
+@pytest.mark.parametrize("retention_age_s", [7 * DAY_S, NO_AGE_S], ids=["by age", "by size"])
+@pytest.mark.parametrize("off", [3_600.0, DAY_S, 365 * DAY_S])
+def test_what_an_older_gateway_has_marked_by_a_wrong_clock_is_not_believed(
+    make: Callable[..., Bench], off: float, retention_age_s: float
+) -> None:
+    """A log can hold a mark, and an event that was deleted, of a time that has not come."""
+    bench = make(tells_time=True, retention_age_s=retention_age_s)
+    bench.sweep()
+    bench.received("before")
+    sent = outage(bench)
+    ahead_us = true_us(bench) + round(off * 1e6)
+    bench.loop.run(bench.log.mark_complete(ahead_us))
+    writer = bench.log._writer
+    writer._deleted_received_at_us = ahead_us
+    bench.log._state = writer.state
+    claims_no_more_than_it_knows(bench)
+
+    bench.sweep(2)
+
+    assert set(bench.held_ids) >= sent
+    complete = bench.log.complete
+    assert complete is not None
+    assert complete.since_us <= complete.until_us <= true_us(bench)
+
+
+def test_a_mark_that_was_taken_back_stays_so_after_a_restart(make: Callable[..., Bench]) -> None:
+    bench = make(tells_time=True)
+    bench.sweep()
+    bench.loop.run(bench.log.correct_complete(Complete(5, 7)))
+
+    bench.restart()
+
+    assert bench.log.complete == Complete(5, 7)
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), st.sampled_from([*OFF, -200.0, 200.0])),
+        st.tuples(st.just("right"), st.just(0.0)),
+        st.tuples(st.just("pass"), st.sampled_from([1.0, 60.0, 900.0, 7_200.0])),
+        st.tuples(st.just("sweep"), st.just(0.0)),
+        st.tuples(st.just("prune"), st.just(0.0)),
+        st.tuples(st.just("restart"), st.just(0.0)),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60)
+@given(steps, st.booleans())
+def test_however_the_clock_is_set_everything_is_found_in_the_end_and_nothing_deleted(
+    loop: LoopThread,
+    tmp_path_factory: pytest.TempPathFactory,
+    story: list[tuple[str, float]],
+    tells_time: bool,
+) -> None:
+    bench = Bench(loop, tmp_path_factory.mktemp("log"), tells_time=tells_time)
+    bench.sweep(4)
+    sent = 0
+    for what, seconds in story:
+        match what:
+            case "set":
+                bench.clock.now = bench.clock.true + seconds
+            case "right":
+                bench.clock.put_right()
+            case "pass":
+                bench.clock.advance(seconds)
+                bench.provider.add(sent, true_us(bench))
+                sent += 1
+            case "sweep":
+                bench.sweep()
+                if tells_time:
+                    claims_no_more_than_it_knows(bench)
+            case "prune":
+                bench.loop.run(bench.log.prune())
+            case "restart":
+                # Nobody can tell how long a machine was off that has no clock at all.
+                if not tells_time:
+                    bench.clock.put_right()
+                bench.restart()
+    bench.clock.put_right()
+    bench.clock.advance(60)
+    bench.sweep(2)
+
+    assert sorted(bench.held_ids) == sorted(f"event-{number}" for number in range(sent))
+    claims_no_more_than_it_knows(bench)
+    bench.close()
+
+
+# Retention
+
+
+def test_an_event_from_the_future_keeps_nothing_that_follows_it(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(tells_time=True)
+    year_us = round(365 * DAY_S * 1e6)
+    bench.loop.run(bench.log.append(new_event(received_at_us=bench.us + year_us)))
+    bench.received("old-1", "old-2")
+    bench.clock.advance(8 * DAY_S)
+    bench.received("new")
+
+    bench.loop.run(bench.log.prune())
+
+    assert bench.held_ids == ["new"]
+    # Nor does it say what may come back.
+    deleted_us = bench.loop.run(bench.log.info()).deleted_received_at_us
+    assert deleted_us == round(START * 1e6)
+
+
+def test_more_events_from_the_future_than_one_step_looks_at_keep_nothing(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(tells_time=True)
+    ahead_us = bench.us + round(365 * DAY_S * 1e6)
+
+    async def append() -> None:
+        for _ in range(1_500):
+            await bench.log.append(new_event(received_at_us=ahead_us))
+
+    bench.loop.run(append(), timeout=120)
+    bench.received("old")
+    bench.clock.advance(8 * DAY_S)
+    bench.received("new")
+
+    bench.loop.run(bench.log.prune())
+
+    assert bench.held_ids == ["new"]
+
+
+@pytest.mark.parametrize("off", [8 * DAY_S, 365 * DAY_S])
+@pytest.mark.parametrize("tells_time", [True, False], ids=["dated", "undated"])
+def test_a_clock_that_is_ahead_deletes_nothing(
+    make: Callable[..., Bench], tells_time: bool, off: float
+) -> None:
+    bench = make(tells_time=tells_time)
+    bench.sweep()
+    bench.received("event-0")
+
+    bench.clock.now += off
+    for _ in range(2):
+        bench.loop.run(bench.log.prune())
+        bench.sweep()
+        bench.restart()
+
+    assert bench.held_ids == ["event-0"]
+
+
+# As the API tells it
+
+
+class FakeTime(SimpleNamespace):
+    """The time module, on a machine whose clock is ahead."""
+
+    def __init__(self) -> None:
+        super().__init__(monotonic=time.monotonic, ahead=0.0)
+
+    def time(self) -> float:
+        return time.time() + float(self.ahead)
+
+
+def info(gateway: RunningGateway) -> GetFeedInfoResponse:
+    found: GetFeedInfoResponse = gateway.events.GetFeedInfo(GetFeedInfoRequest())
+    return found
+
+
+def until(
+    gateway: RunningGateway, condition: Callable[[GetFeedInfoResponse], bool]
+) -> GetFeedInfoResponse:
+    for _ in range(20_000):
+        if condition(found := info(gateway)):
+            return found
+    raise AssertionError(f"it stays {found}")
+
+
+@pytest.mark.parametrize("ahead", [-DAY_S, DAY_S])
+def test_a_wrong_clock_is_told_and_events_are_found_by_the_provider_s(
+    start_gateway: StartGateway,
+    provider: RecordingProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: float,
+) -> None:
+    machine = FakeTime()
+    machine.ahead = ahead
+    monkeypatch.setattr("gateway.app.time", machine)
+    log = provider.answer = RawDeliveries()
+    gateway = start_gateway(
+        provider.base_url, GATEWAY_BACKFILL="on", GATEWAY_BACKFILL_INTERVAL="0.2s"
+    )
+
+    told = until(gateway, lambda it: it.backfill.HasField("finished_at"))
+    assert told.clock.state == CLOCK_STATE_SUSPECT
+    assert abs(told.clock.ahead.ToTimedelta().total_seconds() - ahead) < 60
+    log.rows = [row("missed", time.time(), "https://gateway.example/webhooks/telnyx")]
+    found = until(gateway, lambda it: it.event_count == 1)
+    assert found.backfill.complete_until.seconds <= time.time()
+    assert abs(found.newest_received_at.seconds - time.time()) < 60
+    assert "gateway_clock_ahead_seconds" in gateway.app._metrics.text().decode()
+
+    machine.ahead = 0.0
+    assert info(gateway).clock.state == CLOCK_STATE_CONFIRMED
+
+
+def test_a_verified_webhook_confirms_the_clock(fresh: RunningGateway) -> None:
+    assert info(fresh).clock.state == CLOCK_STATE_UNCONFIRMED
+
+    fresh.webhooks.event()
+
+    assert info(fresh).clock.state == CLOCK_STATE_CONFIRMED
+    assert not info(fresh).clock.HasField("ahead")
