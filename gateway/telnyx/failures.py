@@ -202,7 +202,7 @@ def _after_an_unknown_end(failed: FailedCall) -> str:
 def _violations(
     outcome: Outcome, failed: FailedCall, body: ErrorBody
 ) -> tuple[FieldViolation, ...]:
-    """Return what the provider points at in the caller's request, whatever kind of failure it is."""
+    """Return what the provider points at in the request, whatever kind of failure it is."""
     if outcome.reason == CREDENTIALS_REJECTED:
         return ()  # it points at the key
     return tuple(
