@@ -4,9 +4,10 @@ An ASGI application by itself: every webhook comes through here, and a framework
 routing and response objects would cost as much as the signature does.
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.events.log import EventLog, LogUnavailableError
@@ -19,6 +20,10 @@ WEBHOOK_PATH = "/webhooks/telnyx"
 # The provider's webhooks are a few kilobytes. The limit leaves room for their growth and keeps an
 # event with its signed bytes below the 4 MiB that gRPC clients accept.
 BODY_BYTES_MAX = 512 * 1024
+
+# How long a body may take from the head on, in seconds. Webhooks come in one piece; this is far
+# beyond what the provider itself waits for an answer.
+BODY_S = 30.0
 
 # Seconds after which to send again what could not be stored.
 RETRY_AFTER_S = 5
@@ -34,9 +39,12 @@ _STATUS_OF_REASON = {
     "NOT_AN_EVENT": 422,
     "API_VERSION_1": 422,
     "DISCONNECTED": 400,
+    "TIMED_OUT": 408,
     "BODY_TOO_LARGE": 413,
     "METHOD_NOT_ALLOWED": 405,
     "LOG_UNAVAILABLE": 503,
+    "SHUTTING_DOWN": 503,
+    "GATEWAY_FAILURE": 500,
 }
 
 # ASGI's own types (asgi.readthedocs.io, HTTP connection scope).
@@ -51,7 +59,8 @@ _log = logging.getLogger(__name__)
 class Received(NamedTuple):
     """How a request to the webhook address ended, for metrics and logs.
 
-    `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case.
+    `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons that the
+    HTTP server has for what it cannot read as a request are among them.
     """
 
     outcome: str
@@ -91,8 +100,9 @@ class _RefusedError(Exception):
 class WebhookReceiver:
     """Answers `POST /webhooks/telnyx`: 2xx once the event is on disk, and not before.
 
-    What is wrong with the request gets a 4xx that says so; what is wrong with the log gets a 503,
-    after which the provider sends again. `now` gives the time in seconds since 1970.
+    What is wrong with the request gets a 4xx that says so; what is wrong with the log or with the
+    gateway gets a 5xx, after which the provider sends again. Whatever happens is an answer, a line
+    in the log and a count. `now` gives the time in seconds since 1970.
     """
 
     def __init__(
@@ -115,8 +125,13 @@ class WebhookReceiver:
         await send(start)
         await send(body)
 
+    def unreadable(self, reason: str) -> None:
+        """Take note of a request that was refused before it came here."""
+        self._note(reason, 0)
+
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         size = 0
+        again = [("retry-after", str(RETRY_AFTER_S))]
         try:
             if scope["method"] != "POST":
                 raise _RefusedError(
@@ -124,8 +139,8 @@ class WebhookReceiver:
                     "webhooks are received by POST: set the voice application to deliver them so",
                     [("allow", "POST")],
                 )
-            headers = dict(scope["headers"])
-            body = await _read_body(headers.get(b"content-length", b""), receive)
+            headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+            body = await _read_body(_declared_length(headers), receive)
             size = len(body)
             self._verifier.verify(headers, body)
             event = self._decoder.decode(body, round(self._now() * 1e6))
@@ -136,8 +151,16 @@ class WebhookReceiver:
             return self._refuse(refused.reason, str(refused), size)
         except LogUnavailableError as error:
             _log.error("a webhook could not be stored, the provider will send it again: %s", error)
-            again = [("retry-after", str(RETRY_AFTER_S))]
             return self._refuse("LOG_UNAVAILABLE", "the event could not be stored", size, again)
+        except asyncio.CancelledError:
+            # By a shutdown that does not wait any longer. The task ends with this answer.
+            text = "the gateway was shut down before the event was stored"
+            return self._refuse("SHUTTING_DOWN", text, size, again)
+        except Exception:
+            # The text of an exception nobody foresaw may hold anything: it goes to the log only.
+            _log.exception("a webhook failed unexpectedly, the provider will send it again")
+            text = "the gateway failed unexpectedly; its log has the cause"
+            return self._refuse("GATEWAY_FAILURE", text, size, again)
         outcome = "duplicate" if appended.duplicate else "stored"
         self._observe(Received(outcome, event.keys.type, size))
         return _DUPLICATE if appended.duplicate else _STORED
@@ -145,15 +168,35 @@ class WebhookReceiver:
     def _refuse(
         self, reason: str, message: str, size: int, headers: Iterable[tuple[str, str]] = ()
     ) -> _Answer:
-        self._observe(Received(reason.lower(), "", size))
-        _log.info("refused a webhook: %s", reason)
+        self._note(reason, size)
         document = {"error": {"reason": reason, "message": message}}
         return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
 
+    def _note(self, reason: str, size: int) -> None:
+        self._observe(Received(reason.lower(), "", size))
+        _log.info("refused a webhook: %s", reason)
 
-async def _read_body(declared: bytes, receive: Receive) -> bytes:
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+
+def _declared_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    # The server takes one such line at the most, with digits that it can count to.
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
+
+
+async def _read_body(declared: int, receive: Receive) -> bytes:
+    if declared > BODY_BYTES_MAX:
         raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _whole_body(receive)
+    except TimeoutError:
+        raise _RefusedError(
+            "TIMED_OUT",
+            f"the body was not complete within {BODY_S:.0f} s",
+            [("connection", "close")],
+        ) from None
+
+
+async def _whole_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message: Message = await receive()

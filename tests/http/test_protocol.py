@@ -1,0 +1,288 @@
+"""A connection's time: half-sent requests end, and what is still being answered does not.
+
+The loop's clock stands still until a test moves it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from gateway.events.entry import Appended, NewEvent
+from gateway.http.protocol import BODY_S, HEAD_S, IDLE_S, RequestProtocol
+from gateway.webhooks import receiver
+from gateway.webhooks.decoder import WebhookDecoder
+from gateway.webhooks.receiver import Received, WebhookReceiver
+from gateway.webhooks.signature import SignatureVerifier
+from tests.harness.clock import ManualClock
+from tests.harness.webhooks import Signer, webhook
+from tests.harness.wire import WireResponse, parsed, request
+from tests.oracle.stepped import SteppedLoop, run_stepped
+
+HEAD = b"POST /webhooks/telnyx HTTP/1.1\r\nhost: x\r\n"
+
+
+class Wire(asyncio.Transport):
+    """The other end of a connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = b""
+        self.protocol: asyncio.Protocol | None = None
+        self._closing = False
+
+    def write(self, data: Any) -> None:
+        self.received += data
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            assert self.protocol is not None
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    @property
+    def responses(self) -> list[WireResponse]:
+        return parsed(self.received)[0]
+
+
+class Log:
+    """Stores what it is given when it is let."""
+
+    def __init__(self) -> None:
+        self.lets = asyncio.Event()
+        self.lets.set()
+
+    async def append(self, event: NewEvent) -> Appended:
+        await self.lets.wait()
+        return Appended(1, False)
+
+
+class Stage:
+    def __init__(self, loop: SteppedLoop) -> None:
+        self.loop = loop
+        self.log = Log()
+        self.signer = Signer()
+        self.received: list[Received] = []
+        clock = ManualClock()
+        self._now = clock.now
+        self.receiver = WebhookReceiver(
+            SignatureVerifier([self.signer.public_key], clock),
+            WebhookDecoder(),
+            self.log,  # type: ignore[arg-type]
+            clock,
+            self.received.append,
+        )
+        self._config = uvicorn.Config(self.receiver, log_config=None, timeout_keep_alive=IDLE_S)
+        self.state = ServerState()
+
+    def connect(self) -> Wire:
+        wire = Wire()
+        protocol = RequestProtocol(
+            self._config, self.state, {}, self.loop, observe=self.receiver.unreadable
+        )
+        wire.protocol = protocol
+        protocol.connection_made(wire)
+        return wire
+
+    async def send(self, wire: Wire, data: bytes) -> None:
+        assert wire.protocol is not None
+        wire.protocol.data_received(data)
+        await self.passes(0)
+
+    async def passes(self, seconds: float) -> None:
+        self.loop.advance(seconds)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def signed(self) -> bytes:
+        body = webhook()
+        return request(body, self.signer.telnyx(body, self._now).items())
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [it.outcome for it in self.received]
+
+
+def staged(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
+    def run() -> None:
+        run_stepped(lambda loop: test(Stage(loop)))
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@staged
+async def test_a_head_that_does_not_end_is_given_up(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, HEAD[:40])
+    await stage.passes(HEAD_S - 1)
+    await stage.send(wire, HEAD[40:])  # a byte now and then does not help
+    assert not wire.is_closing()
+
+    await stage.passes(2)
+
+    (response,) = wire.responses
+    assert (response.status, response.reason) == (408, "TIMED_OUT")
+    assert response.headers["connection"] == "close"
+    assert wire.is_closing()
+    assert stage.outcomes == ["timed_out"]
+
+
+@staged
+async def test_a_body_that_does_not_end_is_given_up(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, stage.signed()[:-1])
+    await stage.passes(receiver.BODY_S - 1)
+    assert not wire.responses
+
+    await stage.passes(2)
+
+    (response,) = wire.responses
+    assert (response.status, response.reason) == (408, "TIMED_OUT")
+    assert wire.is_closing()
+    assert stage.outcomes == ["timed_out"]
+
+
+@staged
+async def test_each_request_has_its_own_time(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, stage.signed())
+    await stage.passes(HEAD_S * 3)
+    await stage.send(wire, HEAD)
+    await stage.passes(HEAD_S - 1)
+    assert not wire.is_closing()
+
+    await stage.passes(2)
+
+    assert [it.status for it in wire.responses] == [200, 408]
+    assert stage.outcomes == ["stored", "timed_out"]
+
+
+@staged
+async def test_a_connection_on_which_nothing_comes_is_closed_in_silence(stage: Stage) -> None:
+    fresh, used, blank = stage.connect(), stage.connect(), stage.connect()
+    for wire in (used, blank):
+        await stage.send(wire, stage.signed())
+    await stage.passes(HEAD_S + 1)
+    assert fresh.is_closing()
+    # Load balancers keep theirs for a minute.
+    await stage.passes(60 - HEAD_S)
+    assert not used.is_closing()
+    await stage.send(blank, b"\r\n\r\n")
+
+    await stage.passes(IDLE_S)
+
+    assert used.is_closing()
+    assert blank.is_closing()
+    assert fresh.received == b""
+    assert [len(it.responses) for it in (used, blank)] == [1, 1]
+    assert stage.outcomes == ["stored", "stored"]
+
+
+@staged
+async def test_a_request_waits_for_its_response_as_long_as_that_takes(stage: Stage) -> None:
+    stage.log.lets.clear()
+    wire = stage.connect()
+    await stage.send(wire, stage.signed() + stage.signed() + HEAD)
+    await stage.passes(HEAD_S * 10)
+    assert not wire.is_closing()
+
+    stage.log.lets.set()
+    await stage.passes(0)
+    assert [it.status for it in wire.responses] == [200, 200]
+
+    # Now it is the sender who is late.
+    await stage.passes(HEAD_S + 1)
+    assert [it.status for it in wire.responses] == [200, 200, 408]
+    assert stage.outcomes == ["stored", "stored", "timed_out"]
+
+
+@staged
+async def test_the_rest_of_a_body_that_has_been_answered_is_not_waited_for(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, HEAD.replace(b"POST", b"PUT") + b"content-length: 9\r\n\r\n1")
+    assert [it.status for it in wire.responses] == [405]
+    await stage.passes(BODY_S - 1)
+    await stage.send(wire, b"2")
+
+    await stage.passes(2)
+
+    assert wire.is_closing()
+
+
+@staged
+async def test_nonsense_in_a_body_is_answered_and_counted_once(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, HEAD + b"transfer-encoding: chunked\r\n\r\nnonsense\r\n")
+
+    assert [it.reason for it in wire.responses] == ["BAD_REQUEST"]
+    assert wire.is_closing()
+    assert stage.outcomes == ["disconnected"]
+
+
+@staged
+async def test_nonsense_after_a_request_is_not_taken_for_its_answer(stage: Stage) -> None:
+    stage.log.lets.clear()
+    wire = stage.connect()
+    await stage.send(wire, stage.signed() + b"nonsense\r\n\r\n")
+
+    assert wire.is_closing()
+    assert wire.responses == []
+    stage.log.lets.set()
+    await stage.passes(0)
+    assert stage.outcomes == ["bad_request", "stored"]
+
+
+@staged
+async def test_nothing_is_left_of_a_connection_that_is_gone(stage: Stage) -> None:
+    half_head, half_body = stage.connect(), stage.connect()
+    await stage.send(half_head, HEAD)
+    await stage.send(half_body, stage.signed()[:-1])
+    for wire in (half_head, half_body):
+        wire.close()
+    await stage.passes(0)
+
+    await stage.passes(BODY_S * 2)
+
+    assert half_head.received == half_body.received == b""
+    assert stage.outcomes == ["disconnected"]
+    assert not stage.state.connections
+    assert not stage.state.tasks
+    assert not stage.loop.troubles
+
+
+def test_a_shutdown_that_waits_no_longer_answers_what_is_in_flight(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def shut_down(loop: SteppedLoop) -> None:
+        stage = Stage(loop)
+        stage.log.lets.clear()
+        wire = stage.connect()
+        await stage.send(wire, stage.signed())
+
+        for task in stage.state.tasks:
+            task.cancel()
+        await stage.passes(0)
+
+        (response,) = wire.responses
+        assert (response.status, response.reason) == (503, "SHUTTING_DOWN")
+        assert response.headers["retry-after"] == "5"
+        assert stage.outcomes == ["shutting_down"]
+
+    with caplog.at_level(logging.INFO):
+        run_stepped(shut_down)
+    assert "refused a webhook: SHUTTING_DOWN" in caplog.text
+    assert "Traceback" not in caplog.text
