@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.webhooks.receiver import ENDED_FOR
+
 # From a request's first byte to the end of its head, in seconds; for the first request from the
 # opening of the connection. A head fits into a packet or two.
 HEAD_S = 10.0
 
-# From the end of the head to that of the body, in seconds: longer than the receiver of webhooks
-# gives it (`BODY_S` there), so that whoever waits for a body can say so to its sender first. This
-# is for the rest of bodies that nobody waits for any more.
-BODY_S = 60.0
+# From the end of the head to that of the body, in seconds. Webhooks come in one piece; this is far
+# beyond what the provider itself waits for an answer.
+BODY_S = 30.0
 
 # How long a connection may be idle between requests, in seconds: longer than the 60 s after which
 # usual load balancers (AWS, nginx) close theirs. Who closes first must be the one who sends, or a
@@ -46,6 +47,11 @@ HEAD_TIMED_OUT = Refusal(
     HTTPStatus.REQUEST_TIMEOUT,
     "TIMED_OUT",
     f"the head of the request was not complete within {HEAD_S:.0f} s",
+)
+BODY_TIMED_OUT = Refusal(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "TIMED_OUT",
+    f"the body of the request was not complete within {BODY_S:.0f} s",
 )
 HEAD_TOO_LARGE = Refusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -169,7 +175,10 @@ class RequestProtocol(HttpToolsProtocol):
             self._set_timer(seconds)
         elif self._stage is _Stage.HEAD:
             self._refuse(HEAD_TIMED_OUT)
+        elif self._stage is _Stage.BODY and self._is_answering:
+            self._refuse(BODY_TIMED_OUT)
         else:
+            # Nothing has come, or the rest of what has been answered did not.
             self.transport.close()
 
     @property
@@ -178,16 +187,17 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer for the application and close."""
-        in_its_body = self._is_answering and self._stage is _Stage.BODY and not self.pipeline
-        if in_its_body:
-            # The application finds that the body has ended early, and counts that.
-            answers = not self.cycle.response_started
-        else:
-            # While the request before is being answered, it would be taken for that answer.
-            answers = not self._is_answering
+        if not self._is_answering:
             self._observe(refusal.reason)
-        if answers:
             self.transport.write(_encoded(refusal))
+        elif self._stage is _Stage.BODY and not self.pipeline:
+            # The application waits for the body; it is told why it ends, and counts that.
+            self.cycle.scope["state"][ENDED_FOR] = refusal.reason
+            if not self.cycle.response_started:
+                self.transport.write(_encoded(refusal))
+        else:
+            # The sender would take it for the answer to the request before.
+            self._observe(refusal.reason)
         self.transport.close()
 
 

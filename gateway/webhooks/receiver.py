@@ -21,15 +21,16 @@ WEBHOOK_PATH = "/webhooks/telnyx"
 # event with its signed bytes below the 4 MiB that gRPC clients accept.
 BODY_BYTES_MAX = 512 * 1024
 
-# How long a body may take from the head on, in seconds. Webhooks come in one piece; this is far
-# beyond what the provider itself waits for an answer.
-BODY_S = 30.0
+# Where in a scope's `state` the HTTP server says why it has answered and ended a request before its
+# body was complete: with a reason of the table below. Nothing there: the sender has gone.
+ENDED_FOR = "ended_for"
 
 # Seconds after which to send again what could not be stored.
 RETRY_AFTER_S = 5
 
 # The answer to each kind of bad request. A forged or stale webhook is unauthorised, not malformed.
 _STATUS_OF_REASON = {
+    "BAD_REQUEST": 400,
     "MISSING_HEADER": 400,
     "BAD_SIGNATURE": 400,
     "BAD_TIMESTAMP": 400,
@@ -140,7 +141,7 @@ class WebhookReceiver:
                     [("allow", "POST")],
                 )
             headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-            body = await _read_body(_declared_length(headers), receive)
+            body = await _read_body(scope, receive)
             size = len(body)
             self._verifier.verify(headers, body)
             event = self._decoder.decode(body, round(self._now() * 1e6))
@@ -182,27 +183,16 @@ def _declared_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
     return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
 
-async def _read_body(declared: int, receive: Receive) -> bytes:
-    if declared > BODY_BYTES_MAX:
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    if _declared_length(scope["headers"]) > BODY_BYTES_MAX:
         raise _too_large()
-    try:
-        async with asyncio.timeout(BODY_S):
-            return await _whole_body(receive)
-    except TimeoutError:
-        raise _RefusedError(
-            "TIMED_OUT",
-            f"the body was not complete within {BODY_S:.0f} s",
-            [("connection", "close")],
-        ) from None
-
-
-async def _whole_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the answer; it only ends the request.
-            raise _RefusedError("DISCONNECTED", "the body ended before it was complete")
+            reason = scope.get("state", {}).get(ENDED_FOR, "DISCONNECTED")
+            raise _RefusedError(reason, "the body ended before it was complete")
         part: bytes = message.get("body", b"")
         body += part
         if len(body) > BODY_BYTES_MAX:

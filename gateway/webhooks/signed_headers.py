@@ -62,8 +62,13 @@ def read_signed_headers(headers: Iterable[tuple[bytes, bytes]]) -> Readings:
     for name, value in headers:
         if name in _NAMES:
             values.setdefault(name, []).append(value)
-    schemes = [scheme(values) for scheme in (_telnyx, _standard)]
-    readings = [scheme for scheme in schemes if scheme is not None]
+    readings = [
+        read(values)
+        for name, read in ((_TELNYX, _telnyx), (_STANDARD, _standard))
+        if name in values
+    ]
+    if len(readings) == 1:
+        return readings[0]
     if not readings:
         neither = f"{_TELNYX.decode()} (or {_STANDARD.decode()}, for Standard Webhooks)"
         return Readings((), (neither,), ())
@@ -75,9 +80,7 @@ def read_signed_headers(headers: Iterable[tuple[bytes, bytes]]) -> Readings:
     )
 
 
-def _telnyx(values: _Values) -> Readings | None:
-    if _TELNYX not in values:
-        return None
+def _telnyx(values: _Values) -> Readings:
     # There is no comma in base64 or in a number: one within a line joins what were two.
     signatures, broken = _signatures(_parts(values[_TELNYX]))
     timestamps = _parts(values.get(_TELNYX_TIME, ()))
@@ -88,9 +91,7 @@ def _telnyx(values: _Values) -> Readings | None:
     return Readings(found, () if timestamps else (_TELNYX_TIME.decode(),), broken)
 
 
-def _standard(values: _Values) -> Readings | None:
-    if _STANDARD not in values:
-        return None
+def _standard(values: _Values) -> Readings:
     members = [it for line in values[_STANDARD] for it in _ASYMMETRIC.findall(line)]
     signatures, broken = _signatures(members)
     if not members:

@@ -14,7 +14,6 @@ from uvicorn.server import ServerState
 
 from gateway.events.entry import Appended, NewEvent
 from gateway.http.protocol import BODY_S, HEAD_S, IDLE_S, RequestProtocol
-from gateway.webhooks import receiver
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
@@ -145,7 +144,7 @@ async def test_a_head_that_does_not_end_is_given_up(stage: Stage) -> None:
 async def test_a_body_that_does_not_end_is_given_up(stage: Stage) -> None:
     wire = stage.connect()
     await stage.send(wire, stage.signed()[:-1])
-    await stage.passes(receiver.BODY_S - 1)
+    await stage.passes(BODY_S - 1)
     assert not wire.responses
 
     await stage.passes(2)
@@ -230,7 +229,7 @@ async def test_nonsense_in_a_body_is_answered_and_counted_once(stage: Stage) -> 
 
     assert [it.reason for it in wire.responses] == ["BAD_REQUEST"]
     assert wire.is_closing()
-    assert stage.outcomes == ["disconnected"]
+    assert stage.outcomes == ["bad_request"]
 
 
 @staged
