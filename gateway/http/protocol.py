@@ -94,12 +94,15 @@ class RequestProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        # What the number of changes is after a piece that holds nothing but a part of a head.
+        in_head = self._changes + (self._stage is _Stage.REQUEST)
         try:
             self._feed(data)
         except httptools.HttpParserError:
             self._refuse(BAD_REQUEST)
             return
-        if self._stage is _Stage.HEAD:
+        # Other pieces are not counted: they may hold the body of the request before, too.
+        if self._stage is _Stage.HEAD and self._changes == in_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._refuse(HEAD_TOO_LARGE)
@@ -187,17 +190,17 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer for the application and close."""
-        if not self._is_answering:
-            self._observe(refusal.reason)
-            self.transport.write(_encoded(refusal))
-        elif self._stage is _Stage.BODY and not self.pipeline:
-            # The application waits for the body; it is told why it ends, and counts that.
-            self.cycle.scope["state"][ENDED_FOR] = refusal.reason
-            if not self.cycle.response_started:
-                self.transport.write(_encoded(refusal))
+        if self._stage is _Stage.BODY and not self.pipeline:
+            if self._is_answering:
+                # The application waits for the body; it is told why it ends, and counts that.
+                self.cycle.scope["state"][ENDED_FOR] = refusal.reason
+                if not self.cycle.response_started:
+                    self.transport.write(_encoded(refusal))
         else:
-            # The sender would take it for the answer to the request before.
             self._observe(refusal.reason)
+            # Else the sender would take it for the answer to the request before.
+            if not self._is_answering:
+                self.transport.write(_encoded(refusal))
         self.transport.close()
 
 

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.events.entry import Appended, NewEvent
-from gateway.http.protocol import BODY_S, HEAD_S, IDLE_S, RequestProtocol
+from gateway.http.protocol import BODY_S, HEAD_BYTES_MAX, HEAD_S, IDLE_S, RequestProtocol
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
@@ -76,7 +76,7 @@ class Stage:
         self.signer = Signer()
         self.received: list[Received] = []
         clock = ManualClock()
-        self._now = clock.now
+        self.now = clock.now
         self.receiver = WebhookReceiver(
             SignatureVerifier([self.signer.public_key], clock),
             WebhookDecoder(),
@@ -108,7 +108,7 @@ class Stage:
 
     def signed(self) -> bytes:
         body = webhook()
-        return request(body, self.signer.telnyx(body, self._now).items())
+        return request(body, self.signer.telnyx(body, self.now).items())
 
     @property
     def outcomes(self) -> list[str]:
@@ -230,6 +230,34 @@ async def test_nonsense_in_a_body_is_answered_and_counted_once(stage: Stage) -> 
     assert [it.reason for it in wire.responses] == ["BAD_REQUEST"]
     assert wire.is_closing()
     assert stage.outcomes == ["bad_request"]
+
+
+@staged
+async def test_nonsense_after_an_early_answer_gets_no_other(stage: Stage) -> None:
+    wire = stage.connect()
+    head = HEAD.replace(b"POST", b"PUT") + b"transfer-encoding: chunked\r\n\r\n"
+    await stage.send(wire, head)
+    await stage.send(wire, b"nonsense\r\n")
+
+    assert [it.status for it in wire.responses] == [405]
+    assert wire.is_closing()
+    assert stage.outcomes == ["method_not_allowed"]
+
+
+@staged
+async def test_a_head_is_not_blamed_for_the_body_before_it(stage: Stage) -> None:
+    wire = stage.connect()
+    body = webhook(padding="x" * HEAD_BYTES_MAX)
+    whole = request(body, stage.signer.telnyx(body, stage.now).items())
+    await stage.send(wire, whole[:200])
+    await stage.send(wire, whole[200:] + HEAD)
+    await stage.send(wire, b"x-" + bytes([120]) * (HEAD_BYTES_MAX - 3))
+    assert not wire.is_closing()
+
+    await stage.send(wire, b"xx")
+
+    assert [it.status for it in wire.responses] == [200, 431]
+    assert stage.outcomes == ["stored", "head_too_large"]
 
 
 @staged
