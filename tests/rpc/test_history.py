@@ -290,7 +290,7 @@ def test_a_long_search_gives_what_it_has_and_where_to_go_on(
         await asyncio.gather(
             *(log.append(new_event(queue_name=f"{n + 1 in wanted}")) for n in range(100))
         )
-        history = History(Feed(log), lambda: Report(State.OFF, None), clock)
+        history = History(Feed(log), lambda: Report(State.OFF, None), now=clock)
         request = ListEventsRequest(
             filter=EventFilter(queue_names=["True"]), page_size=2, newest_first=newest_first
         )
