@@ -144,6 +144,10 @@ class RequestProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
+                # A new one: the old one reads nothing more if the connection is to be closed.
+                self.parser = httptools.HttpRequestParser(self)
+                # As uvicorn has its parsers: what comes after the last request is passed over.
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 data = self._offer + data[upgrade.args[0] :]
             else:
                 return

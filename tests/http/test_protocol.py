@@ -6,10 +6,13 @@ The loop's clock stands still until a test moves it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from gateway.events.entry import Appended, NewEvent
@@ -19,9 +22,18 @@ from gateway.webhooks.receiver import Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook
-from tests.harness.wire import WireResponse, parsed, request
+from tests.harness.wire import WireResponse, chunked, parsed, request
 from tests.oracle.stepped import SteppedLoop, run_stepped
 
+PIECES = [
+    b"content-length: 2\r\n\r\n",
+    b"{}",
+    b"transfer-encoding: chunked\r\n\r\n",
+    b"2\r\n{}\r\n",
+    b"0\r\n\r\n",
+    b"connection: upgrade\r\nupgrade: h2c\r\n",
+    b"expect: 100-continue\r\n",
+]
 HEAD = b"POST /webhooks/telnyx HTTP/1.1\r\nhost: x\r\n"
 
 
@@ -313,3 +325,62 @@ def test_a_shutdown_that_waits_no_longer_answers_what_is_in_flight(
         run_stepped(shut_down)
     assert "refused a webhook: SHUTTING_DOWN" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+OFFERS = [
+    [],
+    [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMA")],
+    [("upgrade", "websocket"), ("connection", "keep-alive, upgrade")],
+    [("Connection", "close, Upgrade"), ("Upgrade", "h2c"), ("uPGRADE", "TLS/1.0")],
+]
+
+
+@given(st.data(), st.sampled_from(OFFERS), st.booleans())
+def test_a_webhook_is_taken_in_whatever_pieces_it_comes(
+    data: st.DataObject, offer: list[tuple[str, str]], in_chunks: bool
+) -> None:
+    async def send_in_pieces(loop: SteppedLoop) -> None:
+        stage = Stage(loop)
+        body = webhook(id_="e")
+        fields = list(stage.signer.telnyx(body, stage.now).items()) + offer
+        lines = data.draw(st.permutations(fields))
+        if in_chunks:
+            whole = request(b"", [*lines, ("transfer-encoding", "chunked")], length=False)
+            whole += chunked(body[:50], body[50:], extension=";a=b", trailers="x: y\r\n")
+        else:
+            whole = request(body, lines)
+        whole += data.draw(st.sampled_from([b"", b"\r\n", b"\r\n\r\n"]))
+        cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=8)))
+        wire = stage.connect()
+        for begin, end in pairwise([0, *cuts, len(whole)]):
+            await stage.send(wire, whole[begin:end])
+
+        assert [it.status for it in wire.responses] == [200]
+        assert stage.outcomes == ["stored"]
+
+    run_stepped(send_in_pieces)
+
+
+@given(st.lists(st.sampled_from([HEAD, b"\r\n", b"GET / HTTP/1.1\r\n", *PIECES]) | st.binary()))
+def test_whatever_bytes_come_each_request_is_counted_and_each_response_is_one(
+    pieces: list[bytes],
+) -> None:
+    async def send(loop: SteppedLoop) -> None:
+        stage = Stage(loop)
+        wire = stage.connect()
+        for piece in pieces:
+            if not wire.is_closing():
+                await stage.send(wire, piece)
+        # Whatever is still open ends by itself.
+        for _ in range(3):
+            await stage.passes(IDLE_S)
+
+        responses, rest = parsed(wire.received)
+        assert rest == b""
+        assert all(it.status < 500 for it in responses)
+        assert len(responses) <= len(stage.outcomes)
+        assert wire.is_closing()
+        assert not stage.state.tasks
+        assert not loop.troubles
+
+    run_stepped(send)
