@@ -253,7 +253,7 @@ class Gateway:
             self._webhook_received,
         )
         app = http_app(receiver, self._metrics, lambda: self._not_ready or self._provider.not_ready)
-        return HttpServer(app, settings.drain_timeout)
+        return HttpServer(app, settings.drain_timeout, receiver.unreadable)
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings

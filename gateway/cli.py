@@ -18,11 +18,18 @@ import uvloop
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from conferencing.v1.event_service_pb2 import POSITION_EARLIEST, EventFilter, SubscribeRequest
+from conferencing.v1.event_service_pb2 import (
+    GAP_POLICY_CONTINUE,
+    GAP_POLICY_FAIL,
+    POSITION_EARLIEST,
+    EventFilter,
+    SubscribeRequest,
+)
 from gateway.app import Gateway, gateway_version
 from gateway.client.demo import Cast, Demo
 from gateway.client.event_text import EventText
 from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
+from gateway.client.tail_errors import error_lines, loss_of
 from gateway.config import (
     DEFAULT_GRPC_ADDRESS,
     Settings,
@@ -127,6 +134,13 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
 @click.option(
     "--since", metavar="TIME", help="Begin with what came since, such as 2026-01-31T12:00."
 )
+@click.option(
+    "--on-gap",
+    type=click.Choice(["fail", "continue"]),
+    default="fail",
+    show_default=True,
+    help="When events after the cursor are no longer held: stop, or say so and go on.",
+)
 @click.option("--type", "types", multiple=True, help="Only this type, or prefix ending in *.")
 @click.option("--conference", "conferences", multiple=True, help="Only this conference id.")
 @click.option("--queue", "queues", multiple=True, help="Only this queue.")
@@ -141,6 +155,7 @@ def tail(
     earliest: bool,
     after: str | None,
     since: str | None,
+    on_gap: str,
     types: tuple[str, ...],
     conferences: tuple[str, ...],
     queues: tuple[str, ...],
@@ -167,6 +182,7 @@ def tail(
         ),
         include_raw=raw,
         stop_when_caught_up=stop,
+        on_gap=GAP_POLICY_CONTINUE if on_gap == "continue" else GAP_POLICY_FAIL,
     )
     if earliest:
         request.position = POSITION_EARLIEST
@@ -247,15 +263,18 @@ async def _tail(address: str, request: SubscribeRequest, as_json: bool) -> int:
 
     async with grpc.aio.insecure_channel(address, options=TAIL_CHANNEL_OPTIONS) as channel:
         following = Tail(channel, request, lambda line: tell(f"-- {line}"))
+        resumable = True
         try:
             async for event in following.events():
                 line = MessageToJson(event, indent=None) if as_json else text.line(event)
                 say(line)
         except grpc.aio.AioRpcError as error:
-            tell(f"telnyx-gateway: {error.code().name}: {error.details()}")
+            resumable = not loss_of(error)
+            for line in error_lines(error):
+                tell(f"telnyx-gateway: {line}")
             return EXIT_FAILED
         finally:
-            if following.has_received:
+            if following.has_received and resumable:
                 tell(f"-- to go on from here: --after {following.cursor}")
     return 0
 

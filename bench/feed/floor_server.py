@@ -54,7 +54,7 @@ class Floor:
             message = await receive()
             raw += message["body"]
             more = message["more_body"]
-        self._verifier.verify(dict(scope["headers"]), raw)
+        self._verifier.verify(scope["headers"], raw)
         now = round(time.time() * 1e6)
         await self._log.append(NewEvent(f"{next(self._numbers):032d}", _KEYS, now, _BODY, raw))
         await send(_START)
@@ -64,7 +64,7 @@ class Floor:
 async def _main(port: str, path: str) -> None:
     log = await SqliteEventLog.open(Path(path), Retention(7 * 86_400, 2**32), time.time)
     verifier = SignatureVerifier([webhooks.PUBLIC_KEY], time.time)
-    server = HttpServer(Floor(verifier, log), 1)
+    server = HttpServer(Floor(verifier, log), 1, lambda reason: None)
     await server.start("127.0.0.1", int(port))
     await until_input_ends()
     await server.stop()

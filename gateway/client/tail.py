@@ -8,6 +8,7 @@ import grpc
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import SubscribeRequest, SubscribeResponse
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
+from gateway.client.tail_errors import gap_line
 
 # After a break the feed is asked again after so many seconds, each time twice as many. The first
 # and the longest pause are short: a person is watching.
@@ -27,8 +28,9 @@ _PASSING = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN})
 class Tail:
     """Follows the feed from a place on, across restarts of the gateway.
 
-    `tell` is given a line when the connection is lost and when it is there again. The request's
-    start is used once; afterwards the tail goes on from its own cursor.
+    `tell` is given a line when the connection is lost and when it is there again, and for each gap
+    that the request asked to go on over. The request's start is used once; afterwards the tail goes
+    on from its own cursor.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Tail:
             try:
                 async for response in self._responses():
                     self._is_back()
+                    if response.HasField("gap"):
+                        self._tell(gap_line(response.gap))
                     for event in response.events:
                         yield event
                     # Saved after its events were handed out: a break in between repeats them.

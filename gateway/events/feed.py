@@ -2,6 +2,9 @@
 
 Nobody has a queue. A subscriber asks for what comes after its position: from the window while it
 keeps up, else from the log, in bounded batches. New entries wake only those whose keys they have.
+
+So nothing need be read to know that nothing matched: what has come since a subscriber had looked
+at everything, and has none of its keys, is passed by. Its position follows when somebody asks.
 """
 
 import asyncio
@@ -40,6 +43,8 @@ class Feed:
         # What has come since the last round, and by what keys.
         self._arrivals: list[LogEntry] = []
         self._due: set[Key] = set()
+        # The newest event when the last round began: whoever has a key of it has been told so.
+        self._rounded = self._window.newest
         self._rounds = Rounds(self._concerned)
         log.listen(self._arrived)
 
@@ -128,7 +133,15 @@ class Feed:
         self._take_in()
         due, self._due = self._due, set()
         # Each of them once, however many events and keys concern it; in the same order each time.
-        return list({it: None for key in due for it in self._sleepers.get(key, ())})
+        concerned = list({it: None for key in due for it in self._sleepers.get(key, ())})
+        for subscription in concerned:
+            subscription._concern(self._rounded)
+        self._rounded = self._window.newest
+        return concerned
+
+    def _passed_by(self, keys: Sequence[Key]) -> int:
+        """Return up to where nothing has come for one of these keys that no round has told."""
+        return self._window.newest if self._due.isdisjoint(keys) else self._rounded
 
     def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.add(subscription)
@@ -161,6 +174,8 @@ class Subscription:
         self._sleep = Sleep()
         self._interrupted = False
         self._caught_up = start.position >= feed.newest
+        # Whether it had looked at all that had come, and no round since had anything for it.
+        self._idle = False
         self.position = start.position
 
     @property
@@ -213,11 +228,20 @@ class Subscription:
                 # Everything up to the newest event has been looked at and did not match.
                 return await self._ready() or self._delivery(())
 
+    def _concern(self, passed_by: int) -> None:
+        """Take note of a round that has something for it, and nothing up to a position."""
+        if self._idle:
+            self._move(passed_by)
+            self._idle = False
+
     async def _ready(self) -> Delivery | None:
         feed, window = self._feed, self._feed._window
+        if self._idle:
+            self._move(feed._passed_by(self._keys))
         if feed.draining and feed.lets_go(self.position):
             return self._delivery((), draining=True)
         if self.position >= window.newest:
+            self._idle = True
             return None
         if self.position < window.start:
             return await self._from_log()
@@ -255,7 +279,9 @@ class Subscription:
         # Never back: it may stand ahead of the window, at a commit that the log's readers have seen
         # and the feed has yet to be told of.
         self.position = max(position, self.position)
-        in_window = self.position >= self._feed._window.start
+        window = self._feed._window
+        self._idle = self.position >= window.newest
+        in_window = self.position >= window.start
         self._caught_up = in_window and (self._caught_up or self.position >= self._caught_up_at)
 
     def _delivery(

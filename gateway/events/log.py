@@ -43,6 +43,19 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """The part of a log with the numbers above `after`, up to and including `through`."""
+
+    after: int
+    through: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no number in it."""
+        return self.after >= self.through
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Matching events of a stretch of the log, in its order.
 
@@ -54,6 +67,14 @@ class Batch:
     frames: Sequence[StoredFrame]
     through: int
     oldest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Matching events of a stretch, in the order asked for, and what has not been looked at yet."""
+
+    frames: Sequence[StoredFrame]
+    rest: Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,11 @@ class TimeBounds:
 
     since_us: int = 0
     until_us: int = 2**62
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether no event is outside."""
+        return self.since_us <= 0 and self.until_us >= 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +171,22 @@ class EventLog(Protocol):
     async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
         """Return the newest events, oldest first: up to `limit`, up to so many bytes of frames."""
 
+    async def stretch(self, bounds: TimeBounds) -> Stretch:
+        """Return where all events of a time lie; others may lie between them."""
+
     async def page(
-        self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool
-    ) -> Sequence[StoredFrame]:
-        """Return up to `limit` matching events beyond number `after` in the order asked for."""
+        self,
+        wanted: Filter,
+        bounds: TimeBounds,
+        stretch: Stretch,
+        limit: int,
+        *,
+        newest_first: bool,
+    ) -> Page:
+        """Return up to `limit` matching events from the beginning of a stretch, or from its end.
+
+        One step of a search: so many events are looked at, and no more.
+        """
 
     async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
         """Return the signed bytes of those of the numbers that are held."""

@@ -71,14 +71,16 @@ def overtaken(position: int, log: EventLog, oldest: int) -> Loss:
     )
 
 
-def loss_error(loss: Loss, log: EventLog) -> GatewayError:
-    """Return the error of a stream that must not go on over a loss."""
+def loss_error(loss: Loss, log: EventLog, way_on: str) -> GatewayError:
+    """Return the error of a stream that must not go on over a loss.
+
+    `way_on` says what the caller of this RPC can do instead, in the RPC's own terms.
+    """
     span = log.span
     return GatewayError(
         StatusCode.OUT_OF_RANGE,
         loss.reason.name,
-        f"cannot go on after this cursor: {loss.reason.value}. Start at EARLIEST, or ask with"
-        " on_gap = CONTINUE to be told in the stream",
+        f"cannot go on after this cursor: {loss.reason.value}; {way_on}",
         {
             "oldest_cursor": str(Cursor(log.epoch, span.oldest - 1)),
             "newest_cursor": str(Cursor(log.epoch, span.newest)),

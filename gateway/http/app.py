@@ -1,5 +1,6 @@
 """The HTTP application: four addresses."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -10,6 +11,8 @@ from starlette.routing import Route
 
 from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
 from gateway.webhooks.receiver import WEBHOOK_PATH, Receive, Scope, Send, WebhookReceiver
+
+_SLASHES = re.compile("/{2,}")
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -46,9 +49,14 @@ def http_app(
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         # Of every method, so that the receiver can say what is wrong with it.
-        if scope["type"] == "http" and scope["path"].rstrip("/") == WEBHOOK_PATH:
+        if scope["type"] == "http" and _is_for_webhooks(scope["path"]):
             await receiver(scope, receive, send)
         else:
             await others(scope, receive, send)
 
     return application
+
+
+def _is_for_webhooks(path: str) -> bool:
+    # An address that was put together from parts often has a slash too many.
+    return path == WEBHOOK_PATH or _SLASHES.sub("/", path).rstrip("/") == WEBHOOK_PATH

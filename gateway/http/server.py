@@ -2,11 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
+
+from gateway.http.protocol import IDLE_S, RequestProtocol
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
@@ -22,13 +25,19 @@ class _QuietServer(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an ASGI application on one address."""
+    """Serves an ASGI application on one address.
 
-    def __init__(self, app: Any, drain_s: float) -> None:
+    `observe` is given the reason of each request that was refused before it reached the
+    application.
+    """
+
+    def __init__(self, app: Any, drain_s: float, observe: Callable[[str], None]) -> None:
+        protocol = partial(RequestProtocol, observe=observe)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=cast("type[asyncio.Protocol]", protocol),
+                timeout_keep_alive=IDLE_S,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -4,6 +4,9 @@ Webhooks come late, twice and in any order, so nothing here depends on the order
 fact carries the time at which it became true, and the latest one holds. Of two facts of the same
 time the later stage of life holds (left over joined, ended over started): the provider's clock is
 too coarse to tell, and a thing that ended has begun.
+
+A participant is known by its call. What names no call tells nothing of a participant, and a stage
+of life that this version does not know tells nothing at all: neither is made up.
 """
 
 from dataclasses import dataclass, field
@@ -90,7 +93,8 @@ class ConferencePicture:
         self._floor = _Fact("")
         self._recording: _Fact[int] = _Fact(0)
         for participant in participants:
-            self._refresh_member(participant)
+            if participant.call_control_id:
+                self._refresh_member(participant)
 
     @property
     def has_ended(self) -> bool:
@@ -125,6 +129,8 @@ class ConferencePicture:
             self._conference.status = CONFERENCE_STATUS_COMPLETED
         changes = []
         for participant in participants:
+            if not participant.call_control_id:
+                continue
             known = self._members.get(participant.call_control_id)
             state = self._state(participant.call_control_id) if known else None
             self._refresh_member(participant)
@@ -184,27 +190,36 @@ class ConferencePicture:
 
     def _change_of(self, event: Event) -> Change | None:
         at = _nanoseconds(event.occurred_at) or _nanoseconds(event.received_at)
-        match event.type.removeprefix("conference.").split("."):
-            case ["participant", ("joined" | "left") as what]:
+        match event.type.split("."):
+            case ["conference", "participant" | "floor", *_] if not event.call_control_id:
+                return None
+            case ["conference", "participant", ("joined" | "left") as what]:
                 return self._came_or_went(event, at, what == "joined")
-            case ["participant", ("playback" | "speak") as what, stage]:
+            case [
+                "conference",
+                "participant",
+                ("playback" | "speak") as what,
+                ("started" | "ended") as stage,
+            ]:
                 member = self._member(event)
                 fact = member.playing if what == "playback" else member.speaking
                 changed = fact.learn(stage == "started", at, int(stage == "ended"))
                 return Change(participant=self._state(event.call_control_id)) if changed else None
-            case [("playback" | "speak") as what, stage]:
+            case ["conference", ("playback" | "speak") as what, ("started" | "ended") as stage]:
                 fact = self._playing if what == "playback" else self._speaking
                 return self._changed(fact.learn(stage == "started", at, int(stage == "ended")))
-            case ["floor", "changed"]:
+            case ["conference", "floor", "changed"]:
                 return self._changed(self._floor.learn(event.call_control_id, at, 0))
-            case ["recording", "saved"]:
+            case ["conference", "recording", "saved"]:
                 return self._changed(self._recording.learn(RECORDING_STATE_SAVED, at, 1))
         return None
 
     def _came_or_went(self, event: Event, at: int, came: bool) -> Change | None:
         known = event.call_control_id in self._members
         member = self._member(event)
-        status = PARTICIPANT_STATUS_JOINED if came else PARTICIPANT_STATUS_LEFT
+        # Nobody is in a conference that has ended: whoever it is told of now was in it.
+        stays = came and not self.has_ended
+        status = PARTICIPANT_STATUS_JOINED if stays else PARTICIPANT_STATUS_LEFT
         changed = member.status.learn(status, at, int(not came))
         return (
             Change(participant=self._state(event.call_control_id)) if changed or not known else None

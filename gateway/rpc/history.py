@@ -1,7 +1,9 @@
 """History: stored events by page and by id, and what the log holds."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
@@ -20,8 +22,11 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.backfill.report import Report
 from gateway.clock import Moment
 from gateway.errors import FieldViolation, GatewayError, Resource, invalid_argument
+from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed
+from gateway.events.filter import Filter
 from gateway.events.frames import event_of, fitting, joined
+from gateway.events.log import Stretch, TimeBounds
 from gateway.rpc.calls import Context
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import read_filter, read_page_size, read_times
@@ -31,46 +36,92 @@ _KIND = b"l"
 # The number of the last event of the page before, digest of the request's other fields.
 _LAYOUT = struct.Struct(">Q8s")
 
-_BEYOND_THE_NEWEST = 2**62
+# How long one page is searched for, in seconds: a person waits as long without wondering. Then it
+# is given with what has been found, and with a token to go on from there.
+SEARCH_S = 2.0
+
+# With a deadline, this share of the time that is left: the rest is for what has been found.
+_SEARCH_SHARE = 0.5
 
 # The encoded size of a page, in bytes: below the 4 MiB that gRPC clients accept by default.
 PAGE_BYTES_MAX = 2 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class _Search:
+    wanted: Filter
+    bounds: TimeBounds
+    limit: int
+    newest_first: bool
+
+
 class History:
-    """Answers ListEvents, GetEvent and GetFeedInfo."""
+    """Answers ListEvents, GetEvent and GetFeedInfo. `now` is the monotonic clock."""
 
     def __init__(
-        self, feed: Feed, backfill: Callable[[], Report], clock: Callable[[], Moment]
+        self,
+        feed: Feed,
+        backfill: Callable[[], Report],
+        clock: Callable[[], Moment],
+        now: Callable[[], float] = monotonic,
     ) -> None:
         self._feed = feed
         self._log = feed.log
         self._backfill = backfill
         self._clock = clock
+        self._now = now
 
     async def list_events(self, request: ListEventsRequest, context: Context) -> bytes:
         """Return a page of stored events, already encoded."""
         violations: list[FieldViolation] = []
         wanted = read_filter(request.filter, violations)
         size = read_page_size(request.page_size, violations)
-        after = _read_token(request, violations)
+        token = _read_token(request, self._log.span.newest, violations)
         if violations:
             raise invalid_argument(violations)
+        bounds = read_times(request.received_at)
+        rest = await self._log.stretch(bounds)
+        if token is not None:
+            rest = _after_token(rest, token, request.newest_first)
         # One more than the page tells whether there is another page.
-        found = await self._log.page(
-            wanted,
-            read_times(request.received_at),
-            after,
-            size + 1,
-            newest_first=request.newest_first,
-        )
+        search = _Search(wanted, bounds, size + 1, request.newest_first)
+        found, rest = await self._search(search, rest, self._search_ends_at(context))
         frames = [it.frame for it in found[:size]]
         kept = fitting(frames, PAGE_BYTES_MAX)
         if request.include_raw:
             frames = await frames_with_raw(self._log, found[:kept])
             kept = fitting(frames, PAGE_BYTES_MAX)
-        token = _token(request, found[kept - 1].sequence) if kept < len(found) else ""
-        return joined(frames[:kept], ListEventsResponse(next_page_token=token).SerializeToString())
+        response = ListEventsResponse()
+        if kept < len(found):
+            response.next_page_token = _token(request, found[kept - 1].sequence)
+        elif not rest.is_empty:
+            place = rest.through + 1 if request.newest_first else rest.after
+            response.next_page_token = _token(request, place)
+        return joined(frames[:kept], response.SerializeToString())
+
+    async def _search(
+        self, search: "_Search", stretch: Stretch, ends_at: float
+    ) -> tuple[Sequence[StoredFrame], Stretch]:
+        """Return what is found in a stretch until a time, and what of it is left."""
+        found: list[StoredFrame] = []
+        rest = stretch
+        while not rest.is_empty and len(found) < search.limit:
+            page = await self._log.page(
+                search.wanted,
+                search.bounds,
+                rest,
+                search.limit - len(found),
+                newest_first=search.newest_first,
+            )
+            found += page.frames
+            rest = page.rest
+            if self._now() >= ends_at:
+                break
+        return found, rest
+
+    def _search_ends_at(self, context: Context) -> float:
+        left = context.time_remaining()
+        return self._now() + (SEARCH_S if left is None else min(left * _SEARCH_SHARE, SEARCH_S))
 
     async def get_event(self, request: GetEventRequest, context: Context) -> bytes:
         """Return one stored event, already encoded."""
@@ -130,19 +181,31 @@ def _set(target: Timestamp, moment_us: int | None) -> None:
         target.FromMicroseconds(moment_us)
 
 
-def _read_token(request: ListEventsRequest, violations: list[FieldViolation]) -> int:
+def _read_token(
+    request: ListEventsRequest, newest: int, violations: list[FieldViolation]
+) -> int | None:
+    """Return the number that a page ended with, None without a token."""
     if not request.page_token:
-        return _BEYOND_THE_NEWEST if request.newest_first else 0
+        return None
     try:
         sequence, digest = _LAYOUT.unpack(unseal(_KIND, request.page_token))
     except (ValueError, struct.error):
+        sequence, digest = newest + 2, b""
+    # Pages end within the log, or just beyond what it held; whatever else a token says, it was
+    # made by nobody or for another log.
+    if sequence > newest + 1:
         violations.append(FieldViolation("page_token", "is not a token that a list response gave"))
-        return 0
-    if digest != arguments_digest(request):
+    elif digest != arguments_digest(request):
         violations.append(
             FieldViolation("page_token", "was given for other arguments: repeat them all")
         )
     return int(sequence)
+
+
+def _after_token(stretch: Stretch, token: int, newest_first: bool) -> Stretch:
+    if newest_first:
+        return Stretch(stretch.after, min(stretch.through, token - 1))
+    return Stretch(max(stretch.after, token), stretch.through)
 
 
 def _token(request: ListEventsRequest, sequence: int) -> str:

@@ -33,6 +33,12 @@ BATCH_MAX = 1_000
 # With their signed bytes events are read and sent in smaller lots: one may take half a megabyte.
 RAW_LOT = 16
 
+# What a caller can do about events that are lost.
+_WAY_ON = (
+    "subscribe with position = POSITION_EARLIEST or after the oldest_cursor in the details, or with"
+    " on_gap = GAP_POLICY_CONTINUE to be told in the stream what is missing"
+)
+
 # Streams opened together (after a restart, say) must not all end or beat together.
 _JITTER = 0.1
 
@@ -84,7 +90,7 @@ class SubscribeStream:
         options = self._read(request)
         start = await self._start(request)
         if start.loss is not None and not options.skips_losses:
-            raise loss_error(start.loss, self._feed.log)
+            raise loss_error(start.loss, self._feed.log, _WAY_ON)
         ends_at = self._now() + options.times.age_max_s
         gap = self._gap(start.loss) if start.loss else None
         place = Start(start.position)
@@ -101,7 +107,7 @@ class SubscribeStream:
                     return
                 delivery = await subscription.next(min(options.times.heartbeat_s, left))
                 if delivery.loss is not None and not options.skips_losses:
-                    raise loss_error(delivery.loss, self._feed.log)
+                    raise loss_error(delivery.loss, self._feed.log, _WAY_ON)
                 if options.include_raw:
                     delivery = await self._write_raw(delivery, context)
                 await context.write(self._encoded(delivery))

@@ -32,6 +32,9 @@ from gateway.rpc.subscribe import BATCH_DEFAULT, StreamTimes
 # or hold that did not pass through this gateway.
 REFRESH_INTERVAL_S = 30.0
 
+# What a caller can do about events that are lost.
+_WAY_ON = "watch again: the first response has the whole state"
+
 _log = logging.getLogger(__name__)
 
 # An answer that another watcher got so recently, in seconds, need not be asked for again.
@@ -227,7 +230,7 @@ class _Watch:
         """Write the changes of one delivery, if one comes in time; false if the server drains."""
         delivery = await self._subscription.next(timeout)
         if delivery.loss is not None:
-            raise loss_error(delivery.loss, self._feed.log)
+            raise loss_error(delivery.loss, self._feed.log, _WAY_ON)
         if delivery.draining:
             await self.drain(DRAIN_REASON_SHUTDOWN)
             return False

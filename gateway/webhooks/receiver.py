@@ -4,9 +4,10 @@ An ASGI application by itself: every webhook comes through here, and a framework
 routing and response objects would cost as much as the signature does.
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.events.log import EventLog, LogUnavailableError
@@ -20,11 +21,16 @@ WEBHOOK_PATH = "/webhooks/telnyx"
 # event with its signed bytes below the 4 MiB that gRPC clients accept.
 BODY_BYTES_MAX = 512 * 1024
 
+# Where in a scope's `state` the HTTP server says why it has answered and ended a request before its
+# body was complete: with a reason of the table below. Nothing there: the sender has gone.
+ENDED_FOR = "ended_for"
+
 # Seconds after which to send again what could not be stored.
 RETRY_AFTER_S = 5
 
 # The answer to each kind of bad request. A forged or stale webhook is unauthorised, not malformed.
 _STATUS_OF_REASON = {
+    "BAD_REQUEST": 400,
     "MISSING_HEADER": 400,
     "BAD_SIGNATURE": 400,
     "BAD_TIMESTAMP": 400,
@@ -34,9 +40,12 @@ _STATUS_OF_REASON = {
     "NOT_AN_EVENT": 422,
     "API_VERSION_1": 422,
     "DISCONNECTED": 400,
+    "TIMED_OUT": 408,
     "BODY_TOO_LARGE": 413,
     "METHOD_NOT_ALLOWED": 405,
     "LOG_UNAVAILABLE": 503,
+    "SHUTTING_DOWN": 503,
+    "GATEWAY_FAILURE": 500,
 }
 
 # ASGI's own types (asgi.readthedocs.io, HTTP connection scope).
@@ -51,7 +60,8 @@ _log = logging.getLogger(__name__)
 class Received(NamedTuple):
     """How a request to the webhook address ended, for metrics and logs.
 
-    `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case.
+    `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons that the
+    HTTP server has for what it cannot read as a request are among them.
     """
 
     outcome: str
@@ -91,8 +101,9 @@ class _RefusedError(Exception):
 class WebhookReceiver:
     """Answers `POST /webhooks/telnyx`: 2xx once the event is on disk, and not before.
 
-    What is wrong with the request gets a 4xx that says so; what is wrong with the log gets a 503,
-    after which the provider sends again. `now` gives the time in seconds since 1970.
+    What is wrong with the request gets a 4xx that says so; what is wrong with the log or with the
+    gateway gets a 5xx, after which the provider sends again. Whatever happens is an answer, a line
+    in the log and a count. `now` gives the time in seconds since 1970.
     """
 
     def __init__(
@@ -115,8 +126,13 @@ class WebhookReceiver:
         await send(start)
         await send(body)
 
+    def unreadable(self, reason: str) -> None:
+        """Take note of a request that was refused before it came here."""
+        self._note(reason, 0)
+
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         size = 0
+        again = [("retry-after", str(RETRY_AFTER_S))]
         try:
             if scope["method"] != "POST":
                 raise _RefusedError(
@@ -124,8 +140,8 @@ class WebhookReceiver:
                     "webhooks are received by POST: set the voice application to deliver them so",
                     [("allow", "POST")],
                 )
-            headers = dict(scope["headers"])
-            body = await _read_body(headers.get(b"content-length", b""), receive)
+            headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+            body = await _read_body(scope, receive)
             size = len(body)
             self._verifier.verify(headers, body)
             event = self._decoder.decode(body, round(self._now() * 1e6))
@@ -136,8 +152,16 @@ class WebhookReceiver:
             return self._refuse(refused.reason, str(refused), size)
         except LogUnavailableError as error:
             _log.error("a webhook could not be stored, the provider will send it again: %s", error)
-            again = [("retry-after", str(RETRY_AFTER_S))]
             return self._refuse("LOG_UNAVAILABLE", "the event could not be stored", size, again)
+        except asyncio.CancelledError:
+            # By a shutdown that does not wait any longer. The task ends with this answer.
+            text = "the gateway was shut down before the event was stored"
+            return self._refuse("SHUTTING_DOWN", text, size, again)
+        except Exception:
+            # The text of an exception nobody foresaw may hold anything: it goes to the log only.
+            _log.exception("a webhook failed unexpectedly, the provider will send it again")
+            text = "the gateway failed unexpectedly; its log has the cause"
+            return self._refuse("GATEWAY_FAILURE", text, size, again)
         outcome = "duplicate" if appended.duplicate else "stored"
         self._observe(Received(outcome, event.keys.type, size))
         return _DUPLICATE if appended.duplicate else _STORED
@@ -145,21 +169,30 @@ class WebhookReceiver:
     def _refuse(
         self, reason: str, message: str, size: int, headers: Iterable[tuple[str, str]] = ()
     ) -> _Answer:
-        self._observe(Received(reason.lower(), "", size))
-        _log.info("refused a webhook: %s", reason)
+        self._note(reason, size)
         document = {"error": {"reason": reason, "message": message}}
         return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
 
+    def _note(self, reason: str, size: int) -> None:
+        self._observe(Received(reason.lower(), "", size))
+        _log.info("refused a webhook: %s", reason)
 
-async def _read_body(declared: bytes, receive: Receive) -> bytes:
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+
+def _declared_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    # The server takes one such line at the most, with digits that it can count to.
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    if _declared_length(scope["headers"]) > BODY_BYTES_MAX:
         raise _too_large()
     body = b""
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the answer; it only ends the request.
-            raise _RefusedError("DISCONNECTED", "the body ended before it was complete")
+            reason = scope.get("state", {}).get(ENDED_FOR, "DISCONNECTED")
+            raise _RefusedError(reason, "the body ended before it was complete")
         part: bytes = message.get("body", b"")
         body += part
         if len(body) > BODY_BYTES_MAX:

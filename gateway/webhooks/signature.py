@@ -1,28 +1,23 @@
-"""Signatures of webhooks: Ed25519 over the raw body, in two header schemes.
-
-Telnyx:            telnyx-signature-ed25519: base64, over `{timestamp}|{body}`
-Standard Webhooks: webhook-signature: one or more `v1a,{base64}`, over `{id}.{timestamp}.{body}`
-                   (the Standard Webhooks specification, asymmetric signatures)
-"""
+"""Signatures of webhooks: Ed25519 over the raw body, by any of several keys."""
 
 import binascii
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
+
+from gateway.webhooks.signed_headers import Reading, Readings, read_signed_headers
 
 # How far a timestamp may lie from the clock, in seconds, either way: the SDK's own tolerance.
 TOLERANCE_S = 300
 
 _KEY_BYTES = 32
-_SIGNATURE_BYTES = 64
 _STANDARD_KEY_PREFIX = "whpk_"
-_ASYMMETRIC = b"v1a,"
 
-# Signatures tried in one header: rotation needs two, and each costs a verification.
-_SIGNATURES_MAX = 8
+# Different readings of a request that are tried with each key. A sender that rotates its keys in
+# both schemes has four; each costs a verification, which anybody can cause.
+_TRIED_MAX = 8
 
 
 class KeyFormatError(ValueError):
@@ -35,12 +30,6 @@ class SignatureError(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class _Signed(NamedTuple):
-    timestamp: bytes
-    signatures: Sequence[bytes]
-    prefix: bytes
 
 
 class SignatureVerifier:
@@ -60,35 +49,55 @@ class SignatureVerifier:
         self._now = now
         self._tolerance_s = tolerance_s
 
-    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
+    def verify(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Return if the body was signed by a known key just now. Raises SignatureError.
 
-        Headers are as ASGI has them: bytes, with names in lower case.
+        Headers are as ASGI has them: names in lower case, repeated lines as they came. One good
+        signature is enough; with none, the error is about the one that came furthest.
         """
-        signed = _read_headers(headers)
-        self._check_time(signed.timestamp)
-        message = signed.prefix + body
-        for key in self._keys:
-            for signature in signed.signatures:
-                if _is_valid(key, message, signature):
+        readings = read_signed_headers(headers)
+        if not readings.found:
+            raise _unread(readings)
+        fresh = self._fresh(readings.found)
+        for reading in fresh[:_TRIED_MAX]:
+            message = reading.prefix + body
+            for key in self._keys:
+                if _is_valid(key, message, reading.signature):
                     return
         raise SignatureError(
             "SIGNATURE_MISMATCH",
-            "the signature was made by none of the keys in TELNYX_PUBLIC_KEY, or over another body",
+            "the signature was made by none of the keys in TELNYX_PUBLIC_KEY, or over another body"
+            + (f"; of several, {_TRIED_MAX} were tried" if len(fresh) > _TRIED_MAX else ""),
         )
 
-    def _check_time(self, text: bytes) -> None:
+    def _fresh(self, readings: Iterable[Reading]) -> Sequence[Reading]:
+        """Return the readings whose time is near: at least one. Raises SignatureError."""
+        now = self._now()
+        fresh: list[Reading] = []
+        errors: list[SignatureError] = []
+        for reading in readings:
+            error = self._time_error(reading.timestamp, now)
+            if error is None:
+                fresh.append(reading)
+            else:
+                errors.append(error)
+        if not fresh:
+            raise next((it for it in errors if it.reason == "STALE_TIMESTAMP"), errors[0])
+        return fresh
+
+    def _time_error(self, text: bytes, now: float) -> SignatureError | None:
         # 15 digits keep the comparison exact.
         if not (text.isdigit() and len(text) <= 15):
-            raise SignatureError("BAD_TIMESTAMP", "the timestamp header is not in Unix seconds")
-        age = self._now() - int(text)
-        if abs(age) > self._tolerance_s:
-            where = "old" if age > 0 else "ahead of this clock"
-            raise SignatureError(
-                "STALE_TIMESTAMP",
-                f"the timestamp is {abs(age):.0f} s {where}, {self._tolerance_s:.0f} s are allowed:"
-                " a replay, or one of the two clocks is wrong",
-            )
+            return SignatureError("BAD_TIMESTAMP", "the timestamp header is not in Unix seconds")
+        age = now - int(text)
+        if abs(age) <= self._tolerance_s:
+            return None
+        where = "old" if age > 0 else "ahead of this clock"
+        return SignatureError(
+            "STALE_TIMESTAMP",
+            f"the timestamp is {abs(age):.0f} s {where}, {self._tolerance_s:.0f} s are allowed:"
+            " a replay, or one of the two clocks is wrong",
+        )
 
 
 def parse_public_key(text: str) -> bytes:
@@ -102,50 +111,13 @@ def parse_public_key(text: str) -> bytes:
     return key
 
 
-def _read_headers(headers: Mapping[bytes, bytes]) -> _Signed:
-    telnyx = headers.get(b"telnyx-signature-ed25519")
-    if telnyx is not None:
-        timestamp = _required(headers, b"telnyx-timestamp")
-        return _Signed(timestamp, [_signature(telnyx)], timestamp + b"|")
-    standard = headers.get(b"webhook-signature")
-    if standard is not None:
-        message_id = _required(headers, b"webhook-id")
-        timestamp = _required(headers, b"webhook-timestamp")
-        signatures = [
-            _signature(part.removeprefix(_ASYMMETRIC))
-            for part in standard.split()
-            if part.startswith(_ASYMMETRIC)
-        ][:_SIGNATURES_MAX]
-        if not signatures:
-            raise SignatureError(
-                "BAD_SIGNATURE", "webhook-signature holds no v1a signature; others are not accepted"
-            )
-        return _Signed(timestamp, signatures, b"%b.%b." % (message_id, timestamp))
-    raise SignatureError(
-        "MISSING_HEADER",
-        "the telnyx-signature-ed25519 header is missing (or webhook-signature, for Standard"
-        " Webhooks)",
-    )
-
-
-def _required(headers: Mapping[bytes, bytes], name: bytes) -> bytes:
-    value = headers.get(name)
-    if not value:
-        raise SignatureError("MISSING_HEADER", f"the {name.decode()} header is missing")
-    return value
-
-
-def _signature(text: bytes) -> bytes:
-    try:
-        signature = b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise SignatureError("BAD_SIGNATURE", "the signature is not base64") from None
-    if len(signature) != _SIGNATURE_BYTES:
-        raise SignatureError(
-            "BAD_SIGNATURE",
-            f"the signature holds {len(signature)} bytes, Ed25519 has {_SIGNATURE_BYTES}",
-        )
-    return signature
+def _unread(readings: Readings) -> SignatureError:
+    # A header that is not there says more than a signature that cannot be read without it.
+    if readings.missing:
+        names = " and ".join(readings.missing)
+        verb = "are" if len(readings.missing) > 1 else "is"
+        return SignatureError("MISSING_HEADER", f"{names} {verb} missing from the headers")
+    return SignatureError("BAD_SIGNATURE", readings.broken[0])
 
 
 def _is_valid(key: VerifyKey, message: bytes, signature: bytes) -> bool:

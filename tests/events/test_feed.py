@@ -15,7 +15,7 @@ from conferencing.v1.event_service_pb2 import ListEventsResponse, SubscribeRespo
 from gateway.events import frames
 from gateway.events.cursor import Cursor, CursorFormatError
 from gateway.events.delivery import Delivery
-from gateway.events.entry import EventKeys, LogEntry, StoredFrame
+from gateway.events.entry import EventKeys, LogEntry, NewEvent, StoredFrame
 from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import EVERYTHING, Filter, keys_of
 from gateway.events.log import EventLog, Span
@@ -304,6 +304,93 @@ def test_a_subscriber_that_fell_out_of_the_window_reads_on_from_the_log(stage: S
     assert got == list(range(1, 31))[: len(got)]
     assert [delivery.live for delivery in deliveries[:3]] == [False, False, False]
     assert deliveries[-1].live
+
+
+def test_a_sleeper_stays_live_however_much_passes_that_is_not_for_it(stage: Stage) -> None:
+    quiet = Filter(conference_id=frozenset(["c2"]))
+
+    async def sleep_through(count: int) -> tuple[list[Delivery], list[Delivery]]:
+        read = stage.log.read
+        with (
+            stage.feed.subscribe(quiet, Start(0), 9) as asleep,
+            stage.feed.subscribe(quiet, Start(0), 9) as woken,
+        ):
+            first = [await it.next(0.001) for it in (asleep, woken)]
+            # Nothing need be read to know that nothing matched.
+            stage.log.read = None  # type: ignore[method-assign,assignment]
+            waiting = asyncio.create_task(woken.next(3_600))
+            for _ in range(count):
+                await stage.log.append(new_event(conference_id="c1"))
+            beat = await asleep.next(0.001)
+            await stage.log.append(new_event(conference_id="c2"))
+            later = [beat, await waiting, await asleep.next(3_600)]
+            stage.log.read = read  # type: ignore[method-assign]
+            return first, later
+
+    first, (beat, event, same) = stage.run(sleep_through(30))
+
+    assert [it.live for it in first] == [True, True]
+    assert (beat.live, beat.position, sequences(beat)) == (True, 30, [])
+    assert (event.live, sequences(event)) == (True, [31])
+    assert (same.live, sequences(same)) == (True, [31])
+
+
+def event_with(keys: EventKeys) -> NewEvent:
+    named = keys._asdict()
+    return new_event(named.pop("type"), **named)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(keys, min_size=1, max_size=4), min_size=4, max_size=10),
+    st.lists(filters, min_size=1, max_size=4),
+    st.data(),
+)
+def test_whoever_keeps_up_is_live_and_is_given_what_a_scan_gives(
+    loop: LoopThread,
+    tmp_path_factory: pytest.TempPathFactory,
+    commits: list[list[EventKeys]],
+    wants: list[Filter],
+    data: st.DataObject,
+) -> None:
+    """Heartbeats at any time, between events, rounds and looks; a window of ten events."""
+    stage = Stage(loop, tmp_path_factory.mktemp("live"), 10)
+    beats = [data.draw(st.sets(st.integers(0, len(wants) - 1))) for _ in commits]
+
+    async def follow() -> list[list[int]]:
+        got: list[list[int]] = [[] for _ in wants]
+        subscriptions = [stage.feed.subscribe(wanted, Start(0), 100) for wanted in wants]
+        for subscription in subscriptions:
+            subscription.__enter__()
+
+        async def look(number: int) -> None:
+            delivery = await subscriptions[number].next(0)
+            got[number] += sequences(delivery)
+            assert delivery.live
+
+        for number in range(len(wants)):
+            await look(number)
+        stage.log.read = None  # type: ignore[method-assign,assignment]
+        for commit, beating in zip(commits, beats, strict=True):
+            await asyncio.gather(*map(stage.log.append, map(event_with, commit)))
+            has = {key for event in commit for key in keys_of(event)}
+            for number, wanted in enumerate(wants):
+                # Whoever sleeps is woken by the keys it has.
+                if number in beating or not has.isdisjoint(wanted.wake_keys()):
+                    await look(number)
+        for number in range(len(wants)):
+            await look(number)
+        return got
+
+    try:
+        got = stage.run(follow())
+    finally:
+        stage.close()
+    events = [event for commit in commits for event in commit]
+    assert got == [
+        [number for number, event in enumerate(events, 1) if wanted.matches(event)]
+        for wanted in wants
+    ]
 
 
 def test_nothing_is_missed_or_doubled_at_the_seam(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from gateway.events.cursor import Cursor
 from gateway.events.entry import NewEvent, StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of
-from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span, TimeBounds
+from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.schema import PAGE_BYTES
 from gateway.events.sqlite.writer import Retention
@@ -185,19 +185,6 @@ def test_filters_choose_in_the_log_what_they_choose_in_memory(
     assert [entry.sequence for entry in opened.read(wanted=wanted)] == found
     matching = [number for number, it in enumerate(events, 1) if wanted.matches(it.keys)]
     assert matching == found
-
-
-def test_pages_go_both_ways(opened: OpenLog) -> None:
-    opened.append(*[new_event(received_at_us=number) for number in range(1, 6)])
-    log, all_time = opened.log, TimeBounds()
-
-    newest = opened.run(log.page(EVERYTHING, all_time, 99, 2, newest_first=True))
-    before = opened.run(log.page(EVERYTHING, all_time, 4, 9, newest_first=True))
-    within = opened.run(log.page(EVERYTHING, TimeBounds(2, 4), 0, 9, newest_first=False))
-
-    assert [entry.sequence for entry in newest] == [5, 4]
-    assert [entry.sequence for entry in before] == [3, 2, 1]
-    assert [entry.sequence for entry in within] == [2, 3]
 
 
 def test_the_first_since_a_time_is_found_even_if_the_clock_went_back(opened: OpenLog) -> None:

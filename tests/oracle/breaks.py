@@ -62,6 +62,8 @@ ALL = {
         Break("shares with other filters", "reliable", feed.shares_with_other_filters),
         Break("wakes by the wrong key", "reliable", feed.wakes_by_the_wrong_key),
         Break("forgets who asks in a pause", "reliable", feed.forgets_who_asks_in_a_pause),
+        Break("passes by what is due", "reliable", feed.passes_by_what_is_due),
+        Break("forgets what a round told", "reliable", feed.forgets_what_a_round_told),
         Break("goes at the pace of the slowest", "reliable", feed.goes_with_the_slowest),
         Break("sends a batch again", "unique", feed.sends_a_batch_again),
         Break("sends a batch backwards", "ordered", feed.sends_backwards),

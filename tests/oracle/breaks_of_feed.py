@@ -301,6 +301,16 @@ def forgets_who_asks_in_a_pause() -> Patches:
     return [(Rounds, "ask", ask)]
 
 
+def passes_by_what_is_due() -> Patches:
+    """Takes whoever has not been woken yet for one for whom nothing has come."""
+    return [(Feed, "_passed_by", lambda self, keys: self._window.newest)]
+
+
+def forgets_what_a_round_told() -> Patches:
+    """Keeps taking those for idle for whom a round had something."""
+    return [(Subscription, "_concern", lambda self, passed_by: self._move(passed_by))]
+
+
 def keeps_a_queue_for_each() -> Patches:
     """Puts every event into a queue of each subscriber. Nothing is lost by it but memory."""
     original = Feed._arrived

@@ -1,6 +1,7 @@
 """Subscribe over gRPC: start, filter, heartbeat, resume, loss, drain."""
 
 import asyncio
+import re
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     SubscribeResponse,
 )
+from gateway.codec.descriptors import enum_type
 from gateway.events.cursor import Cursor
 from tests.conftest import StartGateway
 from tests.harness.burst import open_at_once
@@ -196,6 +198,13 @@ def test_a_cursor_of_another_log_is_refused_with_the_way_on(fresh: RunningGatewa
     oldest = failure.info.metadata["oldest_cursor"]
     assert len(replay(fresh, after_cursor=oldest)) == 1
     assert replay(fresh, after_cursor=failure.info.metadata["newest_cursor"]) == []
+    # What the text advises is there to be used.
+    fields = SubscribeRequest.DESCRIPTOR.fields_by_name
+    advised = dict(re.findall(r"(\w+) = ([A-Z_]+)", failure.message))
+    assert advised == {"position": "POSITION_EARLIEST", "on_gap": "GAP_POLICY_CONTINUE"}
+    for field, value in advised.items():
+        assert value in enum_type(fields[field]).values_by_name
+    assert set(re.findall(r"\w+_cursor", failure.message)) <= set(failure.info.metadata)
 
 
 def test_a_cursor_ahead_of_the_log_is_refused(fresh: RunningGateway) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1.common_pb2 import AUDIO_FORMAT_WAV, SUPERVISOR_ROLE_MONITOR
@@ -35,6 +37,7 @@ from gateway.rpc.conference_state import ConferencePicture
 from gateway.sandbox import RequestFault, SandboxServer
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.webhooks import Signer, webhook
 
 ALICE, BOB = "v3:sandbox-alice", "v3:sandbox-bob"
 
@@ -67,7 +70,8 @@ class Stage:
 
 @pytest.fixture
 def stage(start_gateway: StartGateway, simulated: SandboxServer) -> Stage:
-    gateway = start_gateway(simulated.base_url, public_key=simulated.public_key)
+    keys = f"{simulated.public_key},{Signer().public_key}"
+    gateway = start_gateway(simulated.base_url, public_key=keys)
     return Stage(gateway, simulated)
 
 
@@ -347,6 +351,91 @@ def test_what_changes_nothing_is_not_told() -> None:
     assert len(picture.apply(HISTORY[0])) == 1
     assert picture.apply(HISTORY[0]) == []
     assert picture.apply(event("mood.changed", 30)) == []
+
+
+WORDS = (
+    "participant playback speak floor recording joined left started ended changed saved paused call"
+)
+parts = st.lists(st.sampled_from([*WORDS.split(), ""]), max_size=4)
+
+
+@given(parts.map(".".join), st.sampled_from(["", "a", "b"]), st.booleans())
+def test_every_participant_is_a_call_whatever_events_say(
+    rest: str, call: str, has_ended: bool
+) -> None:
+    status = CONFERENCE_STATUS_COMPLETED if has_ended else CONFERENCE_STATUS_IN_PROGRESS
+    alice = Participant(call_control_id="a", status=PARTICIPANT_STATUS_JOINED)
+    picture = ConferencePicture(Conference(id="c1", status=status), [alice, Participant(id="p9")])
+
+    changes = picture.apply(event(rest, 50, call))
+
+    known = {it.participant.call_control_id for it in picture.snapshot().participants}
+    assert known <= {"a", call} - {""}
+    for change in changes:
+        assert (change.conference is None) != (change.participant is None)
+        if change.participant is not None:
+            assert change.participant.participant.call_control_id in known
+    assert picture.refresh(Conference(id="c1", status=status), [Participant(id="p9")]) == []
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        "participant.joined",
+        "participant.left",
+        "participant.playback.started",
+        "participant.playback.ended",
+        "participant.speak.started",
+        "floor.changed",
+    ],
+)
+def test_what_names_no_call_tells_of_no_participant(type_: str) -> None:
+    before = state_after(HISTORY)
+
+    assert state_after([*HISTORY, event(type_, 99)]) == before
+
+
+@pytest.mark.parametrize("type_", ["playback.paused", "participant.speak.failed", "speak.x.y"])
+def test_a_stage_that_is_not_known_ends_nothing(type_: str) -> None:
+    begun = [event("playback.started", 1), event("participant.speak.started", 1, "a")]
+
+    assert state_after([*begun, event(type_, 2, "a")]) == state_after(begun)
+    assert state_after([event(type_, 2, "stranger")]) == state_after([])
+
+
+@pytest.mark.parametrize("type_", ["participant.joined", "call.playback.started"])
+def test_what_is_no_event_of_a_conference_changes_nothing(type_: str) -> None:
+    foreign = event("x", 50, "b")
+    foreign.type = type_
+
+    assert state_after([foreign]) == state_after([])
+
+
+def test_a_joining_that_comes_after_the_end_brings_nobody_in() -> None:
+    picture = ConferencePicture(Conference(id="c1"), [])
+    picture.apply(event("ended", 40))
+
+    (change,) = picture.apply(HISTORY[0])
+
+    assert change.participant is not None
+    assert change.participant.participant.status == PARTICIPANT_STATUS_LEFT
+
+
+def test_an_event_without_a_call_shows_nobody(stage: Stage) -> None:
+    stream = stage.watch()
+    next(stream)
+    webhooks = stage.gateway.webhooks
+    nameless = webhook("conference.participant.joined", {"conference_id": stage.id})
+    named = webhook(
+        "conference.participant.joined", {"conference_id": stage.id, "call_control_id": "v3:x"}
+    )
+    for body in (nameless, named):
+        assert webhooks.post(body).status == 200
+
+    first = next(it for it in stream if it.WhichOneof("update") == "participant")
+
+    assert first.participant.participant.call_control_id == "v3:x"
+    stream.cancel()
 
 
 def test_nobody_is_in_a_conference_that_has_ended() -> None:

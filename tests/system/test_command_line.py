@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
+from conferencing.v1.event_service_pb2 import EventFilter
 from gateway.app import gateway_version
+from gateway.client import tail_errors
+from gateway.events.cursor import Cursor
 from tests.harness.process import GatewayProcess, command, environment
 
 
@@ -105,12 +110,73 @@ def test_tail_goes_on_across_a_restart(tmp_path: Path) -> None:
     assert '"after"' in line
 
 
-def test_tail_says_why_it_cannot_go_on(tmp_path: Path) -> None:
+def test_tail_says_what_is_wrong_by_its_own_options(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
-        result = run(tmp_path, "tail", "--address", gateway.grpc_address, "--after", "garbage")
+        common = ("tail", "--address", gateway.grpc_address)
+        cursor = run(tmp_path, *common, "--after", "garbage")
+        filters = run(tmp_path, *common, "--type", "x", "--type", "a*b", "--queue", "")
 
-    assert result.returncode == 1
-    assert "INVALID_ARGUMENT: after_cursor" in result.stderr
+    assert cursor.returncode == filters.returncode == 1
+    assert "INVALID_ARGUMENT: --after: is not a cursor" in cursor.stderr
+    assert "--type (value 2): may have a star only at its end" in filters.stderr
+    assert "--queue (value 1): must not be empty" in filters.stderr
+
+
+def test_a_tail_that_lost_its_place_says_how_to_go_on_and_that_works(tmp_path: Path) -> None:
+    foreign = str(Cursor(b"otherlog", 9))
+    with GatewayProcess(tmp_path) as gateway:
+        gateway.webhooks.event(conference_id="c1")
+        common = ("tail", "--address", gateway.grpc_address, "--stop")
+        lost = run(tmp_path, *common, "--after", foreign)
+        earliest = run(tmp_path, *common, "--earliest")
+        over = run(tmp_path, *common, "--after", foreign, "--on-gap", "continue")
+
+    assert lost.returncode == 1
+    assert "OUT_OF_RANGE: the cursor belongs to another log" in lost.stderr
+    assert named_options(lost.stderr) == {"--earliest", "--after", "--on-gap"}
+    assert "-- to go on from here" not in lost.stderr
+    assert earliest.returncode == over.returncode == 0
+    assert earliest.stdout == over.stdout != ""
+    assert "-- the cursor belongs to another log; going on with the oldest event" in over.stderr
+
+
+def test_a_tail_whose_log_was_replaced_under_it_says_so(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        address = gateway.grpc_address
+        tail = subprocess.Popen(
+            command("tail", "--address", address, "--earliest"),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        gateway.webhooks.event(conference_id="c1")
+        assert tail.stdout is not None
+        assert "c1" in tail.stdout.readline()
+        gateway.kill()
+    shutil.rmtree(tmp_path / ".gateway")
+    with GatewayProcess(tmp_path, GATEWAY_GRPC_ADDRESS=address):
+        _, errors = tail.communicate(timeout=30)
+
+    assert tail.returncode == 1
+    assert "OUT_OF_RANGE: the cursor belongs to another log" in errors
+    # Its own cursor is no place to go on from.
+    assert "-- to go on from here" not in errors
+
+
+def test_every_option_that_tail_speaks_of_exists(tmp_path: Path) -> None:
+    text = run(tmp_path, "tail", "--help").stdout
+    exist = named_options(text)
+
+    assert named_options(tail_errors._WAYS_ON) <= exist
+    assert set(tail_errors.OPTIONS.values()) <= exist
+    # And every field that can be wrong has one.
+    fields = {f"filter.{field.name}" for field in EventFilter.DESCRIPTOR.fields}
+    assert fields <= set(tail_errors.OPTIONS)
+
+
+def named_options(text: str) -> set[str]:
+    return set(re.findall(r"--[a-z][a-z-]+", text))
 
 
 def test_the_sandbox_prints_what_a_gateway_needs(tmp_path: Path) -> None:

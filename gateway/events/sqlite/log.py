@@ -4,9 +4,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
+from gateway.events.entry import Appended, LogEntry, NewEvent
 from gateway.events.filter import Filter
-from gateway.events.log import Batch, Complete, Listener, LogInfo, Span, StoredEvent, TimeBounds
+from gateway.events.log import (
+    Batch,
+    Complete,
+    Listener,
+    LogInfo,
+    Page,
+    Span,
+    StoredEvent,
+    Stretch,
+    TimeBounds,
+)
 from gateway.events.sqlite.expiry import PRUNE_STEP
 from gateway.events.sqlite.reader import LogReader
 from gateway.events.sqlite.schema import FileLock, open_for_writing
@@ -86,11 +96,23 @@ class SqliteEventLog:
         """See `EventLog.recent`."""
         return await self._reader.recent(limit, bytes_max)
 
+    async def stretch(self, bounds: TimeBounds) -> Stretch:
+        """See `EventLog.stretch`."""
+        if bounds.is_everything:
+            return Stretch(self.span.oldest - 1, self.span.newest)
+        return await self._reader.stretch(bounds)
+
     async def page(
-        self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, *, newest_first: bool
-    ) -> Sequence[StoredFrame]:
+        self,
+        wanted: Filter,
+        bounds: TimeBounds,
+        stretch: Stretch,
+        limit: int,
+        *,
+        newest_first: bool,
+    ) -> Page:
         """See `EventLog.page`."""
-        return await self._reader.page(wanted, bounds, after, limit, newest_first)
+        return await self._reader.page(wanted, bounds, stretch, limit, newest_first)
 
     async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
         """See `EventLog.raw`."""

@@ -10,14 +10,25 @@ from typing import TypeAlias, TypeVar
 
 from gateway.events.entry import EventKeys, LogEntry, StoredFrame
 from gateway.events.filter import KEY_NAMES, Filter
-from gateway.events.log import Batch, LogUnavailableError, StoredEvent, TimeBounds
+from gateway.events.log import (
+    Batch,
+    LogUnavailableError,
+    Page,
+    StoredEvent,
+    Stretch,
+    TimeBounds,
+)
 from gateway.events.sqlite.schema import open_for_reading
 
-# Threads that read, and so readers at one time; the others wait their turn.
+# Threads that read stretches of the log; further readers wait their turn, after each step.
 READERS = 4
 
-# Events that one read looks at, at the most: a filter that matches nothing in a long log is
-# answered in steps, so that it neither blocks a reader for long nor loses its progress.
+# Threads that look up single events: whoever asks for one must not wait for those who search.
+FINDERS = 2
+
+# Events that one step looks at, at the most: a filter that matches nothing in a long log is
+# answered in steps, so that it neither blocks a reader for long nor loses its progress, and ends
+# soon after the caller has gone.
 SCAN_MAX = 20_000
 
 _KEYS = ", ".join(EventKeys._fields)
@@ -31,69 +42,86 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._threads = ThreadPoolExecutor(READERS, "event-log-reader")
+        self._scanners = ThreadPoolExecutor(READERS, "event-log-scanner")
+        self._finders = ThreadPoolExecutor(FINDERS, "event-log-finder")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
 
     async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
         """See `EventLog.read`."""
-        return await self._run(lambda connection: _read(connection, after, wanted, limit))
+        return await self._scan(lambda connection: _read(connection, after, wanted, limit))
 
     async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
         """See `EventLog.recent`."""
-        return await self._run(lambda connection: _recent(connection, limit, bytes_max))
+        return await self._scan(lambda connection: _recent(connection, limit, bytes_max))
+
+    async def stretch(self, bounds: TimeBounds) -> Stretch:
+        """See `EventLog.stretch`."""
+        # Clocks are set back, so the first in time need not be the first in the log; the index
+        # holds both numbers and is all that is read.
+        sql = (
+            "SELECT min(sequence) - 1, max(sequence) FROM events"
+            " WHERE received_at_us >= ? AND received_at_us < ?"
+        )
+        values = (bounds.since_us, bounds.until_us)
+        row = await self._scan(lambda connection: connection.execute(sql, values).fetchone())
+        return Stretch(*row) if row[0] is not None else Stretch(0, 0)
 
     async def page(
-        self, wanted: Filter, bounds: TimeBounds, after: int, limit: int, newest_first: bool
-    ) -> Sequence[StoredFrame]:
+        self, wanted: Filter, bounds: TimeBounds, stretch: Stretch, limit: int, newest_first: bool
+    ) -> Page:
         """See `EventLog.page`."""
-        condition, parameters = _where(wanted)
-        order = (
-            "sequence < ? ORDER BY sequence DESC"
-            if newest_first
-            else ("sequence > ? ORDER BY sequence")
+        return await self._scan(
+            lambda connection: _page(connection, wanted, bounds, stretch, limit, newest_first)
         )
-        sql = (
-            f"SELECT sequence, frame FROM events WHERE {condition} AND received_at_us >= ?"
-            f" AND received_at_us < ? AND {order} LIMIT ?"
-        )
-        values = [*parameters, bounds.since_us, bounds.until_us, after, limit]
-        return await self._run(lambda connection: _frames(connection, sql, values))
 
     async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
         """See `EventLog.raw`."""
         marks = ",".join("?" * len(sequences))
         sql = f"SELECT sequence, raw FROM events WHERE sequence IN ({marks})"
-        return await self._run(lambda connection: dict(connection.execute(sql, list(sequences))))
+        return await self._look_up(
+            lambda connection: dict(connection.execute(sql, list(sequences)))
+        )
 
     async def find(self, event_id: str) -> StoredEvent | None:
         """See `EventLog.find`."""
-        return await self._run(lambda connection: _find(connection, event_id))
+        return await self._look_up(lambda connection: _find(connection, event_id))
 
     async def first_received_since(self, moment_us: int, otherwise: int) -> int:
         """See `EventLog.first_received_since`; `otherwise` is returned if there is none."""
         # The clock may have been set back between events, so the first in time need not be the
         # first in the log; the index holds both numbers and is all that is read.
         sql = "SELECT min(sequence) FROM events WHERE received_at_us >= ?"
-        row = await self._run(lambda connection: connection.execute(sql, (moment_us,)).fetchone())
+        row = await self._scan(lambda connection: connection.execute(sql, (moment_us,)).fetchone())
         return int(row[0]) if row[0] is not None else otherwise
 
     async def received_at(self, sequence: int) -> int | None:
         """Return when the event with this number was received, None if it is not held."""
         sql = "SELECT received_at_us FROM events WHERE sequence = ?"
-        row = await self._run(lambda connection: connection.execute(sql, (sequence,)).fetchone())
+        row = await self._look_up(
+            lambda connection: connection.execute(sql, (sequence,)).fetchone()
+        )
         return int(row[0]) if row else None
 
     async def close(self) -> None:
         """End the threads and close their connections."""
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._scanners, self._finders):
+            await asyncio.to_thread(threads.shutdown)
         for connection in self._connections:
             connection.close()
 
-    async def _run(self, query: Callable[[sqlite3.Connection], R]) -> R:
+    async def _scan(self, query: Callable[[sqlite3.Connection], R]) -> R:
+        return await self._run(self._scanners, query)
+
+    async def _look_up(self, query: Callable[[sqlite3.Connection], R]) -> R:
+        return await self._run(self._finders, query)
+
+    async def _run(
+        self, threads: ThreadPoolExecutor, query: Callable[[sqlite3.Connection], R]
+    ) -> R:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, self._query, query)
+            return await loop.run_in_executor(threads, self._query, query)
         except sqlite3.Error as error:
             raise LogUnavailableError(f"the event log cannot be read: {error}") from error
         except RuntimeError as error:  # the threads have been shut down
@@ -140,6 +168,35 @@ def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int
     if len(frames) == limit:
         through = frames[-1].sequence
     return Batch(frames, max(through, after), pruned + 1)
+
+
+def _page(
+    connection: sqlite3.Connection,
+    wanted: Filter,
+    bounds: TimeBounds,
+    stretch: Stretch,
+    limit: int,
+    newest_first: bool,
+) -> Page:
+    after, through = stretch.after, stretch.through
+    if newest_first:
+        after = max(after, through - SCAN_MAX)
+    else:
+        through = min(through, after + SCAN_MAX)
+    condition, parameters = _where(wanted)
+    frames = _frames(
+        connection,
+        # The plus keeps the index by time out of it: the stretch is within that time already.
+        f"SELECT sequence, frame FROM events WHERE {condition} AND +received_at_us >= ?"
+        " AND +received_at_us < ? AND sequence > ? AND sequence <= ?"
+        f" ORDER BY sequence {'DESC' if newest_first else 'ASC'} LIMIT ?",
+        [*parameters, bounds.since_us, bounds.until_us, after, through, limit],
+    )
+    if newest_first:
+        rest_through = frames[-1].sequence - 1 if len(frames) == limit else after
+        return Page(frames, Stretch(stretch.after, rest_through))
+    rest_after = frames[-1].sequence if len(frames) == limit else through
+    return Page(frames, Stretch(rest_after, stretch.through))
 
 
 def _find(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:

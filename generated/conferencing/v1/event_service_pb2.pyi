@@ -57,7 +57,7 @@ class _GapPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GapPolicy.V
     GAP_POLICY_UNSPECIFIED: _GapPolicy.ValueType  # 0
     """The same as FAIL."""
     GAP_POLICY_FAIL: _GapPolicy.ValueType  # 1
-    """End the stream with OUT_OF_RANGE."""
+    """End the stream with OUT_OF_RANGE, whose details name the cursors to go on from."""
     GAP_POLICY_CONTINUE: _GapPolicy.ValueType  # 2
     """Say so in the stream, with `gap`, and go on with the oldest event that is held."""
 
@@ -67,7 +67,7 @@ class GapPolicy(_GapPolicy, metaclass=_GapPolicyEnumTypeWrapper):
 GAP_POLICY_UNSPECIFIED: GapPolicy.ValueType  # 0
 """The same as FAIL."""
 GAP_POLICY_FAIL: GapPolicy.ValueType  # 1
-"""End the stream with OUT_OF_RANGE."""
+"""End the stream with OUT_OF_RANGE, whose details name the cursors to go on from."""
 GAP_POLICY_CONTINUE: GapPolicy.ValueType  # 2
 """Say so in the stream, with `gap`, and go on with the oldest event that is held."""
 Global___GapPolicy: _TypeAlias = GapPolicy  # noqa: Y015
@@ -356,7 +356,9 @@ class SubscribeResponse(_message.Message):
     cursor: _builtins.str
     """Always set: resume after it. It also covers the events that the filter passed over."""
     live: _builtins.bool
-    """Whether the stream has caught up: false while older events are being read from the log."""
+    """Whether the stream has caught up: false while older events are being read from the log. Events that the filter
+    passes over do not change it, however many they are.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
         """Matching events in the order of the log. Empty in the first response and in heartbeats."""
@@ -499,7 +501,9 @@ class ListEventsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page. Empty: this was the last one."""
+    """Pass it as `page_token` to get the next page. Empty: this was the last one. Nothing else tells so: a page without
+    events may have a next one.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
         """The events of this page."""

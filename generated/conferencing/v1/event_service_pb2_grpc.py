@@ -72,13 +72,18 @@ class EventServiceServicer:
         """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
         `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
         first response opens the stream and has no events.
+
+        A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
+        reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
+        `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """Lists stored events, a page at a time.
+        """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
+        last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

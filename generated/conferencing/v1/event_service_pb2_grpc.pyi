@@ -39,9 +39,15 @@ class EventServiceStub:
     """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
     `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
     first response opens the stream and has no events.
+
+    A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
+    reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
+    `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]
-    """Lists stored events, a page at a time."""
+    """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
+    last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
+    """
     GetEvent: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]
     """Finds one stored event by its id."""
     GetFeedInfo: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]
@@ -60,9 +66,15 @@ class EventServiceAsyncStub(EventServiceStub):
     """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
     `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
     first response opens the stream and has no events.
+
+    A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
+    reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
+    `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists stored events, a page at a time."""
+    """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
+    last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
+    """
     GetEvent: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]  # type: ignore[assignment]
     """Finds one stored event by its id."""
     GetFeedInfo: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]  # type: ignore[assignment]
@@ -84,6 +96,10 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
         `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
         first response opens the stream and has no events.
+
+        A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
+        reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
+        `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
         """
 
     @_abc_1.abstractmethod
@@ -92,7 +108,9 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.ListEventsResponse, _abc.Awaitable[_event_service_pb2.ListEventsResponse]]:
-        """Lists stored events, a page at a time."""
+        """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
+        last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
+        """
 
     @_abc_1.abstractmethod
     def GetEvent(

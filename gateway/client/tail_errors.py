@@ -1,0 +1,90 @@
+"""What went wrong with a followed feed, told to whoever typed `tail`: by its options.
+
+The gateway's own texts name fields of the request, which nobody at a terminal can set.
+"""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from conferencing.v1.event_service_pb2 import Gap, GapReason
+
+D = TypeVar("D", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
+
+# The options of `tail` by the fields of the request that they set.
+OPTIONS = {
+    "after_cursor": "--after",
+    "since": "--since",
+    "filter.types": "--type",
+    "filter.conference_ids": "--conference",
+    "filter.queue_names": "--queue",
+    "filter.call_control_ids": "--call",
+    "filter.call_session_ids": "--session",
+    "filter.connection_ids": "--connection",
+}
+
+# Why events are missing, by the reason in an error or a gap.
+_LOSSES = {
+    "CURSOR_EXPIRED": "retention has deleted events that came after the cursor",
+    "EPOCH_CHANGED": "the cursor belongs to another log",
+    "CURSOR_AHEAD": "the cursor is ahead of the log, which must have lost its end",
+}
+
+_WAYS_ON = (
+    "to begin with the oldest event that is held: --earliest;"
+    " to go on there and be told what is missing: --after CURSOR --on-gap continue;"
+    " for what comes from now on: neither"
+)
+
+
+def loss_of(error: grpc.RpcError) -> str:
+    """Return why events after the cursor are lost, an empty text if that is not the error."""
+    info = _detail(error, error_details_pb2.ErrorInfo())
+    if error.code() is not grpc.StatusCode.OUT_OF_RANGE or info is None:
+        return ""
+    return _loss(info.reason, int(info.metadata.get("missed_events", 0)))
+
+
+def gap_line(gap: Gap) -> str:
+    """Return what to tell of events that are missing before those that follow."""
+    reason = GapReason.Name(gap.reason).removeprefix("GAP_REASON_")
+    return f"{_loss(reason, gap.missed_events)}; going on with the oldest event that is held"
+
+
+def error_lines(error: grpc.RpcError) -> list[str]:
+    """Return what to tell of an error that ends a tail."""
+    code = error.code().name
+    if loss := loss_of(error):
+        return [f"{code}: {loss}", _WAYS_ON]
+    request = _detail(error, error_details_pb2.BadRequest())
+    if request is not None and request.field_violations:
+        return [f"{code}: {text}" for text in _violations(request)]
+    return [f"{code}: {error.details()}"]
+
+
+def _loss(reason: str, missed: int) -> str:
+    text = _LOSSES.get(reason, "events after the cursor are not held")
+    return f"{text} ({missed} of them)" if missed else text
+
+
+def _violations(request: error_details_pb2.BadRequest) -> Iterator[str]:
+    for violation in request.field_violations:
+        name, _, index = violation.field.partition("[")
+        option = OPTIONS.get(name, name)
+        place = f" (value {int(index.removesuffix(']')) + 1})" if index else ""
+        yield f"{option}{place}: {violation.description}" if option else violation.description
+
+
+def _detail(error: grpc.RpcError, kind: D) -> D | None:
+    try:
+        status: status_pb2.Status | None = rpc_status.from_call(error)
+    except (ValueError, DecodeError):  # something on the way has changed it
+        return None
+    for packed in status.details if status is not None else ():
+        if packed.Unpack(kind):
+            return kind
+    return None

@@ -1,0 +1,386 @@
+"""A connection's time: half-sent requests end, and what is still being answered does not.
+
+The loop's clock stands still until a test moves it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+from uvicorn.server import ServerState
+
+from gateway.events.entry import Appended, NewEvent
+from gateway.http.protocol import BODY_S, HEAD_BYTES_MAX, HEAD_S, IDLE_S, RequestProtocol
+from gateway.webhooks.decoder import WebhookDecoder
+from gateway.webhooks.receiver import Received, WebhookReceiver
+from gateway.webhooks.signature import SignatureVerifier
+from tests.harness.clock import ManualClock
+from tests.harness.webhooks import Signer, webhook
+from tests.harness.wire import WireResponse, chunked, parsed, request
+from tests.oracle.stepped import SteppedLoop, run_stepped
+
+PIECES = [
+    b"content-length: 2\r\n\r\n",
+    b"{}",
+    b"transfer-encoding: chunked\r\n\r\n",
+    b"2\r\n{}\r\n",
+    b"0\r\n\r\n",
+    b"connection: upgrade\r\nupgrade: h2c\r\n",
+    b"expect: 100-continue\r\n",
+]
+HEAD = b"POST /webhooks/telnyx HTTP/1.1\r\nhost: x\r\n"
+
+
+class Wire(asyncio.Transport):
+    """The other end of a connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = b""
+        self.protocol: asyncio.Protocol | None = None
+        self._closing = False
+
+    def write(self, data: Any) -> None:
+        self.received += data
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            assert self.protocol is not None
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    @property
+    def responses(self) -> list[WireResponse]:
+        return parsed(self.received)[0]
+
+
+class Log:
+    """Stores what it is given when it is let."""
+
+    def __init__(self) -> None:
+        self.lets = asyncio.Event()
+        self.lets.set()
+
+    async def append(self, event: NewEvent) -> Appended:
+        await self.lets.wait()
+        return Appended(1, False)
+
+
+class Stage:
+    def __init__(self, loop: SteppedLoop) -> None:
+        self.loop = loop
+        self.log = Log()
+        self.signer = Signer()
+        self.received: list[Received] = []
+        clock = ManualClock()
+        self.now = clock.now
+        self.receiver = WebhookReceiver(
+            SignatureVerifier([self.signer.public_key], clock),
+            WebhookDecoder(),
+            self.log,  # type: ignore[arg-type]
+            clock,
+            self.received.append,
+        )
+        self._config = uvicorn.Config(self.receiver, log_config=None, timeout_keep_alive=IDLE_S)
+        self.state = ServerState()
+
+    def connect(self) -> Wire:
+        wire = Wire()
+        protocol = RequestProtocol(
+            self._config, self.state, {}, self.loop, observe=self.receiver.unreadable
+        )
+        wire.protocol = protocol
+        protocol.connection_made(wire)
+        return wire
+
+    async def send(self, wire: Wire, data: bytes) -> None:
+        assert wire.protocol is not None
+        wire.protocol.data_received(data)
+        await self.passes(0)
+
+    async def passes(self, seconds: float) -> None:
+        self.loop.advance(seconds)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def signed(self) -> bytes:
+        body = webhook()
+        return request(body, self.signer.telnyx(body, self.now).items())
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [it.outcome for it in self.received]
+
+
+def staged(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
+    def run() -> None:
+        run_stepped(lambda loop: test(Stage(loop)))
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@staged
+async def test_a_head_that_does_not_end_is_given_up(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, HEAD[:40])
+    await stage.passes(HEAD_S - 1)
+    await stage.send(wire, HEAD[40:])  # a byte now and then does not help
+    assert not wire.is_closing()
+
+    await stage.passes(2)
+
+    (response,) = wire.responses
+    assert (response.status, response.reason) == (408, "TIMED_OUT")
+    assert response.headers["connection"] == "close"
+    assert wire.is_closing()
+    assert stage.outcomes == ["timed_out"]
+
+
+@staged
+async def test_a_body_that_does_not_end_is_given_up(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, stage.signed()[:-1])
+    await stage.passes(BODY_S - 1)
+    assert not wire.responses
+
+    await stage.passes(2)
+
+    (response,) = wire.responses
+    assert (response.status, response.reason) == (408, "TIMED_OUT")
+    assert wire.is_closing()
+    assert stage.outcomes == ["timed_out"]
+
+
+@staged
+async def test_each_request_has_its_own_time(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, stage.signed())
+    await stage.passes(HEAD_S * 3)
+    await stage.send(wire, HEAD)
+    await stage.passes(HEAD_S - 1)
+    assert not wire.is_closing()
+
+    await stage.passes(2)
+
+    assert [it.status for it in wire.responses] == [200, 408]
+    assert stage.outcomes == ["stored", "timed_out"]
+
+
+@staged
+async def test_a_connection_on_which_nothing_comes_is_closed_in_silence(stage: Stage) -> None:
+    fresh, used, blank = stage.connect(), stage.connect(), stage.connect()
+    for wire in (used, blank):
+        await stage.send(wire, stage.signed())
+    await stage.passes(HEAD_S + 1)
+    assert fresh.is_closing()
+    # Load balancers keep theirs for a minute.
+    await stage.passes(60 - HEAD_S)
+    assert not used.is_closing()
+    await stage.send(blank, b"\r\n\r\n")
+
+    await stage.passes(IDLE_S)
+
+    assert used.is_closing()
+    assert blank.is_closing()
+    assert fresh.received == b""
+    assert [len(it.responses) for it in (used, blank)] == [1, 1]
+    assert stage.outcomes == ["stored", "stored"]
+
+
+@staged
+async def test_a_request_waits_for_its_response_as_long_as_that_takes(stage: Stage) -> None:
+    stage.log.lets.clear()
+    wire = stage.connect()
+    await stage.send(wire, stage.signed() + stage.signed() + HEAD)
+    await stage.passes(HEAD_S * 10)
+    assert not wire.is_closing()
+
+    stage.log.lets.set()
+    await stage.passes(0)
+    assert [it.status for it in wire.responses] == [200, 200]
+
+    # Now it is the sender who is late.
+    await stage.passes(HEAD_S + 1)
+    assert [it.status for it in wire.responses] == [200, 200, 408]
+    assert stage.outcomes == ["stored", "stored", "timed_out"]
+
+
+@staged
+async def test_the_rest_of_a_body_that_has_been_answered_is_not_waited_for(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, HEAD.replace(b"POST", b"PUT") + b"content-length: 9\r\n\r\n1")
+    assert [it.status for it in wire.responses] == [405]
+    await stage.passes(BODY_S - 1)
+    await stage.send(wire, b"2")
+
+    await stage.passes(2)
+
+    assert wire.is_closing()
+
+
+@staged
+async def test_nonsense_in_a_body_is_answered_and_counted_once(stage: Stage) -> None:
+    wire = stage.connect()
+    await stage.send(wire, HEAD + b"transfer-encoding: chunked\r\n\r\nnonsense\r\n")
+
+    assert [it.reason for it in wire.responses] == ["BAD_REQUEST"]
+    assert wire.is_closing()
+    assert stage.outcomes == ["bad_request"]
+
+
+@staged
+async def test_nonsense_after_an_early_answer_gets_no_other(stage: Stage) -> None:
+    wire = stage.connect()
+    head = HEAD.replace(b"POST", b"PUT") + b"transfer-encoding: chunked\r\n\r\n"
+    await stage.send(wire, head)
+    await stage.send(wire, b"nonsense\r\n")
+
+    assert [it.status for it in wire.responses] == [405]
+    assert wire.is_closing()
+    assert stage.outcomes == ["method_not_allowed"]
+
+
+@staged
+async def test_a_head_is_not_blamed_for_the_body_before_it(stage: Stage) -> None:
+    wire = stage.connect()
+    body = webhook(padding="x" * HEAD_BYTES_MAX)
+    whole = request(body, stage.signer.telnyx(body, stage.now).items())
+    await stage.send(wire, whole[:200])
+    await stage.send(wire, whole[200:] + HEAD)
+    await stage.send(wire, b"x-" + bytes([120]) * (HEAD_BYTES_MAX - 3))
+    assert not wire.is_closing()
+
+    await stage.send(wire, b"xx")
+
+    assert [it.status for it in wire.responses] == [200, 431]
+    assert stage.outcomes == ["stored", "head_too_large"]
+
+
+@staged
+async def test_nonsense_after_a_request_is_not_taken_for_its_answer(stage: Stage) -> None:
+    stage.log.lets.clear()
+    wire = stage.connect()
+    await stage.send(wire, stage.signed() + b"nonsense\r\n\r\n")
+
+    assert wire.is_closing()
+    assert wire.responses == []
+    stage.log.lets.set()
+    await stage.passes(0)
+    assert stage.outcomes == ["bad_request", "stored"]
+
+
+@staged
+async def test_nothing_is_left_of_a_connection_that_is_gone(stage: Stage) -> None:
+    half_head, half_body = stage.connect(), stage.connect()
+    await stage.send(half_head, HEAD)
+    await stage.send(half_body, stage.signed()[:-1])
+    for wire in (half_head, half_body):
+        wire.close()
+    await stage.passes(0)
+
+    await stage.passes(BODY_S * 2)
+
+    assert half_head.received == half_body.received == b""
+    assert stage.outcomes == ["disconnected"]
+    assert not stage.state.connections
+    assert not stage.state.tasks
+    assert not stage.loop.troubles
+
+
+def test_a_shutdown_that_waits_no_longer_answers_what_is_in_flight(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def shut_down(loop: SteppedLoop) -> None:
+        stage = Stage(loop)
+        stage.log.lets.clear()
+        wire = stage.connect()
+        await stage.send(wire, stage.signed())
+
+        for task in stage.state.tasks:
+            task.cancel()
+        await stage.passes(0)
+
+        (response,) = wire.responses
+        assert (response.status, response.reason) == (503, "SHUTTING_DOWN")
+        assert response.headers["retry-after"] == "5"
+        assert stage.outcomes == ["shutting_down"]
+
+    with caplog.at_level(logging.INFO):
+        run_stepped(shut_down)
+    assert "refused a webhook: SHUTTING_DOWN" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+OFFERS = [
+    [],
+    [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMA")],
+    [("upgrade", "websocket"), ("connection", "keep-alive, upgrade")],
+    [("Connection", "close, Upgrade"), ("Upgrade", "h2c"), ("uPGRADE", "TLS/1.0")],
+]
+
+
+@given(st.data(), st.sampled_from(OFFERS), st.booleans())
+def test_a_webhook_is_taken_in_whatever_pieces_it_comes(
+    data: st.DataObject, offer: list[tuple[str, str]], in_chunks: bool
+) -> None:
+    async def send_in_pieces(loop: SteppedLoop) -> None:
+        stage = Stage(loop)
+        body = webhook(id_="e")
+        fields = list(stage.signer.telnyx(body, stage.now).items()) + offer
+        lines = data.draw(st.permutations(fields))
+        if in_chunks:
+            whole = request(b"", [*lines, ("transfer-encoding", "chunked")], length=False)
+            whole += chunked(body[:50], body[50:], extension=";a=b", trailers="x: y\r\n")
+        else:
+            whole = request(body, lines)
+        whole += data.draw(st.sampled_from([b"", b"\r\n", b"\r\n\r\n"]))
+        cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=8)))
+        wire = stage.connect()
+        for begin, end in pairwise([0, *cuts, len(whole)]):
+            await stage.send(wire, whole[begin:end])
+
+        assert [it.status for it in wire.responses] == [200]
+        assert stage.outcomes == ["stored"]
+
+    run_stepped(send_in_pieces)
+
+
+@given(st.lists(st.sampled_from([HEAD, b"\r\n", b"GET / HTTP/1.1\r\n", *PIECES]) | st.binary()))
+def test_whatever_bytes_come_each_request_is_counted_and_each_response_is_one(
+    pieces: list[bytes],
+) -> None:
+    async def send(loop: SteppedLoop) -> None:
+        stage = Stage(loop)
+        wire = stage.connect()
+        for piece in pieces:
+            if not wire.is_closing():
+                await stage.send(wire, piece)
+        # Whatever is still open ends by itself.
+        for _ in range(3):
+            await stage.passes(IDLE_S)
+
+        responses, rest = parsed(wire.received)
+        assert rest == b""
+        assert all(it.status < 500 for it in responses)
+        assert len(responses) <= len(stage.outcomes)
+        assert wire.is_closing()
+        assert not stage.state.tasks
+        assert not loop.troubles
+
+    run_stepped(send)

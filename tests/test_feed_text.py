@@ -1,0 +1,38 @@
+"""The numbers in `docs/feed.md` against the constants in the code."""
+
+import re
+from pathlib import Path
+
+from gateway.events.sqlite import reader
+from gateway.events.window import BYTES_MAX, ENTRIES_MAX
+from gateway.http import protocol
+from gateway.rpc import history
+from gateway.webhooks import receiver, signature
+
+DOCS = Path(__file__).parents[1] / "docs"
+TEXT = " ".join((DOCS / "feed.md").read_text().split())
+WORDS = {2: "two", 4: "four", 8: "eight"}
+
+
+def test_the_numbers_about_webhooks_are_those_of_the_code() -> None:
+    assert f"complete {protocol.HEAD_S:.0f} s after its first byte" in TEXT
+    assert f"no larger than {protocol.HEAD_BYTES_MAX // 1024} KiB" in TEXT
+    assert f"complete {protocol.BODY_S:.0f} s after the head" in TEXT
+    assert f"idle between requests after {protocol.IDLE_S} s" in TEXT
+    assert f"up to {WORDS[signature._TRIED_MAX]} readings a request" in TEXT
+
+
+def test_the_numbers_about_the_log_are_those_of_the_code() -> None:
+    assert f"{ENTRIES_MAX:,} events ({BYTES_MAX // 2**20} MiB at most) in memory" in TEXT
+    assert f"by {WORDS[reader.READERS]} reader threads" in TEXT
+    assert f"by {WORDS[reader.FINDERS]} threads of their own" in TEXT
+    assert f"steps of at most {reader.SCAN_MAX:,} events" in TEXT
+    assert f"for at most {history.SEARCH_S:.0f} s and at most half" in TEXT
+    assert history._SEARCH_SHARE == 0.5
+
+
+def test_every_server_error_that_is_named_exists() -> None:
+    (named,) = re.findall(r"Telnyx sends again \((.+?), all with", TEXT)
+    errors = {reason for reason, status in receiver._STATUS_OF_REASON.items() if status >= 500}
+
+    assert set(re.findall(r"[A-Z_]{4,}", named)) == errors
