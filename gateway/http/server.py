@@ -1,6 +1,7 @@
 """uvicorn inside our event loop."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ import uvicorn
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
+
+_logger = logging.getLogger(__name__)
 
 
 class _QuietServer(uvicorn.Server):
@@ -24,7 +27,7 @@ class _QuietServer(uvicorn.Server):
 class HttpServer:
     """Serves an ASGI application on one address."""
 
-    def __init__(self, app: Any, drain_s: float) -> None:
+    def __init__(self, app: Any) -> None:
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -36,7 +39,6 @@ class HttpServer:
                 server_header=False,
                 # Nothing here depends on who asks.
                 proxy_headers=False,
-                timeout_graceful_shutdown=max(1, round(drain_s)),
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -48,11 +50,22 @@ class HttpServer:
         bound: int = listener.getsockname()[1]
         return bound
 
-    async def stop(self) -> None:
-        """Answer what has been received and stop."""
+    async def stop(self, within_s: float) -> None:
+        """Answer what has been received and stop; what is not whole after `within_s` is dropped.
+
+        uvicorn's own limit would cancel the application in the middle of its work. A connection
+        that is closed ends a request whose rest is awaited, and lets one that is whole go on.
+        """
         self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        if self._task is None:
+            return
+        done, _ = await asyncio.wait([self._task], timeout=within_s)
+        if not done:
+            connections = list(self._server.server_state.connections)
+            _logger.warning("%d HTTP connections are dropped by the shutdown", len(connections))
+            for connection in connections:
+                connection.transport.abort()
+        await self._task
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,11 +1,16 @@
-"""The gRPC server: its options, and what is registered beside our own services."""
+"""The gRPC server: its options, what is registered beside our own services, and how it ends."""
 
+import asyncio
+import logging
 import socket
 from collections.abc import Iterable, Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
+from gateway.rpc.calls import CallWrapper
+from gateway.rpc.connections import Connections
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
 # characters; gRPC's own default of 4 MiB only helps those who mean harm.
@@ -19,6 +24,17 @@ PING_INTERVAL_MIN_MS = 5_000
 # protection), which a restart of the gateway with some thousand subscribers exceeds at once. How
 # much is too much is for our own limits to say.
 PENDING_CALLS_MAX = 100_000
+
+# How often a drain looks for connections without calls, in seconds. It is also how long a
+# connection stays open after its last call has ended, or after the drain began: long enough for
+# gRPC to write what it has for it, and for a health watch to learn that the server goes.
+_LOOK_EVERY_S = 0.2
+
+# How long calls that are cut off have for getting their status out, and how long gRPC then has for
+# closing what is left, each in seconds.
+_GOODBYE_S = 0.5
+
+_logger = logging.getLogger(__name__)
 
 
 class GrpcServer:
@@ -53,6 +69,7 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = frozenset(["", *service_names])
+        self._connections: Connections | None = None
         reflection.enable_server_reflection(
             (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
@@ -67,6 +84,7 @@ class GrpcServer:
         if not port:
             raise OSError(f"cannot listen for gRPC on {address}")
         await self._server.start()
+        self._connections = Connections(port)
         await self.set_serving(True)
         return port
 
@@ -76,9 +94,33 @@ class GrpcServer:
         for name in self._names if names is None else names:
             await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
-    async def stop(self, grace_s: float) -> None:
-        """Take no more calls, and end those that are left after `grace_s` seconds."""
-        await self._server.stop(grace_s)
+    async def drain(self, calls: CallWrapper, within_s: float) -> None:
+        """Let calls in flight end, and close each connection with its last one.
+
+        `calls` refuses new ones already. Listening ends at once. What is in flight after `within_s` seconds is cut off. Health
+        checks on connections that are still open say NOT_SERVING.
+        """
+        await self.set_serving(False)
+        if self._connections is None:
+            return
+        self._connections.stop_listening()
+        cut_off_at = asyncio.get_running_loop().time() + within_s
+        busy = calls.peers
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            # Those too that had a call a moment ago.
+            busy, lately = calls.peers, busy
+            if not self._connections.close(busy | lately):
+                return
+            if busy and asyncio.get_running_loop().time() >= cut_off_at:
+                _logger.warning("%d calls are cut off by the shutdown", calls.in_flight)
+                await calls.cut_off(_GOODBYE_S)
+                self._connections.close()
+                return
+
+    async def stop(self) -> None:
+        """Close what is left, with the calls on it."""
+        await self._server.stop(_GOODBYE_S)
 
 
 def _try_address(address: str) -> None:

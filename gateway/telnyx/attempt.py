@@ -91,6 +91,11 @@ class History:
         self.attempts += 1
         self.may_have_run = self.may_have_run or (attempt.may_have_run and not attempt.succeeded)
 
+    def give_up(self) -> None:
+        """Take note of an attempt whose end is not waited for."""
+        self.attempts += 1
+        self.may_have_run = True
+
 
 def is_harmless_for_the_caller(call: RestCall, safety: Safety) -> bool:
     """Tell whether the caller may call again without a second effect.

@@ -79,14 +79,23 @@ class TelnyxClient:
         return self._credentials_rejected
 
     async def call(
-        self, operation: Operation[R], request: Any, deadline: Deadline, cursor: str
+        self,
+        operation: Operation[R],
+        request: Any,
+        deadline: Deadline,
+        cursor: str,
+        *,
+        begun: Callable[[FailedCall], None] | None = None,
     ) -> R:
         """Send a request and return what the answer says.
 
-        `cursor` goes into the receipt of a command. Raises GatewayError.
+        `cursor` goes into the receipt of a command. `begun` is given the call before anything is
+        sent; what it says is kept up to date, also when the call is cancelled. Raises GatewayError.
         """
         call = operation.prepare(request)
         state = FailedCall(operation, request, call, History())
+        if begun is not None:
+            begun(state)
         body = await self._answered(state, deadline)
         try:
             return operation.finish(call, body, cursor)
@@ -107,7 +116,12 @@ class TelnyxClient:
         while True:
             if deadline.remaining() <= SEND_MARGIN_S:
                 raise too_late(state, "there was too little time to send it")
-            attempt = await self._attempt(state, deadline, begun_at)
+            try:
+                attempt = await self._attempt(state, deadline, begun_at)
+            except asyncio.CancelledError:
+                history.give_up()
+                history.age_s = self._now() - begun_at
+                raise
             history.add(attempt)
             response = attempt.response
             if response is not None:
