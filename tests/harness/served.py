@@ -1,6 +1,7 @@
 """Hand-written behaviours behind the call wrapper, on a real gRPC server."""
 
 import asyncio
+import threading
 from typing import Any
 
 import grpc
@@ -10,12 +11,13 @@ from tests.harness.loop import LoopThread
 
 
 class Served(grpc.GenericRpcHandler):
-    """Serves behaviours as `/s/NAME`, of bytes and bytes; `ends` are what the observer was told."""
+    """Serves behaviours as `/s/NAME`, of bytes and bytes, and knows what the observer was told."""
 
     def __init__(self, loop: LoopThread, stream: bool = False, **behaviors: Behavior) -> None:
-        self.ends: list[CallEnded] = []
+        self._ends: list[CallEnded] = []
+        self._ended = threading.Condition()
         self._loop = loop
-        self.calls = loop.call(lambda: CallWrapper(self.ends.append))
+        self.calls = loop.call(lambda: CallWrapper(self._observe))
         register = (
             grpc.unary_stream_rpc_method_handler if stream else grpc.unary_unary_rpc_method_handler
         )
@@ -40,6 +42,17 @@ class Served(grpc.GenericRpcHandler):
     def stream(self, name: str, timeout: float | None = 20) -> Any:
         method: Any = self.channel.unary_stream(f"/s/{name}")
         return method(b"", timeout=timeout)
+
+    def _observe(self, end: CallEnded) -> None:
+        with self._ended:
+            self._ends.append(end)
+            self._ended.notify_all()
+
+    def codes(self, count: int) -> list[grpc.StatusCode]:
+        """How calls have ended, in order, once there are so many."""
+        with self._ended:
+            assert self._ended.wait_for(lambda: len(self._ends) >= count, 20)
+            return [end.code for end in self._ends]
 
     def idle(self) -> None:
         """Return when no call is in flight."""

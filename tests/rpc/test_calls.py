@@ -19,7 +19,7 @@ from tests.harness.served import Served
 Code = grpc.StatusCode
 Serve = Callable[..., Served]
 
-# How often a race is run: the old wrapper lost one of about a thousand.
+# How often a race is run: an unguarded abort loses one of about fifty.
 RACES = 1_500
 
 
@@ -68,7 +68,7 @@ def test_a_call_after_the_refusal_is_told_to_call_again(serve: Serve, loop: Loop
     assert (failure.code, failure.info.reason) == (Code.UNAVAILABLE, "GATEWAY_SHUTTING_DOWN")
     assert failure.status.details[1].type_url.endswith("google.rpc.RetryInfo")
     assert served.calls.in_flight == 0
-    assert [end.code for end in served.ends] == [Code.OK, Code.UNAVAILABLE]
+    assert served.codes(2) == [Code.OK, Code.UNAVAILABLE]
 
 
 def test_a_call_in_flight_goes_on_after_the_refusal(serve: Serve, loop: LoopThread) -> None:
@@ -129,7 +129,7 @@ def test_what_is_cut_off_without_effects_may_be_called_again(
     failure = failure_of(call.result)
     assert (failure.code, failure.info.reason) == (Code.UNAVAILABLE, "GATEWAY_SHUTTING_DOWN")
     assert dict(failure.info.metadata) == {}
-    assert [end.code for end in served.ends] == [Code.UNAVAILABLE]
+    assert served.codes(1) == [Code.UNAVAILABLE]
 
 
 def test_what_is_cut_off_is_explained_by_who_had_the_effect(serve: Serve, loop: LoopThread) -> None:
@@ -157,7 +157,7 @@ def test_what_is_cut_off_is_explained_by_who_had_the_effect(serve: Serve, loop: 
     failure = failure_of(call.result)
     assert (failure.code, failure.info.reason) == (Code.UNKNOWN, "OUTCOME_UNKNOWN")
     assert dict(failure.info.metadata) == {"command_id": "c1", "attempts": "1"}
-    assert [end.code for end in served.ends] == [Code.UNKNOWN]
+    assert served.codes(1) == [Code.UNKNOWN]
 
 
 def test_a_caller_who_goes_is_not_answered_by_the_explanation(serve: Serve) -> None:
@@ -175,8 +175,7 @@ def test_a_caller_who_goes_is_not_answered_by_the_explanation(serve: Serve) -> N
 
     call.cancel()
 
-    served.idle()
-    assert [end.code for end in served.ends] == [Code.CANCELLED]
+    assert served.codes(1) == [Code.CANCELLED]
 
 
 def test_a_deadline_that_passes_is_counted_as_one_and_a_caller_who_goes_as_another(
@@ -186,16 +185,14 @@ def test_a_deadline_that_passes_is_counted_as_one_and_a_caller_who_goes_as_anoth
     served = serve(Wait=behavior)
 
     assert failure_of(served.call("Wait", timeout=0.3).result).code is Code.DEADLINE_EXCEEDED
-    served.idle()
-    assert behavior.begun.is_set()
-    assert [end.code for end in served.ends] == [Code.DEADLINE_EXCEEDED]
+    assert behavior.begun.wait(20)
+    assert served.codes(1) == [Code.DEADLINE_EXCEEDED]
 
     behavior.begun.clear()
     call = served.call("Wait", timeout=3_600)
     assert behavior.begun.wait(20)
     call.cancel()
-    served.idle()
-    assert [end.code for end in served.ends[1:]] == [Code.CANCELLED]
+    assert served.codes(2) == [Code.DEADLINE_EXCEEDED, Code.CANCELLED]
 
 
 class GoneContext:
@@ -281,7 +278,4 @@ def test_deadlines_and_callers_that_race_the_status_log_nothing(
             call.cancel()
 
     served.idle()
-    # gRPC's own complaint of a response that was too late is for the log's set-up to drop.
-    said = [it.getMessage() for it in caplog.records if it.name != "grpc._cython.cygrpc"]
-    aborted = [it.getMessage() for it in caplog.records if "_abort" in str(it.exc_text)]
-    assert said + aborted == []
+    assert [it.getMessage() for it in caplog.records] == []
