@@ -25,9 +25,8 @@ PING_INTERVAL_MIN_MS = 5_000
 # much is too much is for our own limits to say.
 PENDING_CALLS_MAX = 100_000
 
-# How often a drain looks for connections without calls, in seconds. It is also how long a
-# connection stays open after its last call has ended, or after the drain began: long enough for
-# gRPC to write what it has for it, and for a health watch to learn that the server goes.
+# How often a drain looks for connections without calls in flight, in seconds. For as long clients
+# have time to be told to go, and gRPC to write the last it has for them.
 _LOOK_EVERY_S = 0.2
 
 # How long calls that are cut off have for getting their status out, and how long gRPC then has for
@@ -95,28 +94,28 @@ class GrpcServer:
             await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def drain(self, calls: CallWrapper, within_s: float) -> None:
-        """Let calls in flight end, and close each connection with its last one.
+        """Let calls in flight end, and each connection after its last one.
 
-        `calls` refuses new ones already. Listening ends at once. What is in flight after `within_s` seconds is cut off. Health
-        checks on connections that are still open say NOT_SERVING.
+        `calls` refuses new ones already. Listening ends at once. What is in flight after
+        `within_s` seconds is cut off. Health checks on connections that are still open say
+        NOT_SERVING.
         """
         await self.set_serving(False)
         if self._connections is None:
             return
         self._connections.stop_listening()
-        cut_off_at = asyncio.get_running_loop().time() + within_s
-        busy = calls.peers
-        while True:
+        time = asyncio.get_running_loop().time
+        ends_at = time() + within_s
+        lately = calls.peers
+        while self._connections.end(spared_peers=calls.peers | lately):
+            lately = calls.peers
             await asyncio.sleep(_LOOK_EVERY_S)
-            # Those too that had a call a moment ago.
-            busy, lately = calls.peers, busy
-            if not self._connections.close(busy | lately):
-                return
-            if busy and asyncio.get_running_loop().time() >= cut_off_at:
+            if calls.in_flight and time() >= ends_at:
                 _logger.warning("%d calls are cut off by the shutdown", calls.in_flight)
                 await calls.cut_off(_GOODBYE_S)
-                self._connections.close()
-                return
+                break
+        while self._connections.end():
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def stop(self) -> None:
         """Close what is left, with the calls on it."""
