@@ -106,16 +106,14 @@ class GrpcServer:
         self._connections.stop_listening()
         time = asyncio.get_running_loop().time
         ends_at = time() + within_s
-        lately = calls.peers
-        while self._connections.end(spared_peers=calls.peers | lately):
+        waiting, lately = True, calls.peers
+        while self._connections.end(calls.peers | lately if waiting else frozenset()):
             lately = calls.peers
             await asyncio.sleep(_LOOK_EVERY_S)
-            if calls.in_flight and time() >= ends_at:
+            if waiting and calls.in_flight and time() >= ends_at:
+                waiting = False
                 _logger.warning("%d calls are cut off by the shutdown", calls.in_flight)
                 await calls.cut_off(_GOODBYE_S)
-                break
-        while self._connections.end():
-            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def stop(self) -> None:
         """Close what is left, with the calls on it."""

@@ -231,9 +231,7 @@ async def writes(request: bytes, context: Any) -> None:
     ("behavior", "logged"),
     [(fails, []), (writes, []), (breaks, ["s/M failed unexpectedly"])],
 )
-@pytest.mark.parametrize(
-    ("left", "code"), [(None, Code.CANCELLED), (2.0, Code.DEADLINE_EXCEEDED)]
-)
+@pytest.mark.parametrize(("left", "code"), [(None, Code.CANCELLED), (2.0, Code.DEADLINE_EXCEEDED)])
 def test_a_status_that_cannot_be_sent_ends_the_call_quietly(
     loop: LoopThread,
     caplog: pytest.LogCaptureFixture,
