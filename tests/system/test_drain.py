@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -244,7 +245,7 @@ def test_what_is_cut_off_says_what_may_have_become_of_it(tmp_path: Path) -> None
         conferences, queues = gateway.conferences, QueueServiceStub(gateway.channel)
         play = PlayAudioRequest(conference_id="held", media_name="m")
         end = EndConferenceRequest(conference_id="held", command_id="mine")
-        calls = {
+        calls: dict[str, Any] = {
             "would be heard again": conferences.PlayAudio.future(play, timeout=60),
             "has the gateway's id": conferences.EndConference.future(HELD, timeout=60),
             "has the caller's id": conferences.EndConference.future(end, timeout=60),
