@@ -12,6 +12,10 @@ import uvicorn
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
 
+# How long the application has for ending its work on requests whose connections were dropped, in
+# seconds: for a commit that is under way.
+_LAST_WORK_S = 1.0
+
 _logger = logging.getLogger(__name__)
 
 
@@ -57,15 +61,21 @@ class HttpServer:
         that is closed ends a request whose rest is awaited, and lets one that is whole go on.
         """
         self._server.should_exit = True
-        if self._task is None:
+        if await self._has_ended(within_s):
             return
+        connections = list(self._server.server_state.connections)
+        _logger.warning("%d HTTP connections are dropped by the shutdown", len(connections))
+        for connection in connections:
+            connection.transport.abort()
+        if not await self._has_ended(_LAST_WORK_S):
+            _logger.error("HTTP requests whose work does not end are left by the shutdown")
+            self._server.force_exit = True
+
+    async def _has_ended(self, within_s: float) -> bool:
+        if self._task is None:
+            return True
         done, _ = await asyncio.wait([self._task], timeout=within_s)
-        if not done:
-            connections = list(self._server.server_state.connections)
-            _logger.warning("%d HTTP connections are dropped by the shutdown", len(connections))
-            for connection in connections:
-                connection.transport.abort()
-        await self._task
+        return bool(done)
 
 
 def _listen(host: str, port: int) -> socket.socket:
