@@ -67,7 +67,7 @@ async def _main(port: str, path: str) -> None:
     server = HttpServer(Floor(verifier, log))
     await server.start("127.0.0.1", int(port))
     await until_input_ends()
-    await server.stop()
+    await server.stop(1)
     await log.close()
 
 

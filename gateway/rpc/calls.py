@@ -22,8 +22,8 @@ from gateway.events.log import LogUnavailableError
 _log = logging.getLogger(__name__)
 
 # When to call again after a refusal by a gateway that shuts down, in seconds: by then a connection
-# without calls in flight is closed, and the next call goes elsewhere.
-SHUTDOWN_RETRY_S = 1.0
+# without calls in flight has been told to go, and the next call goes elsewhere.
+SHUTDOWN_RETRY_S = 0.25
 
 # A client gives up at its own clock, which began to run before ours, and sends its deadline rounded
 # up: it may be gone that much (seconds, and share of the deadline) before we see the deadline pass.

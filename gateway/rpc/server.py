@@ -106,12 +106,11 @@ class GrpcServer:
         self._connections.stop_listening()
         time = asyncio.get_running_loop().time
         ends_at = time() + within_s
-        waiting, lately = True, calls.peers
+        waiting = True
         while True:
-            unfinished = self._connections.end(calls.peers | lately if waiting else frozenset())
+            unfinished = self._connections.end(calls.peers if waiting else frozenset())
             if not unfinished and not (waiting and calls.in_flight):
                 return
-            lately = calls.peers
             await asyncio.sleep(_LOOK_EVERY_S)
             if waiting and calls.in_flight and time() >= ends_at:
                 waiting = False
