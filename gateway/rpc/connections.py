@@ -32,12 +32,16 @@ class _Descriptor(NamedTuple):
 class Connections:
     """What a gRPC server in this process has open on its TCP port, in clear.
 
-    A system that does not list a process's descriptors has none to show, and gRPC ends them.
+    A client that was told to go away closes its connection when its calls are answered; after
+    `patience` more steps it is closed here. A system that does not list a process's descriptors
+    has none to show, and gRPC ends them.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, patience: int) -> None:
         self._port = port
-        self._told: set[_Descriptor] = set()
+        self._patience = patience
+        # How many steps ago a client was told to go away.
+        self._told: dict[_Descriptor, int] = {}
 
     def stop_listening(self) -> None:
         """Have new connections refused by the kernel, which sends clients elsewhere at once.
@@ -53,9 +57,9 @@ class Connections:
         """Go one step towards the end of all connections but those to `spared_peers`.
 
         Peers are named as gRPC does (`ipv4:127.0.0.1:40000`). The first step tells the client to
-        go away, the second closes the connection for writing: the client gets what has been
-        written and then the end, and nothing of what gRPC may write later. Returns whether there
-        are connections that a further step would end.
+        go away, the last closes the connection for writing: the client gets what has been written
+        and then the end, and nothing of what gRPC may write later. Returns whether there are
+        connections that need a further step.
 
         The frame is written between those that gRPC writes, for connections without a call in
         flight: should it ever come into the middle of one, then of a refusal, whose caller sees
@@ -68,12 +72,13 @@ class Connections:
             with contextlib.suppress(OSError):  # the client has gone already
                 if connection.getpeername()[1] in spared_ports:
                     unfinished = True
-                elif descriptor in self._told:
+                elif self._told.setdefault(descriptor, -1) == self._patience:
                     connection.shutdown(socket.SHUT_WR)
                 else:
-                    self._told.add(descriptor)
                     unfinished = True
-                    connection.send(GOAWAY, socket.MSG_DONTWAIT)
+                    self._told[descriptor] += 1
+                    if self._told[descriptor] == 0:
+                        connection.send(GOAWAY, socket.MSG_DONTWAIT)
         return unfinished
 
     def _sockets(self, *, listening: bool) -> Iterator[tuple[_Descriptor, socket.socket]]:

@@ -25,9 +25,11 @@ PING_INTERVAL_MIN_MS = 5_000
 # much is too much is for our own limits to say.
 PENDING_CALLS_MAX = 100_000
 
-# How often a drain looks for connections without calls in flight, in seconds. For as long clients
-# have time to be told to go, and gRPC to write the last it has for them.
+# How often a drain looks for connections without calls in flight, in seconds, and after how many
+# further looks one is closed whose client was told to go and stays: calls that it had sent before
+# have their refusals by then, even where the network or the machine is slow.
 _LOOK_EVERY_S = 0.2
+_LOOKS_BEFORE_CLOSING = 4
 
 # How long calls that are cut off have for getting their status out, and how long gRPC then has for
 # closing what is left, each in seconds.
@@ -83,7 +85,7 @@ class GrpcServer:
         if not port:
             raise OSError(f"cannot listen for gRPC on {address}")
         await self._server.start()
-        self._connections = Connections(port)
+        self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
         await self.set_serving(True)
         return port
 

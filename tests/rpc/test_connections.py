@@ -13,10 +13,10 @@ from gateway.rpc.connections import GOAWAY, Connections
 class Port:
     """A port of this process, and clients of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int = 0) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.number: int = self.listener.getsockname()[1]
-        self.connections = Connections(self.number)
+        self.connections = Connections(self.number, patience)
         self._open: list[socket.socket] = [self.listener]
 
     def connect(self) -> tuple[socket.socket, socket.socket]:
@@ -51,6 +51,8 @@ def has_more(client: socket.socket) -> bool:
         client.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return False
+    finally:
+        client.settimeout(20)
     return True
 
 
@@ -63,8 +65,25 @@ def test_a_client_is_told_to_go_and_then_gets_what_was_written_and_the_end(port:
     assert not has_more(client)
 
     assert not port.connections.end()
-    client.setblocking(True)
     assert client.recv(100) == b""
+
+
+def test_a_client_that_goes_by_itself_is_waited_for_and_one_that_stays_is_closed() -> None:
+    port = Port(patience=2)
+    goes, ours = port.connect()
+    stays, _ = port.connect()
+    assert port.connections.end()
+    assert stays.recv(100) == GOAWAY
+    goes.close()
+    ours.close()  # as gRPC does then
+
+    for _ in range(2):
+        assert port.connections.end()
+        assert not has_more(stays)
+    assert not port.connections.end()
+
+    assert stays.recv(100) == b""
+    port.close()
 
 
 def test_after_the_end_nothing_more_can_be_written(port: Port) -> None:
