@@ -68,8 +68,9 @@ _CONNECTION_AGE_FACTOR = 2
 _LATE_STREAM_FACTOR = 0.5
 _LATE_CALL_S = 60.0
 
-# Long enough for connections to be told in order that the server goes, in seconds.
-_GOODBYE_S = 0.5
+# How long a webhook that is being received when calls have ended has for its rest and its answer,
+# in seconds. Both take milliseconds; who sends no more must not hold up the end.
+_LATE_WEBHOOK_S = 2.0
 
 # How webhooks end whose signature, and with it the time, was found to be right.
 _VERIFIED = frozenset({"stored", "duplicate", "log_unavailable"})
@@ -173,25 +174,19 @@ class Gateway:
         return gateway
 
     async def stop(self) -> None:
-        """Drain: no new calls, streams ended with their cursors, webhooks answered, log closed."""
+        """Drain: no new calls, streams ended with their cursors, webhooks answered, log closed.
+
+        Takes the drain timeout at most, and some seconds for what does not end by itself. Webhooks
+        are received, and `/readyz` says no, until calls have ended.
+        """
         if self._not_ready == "stopped":
             return
         self._not_ready = "shutting down"
-        await self._grpc.set_serving(False)
+        # In this order, and before anything else can run: no stream begins after the drain.
+        self._calls.refuse()
         self._feed.drain()
-        # From now on no new call is taken: clients are told to go elsewhere before they send it.
-        refusing = asyncio.create_task(self._grpc.stop(self._settings.drain_timeout + _GOODBYE_S))
-        try:
-            async with asyncio.timeout(self._settings.drain_timeout):
-                await self._calls.wait_until_idle()
-        except TimeoutError:
-            _logger.warning("%d calls are cut off by the shutdown", self._calls.in_flight)
-            await self._calls.cut_off(_GOODBYE_S)
-        # Our own calls have been waited for above; this is for the goodbyes of idle connections
-        # and for health watches, which do not end by themselves.
-        await self._grpc.stop(_GOODBYE_S)
-        await refusing
-        await self._http.stop()
+        await self._grpc.drain(self._calls, self._settings.drain_timeout)
+        await asyncio.gather(self._grpc.stop(), self._http.stop(_LATE_WEBHOOK_S))
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -253,7 +248,7 @@ class Gateway:
             self._webhook_received,
         )
         app = http_app(receiver, self._metrics, lambda: self._not_ready or self._provider.not_ready)
-        return HttpServer(app, settings.drain_timeout, receiver.unreadable)
+        return HttpServer(app, receiver.unreadable)
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings

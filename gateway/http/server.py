@@ -1,6 +1,7 @@
 """uvicorn inside our event loop."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,12 @@ from gateway.http.protocol import IDLE_S, RequestProtocol
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
+
+# How long the application has for ending its work on requests whose connections were dropped, in
+# seconds: for a commit that is under way.
+_LAST_WORK_S = 1.0
+
+_logger = logging.getLogger(__name__)
 
 
 class _QuietServer(uvicorn.Server):
@@ -31,7 +38,7 @@ class HttpServer:
     application.
     """
 
-    def __init__(self, app: Any, drain_s: float, observe: Callable[[str], None]) -> None:
+    def __init__(self, app: Any, observe: Callable[[str], None]) -> None:
         protocol = partial(RequestProtocol, observe=observe)
         self._server = _QuietServer(
             uvicorn.Config(
@@ -45,7 +52,6 @@ class HttpServer:
                 server_header=False,
                 # Nothing here depends on who asks.
                 proxy_headers=False,
-                timeout_graceful_shutdown=max(1, round(drain_s)),
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -57,11 +63,28 @@ class HttpServer:
         bound: int = listener.getsockname()[1]
         return bound
 
-    async def stop(self) -> None:
-        """Answer what has been received and stop."""
+    async def stop(self, within_s: float) -> None:
+        """Answer what has been received and stop; what is not whole after `within_s` is dropped.
+
+        uvicorn's own limit would cancel the application in the middle of its work. A connection
+        that is closed ends a request whose rest is awaited, and lets one that is whole go on.
+        """
         self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        if await self._has_ended(within_s):
+            return
+        connections = list(self._server.server_state.connections)
+        _logger.warning("%d HTTP connections are dropped by the shutdown", len(connections))
+        for connection in connections:
+            connection.transport.abort()
+        if not await self._has_ended(_LAST_WORK_S):
+            _logger.error("HTTP requests whose work does not end are left by the shutdown")
+            self._server.force_exit = True
+
+    async def _has_ended(self, within_s: float) -> bool:
+        if self._task is None:
+            return True
+        done, _ = await asyncio.wait([self._task], timeout=within_s)
+        return bool(done)
 
 
 def _listen(host: str, port: int) -> socket.socket:

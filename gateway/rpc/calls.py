@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
@@ -19,6 +20,15 @@ from gateway.errors import FieldViolation, GatewayError, invalid_argument, statu
 from gateway.events.log import LogUnavailableError
 
 _log = logging.getLogger(__name__)
+
+# When to call again after a refusal by a gateway that shuts down, in seconds: by then a connection
+# without calls in flight has been told to go, and the next call goes elsewhere.
+SHUTDOWN_RETRY_S = 0.25
+
+# A client gives up at its own clock, which began to run before ours, and sends its deadline rounded
+# up: it may be gone that much (seconds, and share of the deadline) before we see the deadline pass.
+_DEADLINE_SLACK_S = 0.02
+_DEADLINE_ROUNDING = 0.01
 
 # Generic in their stubs only.
 if TYPE_CHECKING:
@@ -45,12 +55,25 @@ class CallObserver(Protocol):
         """Take note of an end."""
 
 
+@dataclass(slots=True)
+class _InFlight:
+    """A call that has begun: who makes it, and what it has to say if it is cut off."""
+
+    peer: str
+    explain: Callable[[], GatewayError]
+
+
 class CallWrapper:
-    """Winds the common rules around behaviours, and knows how many calls are in flight."""
+    """Winds the common rules around behaviours, and knows how many calls are in flight.
+
+    A call is in flight until its status has been handed to the network. Calls that are refused
+    because the gateway is shutting down are not counted.
+    """
 
     def __init__(self, observe: CallObserver) -> None:
         self._observe = observe
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._calls: dict[asyncio.Task[Any], _InFlight] = {}
+        self._refusing = False
         self._cutting_off = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -58,16 +81,35 @@ class CallWrapper:
     @property
     def in_flight(self) -> int:
         """How many calls have begun and not ended."""
-        return len(self._tasks)
+        return len(self._calls)
+
+    @property
+    def peers(self) -> frozenset[str]:
+        """Who has calls in flight, as gRPC names them (`ipv4:127.0.0.1:40000`)."""
+        return frozenset(call.peer for call in self._calls.values())
 
     async def wait_until_idle(self) -> None:
         """Return when no call is in flight."""
         await self._idle.wait()
 
+    def refuse(self) -> None:
+        """Refuse calls that come from now on: the gateway is shutting down."""
+        self._refusing = True
+
+    def explain_cut_off(self, explain: Callable[[], GatewayError]) -> None:
+        """Have `explain` make the status of the current call if a shutdown cuts it off.
+
+        Whoever has an effect on anything calls this before; without it a call that is cut off is
+        said to have done nothing. `explain` is called when the behaviour has ended.
+        """
+        call = self._calls.get(_current_task())
+        if call is not None:
+            call.explain = explain
+
     async def cut_off(self, within_s: float) -> None:
-        """End what is still in flight, each with a status that does not invite a repeat."""
+        """End what is still in flight, each call with a status that says what became of it."""
         self._cutting_off = True
-        for task in tuple(self._tasks):
+        for task in tuple(self._calls):
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -85,40 +127,83 @@ class CallWrapper:
 
         async def wrapped(data: bytes, context: Context) -> Any:
             started = perf_counter()
+            granted = context.time_remaining()
             code = grpc.StatusCode.OK
-            task = asyncio.current_task()
-            assert task is not None
-            self._tasks.add(task)
-            self._idle.clear()
             try:
-                return await behavior(_message(read, data), context)
-            except GatewayError as error:
-                code = error.code
-                await _abort(context, error)
-            except LogUnavailableError as error:
-                _log.error("%s failed: %s", name, error)
-                code = grpc.StatusCode.UNAVAILABLE
-                await _abort(context, GatewayError(code, "LOG_UNAVAILABLE", str(error)))
+                try:
+                    call = self._begin(context)
+                    return await self._run(name, call, behavior, read, data, context)
+                except GatewayError as error:
+                    code = error.code
+                    await _abort(context, error)
             except asyncio.CancelledError:
-                code = grpc.StatusCode.CANCELLED
-                if self._cutting_off:
-                    code = grpc.StatusCode.UNKNOWN
-                    await _abort(context, _cut_off_error())
+                if code is grpc.StatusCode.OK:
+                    code = _code_of_the_gone(context, granted)
                 # Always passed on: swallowing it leaks the call (grpc/grpc#43360).
                 raise
-            except Exception:
-                # The text of an exception nobody foresaw may hold anything: it goes to the log.
-                _log.exception("%s failed unexpectedly", name)
-                code = grpc.StatusCode.INTERNAL
-                text = "the gateway failed unexpectedly; its log has the cause"
-                await _abort(context, GatewayError(code, "GATEWAY_FAILURE", text))
+            except grpc.aio.InternalError:
+                # Nothing can be sent any more: the caller has gone, or its deadline has passed,
+                # and gRPC has not come to cancelling the call yet. What it would have done then:
+                code = _code_of_the_gone(context, granted)
+                raise asyncio.CancelledError from None
             finally:
-                self._tasks.discard(task)
-                if not self._tasks:
-                    self._idle.set()
                 self._observe(CallEnded(name, code, perf_counter() - started))
 
         return wrapped
+
+    def _begin(self, context: Context) -> _InFlight:
+        """Count the current call until its task has ended: the status goes out after the wrapper.
+
+        Raises GatewayError for a call that is not taken any more.
+        """
+        if self._refusing:
+            raise _shutting_down("the gateway is shutting down and takes no new calls")
+        call = _InFlight(context.peer(), _cut_off_error)
+        task = _current_task()
+        self._calls[task] = call
+        self._idle.clear()
+        task.add_done_callback(self._ended)
+        return call
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        del self._calls[task]
+        if not self._calls:
+            self._idle.set()
+
+    async def _run(
+        self,
+        name: str,
+        call: _InFlight,
+        behavior: Behavior,
+        read: Callable[[bytes], Any],
+        data: bytes,
+        context: Context,
+    ) -> Any:
+        """Return what a behaviour returns; whatever goes wrong in it becomes a GatewayError."""
+        try:
+            return await behavior(_message(read, data), context)
+        except (GatewayError, grpc.aio.InternalError):
+            raise
+        except LogUnavailableError as error:
+            _log.error("%s failed: %s", name, error)
+            code = grpc.StatusCode.UNAVAILABLE
+            raise GatewayError(code, "LOG_UNAVAILABLE", str(error)) from None
+        except asyncio.CancelledError:
+            if self._cutting_off:
+                raise call.explain() from None
+            raise
+        except Exception:
+            # The text of an exception nobody foresaw may hold anything: it goes to the log.
+            _log.exception("%s failed unexpectedly", name)
+            code = grpc.StatusCode.INTERNAL
+            text = "the gateway failed unexpectedly; its log has the cause"
+            raise GatewayError(code, "GATEWAY_FAILURE", text) from None
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
@@ -130,13 +215,24 @@ def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
 
 
 def _cut_off_error() -> GatewayError:
-    # gRPC itself would say UNAVAILABLE, which to our callers means that a repeat can do no harm.
+    return _shutting_down("the gateway was shut down before the call had ended; it had no effect")
+
+
+def _shutting_down(text: str) -> GatewayError:
     return GatewayError(
-        grpc.StatusCode.UNKNOWN,
-        "OUTCOME_UNKNOWN",
-        "the gateway was shut down before the call had ended; a command may have run",
-        {"outcome": "unknown"},
+        grpc.StatusCode.UNAVAILABLE,
+        "GATEWAY_SHUTTING_DOWN",
+        f"{text}: call again, another gateway or this one's successor will answer",
+        retry_after=SHUTDOWN_RETRY_S,
     )
+
+
+def _code_of_the_gone(context: Context, granted: float | None) -> grpc.StatusCode:
+    """Return what a caller sees who waits no longer, of `granted` seconds at the beginning."""
+    left = context.time_remaining()
+    if granted is None or left is None or left > _DEADLINE_SLACK_S + granted * _DEADLINE_ROUNDING:
+        return grpc.StatusCode.CANCELLED
+    return grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def _abort(context: Context, error: GatewayError) -> NoReturn:

@@ -1,6 +1,7 @@
 """One handler for every command and query: what they do is in their bindings."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -9,6 +10,7 @@ from gateway.deadline import Deadline
 from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
 from gateway.telnyx.binding import Binding
 from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.failures import FailedCall, cut_off
 from gateway.telnyx.operation import Safety
 
 
@@ -29,6 +31,7 @@ class CommandHandler(grpc.GenericRpcHandler):
         default_timeout_s: float,
         calls: CallWrapper,
     ) -> None:
+        self._calls = calls
         self._client = client
         self._newest_cursor = newest_cursor
         self._passed = passed
@@ -53,9 +56,14 @@ class CommandHandler(grpc.GenericRpcHandler):
                 context.time_remaining(), default=self._default_timeout_s
             )
             cursor = self._newest_cursor()
-            response = await self._client.call(binding, request, deadline, cursor)
+            response = await self._client.call(
+                binding, request, deadline, cursor, begun=self._explain_cut_off
+            )
             if binding.safety is not Safety.READ:
                 self._passed(binding.name, request)
             return response
 
         return behavior
+
+    def _explain_cut_off(self, call: FailedCall) -> None:
+        self._calls.explain_cut_off(partial(cut_off, call))

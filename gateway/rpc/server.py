@@ -1,11 +1,15 @@
-"""The gRPC server: its options, and what is registered beside our own services."""
+"""The gRPC server: its options, what is registered beside our own services, and how it ends."""
 
+import asyncio
+import logging
 import socket
 from collections.abc import Iterable, Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from gateway.rpc.calls import CallWrapper
+from gateway.rpc.connections import Connections
 from gateway.rpc.reflection import reflection_handlers
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
@@ -20,6 +24,18 @@ PING_INTERVAL_MIN_MS = 5_000
 # protection), which a restart of the gateway with some thousand subscribers exceeds at once. How
 # much is too much is for our own limits to say.
 PENDING_CALLS_MAX = 100_000
+
+# How often a drain looks for connections without calls in flight, in seconds, and after how many
+# further looks one is closed whose client was told to go and stays: calls that it had sent before
+# have their refusals by then, even where the network or the machine is slow.
+_LOOK_EVERY_S = 0.2
+_LOOKS_BEFORE_CLOSING = 4
+
+# How long calls that are cut off have for getting their status out, and how long gRPC then has for
+# closing what is left, each in seconds.
+_GOODBYE_S = 0.5
+
+_logger = logging.getLogger(__name__)
 
 
 class GrpcServer:
@@ -54,6 +70,7 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = frozenset(["", *service_names])
+        self._connections: Connections | None = None
         self._server.add_generic_rpc_handlers(
             reflection_handlers((*service_names, health.SERVICE_NAME))
         )
@@ -68,6 +85,7 @@ class GrpcServer:
         if not port:
             raise OSError(f"cannot listen for gRPC on {address}")
         await self._server.start()
+        self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
         await self.set_serving(True)
         return port
 
@@ -77,9 +95,33 @@ class GrpcServer:
         for name in self._names if names is None else names:
             await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
-    async def stop(self, grace_s: float) -> None:
-        """Take no more calls, and end those that are left after `grace_s` seconds."""
-        await self._server.stop(grace_s)
+    async def drain(self, calls: CallWrapper, within_s: float) -> None:
+        """Let calls in flight end, and each connection after its last one.
+
+        `calls` refuses new ones already. Listening ends at once. What is in flight after
+        `within_s` seconds is cut off. Health checks on connections that are still open say
+        NOT_SERVING.
+        """
+        await self.set_serving(False)
+        if self._connections is None:
+            return
+        self._connections.stop_listening()
+        time = asyncio.get_running_loop().time
+        ends_at = time() + within_s
+        waiting = True
+        while True:
+            unfinished = self._connections.end(calls.peers if waiting else frozenset())
+            if not unfinished and not (waiting and calls.in_flight):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if waiting and calls.in_flight and time() >= ends_at:
+                waiting = False
+                _logger.warning("%d calls are cut off by the shutdown", calls.in_flight)
+                await calls.cut_off(_GOODBYE_S)
+
+    async def stop(self) -> None:
+        """Close what is left, with the calls on it."""
+        await self._server.stop(_GOODBYE_S)
 
 
 def _try_address(address: str) -> None:

@@ -1,5 +1,6 @@
 """The client: an RPC's request to the provider and its response, within a deadline."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from gateway.codec.decoder import MismatchError
@@ -47,14 +48,23 @@ class TelnyxClient:
         self._body_headers = self._headers | {"content-type": "application/json"}
 
     async def call(
-        self, operation: Operation[R], request: Any, deadline: Deadline, cursor: str
+        self,
+        operation: Operation[R],
+        request: Any,
+        deadline: Deadline,
+        cursor: str,
+        *,
+        begun: Callable[[FailedCall], None] | None = None,
     ) -> R:
         """Send a request and return what the response says.
 
-        `cursor` goes into the receipt of a command. Raises GatewayError.
+        `cursor` goes into the receipt of a command. `begun` is given the call before anything is
+        sent; what it says is kept up to date, also when the call is cancelled. Raises GatewayError.
         """
         call = operation.prepare(request)
         state = FailedCall(operation, request, call, History())
+        if begun is not None:
+            begun(state)
         body = await self._exchanged(state, deadline)
         try:
             return operation.finish(call, body, cursor)

@@ -28,6 +28,7 @@ REPEATABLE_FAILURE = Outcome(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
 UNKNOWN_FAILURE = Outcome(StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
 CREDENTIALS_REJECTED = "UPSTREAM_CREDENTIALS_REJECTED"
 TOO_LATE = Outcome(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+SHUTTING_DOWN = Outcome(StatusCode.UNAVAILABLE, "GATEWAY_SHUTTING_DOWN")
 OVERLOADED = Outcome(StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
 UNREADABLE_ANSWER = Outcome(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
 
@@ -156,6 +157,15 @@ def too_late(failed: FailedCall, words: str) -> GatewayError:
     return _named(TOO_LATE, f"{failed.operation.name}: {text}", failed.metadata(**never))
 
 
+def cut_off(failed: FailedCall) -> GatewayError:
+    """Return the error for a call that a shutdown of the gateway ends before its answer."""
+    never = {} if failed.history.attempts else {"outcome": "not_sent"}
+    outcome = SHUTTING_DOWN if failed.is_harmless else UNKNOWN_FAILURE
+    words = "the gateway was shut down before the provider's answer"
+    text = f"{failed.operation.name}: {_explained(outcome, failed, words)}"
+    return _named(outcome, text, failed.metadata(**never))
+
+
 def unreadable_answer(failed: FailedCall, why: str) -> GatewayError:
     """Return the error for a 2xx answer that cannot be read: the command did run."""
     done = {} if failed.operation.safety is Safety.READ else {"outcome": "done"}
@@ -181,6 +191,8 @@ def _explained(outcome: Outcome, failed: FailedCall, words: str) -> str:
         )
     if outcome is REPEATABLE_FAILURE:
         return f"the provider cannot do it now, call again, nothing can happen twice: {words}"
+    if outcome is SHUTTING_DOWN:
+        return f"call again, nothing can happen twice: {words}"
     if outcome is UNKNOWN_FAILURE:
         return f"{_after_an_unknown_end(failed)}: {words}"
     return words

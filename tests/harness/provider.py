@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -104,7 +104,7 @@ class RecordingProvider:
     def last(self) -> SentRequest:
         return self.requests[-1]
 
-    def __enter__(self) -> "RecordingProvider":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -1,5 +1,6 @@
 """The server itself: what every client meets."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
 
@@ -37,10 +38,14 @@ def test_health_says_not_serving_before_calls_are_cut_off(start_gateway: StartGa
     gateway = start_gateway()
     watch = health_pb2_grpc.HealthStub(gateway.channel).Watch(health_pb2.HealthCheckRequest())
     assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    with ThreadPoolExecutor(1) as watching:
+        # Someone who listens all the time: what a client has not taken up is lost with its
+        # connection.
+        following = watching.submit(next, watch)
 
-    gateway.stop()
+        gateway.stop()
 
-    assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert following.result().status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def test_reflection_lists_the_services(gateway: RunningGateway) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conferencing.v1.conference_service_pb2 import EndConferenceRequest, PlayAudioRequest
+from conferencing.v1.conference_service_pb2 import EndConferenceRequest
 from conferencing.v1.event_service_pb2 import DRAIN_REASON_SHUTDOWN, SubscribeRequest
-from tests.harness.gateway import failure_of
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.webhooks import webhook
@@ -78,39 +77,6 @@ def test_commands_in_flight_are_finished_and_readiness_is_gone(tmp_path: Path) -
             assert call.result().receipt.result == "ok"
             assert gateway.wait() == 0
         for end in answering:
-            end.close()
-
-
-def test_what_is_cut_off_by_a_shutdown_is_not_said_to_be_harmless(tmp_path: Path) -> None:
-    with RecordingProvider() as provider:
-        waiting = socket.socketpair()
-
-        def never(request: SentRequest) -> None:
-            waiting[1].recv(1)
-
-        provider.answer = never
-        settings = {"TELNYX_BASE_URL": provider.base_url, "GATEWAY_DRAIN_TIMEOUT": "1s"}
-        with GatewayProcess(tmp_path, **settings) as gateway:
-            # A caller who does not wait for ever, and a health watch, which does.
-            call = gateway.conferences.PlayAudio.future(
-                PlayAudioRequest(conference_id="c", media_name="m"), timeout=20
-            )
-            _until(lambda: bool(provider.requests))
-            gateway.signal(signal.SIGTERM)
-            gateway.wait_for("shutting down")
-            # From some moment on new calls are turned away before they are sent anywhere. Which of
-            # the two it is depends on whether the goodbye or the call is first on its way.
-            away = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-            other = gateway.conferences.EndConference
-            _until(lambda: failure_of(other, EndConferenceRequest(), timeout=5).code in away)
-
-            cut = failure_of(call.result)
-
-            assert (cut.code, cut.info.reason) == (grpc.StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
-            assert cut.info.metadata["outcome"] == "unknown"
-            assert gateway.wait(timeout=10) == 0
-            assert len(provider.requests) == 1
-        for end in waiting:
             end.close()
 
 

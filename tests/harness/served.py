@@ -1,0 +1,63 @@
+"""Hand-written behaviours behind the call wrapper, on a real gRPC server."""
+
+import asyncio
+import threading
+from typing import Any
+
+import grpc
+
+from gateway.rpc.calls import Behavior, CallEnded, CallWrapper, Handler
+from tests.harness.loop import LoopThread
+
+
+class Served(grpc.GenericRpcHandler):
+    """Serves behaviours as `/s/NAME`, of bytes and bytes, and knows what the observer was told."""
+
+    def __init__(self, loop: LoopThread, stream: bool = False, **behaviors: Behavior) -> None:
+        self._ends: list[CallEnded] = []
+        self._ended = threading.Condition()
+        self._loop = loop
+        self.calls = loop.call(lambda: CallWrapper(self._observe))
+        register = (
+            grpc.unary_stream_rpc_method_handler if stream else grpc.unary_unary_rpc_method_handler
+        )
+        self._handlers: dict[str, Handler] = {
+            f"/s/{name}": register(self.calls.wrap(f"/s/{name}", bytes, behavior))
+            for name, behavior in behaviors.items()
+        }
+        self.server: grpc.aio.Server = loop.call(grpc.aio.server)
+        self.server.add_generic_rpc_handlers((self,))
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        loop.run(self.server.start())
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        return self._handlers.get(handler_call_details.method)
+
+    def call(self, name: str, timeout: float | None = 20) -> Any:
+        """Begin a unary call; returns its future."""
+        method: Any = self.channel.unary_unary(f"/s/{name}")
+        return method.future(b"", timeout=timeout)
+
+    def stream(self, name: str, timeout: float | None = 20) -> Any:
+        method: Any = self.channel.unary_stream(f"/s/{name}")
+        return method(b"", timeout=timeout)
+
+    def _observe(self, end: CallEnded) -> None:
+        with self._ended:
+            self._ends.append(end)
+            self._ended.notify_all()
+
+    def codes(self, count: int) -> list[grpc.StatusCode]:
+        """How calls have ended, in order, once there are so many."""
+        with self._ended:
+            assert self._ended.wait_for(lambda: len(self._ends) >= count, 20)
+            return [end.code for end in self._ends]
+
+    def idle(self) -> None:
+        """Return when no call is in flight."""
+        self._loop.run(asyncio.wait_for(self.calls.wait_until_idle(), 20))
+
+    def close(self) -> None:
+        self.channel.close()
+        self._loop.run(self.server.stop(0))

@@ -1,0 +1,279 @@
+"""The rules around every call: how it ends when its caller, its deadline or the gateway goes."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import grpc
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.rpc.calls import Behavior, CallEnded, CallWrapper
+from tests.harness.gateway import failure_of
+from tests.harness.loop import LoopThread
+from tests.harness.served import Served
+
+Code = grpc.StatusCode
+Serve = Callable[..., Served]
+
+# How often a race is run: an unguarded abort loses one of about fifty.
+RACES = 1_500
+
+
+@pytest.fixture
+def serve(loop: LoopThread) -> Iterator[Serve]:
+    """Serves behaviours on a server of its own."""
+    served: list[Served] = []
+
+    def start(stream: bool = False, **behaviors: Behavior) -> Served:
+        served.append(Served(loop, stream, **behaviors))
+        return served[-1]
+
+    yield start
+    for one in served:
+        one.close()
+
+
+class Begun:
+    """A behaviour that tells when it has begun, and waits for ever."""
+
+    def __init__(self, calls: Callable[[], CallWrapper] | None = None) -> None:
+        self.begun = threading.Event()
+        self._calls = calls
+
+    async def __call__(self, request: bytes, context: Any) -> NoReturn:
+        self.begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def echo(request: bytes, context: Any) -> bytes:
+    return b"said"
+
+
+def cut_off(served: Served, loop: LoopThread) -> None:
+    loop.run(served.calls.cut_off(20))
+
+
+def test_a_call_after_the_refusal_is_told_to_call_again(serve: Serve, loop: LoopThread) -> None:
+    served = serve(Echo=echo)
+    assert served.call("Echo").result() == b"said"
+
+    loop.call(served.calls.refuse)
+
+    failure = failure_of(served.call("Echo").result)
+    assert (failure.code, failure.info.reason) == (Code.UNAVAILABLE, "GATEWAY_SHUTTING_DOWN")
+    assert failure.status.details[1].type_url.endswith("google.rpc.RetryInfo")
+    assert served.calls.in_flight == 0
+    assert served.codes(2) == [Code.OK, Code.UNAVAILABLE]
+
+
+def test_a_call_in_flight_goes_on_after_the_refusal(serve: Serve, loop: LoopThread) -> None:
+    let_go, begun = asyncio.Event(), threading.Event()
+
+    async def wait(request: bytes, context: Any) -> bytes:
+        begun.set()
+        await let_go.wait()
+        return b"done"
+
+    served = serve(Wait=wait)
+    call = served.call("Wait")
+    assert begun.wait(20)
+
+    loop.call(served.calls.refuse)
+    loop.call(let_go.set)
+
+    assert call.result() == b"done"
+
+
+def test_a_call_is_in_flight_until_its_response_has_gone_out(
+    serve: Serve, loop: LoopThread
+) -> None:
+    served = serve(Echo=echo)
+    in_flight: list[int] = []
+    # The observer is told when the behaviour has ended; the response is still to be sent.
+    served.calls._observe = lambda end: in_flight.append(served.calls.in_flight)
+
+    served.call("Echo").result()
+
+    served.idle()
+    assert in_flight == [1]
+
+
+def test_who_has_calls_in_flight_is_known(serve: Serve) -> None:
+    behavior = Begun()
+    served = serve(Wait=behavior)
+    call = served.call("Wait")
+    assert behavior.begun.wait(20)
+
+    assert [peer.split(":")[:2] for peer in served.calls.peers] == [["ipv4", "127.0.0.1"]]
+
+    call.cancel()
+    served.idle()
+    assert served.calls.peers == frozenset()
+
+
+def test_what_is_cut_off_without_effects_may_be_called_again(
+    serve: Serve, loop: LoopThread
+) -> None:
+    behavior = Begun()
+    served = serve(Wait=behavior)
+    call = served.call("Wait")
+    assert behavior.begun.wait(20)
+
+    cut_off(served, loop)
+
+    failure = failure_of(call.result)
+    assert (failure.code, failure.info.reason) == (Code.UNAVAILABLE, "GATEWAY_SHUTTING_DOWN")
+    assert dict(failure.info.metadata) == {}
+    assert served.codes(1) == [Code.UNAVAILABLE]
+
+
+def test_what_is_cut_off_is_explained_by_who_had_the_effect(serve: Serve, loop: LoopThread) -> None:
+    begun = threading.Event()
+    known = {"command_id": "c1"}
+
+    async def command(request: bytes, context: Any) -> NoReturn:
+        served.calls.explain_cut_off(
+            lambda: GatewayError(Code.UNKNOWN, "OUTCOME_UNKNOWN", "it may have run", known)
+        )
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            # The explanation knows what was found out on the way out.
+            known["attempts"] = "1"
+        raise AssertionError
+
+    served = serve(Command=command)
+    call = served.call("Command")
+    assert begun.wait(20)
+
+    cut_off(served, loop)
+
+    failure = failure_of(call.result)
+    assert (failure.code, failure.info.reason) == (Code.UNKNOWN, "OUTCOME_UNKNOWN")
+    assert dict(failure.info.metadata) == {"command_id": "c1", "attempts": "1"}
+    assert served.codes(1) == [Code.UNKNOWN]
+
+
+def test_a_caller_who_goes_is_not_answered_by_the_explanation(serve: Serve) -> None:
+    begun = threading.Event()
+
+    async def command(request: bytes, context: Any) -> NoReturn:
+        served.calls.explain_cut_off(lambda: GatewayError(Code.UNKNOWN, "X", "x"))
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    served = serve(Command=command)
+    call = served.call("Command")
+    assert begun.wait(20)
+
+    call.cancel()
+
+    assert served.codes(1) == [Code.CANCELLED]
+
+
+def test_a_deadline_that_passes_is_counted_as_one_and_a_caller_who_goes_as_another(
+    serve: Serve,
+) -> None:
+    behavior = Begun()
+    served = serve(Wait=behavior)
+
+    assert failure_of(served.call("Wait", timeout=0.3).result).code is Code.DEADLINE_EXCEEDED
+    assert behavior.begun.wait(20)
+    assert served.codes(1) == [Code.DEADLINE_EXCEEDED]
+
+    behavior.begun.clear()
+    call = served.call("Wait", timeout=3_600)
+    assert behavior.begun.wait(20)
+    call.cancel()
+    assert served.codes(2) == [Code.DEADLINE_EXCEEDED, Code.CANCELLED]
+
+
+class GoneContext:
+    """The context of a call that is over on the wire, before gRPC has cancelled the behaviour."""
+
+    def __init__(self, left: float | None) -> None:
+        self._left = left
+
+    def time_remaining(self) -> float | None:
+        left, self._left = self._left, 0.0 if self._left is not None else None
+        return left
+
+    def peer(self) -> str:
+        return "ipv4:192.0.2.1:40000"
+
+    async def abort(self, *_: object) -> NoReturn:
+        raise grpc.aio.InternalError("batch failed")
+
+    async def write(self, message: bytes) -> None:
+        raise grpc.aio.InternalError("batch failed")
+
+
+async def fails(request: bytes, context: Any) -> NoReturn:
+    raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "too late")
+
+
+async def breaks(request: bytes, context: Any) -> NoReturn:
+    raise RuntimeError("nobody foresaw it")
+
+
+async def writes(request: bytes, context: Any) -> None:
+    await context.write(b"x")
+
+
+@pytest.mark.parametrize(
+    ("behavior", "logged"),
+    [(fails, []), (writes, []), (breaks, ["s/M failed unexpectedly"])],
+)
+@pytest.mark.parametrize(("left", "code"), [(None, Code.CANCELLED), (2.0, Code.DEADLINE_EXCEEDED)])
+def test_a_status_that_cannot_be_sent_ends_the_call_quietly(
+    loop: LoopThread,
+    caplog: pytest.LogCaptureFixture,
+    behavior: Behavior,
+    logged: list[str],
+    left: float | None,
+    code: Code,
+) -> None:
+    ends: list[CallEnded] = []
+
+    async def run() -> None:
+        wrapped = CallWrapper(ends.append).wrap("/s/M", bytes, behavior)
+        # What gRPC itself raises into a behaviour whose caller has gone, and does not log.
+        with pytest.raises(asyncio.CancelledError):
+            await wrapped(b"", GoneContext(left))  # type: ignore[arg-type]
+
+    loop.run(run())
+
+    assert [end.code for end in ends] == [code]
+    assert [it.message for it in caplog.records if it.levelno >= logging.ERROR] == logged
+
+
+def test_deadlines_and_callers_that_race_the_status_log_nothing(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Behaviours that end at the very moment at which the deadline passes, or the caller goes."""
+
+    async def at_the_deadline(request: bytes, context: Any) -> NoReturn:
+        await asyncio.sleep(context.time_remaining())
+        raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "too late")
+
+    served = serve(Race=at_the_deadline)
+    caplog.set_level(logging.WARNING)
+
+    for _ in range(RACES // 50):
+        begun = [served.call("Race", timeout=0.02 + number / 5_000) for number in range(50)]
+        assert {failure_of(call.result).code for call in begun} == {Code.DEADLINE_EXCEEDED}
+    for _ in range(RACES // 50):
+        leaving = [served.call("Race", timeout=0.01) for _ in range(50)]
+        time.sleep(0.01)
+        for call in leaving:
+            call.cancel()
+
+    served.idle()
+    assert [it.getMessage() for it in caplog.records] == []

@@ -1,0 +1,173 @@
+"""How the connections of a port are ended, seen from their clients. Plain sockets, no gRPC."""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.rpc.connections import GOAWAY, Connections
+
+
+class Port:
+    """A port of this process, and clients of it."""
+
+    def __init__(self, patience: int = 0) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.number: int = self.listener.getsockname()[1]
+        self.connections = Connections(self.number, patience)
+        self._open: list[socket.socket] = [self.listener]
+
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """Connect a client; returns its end and ours."""
+        client = socket.create_connection(("127.0.0.1", self.number), timeout=20)
+        ours, _ = self.listener.accept()
+        self._open += [client, ours]
+        return client, ours
+
+    def close(self) -> None:
+        for one in self._open:
+            one.close()
+
+
+@pytest.fixture
+def port() -> Iterator[Port]:
+    port = Port()
+    yield port
+    port.close()
+
+
+def peer(client: socket.socket) -> str:
+    """A client as gRPC names it."""
+    host, number = client.getsockname()
+    return f"ipv4:{host}:{number}"
+
+
+def has_more(client: socket.socket) -> bool:
+    """Whether anything has come, be it the end. What loopback has taken is there at once."""
+    client.setblocking(False)
+    try:
+        client.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    finally:
+        client.settimeout(20)
+    return True
+
+
+def test_a_client_is_told_to_go_and_then_gets_what_was_written_and_the_end(port: Port) -> None:
+    client, ours = port.connect()
+
+    assert port.connections.end()
+    ours.sendall(b"response")
+    assert client.recv(100) == GOAWAY + b"response"
+    assert not has_more(client)
+
+    assert not port.connections.end()
+    assert client.recv(100) == b""
+
+
+def test_a_client_that_goes_by_itself_is_waited_for_and_one_that_stays_is_closed() -> None:
+    port = Port(patience=2)
+    goes, ours = port.connect()
+    stays, _ = port.connect()
+    assert port.connections.end()
+    assert stays.recv(100) == GOAWAY
+    goes.close()
+    ours.close()  # as gRPC does then
+
+    for _ in range(2):
+        assert port.connections.end()
+        assert not has_more(stays)
+    assert not port.connections.end()
+
+    assert stays.recv(100) == b""
+    port.close()
+
+
+def test_after_the_end_nothing_more_can_be_written(port: Port) -> None:
+    _, ours = port.connect()
+    while port.connections.end():
+        pass
+
+    with pytest.raises(BrokenPipeError):
+        ours.send(b"what gRPC would write to end a call")
+
+
+def test_who_is_spared_notices_nothing_until_it_is_not(port: Port) -> None:
+    spared, _ = port.connect()
+    other, _ = port.connect()
+
+    for _ in range(3):
+        assert port.connections.end({peer(spared)})
+
+    assert (has_more(spared), has_more(other)) == (False, True)
+    assert port.connections.end()
+    assert spared.recv(100) == GOAWAY
+    assert not port.connections.end()
+
+
+def test_nobody_can_connect_any_more_and_who_is_connected_stays(port: Port) -> None:
+    client, ours = port.connect()
+
+    port.connections.stop_listening()
+
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port.number), timeout=20)
+    ours.sendall(b"x")
+    assert client.recv(100) == b"x"
+
+
+def test_who_waits_to_be_accepted_is_turned_away(port: Port) -> None:
+    waiting = socket.create_connection(("127.0.0.1", port.number), timeout=20)
+
+    port.connections.stop_listening()
+
+    with waiting, pytest.raises(ConnectionResetError):
+        waiting.recv(1)
+
+
+def test_the_descriptor_of_the_listener_stays_its_owners(port: Port) -> None:
+    port.connections.stop_listening()
+
+    assert not port.listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    os.fstat(port.listener.fileno())
+
+
+def test_other_ports_of_the_process_go_on(port: Port) -> None:
+    other = Port()
+    client, _ = other.connect()
+
+    port.connections.stop_listening()
+    while port.connections.end():
+        pass
+
+    assert not has_more(client)
+    other.connect()
+    other.close()
+
+
+def test_a_descriptor_that_stands_for_another_connection_by_now_is_told_first(port: Port) -> None:
+    _, ours = port.connect()
+    port.connections.end()
+    number = ours.fileno()
+    later, accepted = port.connect()
+
+    # gRPC has closed the first connection, and its number has been given to another one.
+    os.dup2(accepted.fileno(), number)
+    accepted.close()
+
+    assert port.connections.end()
+    assert later.recv(100) == GOAWAY
+
+
+def test_a_client_that_has_gone_does_no_harm(port: Port) -> None:
+    gone, _ = port.connect()
+    client, _ = port.connect()
+    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+    gone.close()
+
+    port.connections.end()
+
+    assert client.recv(100) == GOAWAY
