@@ -214,7 +214,7 @@ class Gateway:
             time.time,
             self._webhook_received,
         )
-        app = http_app(receiver, self._metrics, lambda: self._not_ready)
+        app = http_app(receiver, self._metrics, lambda: self._not_ready or self._log.problem)
         return HttpServer(app, settings.drain_timeout)
 
     def _build_backfill(self) -> Backfill:

@@ -6,39 +6,42 @@ from pathlib import Path
 
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
-from gateway.events.log import Batch, Complete, Listener, LogInfo, Span, StoredEvent, TimeBounds
+from gateway.events.log import (
+    Batch,
+    Complete,
+    Listener,
+    LogInfo,
+    Span,
+    StoredEvent,
+    TimeBounds,
+)
+from gateway.events.sqlite.opening import OpenFiles, open_files
 from gateway.events.sqlite.reader import LogReader
-from gateway.events.sqlite.schema import FileLock, open_for_writing
-from gateway.events.sqlite.writer import PRUNE_STEP, Committed, GroupWriter, Retention
+from gateway.events.sqlite.writer import Committed, GroupWriter, Retention
 
 
 class SqliteEventLog:
     """An `EventLog` in one SQLite file. Use `open`; `now` gives the time in seconds since 1970."""
 
-    def __init__(
-        self, path: Path, retention: Retention, now: Callable[[], float], lock: FileLock
-    ) -> None:
+    def __init__(self, opened: OpenFiles, retention: Retention, now: Callable[[], float]) -> None:
         self._retention = retention
         self._now = now
-        self._lock = lock
+        self._opened = opened
         self._listeners: list[Listener] = []
-        self._writer = GroupWriter(
-            open_for_writing(path), retention, asyncio.get_running_loop(), self._committed
-        )
+        self._writer = GroupWriter(opened, asyncio.get_running_loop(), self._committed)
         self._state = self._writer.state
-        self._reader = LogReader(path)
+        self._reader = LogReader(opened.files.database, opened.watch)
 
     @classmethod
     async def open(
         cls, path: Path, retention: Retention, now: Callable[[], float]
     ) -> "SqliteEventLog":
         """Open the log, making it first where there is none. Raises LogOpenError."""
-        lock = FileLock(path)
-        lock.acquire()
+        opened = open_files(path, retention.size_bytes)
         try:
-            log = cls(path, retention, now, lock)
+            log = cls(opened, retention, now)
         except BaseException:
-            lock.release()
+            opened.close()
             raise
         log._writer.start()
         return log
@@ -61,6 +64,11 @@ class SqliteEventLog:
     async def mark_complete(self, until_us: int) -> None:
         """See `EventLog.mark_complete`."""
         await self._writer.mark_complete(until_us)
+
+    @property
+    def problem(self) -> str | None:
+        """See `EventLog.problem`."""
+        return self._writer.problem
 
     def listen(self, listener: Listener) -> None:
         """See `EventLog.listen`."""
@@ -101,7 +109,7 @@ class SqliteEventLog:
         state = self._state
         return LogInfo(
             span=state.span,
-            size_bytes=state.size_bytes,
+            size_bytes=await self._reader.size_bytes(),
             oldest_received_at_us=await self._reader.received_at(state.span.oldest),
             newest_received_at_us=await self._reader.received_at(state.span.newest),
             retention_age_s=self._retention.age_s,
@@ -116,8 +124,8 @@ class SqliteEventLog:
         total = 0
         while pruned := await self._writer.prune(before_us):
             total += pruned
-            if pruned < PRUNE_STEP:
-                break
+        while await self._writer.tidy():
+            pass
         return total
 
     async def close(self) -> None:
@@ -126,7 +134,7 @@ class SqliteEventLog:
         # a reader may not.
         await self._reader.close()
         await self._writer.stop()
-        self._lock.release()
+        self._opened.close()
 
     def _committed(self, committed: Committed) -> None:
         self._state = committed

@@ -11,6 +11,8 @@ from typing import TypeAlias, TypeVar
 from gateway.events.entry import EventKeys, LogEntry, StoredFrame
 from gateway.events.filter import KEY_NAMES, Filter
 from gateway.events.log import Batch, LogUnavailableError, StoredEvent, TimeBounds
+from gateway.events.sqlite.faults import damaged, described
+from gateway.events.sqlite.files import FileWatch
 from gateway.events.sqlite.schema import open_for_reading
 
 # Threads that read, and so readers at one time; the others wait their turn.
@@ -23,14 +25,21 @@ SCAN_MAX = 20_000
 _KEYS = ", ".join(EventKeys._fields)
 
 R = TypeVar("R")
+
+
+class _DamagedError(Exception):
+    """SQLite found nothing wrong, and yet this is not what was stored."""
+
+
 Parameters: TypeAlias = list[str | int | bytes]
 
 
 class LogReader:
     """Reads with a few threads, each with a connection of its own."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, database: Path, watch: FileWatch) -> None:
+        self._database = database
+        self._watch = watch
         self._threads = ThreadPoolExecutor(READERS, "event-log-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -64,7 +73,7 @@ class LogReader:
         """See `EventLog.raw`."""
         marks = ",".join("?" * len(sequences))
         sql = f"SELECT sequence, raw FROM events WHERE sequence IN ({marks})"
-        return await self._run(lambda connection: dict(connection.execute(sql, list(sequences))))
+        return await self._run(lambda connection: dict(_blobs(connection, sql, list(sequences))))
 
     async def find(self, event_id: str) -> StoredEvent | None:
         """See `EventLog.find`."""
@@ -84,6 +93,12 @@ class LogReader:
         row = await self._run(lambda connection: connection.execute(sql, (sequence,)).fetchone())
         return int(row[0]) if row else None
 
+    async def size_bytes(self) -> int:
+        """Return how large the database is, what is free in it included."""
+        sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        row = await self._run(lambda connection: connection.execute(sql).fetchone())
+        return int(row[0])
+
     async def close(self) -> None:
         """End the threads and close their connections."""
         await asyncio.to_thread(self._threads.shutdown)
@@ -95,14 +110,20 @@ class LogReader:
         try:
             return await loop.run_in_executor(self._threads, self._query, query)
         except sqlite3.Error as error:
-            raise LogUnavailableError(f"the event log cannot be read: {error}") from error
+            told = described(error, self._database)
+            raise LogUnavailableError(f"the event log cannot be read: {told}") from error
+        except _DamagedError as error:
+            told = damaged(str(error), self._database)
+            raise LogUnavailableError(f"the event log cannot be read: {told}") from error
         except RuntimeError as error:  # the threads have been shut down
             raise LogUnavailableError("the event log is closed") from error
 
     def _query(self, query: Callable[[sqlite3.Connection], R]) -> R:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = open_for_reading(self._path)
+            connection = open_for_reading(self._database)
+            # The name may lead to another file by now.
+            self._watch.check_database()
             self._local.connection = connection
             self._connections.append(connection)
         # One snapshot for all statements of a query.
@@ -119,6 +140,7 @@ def _recent(connection: sqlite3.Connection, limit: int, bytes_max: int) -> list[
     for sequence, frame, *keys in connection.execute(
         f"SELECT sequence, frame, {_KEYS} FROM events ORDER BY sequence DESC LIMIT ?", (limit,)
     ):
+        _must_be_bytes(sequence, frame)
         size += len(frame)
         if size > bytes_max:
             break
@@ -127,7 +149,10 @@ def _recent(connection: sqlite3.Connection, limit: int, bytes_max: int) -> list[
 
 
 def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int) -> Batch:
-    (pruned,) = connection.execute("SELECT value FROM meta WHERE key = 'pruned_through'").fetchone()
+    row = connection.execute("SELECT value FROM meta WHERE key = 'pruned_through'").fetchone()
+    if row is None:
+        raise _DamagedError("it lacks pruned_through")
+    pruned = int(row[0])
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
     through = min(max(after, pruned) + SCAN_MAX, newest or pruned)
     condition, parameters = _where(wanted)
@@ -144,11 +169,30 @@ def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int
 
 def _find(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
     row = connection.execute("SELECT frame, raw FROM events WHERE id = ?", (event_id,)).fetchone()
-    return StoredEvent(*row) if row else None
+    if row is None:
+        return None
+    for stored in row:
+        _must_be_bytes(event_id, stored)
+    return StoredEvent(*row)
 
 
 def _frames(connection: sqlite3.Connection, sql: str, values: Parameters) -> list[StoredFrame]:
-    return list(map(StoredFrame._make, connection.execute(sql, values)))
+    return list(map(StoredFrame._make, _blobs(connection, sql, values)))
+
+
+def _blobs(
+    connection: sqlite3.Connection, sql: str, values: Sequence[str | int | bytes]
+) -> list[tuple[int, bytes]]:
+    rows = connection.execute(sql, values).fetchall()
+    for sequence, stored in rows:
+        _must_be_bytes(sequence, stored)
+    return rows
+
+
+def _must_be_bytes(name: object, stored: object) -> None:
+    # What is damaged within a page may look like a row with other things in it.
+    if type(stored) is not bytes:
+        raise _DamagedError(f"event {name} cannot be read")
 
 
 def _where(wanted: Filter) -> tuple[str, Parameters]:

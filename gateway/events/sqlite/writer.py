@@ -4,59 +4,37 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TypeVar
 
 from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
-from gateway.events.log import Complete, LogUnavailableError, Span
-from gateway.events.sqlite.rows import Row, insert_events, numbers_of, size_after
+from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span
+from gateway.events.sqlite.faults import described
+from gateway.events.sqlite.jobs import Alone, Append, JobQueue
+from gateway.events.sqlite.opening import OpenFiles
+from gateway.events.sqlite.rows import Row, insert_events, numbers_of
 from gateway.events.sqlite.schema import read_meta
-
-# The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
-GROUP_MAX = 512
 
 # Events looked at in one pruning step, so that appends wait for milliseconds at the most.
 PRUNE_STEP = 1_000
 
-# How long to let events gather that come while others are being stored, in seconds: where there are
-# such, more are on their way. Each commit costs the event loop as much as several events do.
-GATHER_S = 0.002
+# What an event takes in the database beside its two forms, in bytes: its id twice, its keys, its
+# place in the indexes.
+_ROW_BYTES = 300
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long events are kept (seconds), and how much of them (bytes)."""
+    """How long events are kept (seconds), and how large the database may be (bytes)."""
 
     age_s: float
     size_bytes: int
-
-
-class _Append(NamedTuple):
-    event: NewEvent
-    done: asyncio.Future[Appended]
-
-
-@dataclass(frozen=True, slots=True)
-class _Alone:
-    """Work with a commit of its own."""
-
-    work: Callable[[], int]
-    done: asyncio.Future[int]
-
-
-class _Stop:
-    """The end of the work."""
-
-
-_Job: TypeAlias = _Append | _Alone | _Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +43,41 @@ class Committed:
 
     entries: Sequence[LogEntry]
     span: Span
-    size_bytes: int
     complete: Complete | None
     # When the newest of the events ever deleted was received, in microseconds since 1970.
     deleted_received_at_us: int | None
 
 
 class GroupWriter:
-    """Owns the writing connection and the thread that uses it.
+    """Owns the thread that uses the writing connection.
 
     `on_commit` is called in the event loop after each commit and before the appends that it
-    stored return.
+    stored return. Raises LogOpenError at construction.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
-        retention: Retention,
+        opened: OpenFiles,
         loop: asyncio.AbstractEventLoop,
         on_commit: Callable[[Committed], None],
     ) -> None:
-        self._connection = connection
-        self._retention = retention
+        self._connection = connection = opened.connection
+        self._database = opened.files.database
+        self._watch = opened.watch
+        self._upkeep = opened.upkeep
         self._loop = loop
         self._on_commit = on_commit
-        meta = read_meta(connection)
+        # Why nothing could be stored the last time that it was tried.
+        self._problem: str | None = None
+        try:
+            meta = read_meta(connection)
+            (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+        except sqlite3.Error as error:
+            told = described(error, self._database)
+            raise LogOpenError(f"cannot open the event log {told}") from error
         self._epoch = bytes(meta["epoch"])
         pruned_through = int(meta["pruned_through"])
-        (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
         self._span = Span(pruned_through + 1, newest or pruned_through)
-        self._size_through = int(meta.get("size_through", self._span.newest))
-        self._size_bytes = int(meta["size_bytes"]) + size_after(connection, self._size_through)
         deleted = meta.get("deleted_received_at_us")
         self._deleted_received_at_us = None if deleted is None else int(deleted)
         self._complete: Complete | None = None
@@ -103,9 +85,7 @@ class GroupWriter:
             self._complete = Complete(
                 int(meta["complete_since_us"]), int(meta["complete_until_us"])
             )
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
-        # Taken from the queue, but not of the group that was just made. The thread's own.
-        self._next: _Job | None = None
+        self._jobs = JobQueue()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
 
@@ -119,6 +99,11 @@ class GroupWriter:
         """What the log holds at the start, as if just committed."""
         return self._committed(())
 
+    @property
+    def problem(self) -> str | None:
+        """See `EventLog.problem`."""
+        return self._problem
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -126,92 +111,100 @@ class GroupWriter:
     async def append(self, event: NewEvent) -> Appended:
         """Store an event; returns after the commit. Raises LogUnavailableError."""
         done: asyncio.Future[Appended] = self._loop.create_future()
-        self._submit(_Append(event, done))
+        self._submit(Append(event, done))
         return await done
 
     async def prune(self, before_us: int) -> int:
         """Delete one step of what is beyond the retention; returns how many events went."""
-        return await self._alone(lambda: self._prune(before_us))
+        return await self._alone(
+            lambda: self._upkeep.within_room(partial(self._prune, before_us), PRUNE_STEP)
+        )
+
+    async def tidy(self) -> int:
+        """Do a step of the files' upkeep; returns whether there is more."""
+        return await self._alone(self._upkeep.tidy)
 
     async def mark_complete(self, until_us: int) -> None:
         """See `EventLog.mark_complete`. Raises LogUnavailableError."""
         await self._alone(lambda: self._mark_complete(until_us))
 
     async def stop(self) -> None:
-        """Store what has been submitted, then end the thread and close the connection."""
+        """Store what has been submitted, then end the thread."""
         self._stopping = True
-        self._jobs.put(_Stop())
+        self._jobs.stop()
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
-        self._connection.close()
 
     async def _alone(self, work: Callable[[], int]) -> int:
         done: asyncio.Future[int] = self._loop.create_future()
-        self._submit(_Alone(work, done))
+        self._submit(Alone(work, done))
         return await done
 
-    def _submit(self, job: _Append | _Alone) -> None:
+    def _submit(self, job: Append | Alone) -> None:
         if self._stopping:
             raise LogUnavailableError("the event log is closed")
         self._jobs.put(job)
 
     def _run(self) -> None:
-        while (group := self._next_group()) is not None:
-            if isinstance(group, _Alone):
+        while (group := self._jobs.next()) is not None:
+            if isinstance(group, Alone):
                 self._finish([group.done], partial(self._reported, group.work))
             else:
                 self._finish([job.done for job in group], partial(self._store, group))
-
-    def _next_group(self) -> list[_Append] | _Alone | None:
-        if not self._jobs.empty():
-            time.sleep(GATHER_S)
-        job, self._next = self._next or self._jobs.get(), None
-        if isinstance(job, _Stop):
-            return None
-        if isinstance(job, _Alone):
-            return job
-        group = [job]
-        while len(group) < GROUP_MAX:
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                break
-            if not isinstance(job, _Append):
-                self._next = job
-                break
-            group.append(job)
-        return group
 
     def _finish(
         self,
         futures: Sequence[asyncio.Future[R]],
         work: Callable[[], tuple[Sequence[R], Sequence[LogEntry]]],
     ) -> None:
+        changes = self._connection.total_changes
         try:
+            self._watch.check()
             results, entries = work()
         except Exception as error:  # whatever it was, the thread must live and the callers be told
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
-            failure = LogUnavailableError(f"the event log cannot be written: {error}")
-            self._in_loop(lambda: _fail(futures, failure))
+            if isinstance(error, LogUnavailableError):  # the files are gone
+                self._upkeep.save()
+            self._upkeep.failed()
+            failure = LogUnavailableError(f"the event log cannot be written: {self._told(error)}")
+            self._in_loop(lambda: self._fail(futures, failure))
             return
         committed = self._committed(entries)
-        self._in_loop(lambda: self._deliver(committed, futures, results))
+        wrote = self._connection.total_changes > changes
+        self._in_loop(lambda: self._deliver(committed, futures, results, wrote))
 
     def _deliver(
-        self, committed: Committed, futures: Sequence[asyncio.Future[R]], results: Sequence[R]
+        self,
+        committed: Committed,
+        futures: Sequence[asyncio.Future[R]],
+        results: Sequence[R],
+        wrote: bool,
     ) -> None:
+        if wrote:
+            self._problem = None
         self._on_commit(committed)
         for future, result in zip(futures, results, strict=True):
             if not future.done():
                 future.set_result(result)
+
+    def _fail(self, futures: Sequence[asyncio.Future[R]], failure: LogUnavailableError) -> None:
+        self._problem = str(failure)
+        for future in futures:
+            if not future.done():
+                future.set_exception(failure)
+
+    def _told(self, error: Exception) -> str:
+        if isinstance(error, sqlite3.Error):
+            return described(error, self._database)
+        return str(error)
 
     def _in_loop(self, callback: Callable[[], None]) -> None:
         # A closed loop means that nobody is left to tell; what was committed stays committed.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
-    def _store(self, group: Sequence[_Append]) -> tuple[list[Appended], list[LogEntry]]:
+    def _store(self, group: Sequence[Append]) -> tuple[list[Appended], list[LogEntry]]:
         try:
             return self._number_and_write(group, {})
         except sqlite3.IntegrityError:
@@ -222,13 +215,13 @@ class GroupWriter:
             return self._number_and_write(group, known)
 
     def _number_and_write(
-        self, group: Sequence[_Append], held: Mapping[str, int]
+        self, group: Sequence[Append], held: Mapping[str, int]
     ) -> tuple[list[Appended], list[LogEntry]]:
         results: list[Appended] = []
         entries: list[LogEntry] = []
         rows: list[Row] = []
         numbers = dict(held)
-        sequence, size = self._span.newest, self._size_bytes
+        sequence, size = self._span.newest, 0
         for job in group:
             event = job.event
             known = numbers.get(event.id)
@@ -247,52 +240,43 @@ class GroupWriter:
             self._write(rows)
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, sequence)
-        self._size_bytes = size
+        self._upkeep.stored(size)
         return results, entries
 
     def _write(self, rows: Sequence[Row]) -> None:
         insert_events(self._connection, rows)
 
     def _committed(self, entries: Sequence[LogEntry]) -> Committed:
-        return Committed(
-            entries, self._span, self._size_bytes, self._complete, self._deleted_received_at_us
-        )
+        return Committed(entries, self._span, self._complete, self._deleted_received_at_us)
 
     @staticmethod
     def _reported(work: Callable[[], int]) -> tuple[list[int], list[LogEntry]]:
         return [work()], []
 
-    def _prune(self, before_us: int) -> int:
+    def _prune(self, before_us: int, step: int = PRUNE_STEP) -> int:
         connection = self._connection
+        excess, oldest = self._upkeep.excess(), self._span.oldest
         connection.execute("BEGIN IMMEDIATE")
-        size, oldest = self._size_bytes, self._span.oldest
         deleted = self._deleted_received_at_us or 0
         # Always a beginning of the log, whatever the clock did: what is held has no holes.
         for sequence, received_at_us, bytes_ in connection.execute(
             "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
-            f" ORDER BY sequence LIMIT {PRUNE_STEP}"
+            f" ORDER BY sequence LIMIT {step}"
         ):
-            if received_at_us >= before_us and size <= self._retention.size_bytes:
+            if received_at_us >= before_us and excess <= 0:
                 break
             oldest = sequence + 1
-            size -= bytes_
+            excess -= bytes_ + _ROW_BYTES
             deleted = max(deleted, received_at_us)
         pruned = oldest - self._span.oldest
-        if not pruned and self._size_through == self._span.newest:
+        if not pruned:
             connection.rollback()
             return 0
-        if pruned:
-            connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
-            self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
-        # What has been stored since is added up when the log is opened: commits of events, which
-        # are many, need not write it.
-        self._set_meta({"size_bytes": size, "size_through": self._span.newest})
+        connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
+        self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
         connection.commit()
-        self._size_through = self._span.newest
         self._span = Span(oldest, self._span.newest)
-        self._size_bytes = size
-        if pruned:
-            self._deleted_received_at_us = deleted
+        self._deleted_received_at_us = deleted
         return pruned
 
     def _mark_complete(self, until_us: int) -> int:
@@ -316,9 +300,3 @@ class GroupWriter:
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             list(values.items()),
         )
-
-
-def _fail(futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(failure)
