@@ -160,7 +160,7 @@ class Settings(BaseModel):
     retention_size: Size = _named(
         "GATEWAY_RETENTION_SIZE",
         "4GiB",
-        "The oldest events are deleted while all of them take more than this.",
+        "How large the log's file may be; the oldest events are deleted to keep it so.",
     )
     call_timeout: Duration = _named(
         "GATEWAY_CALL_TIMEOUT", "10s", "The deadline of RPCs that come without one."

@@ -1,4 +1,4 @@
-"""The log's files, as they are found, linked, moved, deleted and filled by those who run servers."""
+"""The log's files: found, linked, moved, deleted and filled by those who run servers."""
 
 import os
 import re
@@ -214,12 +214,36 @@ def test_what_was_acknowledged_outlives_the_write_ahead_log(tmp_path: Path) -> N
 # Copies
 
 
+def back_up(log: Path, copy: Path) -> None:
+    """As docs/feed.md says."""
+    with closing(sqlite3.connect(log)) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy),))
+
+
+def test_a_copy_is_restored_by_the_book(tmp_path: Path) -> None:
+    log, copy = tmp_path / "log" / "events.db", tmp_path / "copy.db"
+    with serving(tmp_path, log) as gateway:
+        assert post(gateway, "old").status == 200
+        back_up(log, copy)
+        assert post(gateway, "new").status == 200
+        gateway.kill()
+    for ending in ("", "-wal", "-shm"):
+        log.with_name(log.name + ending).unlink()
+    shutil.copyfile(copy, log)
+
+    with serving(tmp_path, log) as gateway:
+        assert post(gateway, "next").status == 200
+        assert held(gateway) == ["old", "next"]
+        gateway.kill()
+    with serving(tmp_path, log) as gateway:
+        assert held(gateway) == ["old", "next"]
+
+
 def test_a_copy_beside_the_write_ahead_log_of_another_state_is_not_damaged(tmp_path: Path) -> None:
     log, copy = tmp_path / "log" / "events.db", tmp_path / "copy.db"
     with serving(tmp_path, log) as gateway:
         assert post(gateway, "old").status == 200
-        with closing(sqlite3.connect(log)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
+        back_up(log, copy)
     # Everything is folded into the file at a start, and after that from time to time.
     with serving(tmp_path, log) as gateway:
         assert post(gateway, "new").status == 200

@@ -7,6 +7,7 @@ import socket
 import stat
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,11 +86,18 @@ class FileLock:
             raise
         if note and note["folded"]:
             self.left = Mark(note["epoch"], int(note["folded"]))
-        self._write(self.left)
 
-    def leave(self, mark: Mark) -> None:
-        """Note how far the log has come, for whoever opens it next."""
-        self._write(mark)
+    def leave(self, mark: Mark | None) -> None:
+        """Note how far the log has come, for whoever opens it next; None if that is unknown."""
+        assert self._named is not None
+        text = f"{self._holder}\n"
+        if mark is not None:
+            text += f"folded {mark.folded} of {mark.epoch}\n"
+        data = text.encode()
+        with suppress(OSError):  # on a full disk: without a note a mistake or two goes unnoticed
+            os.pwrite(self._named, data, 0)
+            os.ftruncate(self._named, len(data))
+            os.fsync(self._named)
 
     def release(self) -> None:
         """Give the lock back, after everything else has closed the log.
@@ -120,18 +128,6 @@ class FileLock:
         assert self._named is not None
         text = os.pread(self._named, _NOTE_BYTES_MAX, 0).decode(errors="replace")
         return _NOTE.match(text)
-
-    def _write(self, mark: Mark | None) -> None:
-        assert self._named is not None
-        text = f"{self._holder}\n"
-        if mark is not None:
-            text += f"folded {mark.folded} of {mark.epoch}\n"
-        data = text.encode()
-        try:
-            os.pwrite(self._named, data, 0)
-            os.ftruncate(self._named, len(data))
-        except OSError:
-            return  # on a full disk; a note that is missing or old only makes fewer mistakes known
 
 
 def _lock_file(fd: int) -> None:

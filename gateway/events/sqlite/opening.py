@@ -42,7 +42,8 @@ def open_files(path: Path, size_bytes: int) -> OpenFiles:
     lock = FileLock(files)
     lock.acquire()
     try:
-        _must_belong_together(files, lock.left)
+        # What was left for another file, or for a later state of it, must not hold for this one.
+        lock.leave(lock.left if _goes_on(files, lock.left) else None)
         connection, cramped = _connected(files)
         try:
             reserve = Reserve(files.reserve)
@@ -60,20 +61,19 @@ def open_files(path: Path, size_bytes: int) -> OpenFiles:
         raise
 
 
-def _must_belong_together(files: LogFiles, left: Mark | None) -> None:
-    """Raise LogOpenError if the write-ahead log is not that of this database.
+def _goes_on(files: LogFiles, left: Mark | None) -> bool:
+    """Return whether the database is the one that was here last, at that state or a later one.
 
-    SQLite takes any write-ahead log that it finds for the database's own. One that was begun when
-    the database was further than it is now belongs to another state of it, and would damage it.
+    Raises LogOpenError if it is not, and the write-ahead log is another's: SQLite takes any that it
+    finds for the database's own, and one that was begun when the database was further than it is
+    now would damage it.
     """
-    if left is None or not files.database.stat().st_size:
-        return
     meta = read_meta_unfolded(files.database)
-    if meta is None or not {"epoch", "folded"} <= set(meta):
-        return  # what is wrong with it, if anything is, shows when it is opened
+    if left is None or meta is None or not {"epoch", "folded"} <= set(meta):
+        return False  # what is wrong with it, if anything is, shows when it is opened
     found = Mark(bytes(meta["epoch"]).hex(), int(meta["folded"]))
     if found.epoch == left.epoch and found.folded >= left.folded:
-        return
+        return True
     if files.wal.exists() and files.wal.stat().st_size:
         raise LogOpenError(
             f"the event log {files.database} was replaced, such as by a copy, and {files.wal} still"
@@ -88,6 +88,7 @@ def _must_belong_together(files: LogFiles, left: Mark | None) -> None:
             " begin anew",
             files.database,
         )
+    return False
 
 
 def _connected(files: LogFiles) -> tuple[sqlite3.Connection, bool]:
