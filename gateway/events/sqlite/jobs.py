@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from gateway.events.entry import Appended, NewEvent
 
@@ -16,6 +16,8 @@ GROUP_MAX = 512
 # such, more are on their way. Each commit costs the event loop as much as several events do.
 GATHER_S = 0.002
 
+R = TypeVar("R")
+
 
 class Append(NamedTuple):
     """An event to store."""
@@ -25,18 +27,18 @@ class Append(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class Alone(Generic[R]):
     """Work with a commit of its own."""
 
-    work: Callable[[], int]
-    done: asyncio.Future[int]
+    work: Callable[[], R]
+    done: asyncio.Future[R]
 
 
 class _Stop:
     """The end of the work."""
 
 
-_Job: TypeAlias = Append | Alone | _Stop
+_Job: TypeAlias = Append | Alone[Any] | _Stop
 
 
 class JobQueue:
@@ -47,7 +49,7 @@ class JobQueue:
         # Taken from the queue, but not of the group that was just made. The thread's own.
         self._next: _Job | None = None
 
-    def put(self, job: Append | Alone) -> None:
+    def put(self, job: Append | Alone[Any]) -> None:
         """Add a job."""
         self._jobs.put(job)
 
@@ -55,7 +57,7 @@ class JobQueue:
         """Let `next` return None when everything before has been handed out."""
         self._jobs.put(_Stop())
 
-    def next(self) -> Sequence[Append] | Alone | None:
+    def next(self) -> Sequence[Append] | Alone[Any] | None:
         """Wait for what is to be done next: events for one commit, or work with its own."""
         if not self._jobs.empty():
             time.sleep(GATHER_S)

@@ -122,11 +122,11 @@ class SqliteEventLog:
         """See `EventLog.prune`. Appends get their turn between the steps."""
         before_us = round((self._now() - self._retention.age_s) * 1e6)
         total = 0
-        while pruned := await self._writer.prune(before_us):
-            total += pruned
-        while await self._writer.tidy():
-            pass
-        return total
+        while True:
+            pruned = await self._writer.prune(before_us)
+            total += pruned.events
+            if not pruned.more:
+                return total
 
     async def close(self) -> None:
         """See `EventLog.close`."""

@@ -8,6 +8,7 @@ and is folded into the database from there.
 import logging
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.events.sqlite.faults import is_for_want_of_room
@@ -69,6 +70,11 @@ class Upkeep:
         self._cramped = cramped
         self._unseen_bytes = 0
 
+    @property
+    def presses(self) -> bool:
+        """Whether events must go: for their size, or because the disk has been full."""
+        return self._cramped or self.excess() > 0
+
     def excess(self) -> int:
         """Return how many bytes of events are to go. Raises sqlite3.Error."""
         free = _number(self._connection, "freelist_count")
@@ -102,27 +108,29 @@ class Upkeep:
             self._make_room()
         deleted = delete(min(events, _CRAMPED_EVENTS))
         if deleted:
-            self._give_back(_CRAMPED_PAGES)
-            self._checkpoint("TRUNCATE")
+            # What was deleted is so, whatever comes of the rest: the next step meets the error.
+            with suppress(sqlite3.Error):
+                self._give_back(_CRAMPED_PAGES)
+                self._checkpoint("TRUNCATE")
         return deleted
 
-    def tidy(self) -> int:
+    def tidy(self) -> bool:
         """Do a step of what is to be done; returns whether there is more. Raises sqlite3.Error."""
         if self._cramped:
             return self._tidy_cramped()
-        free = self._surplus()
-        if free > 0:
+        surplus = self._surplus()
+        if surplus > 0:
             try:
-                return self._give_back(min(free, _SHRINK_PAGES))
+                return self._give_back(min(surplus, _SHRINK_PAGES)) > 0
             except sqlite3.Error as error:
                 if not is_for_want_of_room(error):
                     raise
             self._connection.rollback()
             self._make_room()
-            return 1
+            return True
         self.fold()
         self._keep_reserve()
-        return 0
+        return False
 
     def fold(self) -> None:
         """Fold the write-ahead log into the database, unless somebody reads from it right now.
@@ -163,13 +171,13 @@ class Upkeep:
         if not self._cramped and _size(self._files.database) > LOG_BYTES_MIN:
             self._reserve.keep()
 
-    def _tidy_cramped(self) -> int:
+    def _tidy_cramped(self) -> bool:
         given = self._give_back(_CRAMPED_PAGES)
         self._checkpoint("TRUNCATE")
         if self._reserve.keep():
             self._cramped = False
-            return 1
-        return given
+            return True
+        return given > 0
 
     def _make_room(self) -> None:
         """Take what room there is on a full disk, for deleting."""

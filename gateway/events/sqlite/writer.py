@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
@@ -46,6 +46,13 @@ class Committed:
     complete: Complete | None
     # When the newest of the events ever deleted was received, in microseconds since 1970.
     deleted_received_at_us: int | None
+
+
+class Pruned(NamedTuple):
+    """How many events a step has deleted, and whether there is more to do."""
+
+    events: int
+    more: bool
 
 
 class GroupWriter:
@@ -114,15 +121,9 @@ class GroupWriter:
         self._submit(Append(event, done))
         return await done
 
-    async def prune(self, before_us: int) -> int:
-        """Delete one step of what is beyond the retention; returns how many events went."""
-        return await self._alone(
-            lambda: self._upkeep.within_room(partial(self._prune, before_us), PRUNE_STEP)
-        )
-
-    async def tidy(self) -> int:
-        """Do a step of the files' upkeep; returns whether there is more."""
-        return await self._alone(self._upkeep.tidy)
+    async def prune(self, before_us: int) -> Pruned:
+        """Delete a step of what is beyond the retention; the last step looks after the files."""
+        return await self._alone(lambda: self._prune_step(before_us))
 
     async def mark_complete(self, until_us: int) -> None:
         """See `EventLog.mark_complete`. Raises LogUnavailableError."""
@@ -135,12 +136,12 @@ class GroupWriter:
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
-    async def _alone(self, work: Callable[[], int]) -> int:
-        done: asyncio.Future[int] = self._loop.create_future()
+    async def _alone(self, work: Callable[[], R]) -> R:
+        done: asyncio.Future[R] = self._loop.create_future()
         self._submit(Alone(work, done))
         return await done
 
-    def _submit(self, job: Append | Alone) -> None:
+    def _submit(self, job: Append | Alone[Any]) -> None:
         if self._stopping:
             raise LogUnavailableError("the event log is closed")
         self._jobs.put(job)
@@ -250,8 +251,21 @@ class GroupWriter:
         return Committed(entries, self._span, self._complete, self._deleted_received_at_us)
 
     @staticmethod
-    def _reported(work: Callable[[], int]) -> tuple[list[int], list[LogEntry]]:
+    def _reported(work: Callable[[], R]) -> tuple[list[R], list[LogEntry]]:
         return [work()], []
+
+    def _prune_step(self, before_us: int) -> Pruned:
+        pruned = self._upkeep.within_room(partial(self._prune, before_us), PRUNE_STEP)
+        if pruned and (pruned >= PRUNE_STEP or self._upkeep.presses):
+            return Pruned(pruned, more=True)
+        try:
+            return Pruned(pruned, more=self._upkeep.tidy())
+        except sqlite3.Error:
+            if not pruned:
+                raise
+            # What was deleted must be told; the next step meets the same error.
+            self._connection.rollback()
+            return Pruned(pruned, more=True)
 
     def _prune(self, before_us: int, step: int = PRUNE_STEP) -> int:
         connection = self._connection
