@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import random
 import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -368,7 +368,7 @@ damages = st.lists(
 @example([(at, b"\xff" * 60) for at in range(0, 200 * PAGE_BYTES, PAGE_BYTES)], False)
 @example([(at, b"\xff" * 60) for at in range(PAGE_BYTES, 200 * PAGE_BYTES, PAGE_BYTES)], True)
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_whatever_is_damaged_is_said_and_never_an_unforeseen_error(
     loop: LoopThread,
@@ -377,7 +377,7 @@ def test_whatever_is_damaged_is_said_and_never_an_unforeseen_error(
     damage: list[tuple[int, bytes]],
     while_open: bool,
 ) -> None:
-    path = tmp_path / f"{random.getrandbits(64)}.db"
+    path = Path(mkdtemp(dir=tmp_path)) / "events.db"
     shutil.copyfile(whole, path)
     log = OpenLog(loop, path, ManualClock(), PLENTY) if while_open else None
     with path.open("r+b") as file:
@@ -388,10 +388,13 @@ def test_whatever_is_damaged_is_said_and_never_an_unforeseen_error(
     try:
         log = log or OpenLog(loop, path, ManualClock(), PLENTY)
     except LogError as error:
-        assert "Stop the gateway, then restore" in str(error) or "another" in str(error)  # noqa: PT017
+        what_to_do = ("move all of its files away", "name another file")
+        assert any(text in str(error) for text in what_to_do)  # noqa: PT017
         return
     said = use_all_of(log)
-    assert all("damaged" in text for text in said), said
+    # An index that has lost an event lets its number or id be given again.
+    known = ("damaged", "another program has written")
+    assert [it for it in said if not any(text in it for text in known)] == []
     log.close()
 
 

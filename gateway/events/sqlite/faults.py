@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import TypeAlias
 
 # The lower byte of an extended code is its family (sqlite.org/rescode.html).
 _FAMILY = 0xFF
@@ -15,6 +16,10 @@ _RESTORE = (
 
 _ADVICE = {
     sqlite3.SQLITE_CORRUPT: f"it is damaged. {_RESTORE}",
+    # All statements are known to be right, so what they are wrong about is the file.
+    sqlite3.SQLITE_ERROR: f"it is damaged. {_RESTORE}",
+    sqlite3.SQLITE_TOOBIG: f"it is damaged. {_RESTORE}",
+    sqlite3.SQLITE_MISMATCH: f"it is damaged. {_RESTORE}",
     sqlite3.SQLITE_NOTADB: f"it is another program's file, or damaged. {_RESTORE}",
     sqlite3.SQLITE_FULL: "the disk is full: make room on it, or restart the gateway with a smaller"
     " GATEWAY_RETENTION_SIZE or GATEWAY_RETENTION_AGE",
@@ -29,16 +34,19 @@ _ADVICE = {
 }
 
 
-def described(error: sqlite3.Error, database: Path) -> str:
+class DamagedError(Exception):
+    """SQLite found nothing wrong, and yet this is not what was stored."""
+
+
+# What reading a log may raise; a text that is not UTF-8 among it.
+Unreadable: TypeAlias = sqlite3.Error | DamagedError | UnicodeDecodeError
+UNREADABLE = (sqlite3.Error, DamagedError, UnicodeDecodeError)
+
+
+def described(error: Unreadable, database: Path) -> str:
     """Return a text that says what is wrong with the log at a path and what to do."""
     advice = _ADVICE.get(_family(error), "").format(name=database.name, path=database)
     return f"{database}: {error}" + (f"; {advice}" if advice else "")
-
-
-def damaged(what: str, database: Path) -> str:
-    """Return the text for a log that SQLite can read and that does not hold what it should."""
-    advice = _ADVICE[sqlite3.SQLITE_CORRUPT].format(name=database.name, path=database)
-    return f"{database}: {what}; {advice}"
 
 
 def is_for_want_of_room(error: BaseException | None) -> bool:
@@ -46,9 +54,11 @@ def is_for_want_of_room(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.Error) and _family(error) in _NO_ROOM
 
 
-def _family(error: sqlite3.Error) -> int:
+def _family(error: Unreadable) -> int:
+    if not isinstance(error, sqlite3.Error):
+        return sqlite3.SQLITE_CORRUPT
     # What the module itself raises has no code. The one such error that an event log can cause is
-    # a text that is not UTF-8.
+    # again a text that is not UTF-8.
     no_code = sqlite3.SQLITE_CORRUPT if type(error) is sqlite3.OperationalError else 0
     code: int = getattr(error, "sqlite_errorcode", no_code)
     return code & _FAMILY

@@ -95,7 +95,8 @@ class FileLock:
             text += f"folded {mark.folded} of {mark.epoch}\n"
         data = text.encode()
         with suppress(OSError):  # on a full disk: without a note a mistake or two goes unnoticed
-            os.pwrite(self._named, data, 0)
+            os.lseek(self._named, 0, os.SEEK_SET)
+            os.write(self._named, data)
             os.ftruncate(self._named, len(data))
             os.fsync(self._named)
 
@@ -126,7 +127,7 @@ class FileLock:
 
     def _note(self) -> re.Match[str] | None:
         assert self._named is not None
-        text = os.pread(self._named, _NOTE_BYTES_MAX, 0).decode(errors="replace")
+        text = os.read(self._named, _NOTE_BYTES_MAX).decode(errors="replace")
         return _NOTE.match(text)
 
 
@@ -166,7 +167,7 @@ def _must_be_usable(files: LogFiles) -> None:
         raise LogOpenError(
             f"the event log {path} has {found.st_nlink} names (hard links): its write-ahead log is"
             " found by its name, so that a second name damages it. Remove the others, which"
-            f" `find -samefile {path}` lists, or copy the file"
+            f" `find / -xdev -samefile {path}` lists, or copy the file"
         )
     if found.st_size == 0 and unfolded:
         raise LogOpenError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.events.log import LogOpenError
-from gateway.events.sqlite.faults import described, is_for_want_of_room
+from gateway.events.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.events.sqlite.files import FileWatch, LogFiles
 from gateway.events.sqlite.lock import FileLock, Mark
 from gateway.events.sqlite.reserve import Reserve
@@ -51,7 +51,7 @@ def open_files(path: Path, size_bytes: int) -> OpenFiles:
             with suppress(sqlite3.Error):  # on a full disk: the next upkeep tries again
                 upkeep.fold()
             return OpenFiles(files, connection, FileWatch(files), upkeep, lock)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             connection.close()
             raise LogOpenError(
                 f"cannot open the event log {described(error, files.database)}"
@@ -69,7 +69,7 @@ def _goes_on(files: LogFiles, left: Mark | None) -> bool:
     now would damage it.
     """
     meta = read_meta_unfolded(files.database)
-    if left is None or meta is None or not {"epoch", "folded"} <= set(meta):
+    if left is None or meta is None:
         return False  # what is wrong with it, if anything is, shows when it is opened
     found = Mark(bytes(meta["epoch"]).hex(), int(meta["folded"]))
     if found.epoch == left.epoch and found.folded >= left.folded:

@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 from gateway.events.entry import EventKeys, LogEntry, StoredFrame
 from gateway.events.filter import KEY_NAMES, Filter
 from gateway.events.log import Batch, LogUnavailableError, StoredEvent, TimeBounds
-from gateway.events.sqlite.faults import damaged, described
+from gateway.events.sqlite.faults import UNREADABLE, DamagedError, described
 from gateway.events.sqlite.files import FileWatch
 from gateway.events.sqlite.schema import open_for_reading
 
@@ -25,12 +25,6 @@ SCAN_MAX = 20_000
 _KEYS = ", ".join(EventKeys._fields)
 
 R = TypeVar("R")
-
-
-class _DamagedError(Exception):
-    """SQLite found nothing wrong, and yet this is not what was stored."""
-
-
 Parameters: TypeAlias = list[str | int | bytes]
 
 
@@ -91,7 +85,7 @@ class LogReader:
         """Return when the event with this number was received, None if it is not held."""
         sql = "SELECT received_at_us FROM events WHERE sequence = ?"
         row = await self._run(lambda connection: connection.execute(sql, (sequence,)).fetchone())
-        return int(row[0]) if row else None
+        return int(row[0]) if row and row[0] is not None else None
 
     async def size_bytes(self) -> int:
         """Return how large the database is, what is free in it included."""
@@ -109,11 +103,8 @@ class LogReader:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._threads, self._query, query)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             told = described(error, self._database)
-            raise LogUnavailableError(f"the event log cannot be read: {told}") from error
-        except _DamagedError as error:
-            told = damaged(str(error), self._database)
             raise LogUnavailableError(f"the event log cannot be read: {told}") from error
         except RuntimeError as error:  # the threads have been shut down
             raise LogUnavailableError("the event log is closed") from error
@@ -151,7 +142,7 @@ def _recent(connection: sqlite3.Connection, limit: int, bytes_max: int) -> list[
 def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int) -> Batch:
     row = connection.execute("SELECT value FROM meta WHERE key = 'pruned_through'").fetchone()
     if row is None:
-        raise _DamagedError("it lacks pruned_through")
+        raise DamagedError("it lacks pruned_through")
     pruned = int(row[0])
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
     through = min(max(after, pruned) + SCAN_MAX, newest or pruned)
@@ -192,7 +183,7 @@ def _blobs(
 def _must_be_bytes(name: object, stored: object) -> None:
     # What is damaged within a page may look like a row with other things in it.
     if type(stored) is not bytes:
-        raise _DamagedError(f"event {name} cannot be read")
+        raise DamagedError(f"event {name} cannot be read")
 
 
 def _where(wanted: Filter) -> tuple[str, Parameters]:

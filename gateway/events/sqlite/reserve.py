@@ -1,6 +1,7 @@
 """Room on the disk that is kept for deleting: deleting writes, too, before it frees anything."""
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,8 +37,7 @@ class Reserve:
             return True
         part = self._path.with_name(self._path.name + ".part")
         try:
-            free = os.statvfs(self._path.parent)
-            if free.f_bavail * free.f_frsize < _FREE_BYTES_MIN:
+            if shutil.disk_usage(self._path.parent).free < _FREE_BYTES_MIN:
                 return False
             with part.open("wb") as file:
                 _fill(file.fileno())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.events.cursor import EPOCH_BYTES
 from gateway.events.log import LogOpenError
-from gateway.events.sqlite.faults import damaged, described
+from gateway.events.sqlite.faults import UNREADABLE, DamagedError, described
 
 # "tgwl": marks the file, so that another program's database is not taken for a log.
 APPLICATION_ID = 0x7467776C
@@ -57,7 +57,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise LogOpenError(f"cannot open the event log {described(error, path)}") from error
     return connection
 
@@ -68,13 +68,19 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
-    """Return what the log knows about itself. Raises sqlite3.Error.
+    """Return what the log knows about itself. Raises what is UNREADABLE.
 
     That is epoch, pruned_through and folded, how often everything was folded into the database;
     once something has been deleted, deleted_received_at_us; once somebody has looked,
     complete_since_us and complete_until_us.
     """
-    return dict(connection.execute("SELECT key, value FROM meta"))
+    meta = dict(connection.execute("SELECT key, value FROM meta"))
+    for name, value in meta.items():
+        if type(value) is not (bytes if name == "epoch" else int):
+            raise DamagedError(f"its {name!r} cannot be read")
+    if missing := {"epoch", "pruned_through", "folded"} - set(meta):
+        raise DamagedError(f"it lacks {', '.join(sorted(missing))}")
+    return meta
 
 
 def read_meta_unfolded(path: Path) -> Mapping[str, int | bytes] | None:
@@ -85,7 +91,7 @@ def read_meta_unfolded(path: Path) -> Mapping[str, int | bytes] | None:
     try:
         with closing(_connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")) as connection:
             return read_meta(connection)
-    except sqlite3.Error:
+    except UNREADABLE:
         return None
 
 
@@ -110,10 +116,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     if not tables:
         _create(connection)
-    meta = read_meta(connection)
-    if missing := {"epoch", "pruned_through", "folded"} - set(meta):
-        what = damaged(f"it lacks {', '.join(sorted(missing))}", path)
-        raise LogOpenError(f"cannot open the event log {what}")
 
 
 def _must_be_ours(connection: sqlite3.Connection, path: Path) -> None:

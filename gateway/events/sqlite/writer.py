@@ -13,7 +13,7 @@ from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
 from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span
-from gateway.events.sqlite.faults import described
+from gateway.events.sqlite.faults import UNREADABLE, described
 from gateway.events.sqlite.jobs import Alone, Append, JobQueue
 from gateway.events.sqlite.opening import OpenFiles
 from gateway.events.sqlite.rows import Row, insert_events, numbers_of
@@ -79,7 +79,7 @@ class GroupWriter:
         try:
             meta = read_meta(connection)
             (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             told = described(error, self._database)
             raise LogOpenError(f"cannot open the event log {told}") from error
         self._epoch = bytes(meta["epoch"])
@@ -196,7 +196,7 @@ class GroupWriter:
                 future.set_exception(failure)
 
     def _told(self, error: Exception) -> str:
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, UNREADABLE):
             return described(error, self._database)
         return str(error)
 
@@ -274,7 +274,9 @@ class GroupWriter:
         deleted = self._deleted_received_at_us or 0
         # Always a beginning of the log, whatever the clock did: what is held has no holes.
         for sequence, received_at_us, bytes_ in connection.execute(
-            "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
+            # Damage may have made any of them NULL: then it goes as soon as it is the oldest.
+            "SELECT sequence, ifnull(CAST(received_at_us AS INTEGER), 0),"
+            " ifnull(length(frame), 0) + ifnull(length(raw), 0) FROM events"
             f" ORDER BY sequence LIMIT {step}"
         ):
             if received_at_us >= before_us and excess <= 0:
