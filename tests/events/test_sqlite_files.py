@@ -368,7 +368,7 @@ damages = st.lists(
 @example([(at, b"\xff" * 60) for at in range(0, 200 * PAGE_BYTES, PAGE_BYTES)], False)
 @example([(at, b"\xff" * 60) for at in range(PAGE_BYTES, 200 * PAGE_BYTES, PAGE_BYTES)], True)
 @settings(
-    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_whatever_is_damaged_is_said_and_never_an_unforeseen_error(
     loop: LoopThread,
