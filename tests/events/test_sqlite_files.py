@@ -301,21 +301,23 @@ def test_an_older_log_says_what_to_do(loop: LoopThread, tmp_path: Path, clock: M
         OpenLog(loop, path, clock, PLENTY)
 
 
-def test_another_log_in_the_same_place_is_that_logs_own(
+def test_what_was_noted_of_one_log_does_not_hold_for_another_in_its_place(
     loop: LoopThread, tmp_path: Path, clock: ManualClock
 ) -> None:
-    """What was noted of the first must not hold for the second, whenever that one crashes."""
-    path, crashed = tmp_path / "a" / "events.db", tmp_path / "b"
-    first = OpenLog(loop, path, clock, PLENTY)
-    first.append(new_event())
-    first.close()
-    path.unlink()
-    second = OpenLog(loop, path, clock, PLENTY)
-    second.append(new_event(id_="second"))
-    shutil.copytree(path.parent, crashed)
-    second.close()
+    path, other, crashed = (tmp_path / name / "events.db" for name in ("a", "b", "crashed"))
+    for each in (path, other):
+        OpenLog(loop, each, clock, PLENTY).close()
+    other.replace(path)
+    with closing(sqlite3.connect(path)) as outside:
+        # Keeps everything that comes from being folded, and so from being noted.
+        outside.execute("BEGIN")
+        outside.execute("SELECT count(*) FROM events").fetchall()
+        log = OpenLog(loop, path, clock, PLENTY)
+        log.append(new_event(id_="second"))
+        shutil.copytree(path.parent, crashed.parent)
+        log.close()
 
-    again = OpenLog(loop, crashed / "events.db", clock, PLENTY)
+    again = OpenLog(loop, crashed, clock, PLENTY)
     assert ids(again.read()) == ["second"]
     again.close()
 
