@@ -322,6 +322,26 @@ def test_what_was_noted_of_one_log_does_not_hold_for_another_in_its_place(
     again.close()
 
 
+@pytest.mark.parametrize("ending", ["", "-wal"])
+def test_a_file_that_goes_after_a_long_time_without_change_is_missed(
+    loop: LoopThread, tmp_path: Path, clock: ManualClock, ending: str
+) -> None:
+    path = tmp_path / "log" / "events.db"
+    log = OpenLog(loop, path, clock, PLENTY)
+    # While its folder stays as it was, a look at that is enough.
+    os.utime(path.parent, (1, 1))
+    log.append(new_event())
+    log.append(new_event())
+
+    path.with_name(path.name + ending).unlink()
+
+    with pytest.raises(LogUnavailableError, match="was deleted or"):
+        log.append(new_event())
+    assert log.log.problem is not None
+    assert log.log.span.count == 2
+    log.close()
+
+
 # Damage
 
 
