@@ -247,8 +247,11 @@ class Gateway:
             time.time,
             self._webhook_received,
         )
-        app = http_app(receiver, self._metrics, lambda: self._not_ready or self._provider.not_ready)
+        app = http_app(receiver, self._metrics, self._why_not_ready)
         return HttpServer(app, receiver.unreadable)
+
+    def _why_not_ready(self) -> str | None:
+        return self._not_ready or self._log.problem or self._provider.not_ready
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings

@@ -96,7 +96,7 @@ class Settings(BaseModel):
     retention_size: Annotated[int, _read(values.read_size, "1KiB", "1024TiB")] = _named(
         "GATEWAY_RETENTION_SIZE",
         "4GiB",
-        "The oldest events are deleted while all of them take more than this.",
+        "How large the log's file may be; the oldest events are deleted to keep it so.",
     )
     call_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
         "GATEWAY_CALL_TIMEOUT", "10s", "The deadline of RPCs that come without one."

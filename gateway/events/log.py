@@ -111,6 +111,7 @@ class LogInfo:
     """How far the log reaches. Times are microseconds since 1970, None while it is empty."""
 
     span: Span
+    # What the log takes on the disk, give or take what is on its way there.
     size_bytes: int
     oldest_received_at_us: int | None
     newest_received_at_us: int | None
@@ -146,6 +147,10 @@ class EventLog(Protocol):
 
         Durable, so that looking goes on where it stopped.
         """
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be stored, as far as is known, and what to do; None if all is well."""
 
     async def mark_complete(self, until_us: int) -> None:
         """Extend `complete` to this moment; one that it covers already changes nothing.

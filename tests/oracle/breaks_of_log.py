@@ -7,8 +7,7 @@ from typing import Any
 
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.log import LogUnavailableError, Span
-from gateway.events.sqlite import log as log_module
-from gateway.events.sqlite import reader, schema, writer
+from gateway.events.sqlite import opening, reader, schema, writer
 from gateway.events.sqlite.reader import LogReader
 from gateway.events.sqlite.rows import numbers_of
 from gateway.events.sqlite.writer import GroupWriter
@@ -28,10 +27,10 @@ def acknowledges_before_the_commit() -> Patches:
             marks = ",".join("?" * len(row))
             self._connection.execute(f"INSERT INTO events VALUES ({marks})", row)
 
-    def prune_after_commit(self: Any, before_us: int) -> int:
+    def prune_after_commit(self: Any, before_us: int, *rest: Any) -> int:
         if self._connection.in_transaction:
             self._connection.commit()
-        return prune(self, before_us)
+        return prune(self, before_us, *rest)
 
     return [
         (GroupWriter, "_write", write),
@@ -60,7 +59,7 @@ def forgets_the_write_ahead_log() -> Patches:
         path.with_name(path.name + "-wal").unlink(missing_ok=True)
         return original(path)
 
-    return [(log_module, "open_for_writing", open_for_writing)]
+    return [(opening, "open_for_writing", open_for_writing)]
 
 
 def gives_numbers_again() -> Patches:
@@ -78,7 +77,7 @@ def gives_numbers_again() -> Patches:
 def deletes_in_the_middle() -> Patches:
     """Deletes by age wherever it is in the log; with a clock set back that is not a beginning."""
 
-    def prune(self: Any, before_us: int) -> int:
+    def prune(self: Any, before_us: int, *_: Any) -> int:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         deleted = connection.execute(
@@ -98,8 +97,8 @@ def deletes_too_early() -> Patches:
     """Takes the retention ten minutes short."""
     original = GroupWriter._prune
 
-    def prune(self: Any, before_us: int) -> int:
-        return original(self, before_us + 600_000_000)
+    def prune(self: Any, before_us: int, *rest: Any) -> int:
+        return original(self, before_us + 600_000_000, *rest)
 
     return [(GroupWriter, "_prune", prune)]
 

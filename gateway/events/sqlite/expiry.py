@@ -11,33 +11,38 @@ from typing import NamedTuple, TypeAlias
 # Events looked at in one step, so that appends wait for milliseconds at the most.
 PRUNE_STEP = 1_000
 
+# What an event takes in the database beside its two forms, in bytes: its id twice, its keys, its
+# place in the indexes.
+_ROW_BYTES = 300
+
 # (sequence, received_at_us, size in bytes)
 _Row: TypeAlias = tuple[int, int, int]
 
 
 class Expired(NamedTuple):
-    """Events that go: up to number `through`, how many bytes they take, and when the newest came.
+    """Events that go: up to number `through`, and when the newest of them came.
 
     `received_at_us` is None if that cannot be believed of any of them.
     """
 
     through: int
-    size_bytes: int
     received_at_us: int | None
 
 
 def expired(
-    connection: sqlite3.Connection, before_us: int, now_us: int, excess_bytes: int
+    connection: sqlite3.Connection, before_us: int, now_us: int, excess_bytes: int, step: int
 ) -> Expired | None:
     """Return the beginning of the log that was received before a moment, or is too much.
 
     A time after now is that of a clock that was ahead and says nothing: such an event goes with
     those that follow it. One that is within the retention is kept, and all after it, whatever
-    times they have. At most a step; None if there is nothing. Raises sqlite3.Error.
+    times they have. At most `step` events; None if there is nothing. Raises sqlite3.Error.
     """
     rows = connection.execute(
-        "SELECT sequence, received_at_us, length(frame) + length(raw) FROM events"
-        f" ORDER BY sequence LIMIT {PRUNE_STEP}"
+        # Damage may have made any of them NULL: then it goes as soon as it is the oldest.
+        "SELECT sequence, ifnull(CAST(received_at_us AS INTEGER), 0),"
+        " ifnull(length(frame), 0) + ifnull(length(raw), 0) FROM events"
+        f" ORDER BY sequence LIMIT {step}"
     ).fetchall()
     old_through = _old_through(connection, before_us, now_us, rows)
     through = size = 0
@@ -46,10 +51,10 @@ def expired(
         if sequence > old_through and size >= excess_bytes:
             break
         through = sequence
-        size += bytes_
+        size += bytes_ + _ROW_BYTES
         if received_at_us <= now_us:
             newest_us = max(newest_us or 0, received_at_us)
-    return Expired(through, size, newest_us) if through else None
+    return Expired(through, newest_us) if through else None
 
 
 def _old_through(

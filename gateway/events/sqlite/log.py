@@ -17,9 +17,8 @@ from gateway.events.log import (
     Stretch,
     TimeBounds,
 )
-from gateway.events.sqlite.expiry import PRUNE_STEP
+from gateway.events.sqlite.opening import OpenFiles, open_files
 from gateway.events.sqlite.reader import LogReader
-from gateway.events.sqlite.schema import FileLock, open_for_writing
 from gateway.events.sqlite.writer import Committed, GroupWriter, Retention
 
 
@@ -29,30 +28,25 @@ class SqliteEventLog:
     `now` gives the time in seconds since 1970 that decides what is old enough to be deleted.
     """
 
-    def __init__(
-        self, path: Path, retention: Retention, now: Callable[[], float], lock: FileLock
-    ) -> None:
+    def __init__(self, opened: OpenFiles, retention: Retention, now: Callable[[], float]) -> None:
         self._retention = retention
         self._now = now
-        self._lock = lock
+        self._opened = opened
         self._listeners: list[Listener] = []
-        self._writer = GroupWriter(
-            open_for_writing(path), retention, asyncio.get_running_loop(), self._committed
-        )
+        self._writer = GroupWriter(opened, asyncio.get_running_loop(), self._committed)
         self._state = self._writer.state
-        self._reader = LogReader(path)
+        self._reader = LogReader(opened.files.database, opened.watch)
 
     @classmethod
     async def open(
         cls, path: Path, retention: Retention, now: Callable[[], float]
     ) -> "SqliteEventLog":
         """Open the log, making it first where there is none. Raises LogOpenError."""
-        lock = FileLock(path)
-        lock.acquire()
+        opened = open_files(path, retention.size_bytes)
         try:
-            log = cls(path, retention, now, lock)
+            log = cls(opened, retention, now)
         except BaseException:
-            lock.release()
+            opened.close()
             raise
         log._writer.start()
         return log
@@ -79,6 +73,11 @@ class SqliteEventLog:
     async def correct_complete(self, complete: Complete) -> None:
         """See `EventLog.correct_complete`."""
         await self._writer.correct_complete(complete)
+
+    @property
+    def problem(self) -> str | None:
+        """See `EventLog.problem`."""
+        return self._writer.problem
 
     def listen(self, listener: Listener) -> None:
         """See `EventLog.listen`."""
@@ -131,7 +130,7 @@ class SqliteEventLog:
         state = self._state
         return LogInfo(
             span=state.span,
-            size_bytes=state.size_bytes,
+            size_bytes=await self._reader.size_bytes(),
             oldest_received_at_us=await self._reader.received_at(state.span.oldest),
             newest_received_at_us=await self._reader.received_at(state.span.newest),
             retention_age_s=self._retention.age_s,
@@ -142,13 +141,14 @@ class SqliteEventLog:
 
     async def prune(self) -> int:
         """See `EventLog.prune`. Appends get their turn between the steps."""
-        before_us = round((self._now() - self._retention.age_s) * 1e6)
+        now_us = round(self._now() * 1e6)
+        before_us = now_us - round(self._retention.age_s * 1e6)
         total = 0
-        while pruned := await self._writer.prune(before_us):
-            total += pruned
-            if pruned < PRUNE_STEP:
-                break
-        return total
+        while True:
+            pruned = await self._writer.prune(before_us, now_us)
+            total += pruned.events
+            if not pruned.more:
+                return total
 
     async def close(self) -> None:
         """See `EventLog.close`."""
@@ -156,7 +156,7 @@ class SqliteEventLog:
         # a reader may not.
         await self._reader.close()
         await self._writer.stop()
-        self._lock.release()
+        self._opened.close()
 
     def _committed(self, committed: Committed) -> None:
         self._state = committed

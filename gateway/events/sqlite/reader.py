@@ -18,6 +18,8 @@ from gateway.events.log import (
     Stretch,
     TimeBounds,
 )
+from gateway.events.sqlite.faults import UNREADABLE, DamagedError, described
+from gateway.events.sqlite.files import FileWatch
 from gateway.events.sqlite.schema import open_for_reading
 
 # Threads that read stretches of the log; further readers wait their turn, after each step.
@@ -40,8 +42,9 @@ Parameters: TypeAlias = list[str | int | bytes]
 class LogReader:
     """Reads with a few threads, each with a connection of its own."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, database: Path, watch: FileWatch) -> None:
+        self._database = database
+        self._watch = watch
         self._scanners = ThreadPoolExecutor(READERS, "event-log-scanner")
         self._finders = ThreadPoolExecutor(FINDERS, "event-log-finder")
         self._local = threading.local()
@@ -80,7 +83,7 @@ class LogReader:
         marks = ",".join("?" * len(sequences))
         sql = f"SELECT sequence, raw FROM events WHERE sequence IN ({marks})"
         return await self._look_up(
-            lambda connection: dict(connection.execute(sql, list(sequences)))
+            lambda connection: dict(_blobs(connection, sql, list(sequences)))
         )
 
     async def find(self, event_id: str) -> StoredEvent | None:
@@ -101,7 +104,13 @@ class LogReader:
         row = await self._look_up(
             lambda connection: connection.execute(sql, (sequence,)).fetchone()
         )
-        return int(row[0]) if row else None
+        return int(row[0]) if row and row[0] is not None else None
+
+    async def size_bytes(self) -> int:
+        """Return how large the database is, what is free in it included."""
+        sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        row = await self._look_up(lambda connection: connection.execute(sql).fetchone())
+        return int(row[0])
 
     async def close(self) -> None:
         """End the threads and close their connections."""
@@ -122,15 +131,18 @@ class LogReader:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(threads, self._query, query)
-        except sqlite3.Error as error:
-            raise LogUnavailableError(f"the event log cannot be read: {error}") from error
+        except UNREADABLE as error:
+            told = described(error, self._database)
+            raise LogUnavailableError(f"the event log cannot be read: {told}") from error
         except RuntimeError as error:  # the threads have been shut down
             raise LogUnavailableError("the event log is closed") from error
 
     def _query(self, query: Callable[[sqlite3.Connection], R]) -> R:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = open_for_reading(self._path)
+            connection = open_for_reading(self._database)
+            # The name may lead to another file by now.
+            self._watch.check_database()
             self._local.connection = connection
             self._connections.append(connection)
         # One snapshot for all statements of a query.
@@ -147,6 +159,7 @@ def _recent(connection: sqlite3.Connection, limit: int, bytes_max: int) -> list[
     for sequence, frame, *keys in connection.execute(
         f"SELECT sequence, frame, {_KEYS} FROM events ORDER BY sequence DESC LIMIT ?", (limit,)
     ):
+        _must_be_bytes(sequence, frame)
         size += len(frame)
         if size > bytes_max:
             break
@@ -155,7 +168,10 @@ def _recent(connection: sqlite3.Connection, limit: int, bytes_max: int) -> list[
 
 
 def _read(connection: sqlite3.Connection, after: int, wanted: Filter, limit: int) -> Batch:
-    (pruned,) = connection.execute("SELECT value FROM meta WHERE key = 'pruned_through'").fetchone()
+    row = connection.execute("SELECT value FROM meta WHERE key = 'pruned_through'").fetchone()
+    if row is None:
+        raise DamagedError("it lacks pruned_through")
+    pruned = int(row[0])
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
     through = min(max(after, pruned) + SCAN_MAX, newest or pruned)
     condition, parameters = _where(wanted)
@@ -201,11 +217,30 @@ def _page(
 
 def _find(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
     row = connection.execute("SELECT frame, raw FROM events WHERE id = ?", (event_id,)).fetchone()
-    return StoredEvent(*row) if row else None
+    if row is None:
+        return None
+    for stored in row:
+        _must_be_bytes(event_id, stored)
+    return StoredEvent(*row)
 
 
 def _frames(connection: sqlite3.Connection, sql: str, values: Parameters) -> list[StoredFrame]:
-    return list(map(StoredFrame._make, connection.execute(sql, values)))
+    return list(map(StoredFrame._make, _blobs(connection, sql, values)))
+
+
+def _blobs(
+    connection: sqlite3.Connection, sql: str, values: Sequence[str | int | bytes]
+) -> list[tuple[int, bytes]]:
+    rows = connection.execute(sql, values).fetchall()
+    for sequence, stored in rows:
+        _must_be_bytes(sequence, stored)
+    return rows
+
+
+def _must_be_bytes(name: object, stored: object) -> None:
+    # What is damaged within a page may look like a row with other things in it.
+    if type(stored) is not bytes:
+        raise DamagedError(f"event {name} cannot be read")
 
 
 def _where(wanted: Filter) -> tuple[str, Parameters]:

@@ -44,15 +44,6 @@ def numbers_of(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[st
     return found
 
 
-def size_after(connection: sqlite3.Connection, sequence: int) -> int:
-    """Return how many bytes the events after a number take. Raises sqlite3.Error."""
-    (size,) = connection.execute(
-        "SELECT coalesce(sum(length(frame) + length(raw)), 0) FROM events WHERE sequence > ?",
-        (sequence,),
-    ).fetchone()
-    return int(size)
-
-
 def _lots(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     start = 0
     while left := len(rows) - start:

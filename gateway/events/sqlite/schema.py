@@ -3,20 +3,16 @@
 import secrets
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import IO
 
 from gateway.events.cursor import EPOCH_BYTES
 from gateway.events.log import LogOpenError
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - not on Windows
-    fcntl = None  # type: ignore[assignment]
+from gateway.events.sqlite.faults import UNREADABLE, DamagedError, described
 
 # "tgwl": marks the file, so that another program's database is not taken for a log.
 APPLICATION_ID = 0x7467776C
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # How long a connection waits for another's lock before it gives up, in milliseconds. Only the
 # checkpoint after a crash holds one for long.
@@ -24,8 +20,13 @@ BUSY_TIMEOUT_MS = 5_000
 
 # An event with its signed bytes takes about 1.5 KiB. SQLite's usual pages of 4 KiB hold two of them
 # and stay a quarter empty; in these the file is a fifth smaller, and is read a fifth faster from
-# end to end. The write-ahead log grows to 1,000 pages between checkpoints, so to 8 MiB.
+# end to end.
 PAGE_BYTES = 8_192
+
+# The write-ahead log is folded into the file whenever it has grown by so many pages, so that it
+# takes 8 MiB: more is only there while somebody reads what was stored before it.
+WAL_PAGES = 1_000
+WAL_BYTES = WAL_PAGES * PAGE_BYTES
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) WITHOUT ROWID, STRICT;
@@ -47,38 +48,6 @@ CREATE INDEX events_by_conference ON events (conference_id) WHERE conference_id 
 """
 
 
-class FileLock:
-    """Keeps a second gateway from writing to the same log."""
-
-    def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + ".lock")
-        self._file: IO[str] | None = None
-
-    def acquire(self) -> None:
-        """Take the lock, making its directory. Raises LogOpenError if another process holds it."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._path.open("a+")
-        except OSError as error:
-            raise LogOpenError(f"cannot open the event log: {error}") from error
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.close()
-                raise LogOpenError(
-                    f"another gateway is using the event log {self._path.with_suffix('')}: stop"
-                    " it, or give this one a log of its own with GATEWAY_EVENT_LOG"
-                ) from None
-        self._file = file
-
-    def release(self) -> None:
-        """Give the lock back; the file stays, so that nobody locks a file that is gone."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open the log, making it first where there is none. Raises LogOpenError."""
     try:
@@ -88,8 +57,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    except (sqlite3.Error, OSError) as error:
-        raise LogOpenError(f"cannot open the event log {path}: {error}") from error
+    except UNREADABLE as error:
+        raise LogOpenError(f"cannot open the event log {described(error, path)}") from error
     return connection
 
 
@@ -99,13 +68,31 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
-    """Return what the log knows about itself.
+    """Return what the log knows about itself. Raises what is UNREADABLE.
 
-    That is epoch, pruned_through and size_bytes, the size of the events up to number size_through
-    (up to the newest if that is missing); once something has been deleted, deleted_received_at_us;
-    once somebody has looked, complete_since_us and complete_until_us.
+    That is epoch, pruned_through and folded, how often everything was folded into the database;
+    once something has been deleted, deleted_received_at_us; once somebody has looked,
+    complete_since_us and complete_until_us.
     """
-    return dict(connection.execute("SELECT key, value FROM meta"))
+    meta = dict(connection.execute("SELECT key, value FROM meta"))
+    for name, value in meta.items():
+        if type(value) is not (bytes if name == "epoch" else int):
+            raise DamagedError(f"its {name!r} cannot be read")
+    if missing := {"epoch", "pruned_through", "folded"} - set(meta):
+        raise DamagedError(f"it lacks {', '.join(sorted(missing))}")
+    return meta
+
+
+def read_meta_unfolded(path: Path) -> Mapping[str, int | bytes] | None:
+    """Return what the database says by itself, without the write-ahead log beside it.
+
+    None if it says nothing. Only while nothing else has it open.
+    """
+    try:
+        with closing(_connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")) as connection:
+            return read_meta(connection)
+    except UNREADABLE:
+        return None
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -116,21 +103,34 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    # Only a new file takes it; an older one keeps what it has.
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables:
+        _must_be_ours(connection, path)
+    # Only a new file takes these two; an older one keeps what it has.
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it can be made smaller in steps
     connection.execute("PRAGMA journal_mode = WAL")
     # The promise "durable before acknowledged": in WAL mode only FULL syncs at every commit.
     connection.execute("PRAGMA synchronous = FULL")
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables == 0:
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+    if not tables:
         _create(connection)
-    elif application != APPLICATION_ID:
-        raise LogOpenError(f"{path} is a database of another program, not an event log")
-    elif version != SCHEMA_VERSION:
+
+
+def _must_be_ours(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
         raise LogOpenError(
-            f"the event log {path} has version {version}, this gateway reads {SCHEMA_VERSION}"
+            f"{path} is a database of another program, not an event log: name another file with"
+            " GATEWAY_EVENT_LOG"
+        )
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != SCHEMA_VERSION:
+        whose = "a newer" if version > SCHEMA_VERSION else "an older"
+        raise LogOpenError(
+            f"the event log {path} has version {version}, this gateway reads {SCHEMA_VERSION}: open"
+            f" it with {whose} gateway, or move all of its files away to begin an empty log"
         )
 
 
@@ -138,8 +138,7 @@ def _create(connection: sqlite3.Connection) -> None:
     epoch = secrets.token_bytes(EPOCH_BYTES).hex()
     connection.executescript(
         f"BEGIN IMMEDIATE; {_TABLES}"
-        f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', 0), ('size_bytes', 0),"
-        "('size_through', 0);"
+        f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', 0), ('folded', 0);"
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         "COMMIT;"
     )

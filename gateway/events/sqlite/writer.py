@@ -4,27 +4,21 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
-from gateway.events.log import Complete, LogUnavailableError, Span
-from gateway.events.sqlite.expiry import expired
-from gateway.events.sqlite.rows import Row, insert_events, numbers_of, size_after
+from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span
+from gateway.events.sqlite.expiry import PRUNE_STEP, expired
+from gateway.events.sqlite.faults import UNREADABLE, described
+from gateway.events.sqlite.jobs import Alone, Append, JobQueue
+from gateway.events.sqlite.opening import OpenFiles
+from gateway.events.sqlite.rows import Row, insert_events, numbers_of
 from gateway.events.sqlite.schema import read_meta
-
-# The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
-GROUP_MAX = 512
-
-# How long to let events gather that come while others are being stored, in seconds: where there are
-# such, more are on their way. Each commit costs the event loop as much as several events do.
-GATHER_S = 0.002
 
 # Later than any time in the log, in microseconds.
 _FOR_EVER_US = 2**62
@@ -34,30 +28,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long events are kept (seconds), and how much of them (bytes)."""
+    """How long events are kept (seconds), and how large the database may be (bytes)."""
 
     age_s: float
     size_bytes: int
-
-
-class _Append(NamedTuple):
-    event: NewEvent
-    done: asyncio.Future[Appended]
-
-
-@dataclass(frozen=True, slots=True)
-class _Alone:
-    """Work with a commit of its own."""
-
-    work: Callable[[], int]
-    done: asyncio.Future[int]
-
-
-class _Stop:
-    """The end of the work."""
-
-
-_Job: TypeAlias = _Append | _Alone | _Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +40,48 @@ class Committed:
 
     entries: Sequence[LogEntry]
     span: Span
-    size_bytes: int
     complete: Complete | None
     # When the newest of the events ever deleted was received, in microseconds since 1970.
     deleted_received_at_us: int | None
 
 
+class Pruned(NamedTuple):
+    """How many events a step has deleted, and whether there is more to do."""
+
+    events: int
+    more: bool
+
+
 class GroupWriter:
-    """Owns the writing connection and the thread that uses it.
+    """Owns the thread that uses the writing connection.
 
     `on_commit` is called in the event loop after each commit and before the appends that it
-    stored return.
+    stored return. Raises LogOpenError at construction.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
-        retention: Retention,
+        opened: OpenFiles,
         loop: asyncio.AbstractEventLoop,
         on_commit: Callable[[Committed], None],
     ) -> None:
-        self._connection = connection
-        self._retention = retention
+        self._connection = connection = opened.connection
+        self._database = opened.files.database
+        self._watch = opened.watch
+        self._upkeep = opened.upkeep
         self._loop = loop
         self._on_commit = on_commit
-        meta = read_meta(connection)
+        # Why nothing could be stored the last time that it was tried.
+        self._problem: str | None = None
+        try:
+            meta = read_meta(connection)
+            (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+        except UNREADABLE as error:
+            told = described(error, self._database)
+            raise LogOpenError(f"cannot open the event log {told}") from error
         self._epoch = bytes(meta["epoch"])
         pruned_through = int(meta["pruned_through"])
-        (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
         self._span = Span(pruned_through + 1, newest or pruned_through)
-        self._size_through = int(meta.get("size_through", self._span.newest))
-        self._size_bytes = int(meta["size_bytes"]) + size_after(connection, self._size_through)
         deleted = meta.get("deleted_received_at_us")
         self._deleted_received_at_us = None if deleted is None else int(deleted)
         self._complete: Complete | None = None
@@ -104,9 +89,7 @@ class GroupWriter:
             self._complete = Complete(
                 int(meta["complete_since_us"]), int(meta["complete_until_us"])
             )
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
-        # Taken from the queue, but not of the group that was just made. The thread's own.
-        self._next: _Job | None = None
+        self._jobs = JobQueue()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
 
@@ -120,6 +103,11 @@ class GroupWriter:
         """What the log holds at the start, as if just committed."""
         return self._committed(())
 
+    @property
+    def problem(self) -> str | None:
+        """See `EventLog.problem`."""
+        return self._problem
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -127,12 +115,12 @@ class GroupWriter:
     async def append(self, event: NewEvent) -> Appended:
         """Store an event; returns after the commit. Raises LogUnavailableError."""
         done: asyncio.Future[Appended] = self._loop.create_future()
-        self._submit(_Append(event, done))
+        self._submit(Append(event, done))
         return await done
 
-    async def prune(self, before_us: int) -> int:
-        """Delete one step of what is beyond the retention; returns how many events went."""
-        return await self._alone(lambda: self._prune(before_us))
+    async def prune(self, before_us: int, now_us: int) -> Pruned:
+        """Delete a step of what is beyond the retention; the last step looks after the files."""
+        return await self._alone(lambda: self._prune_step(before_us, now_us))
 
     async def mark_complete(self, until_us: int) -> None:
         """See `EventLog.mark_complete`. Raises LogUnavailableError."""
@@ -143,80 +131,82 @@ class GroupWriter:
         await self._alone(lambda: self._keep_complete(complete))
 
     async def stop(self) -> None:
-        """Store what has been submitted, then end the thread and close the connection."""
+        """Store what has been submitted, then end the thread."""
         self._stopping = True
-        self._jobs.put(_Stop())
+        self._jobs.stop()
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
-        self._connection.close()
 
-    async def _alone(self, work: Callable[[], int]) -> int:
-        done: asyncio.Future[int] = self._loop.create_future()
-        self._submit(_Alone(work, done))
+    async def _alone(self, work: Callable[[], R]) -> R:
+        done: asyncio.Future[R] = self._loop.create_future()
+        self._submit(Alone(work, done))
         return await done
 
-    def _submit(self, job: _Append | _Alone) -> None:
+    def _submit(self, job: Append | Alone[Any]) -> None:
         if self._stopping:
             raise LogUnavailableError("the event log is closed")
         self._jobs.put(job)
 
     def _run(self) -> None:
-        while (group := self._next_group()) is not None:
-            if isinstance(group, _Alone):
+        while (group := self._jobs.next()) is not None:
+            if isinstance(group, Alone):
                 self._finish([group.done], partial(self._reported, group.work))
             else:
                 self._finish([job.done for job in group], partial(self._store, group))
-
-    def _next_group(self) -> list[_Append] | _Alone | None:
-        if not self._jobs.empty():
-            time.sleep(GATHER_S)
-        job, self._next = self._next or self._jobs.get(), None
-        if isinstance(job, _Stop):
-            return None
-        if isinstance(job, _Alone):
-            return job
-        group = [job]
-        while len(group) < GROUP_MAX:
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                break
-            if not isinstance(job, _Append):
-                self._next = job
-                break
-            group.append(job)
-        return group
 
     def _finish(
         self,
         futures: Sequence[asyncio.Future[R]],
         work: Callable[[], tuple[Sequence[R], Sequence[LogEntry]]],
     ) -> None:
+        changes = self._connection.total_changes
         try:
+            self._watch.check()
             results, entries = work()
         except Exception as error:  # whatever it was, the thread must live and the callers be told
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
-            failure = LogUnavailableError(f"the event log cannot be written: {error}")
-            self._in_loop(lambda: _fail(futures, failure))
+            if isinstance(error, LogUnavailableError):  # the files are gone
+                self._upkeep.save()
+            self._upkeep.failed()
+            failure = LogUnavailableError(f"the event log cannot be written: {self._told(error)}")
+            self._in_loop(lambda: self._fail(futures, failure))
             return
         committed = self._committed(entries)
-        self._in_loop(lambda: self._deliver(committed, futures, results))
+        wrote = self._connection.total_changes > changes
+        self._in_loop(lambda: self._deliver(committed, futures, results, wrote))
 
     def _deliver(
-        self, committed: Committed, futures: Sequence[asyncio.Future[R]], results: Sequence[R]
+        self,
+        committed: Committed,
+        futures: Sequence[asyncio.Future[R]],
+        results: Sequence[R],
+        wrote: bool,
     ) -> None:
+        if wrote:
+            self._problem = None
         self._on_commit(committed)
         for future, result in zip(futures, results, strict=True):
             if not future.done():
                 future.set_result(result)
+
+    def _fail(self, futures: Sequence[asyncio.Future[R]], failure: LogUnavailableError) -> None:
+        self._problem = str(failure)
+        for future in futures:
+            if not future.done():
+                future.set_exception(failure)
+
+    def _told(self, error: Exception) -> str:
+        if isinstance(error, UNREADABLE):
+            return described(error, self._database)
+        return str(error)
 
     def _in_loop(self, callback: Callable[[], None]) -> None:
         # A closed loop means that nobody is left to tell; what was committed stays committed.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
-    def _store(self, group: Sequence[_Append]) -> tuple[list[Appended], list[LogEntry]]:
+    def _store(self, group: Sequence[Append]) -> tuple[list[Appended], list[LogEntry]]:
         try:
             return self._number_and_write(group, {})
         except sqlite3.IntegrityError:
@@ -227,13 +217,13 @@ class GroupWriter:
             return self._number_and_write(group, known)
 
     def _number_and_write(
-        self, group: Sequence[_Append], held: Mapping[str, int]
+        self, group: Sequence[Append], held: Mapping[str, int]
     ) -> tuple[list[Appended], list[LogEntry]]:
         results: list[Appended] = []
         entries: list[LogEntry] = []
         rows: list[Row] = []
         numbers = dict(held)
-        sequence, size = self._span.newest, self._size_bytes
+        sequence, size = self._span.newest, 0
         for job in group:
             event = job.event
             known = numbers.get(event.id)
@@ -252,46 +242,48 @@ class GroupWriter:
             self._write(rows)
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, sequence)
-        self._size_bytes = size
+        self._upkeep.stored(size)
         return results, entries
 
     def _write(self, rows: Sequence[Row]) -> None:
         insert_events(self._connection, rows)
 
     def _committed(self, entries: Sequence[LogEntry]) -> Committed:
-        return Committed(
-            entries, self._span, self._size_bytes, self._complete, self._deleted_received_at_us
-        )
+        return Committed(entries, self._span, self._complete, self._deleted_received_at_us)
 
     @staticmethod
-    def _reported(work: Callable[[], int]) -> tuple[list[int], list[LogEntry]]:
+    def _reported(work: Callable[[], R]) -> tuple[list[R], list[LogEntry]]:
         return [work()], []
 
-    def _prune(self, before_us: int) -> int:
+    def _prune_step(self, before_us: int, now_us: int) -> Pruned:
+        pruned = self._upkeep.within_room(partial(self._prune, before_us, now_us), PRUNE_STEP)
+        if pruned and (pruned >= PRUNE_STEP or self._upkeep.presses):
+            return Pruned(pruned, more=True)
+        try:
+            return Pruned(pruned, more=self._upkeep.tidy())
+        except sqlite3.Error:
+            if not pruned:
+                raise
+            # What was deleted must be told; the next step meets the same error.
+            self._connection.rollback()
+            return Pruned(pruned, more=True)
+
+    def _prune(self, before_us: int, now_us: int, step: int = PRUNE_STEP) -> int:
         connection = self._connection
+        excess, oldest = self._upkeep.excess(), self._span.oldest
         connection.execute("BEGIN IMMEDIATE")
-        size, oldest = self._size_bytes, self._span.oldest
-        now_us = before_us + round(self._retention.age_s * 1e6)
         # In 1970 the time is not known, and no event can be told to be of the future.
         known_us = now_us if now_us > 0 else _FOR_EVER_US
-        gone = expired(connection, before_us, known_us, size - self._retention.size_bytes)
-        if gone is None and self._size_through == self._span.newest:
+        gone = expired(connection, before_us, known_us, excess, step)
+        if gone is None:
             connection.rollback()
             return 0
-        deleted = self._deleted_received_at_us
-        if gone is not None:
-            oldest, size = gone.through + 1, size - gone.size_bytes
-            deleted = _newest_believed((deleted, gone.received_at_us), known_us)
-            connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
-            self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
-        # What has been stored since is added up when the log is opened: commits of events, which
-        # are many, need not write it.
-        self._set_meta({"size_bytes": size, "size_through": self._span.newest})
+        deleted = _newest_believed((self._deleted_received_at_us, gone.received_at_us), known_us)
+        pruned, oldest = gone.through + 1 - oldest, gone.through + 1
+        connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
+        self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
         connection.commit()
-        pruned = oldest - self._span.oldest
-        self._size_through = self._span.newest
         self._span = Span(oldest, self._span.newest)
-        self._size_bytes = size
         self._deleted_received_at_us = deleted
         return pruned
 
@@ -324,9 +316,3 @@ class GroupWriter:
 def _newest_believed(times_us: Iterable[int | None], now_us: int) -> int:
     """Return the latest of some times that are not in the future, zero if there is none."""
     return max((it for it in times_us if it is not None and it <= now_us), default=0)
-
-
-def _fail(futures: Sequence[asyncio.Future[R]], failure: Exception) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(failure)

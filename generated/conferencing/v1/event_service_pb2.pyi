@@ -623,9 +623,9 @@ class GetFeedInfoResponse(_message.Message):
     event_count: _builtins.int
     """How many events are held."""
     size_bytes: _builtins.int
-    """What the events that are held take, in bytes: their encoded form and their signed bytes."""
+    """What the log takes on the disk, in bytes: events, indexes, and what is free for those to come."""
     retention_bytes: _builtins.int
-    """The oldest events are deleted while all of them take more than this, in bytes."""
+    """How large the log may be on the disk, in bytes; the oldest events are deleted to keep it so."""
     subscribers: _builtins.int
     """How many Subscribe and WatchConference streams are open on this gateway."""
     backend: _builtins.str
