@@ -51,6 +51,23 @@ class Reading(NamedTuple):
     repaired: bool
 
 
+def parse(raw: bytes) -> Any:
+    """Return the value of a document for a reader that names what its fields cannot hold.
+
+    As the standard library reads it, and with it the provider's own SDK; only numbers beyond 64
+    bits are `NumberText`. Texts may hold half of a surrogate pair, which no protobuf string can.
+    Raises ValueError if it is not JSON.
+    """
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        pass
+    try:
+        return json.loads(raw, **_NUMBERS)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def read(raw: bytes) -> Reading:
     """Read a document. Raises ValueError if it is not JSON by any measure."""
     try:
@@ -67,13 +84,7 @@ def is_plain(raw: bytes) -> bool:
 
 def _leniently(raw: bytes) -> Reading:
     text, whole = decoded(raw)
-    value = json.loads(
-        cut_below(text, DEPTH_MAX),
-        strict=False,
-        parse_int=_integer,
-        parse_float=_fraction,
-        parse_constant=NumberText,
-    )
+    value = json.loads(cut_below(text, DEPTH_MAX), strict=False, **_NUMBERS)
     repair = _Repair()
     value = repair.of(value)
     return Reading(value, repair.needed or not whole)
@@ -88,6 +99,13 @@ def _integer(digits: str) -> "int | NumberText":
 def _fraction(text: str) -> "float | NumberText":
     value = float(text)
     return value if isfinite(value) else NumberText(text)
+
+
+_NUMBERS: Any = {
+    "parse_int": _integer,
+    "parse_float": _fraction,
+    "parse_constant": NumberText,
+}
 
 
 class _Repair:

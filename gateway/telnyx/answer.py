@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from conferencing.v1.common_pb2 import CommandReceipt, Unreadable, UnreadableValue
 from gateway.codec.decoder import MessageDecoder, MismatchError, whole_number
 from gateway.codec.descriptors import fields_of, message_class_of
-from gateway.codec.document import parse
+from gateway.codec.lenient_json import parse
 from gateway.telnyx.errorbody import ErrorBody
 from gateway.telnyx.operation import NotAnAnswerError
 from gateway.telnyx.pages import Page

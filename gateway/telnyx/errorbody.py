@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.codec.document import parse
+from gateway.codec.lenient_json import parse
 from gateway.telnyx.secrets import scrubbed
 
 # The most entries that are looked at: more than any request has fields.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conferencing.v1 import conference_pb2, queue_pb2, voice_settings_pb2
 from gateway.codec.decoder import MessageDecoder, MismatchError
-from gateway.codec.document import parse
+from gateway.codec.lenient_json import parse
 from gateway.codec.timestamps import format_timestamp, parse_timestamp
 
 CONFERENCE = MessageDecoder(conference_pb2.Conference)
