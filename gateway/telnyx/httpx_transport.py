@@ -3,10 +3,12 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 
 from gateway.telnyx.content import decoded
+from gateway.telnyx.httpx_streams import USE, Streams, Use
 from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
@@ -35,12 +37,10 @@ class HttpxTransport:
     """Sends requests with httpx, by its own transport or by any other that httpx can use.
 
     Several times slower than `PyreqwestTransport`; for those who need something of httpx's world.
-    No more than `connections_max` requests may be sent at one time: httpcore 1.0.9 loses a
-    connection for good when a request is cancelled that waits in its pool (httpcore#1093).
+    No more than `connections_max` requests may be sent at one time, and none may be cancelled while
+    the transport is to be used further: see `httpx_streams`.
     `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
     """
-
-    can_end_early = True
 
     def __init__(
         self,
@@ -51,7 +51,8 @@ class HttpxTransport:
         certificates: Sequence[bytes] = (),
     ) -> None:
         trusted = _trusted(certificates)
-        self._inner = inner or httpx.AsyncHTTPTransport(
+        self._uses: dict[int, Use] = {}
+        self._inner = inner or _Transport(
             verify=trusted,
             proxy=None if proxy is None else _proxy(proxy, trusted),
             http2=False,  # GOAWAY loses requests (httpx#3324)
@@ -66,15 +67,27 @@ class HttpxTransport:
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request; see `Transport.send`."""
+        use = self._uses[id(request)] = Use()
+        before = USE.set(use)
+        # In total: httpx's own times are for each step.
+        timer = asyncio.get_running_loop().call_later(timeout, use.end)
         try:
-            async with asyncio.timeout(timeout):
-                return await self._exchange(request, timeout)
+            return await self._exchange(request, timeout)
         except _NOT_SENT as error:
             raise NotSentError(_said(error)) from None
-        except TimeoutError:
-            raise UnansweredError("no response in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise UnansweredError(_said(error)) from None
+            late = use.has_ended or isinstance(error, httpx.TimeoutException)
+            raise UnansweredError("no response in time" if late else _said(error)) from None
+        finally:
+            timer.cancel()
+            USE.reset(before)
+            del self._uses[id(request)]
+
+    def end(self, request: HttpRequest) -> None:
+        """End a request in flight; see `Transport.end`."""
+        use = self._uses.get(id(request))
+        if use is not None:
+            use.end()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -103,6 +116,13 @@ class HttpxTransport:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return decoded(HttpResponse(response.status_code, headers, b"".join(parts)))
+
+
+class _Transport(httpx.AsyncHTTPTransport):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # httpx has no argument for it; httpcore has (its documentation, "Network Backends").
+        self._pool._network_backend = Streams(self._pool._network_backend)
 
 
 def _proxy(url: str, trusted: ssl.SSLContext) -> httpx.Proxy:

@@ -151,8 +151,8 @@ class LimitedTransport:
         self._abandoned += 1
         self._left.add(sent.ended)
         sent.ended.add_done_callback(self._forget)
-        if self._inner.can_end_early and sent.request.method == _QUERY:
-            sent.ended.cancel()
+        if sent.request.method == _QUERY:
+            self._inner.end(sent.request)
         self._admit()
 
     @property

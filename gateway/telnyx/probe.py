@@ -46,11 +46,6 @@ class WatchedTransport:
         self._inner = inner
         self._health = health
 
-    @property
-    def can_end_early(self) -> bool:
-        """Whether the transport below can; see `Transport.can_end_early`."""
-        return self._inner.can_end_early
-
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request; see `Transport.send`."""
         try:
@@ -60,6 +55,10 @@ class WatchedTransport:
             raise
         self._health.note(*_sign_of(response))
         return response
+
+    def end(self, request: HttpRequest) -> None:
+        """See `Transport.end`."""
+        self._inner.end(request)
 
     async def close(self) -> None:
         """Close the transport."""

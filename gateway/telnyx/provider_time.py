@@ -17,11 +17,6 @@ class DatedTransport:
         self._told = told
         self._last = ""
 
-    @property
-    def can_end_early(self) -> bool:
-        """Whether the transport below can; see `Transport.can_end_early`."""
-        return self._transport.can_end_early
-
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """See `Transport.send`."""
         response = await self._transport.send(request, timeout)
@@ -37,6 +32,10 @@ class DatedTransport:
         if seconds is not None:
             self._last = text
             self._told(seconds)
+
+    def end(self, request: HttpRequest) -> None:
+        """See `Transport.end`."""
+        self._transport.end(request)
 
     async def close(self) -> None:
         """See `Transport.close`."""

@@ -42,10 +42,6 @@ class PyreqwestTransport:
     `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
     """
 
-    # pyreqwest 0.15 lets go of a request whose `send` is cancelled, but hyper goes on with it until
-    # its timeout (the Rust task is detached, not aborted).
-    can_end_early = False
-
     def __init__(
         self,
         connections_max: int = CONNECTIONS_MAX,
@@ -84,6 +80,13 @@ class PyreqwestTransport:
                 return decoded(HttpResponse(response.status, _headers(response.headers), body))
         except PyreqwestError as error:
             raise _translated(error) from None
+
+    def end(self, request: HttpRequest) -> None:
+        """Do nothing: the request goes on until its response or its time-out.
+
+        pyreqwest 0.15 lets go of a request that is cancelled, but detaches its Rust task instead of
+        aborting it.
+        """
 
     async def close(self) -> None:
         """Close all connections; requests still in flight fail with UnansweredError."""

@@ -70,17 +70,16 @@ class OversizeError(TransportError):
 class Transport(Protocol):
     """Sends requests and returns answers, whatever their status."""
 
-    @property
-    def can_end_early(self) -> bool:
-        """Whether cancelling `send` ends the request on the wire.
-
-        Where it does not, `send` must not be cancelled: nobody would know when the request ends.
-        """
-
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request and return the whole response within `timeout` seconds in all.
 
         It returns, or raises TransportError, when the request has ended on the wire.
+        """
+
+    def end(self, request: HttpRequest) -> None:
+        """Have a request in flight end on the wire, if the transport can: nobody waits for it.
+
+        Cancelling `send` is no way to do that: nobody would know when the request has ended.
         """
 
     async def close(self) -> None:

@@ -67,8 +67,6 @@ def status(number: int, **headers: str) -> HttpResponse:
 class Script:
     """A transport that ends requests as written, and notes when each was sent."""
 
-    can_end_early = False
-
     def __init__(self, *steps: Step) -> None:
         self.steps = list(steps)
         self.requests: list[HttpRequest] = []
@@ -92,6 +90,9 @@ class Script:
             return after.ending
         finally:
             self.in_flight -= 1
+
+    def end(self, request: HttpRequest) -> None:
+        pass
 
     async def close(self) -> None:
         pass

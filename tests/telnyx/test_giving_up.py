@@ -7,11 +7,17 @@ import pytest
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
 from tests.conftest import StartGateway
-from tests.harness.hostile import HostileServer, read_request
+from tests.harness.hostile import HostileServer, json_answer, read_request
 from tests.harness.loop import LoopThread
 
 # Far beyond the test's own time: what ends before ends because somebody ended it.
 DEADLINE_S = 600
+
+
+@pytest.fixture(params=["pyreqwest", "httpx"])
+def http_client(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 class SilentServer:
@@ -47,12 +53,11 @@ def test_a_cancelled_query_is_ended_on_the_wire(
     silent.server.close()
 
 
-@pytest.mark.parametrize("client", ["pyreqwest", "httpx"])
 def test_a_cancelled_command_goes_on(
-    loop: LoopThread, start_gateway: StartGateway, client: str
+    loop: LoopThread, start_gateway: StartGateway, http_client: str
 ) -> None:
     silent = SilentServer(loop)
-    gateway = start_gateway(silent.server.base_url, GATEWAY_HTTP_CLIENT=client)
+    gateway = start_gateway(silent.server.base_url, GATEWAY_HTTP_CLIENT=http_client)
     call = gateway.conferences.PlayAudio.future(
         c.PlayAudioRequest(conference_id="c", media_name="m"), timeout=DEADLINE_S
     )
@@ -64,3 +69,33 @@ def test_a_cancelled_command_goes_on(
     assert not silent.closed.is_set()
     gateway.close()
     silent.server.close()
+
+
+def test_a_hanging_provider_that_comes_back_is_served_at_once(
+    loop: LoopThread, start_gateway: StartGateway, http_client: str
+) -> None:
+    """However many queries have been given up meanwhile, in whatever stage they were."""
+    back = loop.call(asyncio.Event)
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            await back.wait()
+            writer.write(json_answer(b'{"data": {"name": "q"}}'))
+            await writer.drain()
+
+    server = HostileServer(loop, behave)
+    gateway = start_gateway(
+        server.base_url, GATEWAY_HTTP_CLIENT=http_client, GATEWAY_UPSTREAM_IN_FLIGHT="4"
+    )
+    query = q.GetQueueRequest(queue_name="q")
+    for _ in range(20):
+        hanging = [gateway.queues.GetQueue.future(query, timeout=0.2) for _ in range(20)]
+        assert all(call.exception() for call in hanging)
+
+    loop.call(back.set)
+
+    gateway.wait_for_upstream(in_flight=0)
+    calls = [gateway.queues.GetQueue.future(query, timeout=20) for _ in range(40)]
+    assert all(call.result().queue.name == "q" for call in calls)
+    server.close()

@@ -46,13 +46,15 @@ class ScriptedProvider:
 
     does: HttpResponse | Exception
     asked: list[HttpRequest] = field(default_factory=list)
-    can_end_early: bool = True
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         self.asked.append(request)
         if isinstance(self.does, Exception):
             raise self.does
         return self.does
+
+    def end(self, request: HttpRequest) -> None:
+        pass
 
     async def close(self) -> None:
         pass

@@ -6,7 +6,13 @@ import random
 import pytest
 
 from gateway.telnyx.limit import LimitedTransport, SentRequest
-from gateway.telnyx.transport import HttpRequest, HttpResponse, NotSentError, OverloadedError
+from gateway.telnyx.transport import (
+    HttpRequest,
+    HttpResponse,
+    NotSentError,
+    OverloadedError,
+    UnansweredError,
+)
 from tests.harness.loop import LoopThread
 
 QUERY = HttpRequest("GET", "http://x/", {})
@@ -15,26 +21,35 @@ LONG = 3_600.0
 
 
 class Gate:
-    """A transport whose requests end when they are let through, or cancelled."""
+    """A transport whose requests end when they are let through, or where it can end them early."""
 
-    def __init__(self, *, can_end_early: bool = False) -> None:
-        self.can_end_early = can_end_early
+    def __init__(self, *, can_end: bool = False) -> None:
+        self._can_end = can_end
+        self._ends: dict[int, asyncio.Event] = {}
         self.inside = 0
         self.most = 0
-        self.cancelled = 0
+        self.ended = 0
         self.open = asyncio.Event()
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        ends = self._ends[id(request)] = asyncio.Event()
         self.inside += 1
         self.most = max(self.most, self.inside)
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.open, ends)]
         try:
-            await self.open.wait()
-            return HttpResponse(200, {}, b"")
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for wait in waits:
+                wait.cancel()
             self.inside -= 1
+        if ends.is_set():
+            self.ended += 1
+            raise UnansweredError("given up")
+        return HttpResponse(200, {}, b"")
+
+    def end(self, request: HttpRequest) -> None:
+        if self._can_end:
+            self._ends[id(request)].set()
 
     async def close(self) -> None:
         pass
@@ -42,12 +57,15 @@ class Gate:
 
 async def turn() -> None:
     """Let everything happen that can."""
-    for _ in range(5):
+    for _ in range(8):
         await asyncio.sleep(0)
 
 
 def start(limited: LimitedTransport, request: HttpRequest = COMMAND) -> SentRequest:
-    return limited.start(request, until=asyncio.get_running_loop().time() + LONG, longest_s=LONG)
+    # Each its own: requests are told apart by identity.
+    return limited.start(
+        request._replace(), until=asyncio.get_running_loop().time() + LONG, longest_s=LONG
+    )
 
 
 def now() -> float:
@@ -69,14 +87,14 @@ def test_no_more_are_inside_than_allowed_and_all_have_their_turn(loop: LoopThrea
     assert loop.run(run()) == 3
 
 
-@pytest.mark.parametrize("can_end_early", [True, False])
+@pytest.mark.parametrize("can_end", [True, False])
 @pytest.mark.parametrize("request_", [QUERY, COMMAND])
 def test_all_giving_up_at_once_leaves_all_places_free(
-    loop: LoopThread, can_end_early: bool, request_: HttpRequest
+    loop: LoopThread, can_end: bool, request_: HttpRequest
 ) -> None:
     async def run(seed: int) -> None:
         random_ = random.Random(seed)
-        gate = Gate(can_end_early=can_end_early)
+        gate = Gate(can_end=can_end)
         limited = LimitedTransport(gate, in_flight_max=4, waiting_max=100, now=now)
         sent = [start(limited, request_) for _ in range(40)]
         await turn()
@@ -87,7 +105,9 @@ def test_all_giving_up_at_once_leaves_all_places_free(
         assert limited.in_flight <= 8
         gate.open.set()
         ended = await asyncio.gather(*(it.ended for it in sent), return_exceptions=True)
-        assert all(isinstance(it, HttpResponse | asyncio.CancelledError) for it in ended)
+        assert all(
+            isinstance(it, HttpResponse | asyncio.CancelledError | UnansweredError) for it in ended
+        )
         assert (limited.in_flight, limited.abandoned, limited.waiting) == (0, 0, 0)
 
     for seed in range(50):
@@ -121,16 +141,15 @@ def test_a_request_is_counted_until_it_has_ended_whoever_waits_for_it(loop: Loop
 
 
 def test_a_query_is_ended_on_the_wire_where_the_transport_can(loop: LoopThread) -> None:
-    async def run(can_end_early: bool, request: HttpRequest) -> int:
-        gate = Gate(can_end_early=can_end_early)
+    async def run(can_end: bool, request: HttpRequest) -> int:
+        gate = Gate(can_end=can_end)
         limited = LimitedTransport(gate, 1, 1, now)
         sent = start(limited, request)
         await turn()
         sent.give_up()
         await turn()
-        cancelled = gate.cancelled
         await limited.close()
-        return cancelled
+        return gate.ended
 
     assert loop.run(run(True, QUERY)) == 1
     # What a command does is not undone by closing its connection; its end is worth knowing.

@@ -12,14 +12,15 @@ SECONDS = 784_111_777.0
 
 
 class Canned:
-    can_end_early = False
-
     def __init__(self, response: HttpResponse) -> None:
         self.response = response
         self.closed = False
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         return self.response
+
+    def end(self, request: HttpRequest) -> None:
+        pass
 
     async def close(self) -> None:
         self.closed = True
