@@ -18,7 +18,7 @@ from conferencing.v1 import queue_service_pb2 as q
 from gateway.app import COMMAND_SERVICES
 from gateway.deadline import Deadline
 from gateway.errors import GatewayError
-from gateway.telnyx.attempt import AttemptEnded
+from gateway.telnyx.attempt import AttemptEnded, AttemptObserver
 from gateway.telnyx.binding import Binding, compile_services
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.exchange import Sending
@@ -118,6 +118,25 @@ class Call:
         return self.error.code.name, self.error.metadata.get("outcome", "")
 
 
+def client_of(
+    transport: LimitedTransport,
+    budget: RetryBudget | None = None,
+    observe: AttemptObserver = lambda ended: None,
+    hedge_after: float | None = None,
+    seed: int = 1,
+) -> TelnyxClient:
+    sending = Sending(
+        transport,
+        RetryPolicy(),
+        budget or RetryBudget(),
+        random.Random(seed),
+        observe,
+        hedge_after,
+        now=virtual_now,
+    )
+    return TelnyxClient(sending, "http://provider/v2", "KEY", "test")
+
+
 def call(
     what: What,
     *steps: Step,
@@ -130,19 +149,12 @@ def call(
     async def run() -> Call:
         script = Script(*steps)
         observed: list[AttemptEnded] = []
-        client = TelnyxClient(
-            Sending(
-                LimitedTransport(script, in_flight_max, now=virtual_now),
-                RetryPolicy(),
-                budget or RetryBudget(),
-                random.Random(seed),
-                observed.append,
-                hedge_after,
-                now=virtual_now,
-            ),
-            "http://provider/v2",
-            "KEY",
-            "test",
+        client = client_of(
+            LimitedTransport(script, in_flight_max, now=virtual_now),
+            budget,
+            observed.append,
+            hedge_after,
+            seed,
         )
         began = virtual_now()
         binding, request = what
@@ -234,19 +246,7 @@ def test_a_request_that_waits_for_its_turn_is_not_sent_beside_itself() -> None:
     async def run() -> None:
         script = Script(After(20), After(1))
         limited = LimitedTransport(script, 1, now=virtual_now)
-        client = TelnyxClient(
-            Sending(
-                limited,
-                RetryPolicy(),
-                RetryBudget(),
-                random.Random(1),
-                lambda ended: None,
-                now=virtual_now,
-            ),
-            "http://provider/v2",
-            "KEY",
-            "test",
-        )
+        client = client_of(limited)
         deadline = Deadline.after(50, now=virtual_now)
         busy = asyncio.create_task(client.call(*ONCE, deadline, ""))
         await asyncio.sleep(0)
@@ -475,19 +475,7 @@ def test_the_deadlines_error_says_what_to_do() -> None:
 def test_what_never_left_the_queue_was_not_sent() -> None:
     async def run() -> GatewayError:
         limited = LimitedTransport(Script(NEVER), 1, now=virtual_now)
-        client = TelnyxClient(
-            Sending(
-                limited,
-                RetryPolicy(),
-                RetryBudget(),
-                random.Random(1),
-                lambda ended: None,
-                now=virtual_now,
-            ),
-            "http://provider/v2",
-            "KEY",
-            "test",
-        )
+        client = client_of(limited)
         busy = asyncio.create_task(client.call(*ONCE, Deadline.after(30, now=virtual_now), ""))
         await asyncio.sleep(0)
         with pytest.raises(GatewayError) as caught:
