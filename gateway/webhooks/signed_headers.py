@@ -82,7 +82,10 @@ def read_signed_headers(headers: Iterable[tuple[bytes, bytes]]) -> Readings:
 
 def _telnyx(values: _Values) -> Readings:
     # There is no comma in base64 or in a number: one within a line joins what were two.
-    signatures, broken = _signatures(_parts(values[_TELNYX]))
+    members = _parts(values[_TELNYX])
+    signatures, broken = _signatures(members)
+    if not members:
+        broken = [f"{_TELNYX.decode()} is empty"]
     timestamps = _parts(values.get(_TELNYX_TIME, ()))
     found = [
         Reading(timestamp + b"|", timestamp, signature)
