@@ -133,8 +133,8 @@ class Settings(BaseModel):
     hedge_after: Annotated[float, _duration("0.01s", "10s")] | None = _named(
         "GATEWAY_HEDGE_AFTER",
         None,
-        "A request without a response for so long is sent once more beside the first, where that can do"
-        " no harm. Unset: after half of the call's time, 1 s to 10 s.",
+        "A request without a response for so long is sent once more beside the first, where that"
+        " can do no harm. Unset: after half of the call's time, 1 s to 10 s.",
     )
     webhook_tolerance: Annotated[float, _duration("1s", "1d")] = _named(
         "GATEWAY_WEBHOOK_TOLERANCE", "300s", "How far a webhook's timestamp may be from the clock."
