@@ -19,12 +19,17 @@ TOO_MANY_REQUESTS = 429
 # Responses that do not tell whether the command ran, and that a retry may mend.
 PASSING_STATUSES = frozenset({408, 500, 502, 503, 504})
 
+# Refusals that the other attempt of the same call may not get.
+_NOT_FINAL = frozenset({408, 409, TOO_MANY_REQUESTS})
+
 
 class Attempt(NamedTuple):
     """How one attempt ended: with a response, or with the reason why there is none."""
 
     response: HttpResponse | None = None
     error: TransportError | None = None
+    # Whether the response may not be the last word: an error in a 2xx.
+    is_doubtful: bool = False
 
     @property
     def succeeded(self) -> bool:
@@ -33,10 +38,15 @@ class Attempt(NamedTuple):
 
     @property
     def is_final(self) -> bool:
-        """Whether another attempt in flight cannot end any better."""
-        if self.response is not None:
-            return not self.may_be_repeated(Safety.REPEATABLE)
-        return isinstance(self.error, OversizeError)
+        """Whether another attempt in flight cannot end any better.
+
+        So it is with a success and with a refusal. A conflict may be one with the other attempt,
+        and what only a proxy says, or nobody expects, is no reason to give up on that.
+        """
+        if self.response is None or self.is_doubtful:
+            return False
+        status = self.response.status
+        return self.succeeded or (400 <= status < 500 and status not in _NOT_FINAL)
 
     @property
     def may_have_run(self) -> bool:

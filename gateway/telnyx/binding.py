@@ -24,12 +24,13 @@ from gateway.codec.encoder import FieldProblem, MessageEncoder
 from gateway.errors import FieldViolation, Resource, invalid_argument
 from gateway.telnyx.answer import AnswerDecoder, AnswerShapeError
 from gateway.telnyx.errorbody import ProviderError
-from gateway.telnyx.operation import RestCall, Safety
+from gateway.telnyx.operation import RestCall, Safety, check_refusal
 from gateway.telnyx.pages import Page, PageError
 from gateway.telnyx.path import URL_BYTES_MAX, PathError, PathTemplate, no_segment
 from gateway.telnyx.pointers import Pointers
 from gateway.telnyx.query import query_parameters, query_string
 from gateway.telnyx.resources import Resources
+from gateway.telnyx.transport import HttpResponse
 
 
 class BindingError(Exception):
@@ -151,6 +152,13 @@ class Binding:
             f"makes the request's address {len(path)} bytes long, escapes included; more than"
             f" {URL_BYTES_MAX} cannot be sent",
         )
+
+    def check(self, response: HttpResponse) -> None:
+        """See `Operation.check`."""
+        if 200 <= response.status < 300:
+            self.answer.check(response.body)
+        else:
+            check_refusal(response)
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> Message:
         """Return the RPC's response for the provider's 2xx answer.

@@ -96,6 +96,7 @@ class TelnyxClient:
             state.history,
             deadline,
             remembers=bool(call.command_id),
+            check=state.operation.check,
         )
         try:
             attempt = await exchange.run()

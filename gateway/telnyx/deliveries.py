@@ -23,6 +23,7 @@ from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.errorbody import ProviderError
 from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.query import query_string
+from gateway.telnyx.transport import HttpResponse
 
 # A delivery holds up to six attempts with up to 10,000 characters of an answer each: a hundred of
 # the largest still fit into what a transport is willing to read (8 MiB).
@@ -109,6 +110,9 @@ class ListDeliveries:
             parameters.append(("filter[status][eq]", "failed"))
         path = _PATH + query_string(parameters)
         return RestCall("GET", path, None, "", command_id_was_made=False, page=None)
+
+    def check(self, response: HttpResponse) -> None:
+        """See `Operation.check`. What cannot be read of it is told apart piece by piece."""
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> DeliveriesPage:
         """See `Operation.finish`. A row that cannot be read does not hide the others."""

@@ -24,10 +24,15 @@ from gateway.telnyx.attempt import (
     History,
 )
 from gateway.telnyx.limit import LimitedTransport, SentRequest
-from gateway.telnyx.operation import Safety
+from gateway.telnyx.operation import NotAnAnswerError, Safety
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.retry_after import retry_after
-from gateway.telnyx.transport import HttpRequest, TransportError, UnansweredError
+from gateway.telnyx.transport import (
+    HttpRequest,
+    HttpResponse,
+    TransportError,
+    UnansweredError,
+)
 
 # With less time left than this (seconds) no request is sent: its response could not be waited for.
 SEND_MARGIN_S = 0.005
@@ -60,7 +65,8 @@ class Sending:
 class Exchange:
     """One call's requests. `history` is kept up to date for whoever has to say what became of it.
 
-    `remembers` tells that the provider knows the call by a command id, for a while.
+    `remembers` tells that the provider knows the call by a command id, for a while. `check` raises
+    NotAnAnswerError for a response that is not the provider's.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Exchange:
         deadline: Deadline,
         *,
         remembers: bool,
+        check: Callable[[HttpResponse], None],
     ) -> None:
         self._sending = sending
         self._name = name
@@ -80,6 +87,7 @@ class Exchange:
         self._request = request
         self._history = history
         self._deadline = deadline
+        self._check = check
         # By the number of the attempt.
         self._in_flight: dict[int, SentRequest] = {}
         self._last: Attempt | None = None
@@ -122,9 +130,8 @@ class Exchange:
                 assert self._last is not None
                 return self._last
             for attempt in await self._ended():
-                if attempt.succeeded:
-                    return attempt
-                self._note_wish(attempt)
+                if not attempt.succeeded:
+                    self._note_wish(attempt)
                 if attempt.is_final:
                     return attempt
                 self._last = attempt
@@ -138,7 +145,7 @@ class Exchange:
         for number, sent in tuple(self._in_flight.items()):
             if sent.ended.done():
                 del self._in_flight[number]
-                attempt = _attempt_of(sent)
+                attempt = self._attempt_of(sent)
                 attempts.append(attempt)
                 self._history.add(attempt)
                 self._observe(number, attempt.outcome)
@@ -234,18 +241,25 @@ class Exchange:
         assert self._last.response is not None
         return f"the last response had status {self._last.response.status}"
 
+    def _attempt_of(self, sent: SentRequest) -> Attempt:
+        try:
+            response = sent.ended.result()
+        except TransportError as error:
+            return Attempt(error=error)
+        except asyncio.CancelledError:
+            return Attempt(error=UnansweredError("the gateway has closed its connections"))
+        except Exception:
+            # A fault of the transport, which must not hide that the command may have run.
+            _log.exception("a request to the provider failed unexpectedly")
+            return Attempt(error=UnansweredError("the response could not be taken in"))
+        try:
+            self._check(response)
+        except NotAnAnswerError as instead:
+            if instead.errors.errors:
+                return Attempt(response=response, is_doubtful=True)
+            words = f"HTTP {response.status} came with {instead.what} instead of a response"
+            return Attempt(error=UnansweredError(words))
+        return Attempt(response=response)
+
     def _observe(self, number: int, outcome: str) -> None:
         self._sending.observe(AttemptEnded(self._name, number, outcome))
-
-
-def _attempt_of(sent: SentRequest) -> Attempt:
-    try:
-        return Attempt(response=sent.ended.result())
-    except TransportError as error:
-        return Attempt(error=error)
-    except asyncio.CancelledError:
-        return Attempt(error=UnansweredError("the gateway has closed its connections"))
-    except Exception:
-        # A fault of the transport, which must not hide that the command may have run.
-        _log.exception("a request to the provider failed unexpectedly")
-        return Attempt(error=UnansweredError("the response could not be taken in"))

@@ -10,6 +10,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from gateway.errors import Resource
 from gateway.telnyx.errorbody import ErrorBody, ProviderError
 from gateway.telnyx.pages import Page
+from gateway.telnyx.transport import HttpResponse
+
+# Blanks, and the byte order mark in UTF-8.
+_BLANKS = b" \t\r\n\xef\xbb\xbf"
+
+# Time-out and rate limit: a proxy's word is as good as the provider's.
+_ANYBODYS = frozenset({408, 429})
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -23,16 +30,28 @@ class Safety(enum.Enum):
 
 
 class NotAnAnswerError(ValueError):
-    """A 2xx body that is not the provider's word on the request.
+    """A response that is not the provider's word on the request.
 
-    It is a proxy's page, or cut off, or an error in spite of the status: whether the command ran
-    is not known. `what` says what came instead, `errors` holds the provider's if it sent some.
+    It is a proxy's page, or cut off, or an error in spite of a 2xx: whether the command ran is not
+    known. `what` says what came instead, `errors` holds the provider's if it sent some.
     """
 
     def __init__(self, what: str, errors: ErrorBody | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.errors = errors or ErrorBody()
+
+
+def check_refusal(response: HttpResponse) -> None:
+    """Raise NotAnAnswerError if a 4xx is a page: a proxy's, or put in the place of the provider's.
+
+    The provider refuses in JSON, or with an empty body.
+    """
+    if not 400 <= response.status < 500 or response.status in _ANYBODYS:
+        return
+    text = response.body.lstrip(_BLANKS)
+    if text and text[:1] not in (b"{", b"["):
+        raise NotAnAnswerError("a page in HTML or XML" if text[:1] == b"<" else "a plain text")
 
 
 class RestCall(NamedTuple):
@@ -60,6 +79,9 @@ class Operation(Protocol[R_co]):
 
     def prepare(self, request: Any) -> RestCall:
         """Return the REST request. Raises GatewayError (INVALID_ARGUMENT)."""
+
+    def check(self, response: HttpResponse) -> None:
+        """Raise NotAnAnswerError if a response is not the provider's word on a request."""
 
     def finish(self, call: RestCall, body: bytes, cursor: str) -> R_co:
         """Return what the provider's 2xx answer says.

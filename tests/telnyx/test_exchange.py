@@ -25,7 +25,13 @@ from gateway.telnyx.exchange import Sending
 from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.operation import Safety
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
-from gateway.telnyx.transport import HttpRequest, HttpResponse, NotSentError, UnansweredError
+from gateway.telnyx.transport import (
+    HttpRequest,
+    HttpResponse,
+    NotSentError,
+    OversizeError,
+    UnansweredError,
+)
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now
 
 BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}
@@ -267,6 +273,49 @@ def test_slow_responses_leave_half_of_the_budget_to_retries() -> None:
     assert sent <= 100 + 5 + 100 * 0.1
     # A lost response is still sent again.
     assert len(call(READ, LOST, OK, budget=budget).sent_at) == 2
+
+
+# Responses that are not the last word
+
+PAGE = HttpResponse(200, {"content-type": "text/html"}, b"<html>it works</html>")
+ERROR_IN_SUCCESS = HttpResponse(200, {}, b'{"data": {}, "errors": [{"code": "10015"}]}')
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        PAGE,
+        PAGE._replace(status=403),
+        PAGE._replace(status=404),
+        HttpResponse(404, {}, b"404 page not found"),
+        ERROR_IN_SUCCESS,
+        *map(status, (302, 409, 501, 525)),
+        OversizeError("too large"),
+    ],
+)
+@pytest.mark.parametrize("what", [READ, OWN_ID, STATE])
+def test_a_good_first_response_is_not_lost_to_whatever_came_before_it(
+    what: What, second: HttpResponse | Exception
+) -> None:
+    it = call(what, After(6, OK), After(0.1, second), NEVER)
+
+    assert not isinstance(it.result, GatewayError)
+    assert it.took == 6
+
+
+@pytest.mark.parametrize("number", [200, 400, 403, 404])
+def test_a_page_is_no_response_and_asked_for_again_where_that_is_harmless(number: int) -> None:
+    page = PAGE._replace(status=number)
+    for what in (READ, OWN_ID, STATE, DELETE):
+        assert len(call(what, page, OK).sent_at) == 2
+    assert call(ONCE, page).summary == ("UNKNOWN", "unknown")
+    assert call(OWN_ID, page).summary == ("UNAVAILABLE", "unknown")
+
+
+def test_a_page_that_says_not_found_does_not_prove_a_deletion() -> None:
+    it = call(DELETE, LOST, PAGE._replace(status=404))
+
+    assert it.summary == ("UNAVAILABLE", "unknown")
 
 
 # Failures that pass
