@@ -108,7 +108,7 @@ def not_an_answer(failed: FailedCall, instead: NotAnAnswerError) -> GatewayError
     operation, errors = failed.operation, instead.errors
     first = decisive(errors.errors)
     failed.history.may_have_run = True
-    words = f"the answer is {instead.what} although its status is a success"
+    words = f"a success came with {instead.what} instead of a response"
     if first.text:
         words += f": {shortened(first.text)}"
     outcome = REPEATABLE_FAILURE if failed.is_harmless else UNKNOWN_FAILURE
