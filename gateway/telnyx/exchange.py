@@ -30,6 +30,7 @@ from gateway.telnyx.retry_after import retry_after
 from gateway.telnyx.transport import (
     HttpRequest,
     HttpResponse,
+    OverloadedError,
     TransportError,
     UnansweredError,
 )
@@ -148,6 +149,8 @@ class Exchange:
                 attempt = self._attempt_of(sent)
                 attempts.append(attempt)
                 self._history.add(attempt)
+                if isinstance(attempt.error, OverloadedError):
+                    self._history.attempts -= 1  # refused before it was one
                 self._observe(number, attempt.outcome)
         return attempts
 

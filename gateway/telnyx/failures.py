@@ -61,12 +61,14 @@ class FailedCall(NamedTuple):
 
     def metadata(self, **more: str) -> dict[str, str]:
         """Return what every error of the call has in its ErrorInfo."""
-        unknown = self.history.may_have_run and self.operation.safety is not Safety.READ
+        outcome = "" if self.history.attempts else "not_sent"
+        if self.history.may_have_run and self.operation.safety is not Safety.READ:
+            outcome = "unknown"
         return {
             "method": self.operation.name,
             "command_id": self.call.command_id,
             "attempts": str(self.history.attempts),
-            **({"outcome": "unknown"} if unknown else {}),
+            **({"outcome": outcome} if outcome else {}),
             **more,
         }
 
@@ -150,20 +152,18 @@ def failure_of_transport(failed: FailedCall, error: TransportError) -> GatewayEr
 
 def too_late(failed: FailedCall, words: str) -> GatewayError:
     """Return the error for a call whose deadline has passed, or is too near to send anything."""
-    never = {} if failed.history.attempts else {"outcome": "not_sent"}
     text = f"{words} within the call's deadline"
     if failed.history.may_have_run and failed.operation.safety is not Safety.READ:
         text += f"; {_after_an_unknown_end(failed)}"
-    return _named(TOO_LATE, f"{failed.operation.name}: {text}", failed.metadata(**never))
+    return _named(TOO_LATE, f"{failed.operation.name}: {text}", failed.metadata())
 
 
 def cut_off(failed: FailedCall) -> GatewayError:
     """Return the error for a call that a shutdown of the gateway ends before its answer."""
-    never = {} if failed.history.attempts else {"outcome": "not_sent"}
     outcome = SHUTTING_DOWN if failed.is_harmless else UNKNOWN_FAILURE
     words = "the gateway was shut down before the provider's answer"
     text = f"{failed.operation.name}: {_explained(outcome, failed, words)}"
-    return _named(outcome, text, failed.metadata(**never))
+    return _named(outcome, text, failed.metadata())
 
 
 def unreadable_answer(failed: FailedCall, why: str) -> GatewayError:
