@@ -1,7 +1,7 @@
 """Webhook bodies to events: typed where the type is known, whole where it is not."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -10,14 +10,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from conferencing.v1.event_pb2 import (
     EVENT_NOTE_REASON_NOT_A_TIME,
     EVENT_NOTE_REASON_NOT_AN_ID,
+    EVENT_NOTE_REASON_NOT_AN_OBJECT,
     EVENT_NOTE_REASON_NOT_READ,
+    EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN,
     EVENT_NOTE_REASON_TEXT_REPAIRED,
+    EVENT_NOTE_REASON_UNKNOWN_VALUE,
     EVENT_ORIGIN_LIVE,
     Event,
     EventNoteReason,
 )
+from gateway.codec.annotations import enum_texts, rest_name
 from gateway.codec.decoder import MessageDecoder, MismatchError
-from gateway.codec.descriptors import fields_of, message_class_of
+from gateway.codec.descriptors import enum_type, fields_of, message_class_of
 from gateway.codec.lenient_json import NumberText, read
 from gateway.codec.timestamps import parse_timestamp
 from gateway.events.entry import EventKeys, NewEvent
@@ -38,10 +42,14 @@ class NotAnEventError(Exception):
 
 
 class _TypedPayload(NamedTuple):
-    """How the payload of one event type is read, and the texts that its message has."""
+    """How the payload of one event type is read, the texts that its message has, and its enums.
+
+    `words` are the words that each enum of the message has, by the enum's name in the payload.
+    """
 
     decode: Callable[[Any], Message]
     texts: frozenset[str]
+    words: Mapping[str, frozenset[str]]
 
 
 class WebhookDecoder:
@@ -103,9 +111,14 @@ class WebhookDecoder:
     ) -> tuple[EventKeys, dict[str, Any]]:
         """Return what an event is found by, and its fields beside those of every event."""
         payload = data.get("payload")
-        if not isinstance(payload, dict):
+        if payload is None:
             payload = {}
-        typed, texts = self._read(event_type, payload)
+        if isinstance(payload, dict):
+            typed, texts = self._read(event_type, payload, notes)
+        else:
+            # A typed message without any field would say that the provider sent none.
+            notes.add(_PAYLOAD, EVENT_NOTE_REASON_NOT_AN_OBJECT)
+            payload, typed, texts = {}, None, frozenset()
 
         def text(name: str) -> str:
             # One reading of a field: what the payload's message shows is what an event is found by.
@@ -144,20 +157,34 @@ class WebhookDecoder:
         return keys, content
 
     def _read(
-        self, event_type: str, payload: dict[str, Any]
+        self, event_type: str, payload: dict[str, Any], notes: Notes
     ) -> tuple[Message | None, frozenset[str]]:
         known = self._typed.get(event_type)
-        if known is not None:
-            try:
-                return known.decode(payload), known.texts
-            except MismatchError:
-                pass
-        return None, frozenset()
+        if known is None:
+            return None, frozenset()
+        try:
+            typed = known.decode(payload)
+        except MismatchError as mismatch:
+            notes.add(f"{_PAYLOAD}.{mismatch.path}", EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN)
+            return None, frozenset()
+        for name, words in known.words.items():
+            # An empty word says as little as none.
+            if payload.get(name) and payload[name] not in words:
+                notes.add(f"{_PAYLOAD}.{name}", EVENT_NOTE_REASON_UNKNOWN_VALUE)
+        return typed, known.texts
 
 
 def _typed_payload(message_class: type[Message]) -> _TypedPayload:
-    texts = (field.name for field in fields_of(message_class) if field.type == field.TYPE_STRING)
-    return _TypedPayload(MessageDecoder(message_class).decode, frozenset(texts))
+    fields = fields_of(message_class)
+    return _TypedPayload(
+        MessageDecoder(message_class).decode,
+        frozenset(field.name for field in fields if field.type == field.TYPE_STRING),
+        {
+            rest_name(field): frozenset(enum_texts(enum_type(field)).by_text)
+            for field in fields
+            if field.type == field.TYPE_ENUM
+        },
+    )
 
 
 def _data_of(raw: bytes, notes: Notes) -> dict[str, Any]:

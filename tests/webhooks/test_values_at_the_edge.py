@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from conferencing.v1.event_pb2 import (
     EVENT_NOTE_REASON_NOT_A_TIME,
     EVENT_NOTE_REASON_NOT_AN_ID,
+    EVENT_NOTE_REASON_NOT_AN_OBJECT,
     EVENT_NOTE_REASON_NOT_READ,
     EVENT_NOTE_REASON_NUMBER_AS_TEXT,
+    EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN,
     EVENT_NOTE_REASON_TEXT_REPAIRED,
     EVENT_NOTE_REASON_TOO_DEEP,
+    EVENT_NOTE_REASON_UNKNOWN_VALUE,
     Event,
 )
 from conferencing.v1.event_service_pb2 import (
@@ -307,6 +310,87 @@ def test_bytes_that_no_strict_reader_takes_are_kept_with_what_can_be_read(
 
     assert event.conference_id == "1"
     assert "af" in str(event.unknown["a"])
+
+
+# Payloads that do not fit
+
+
+def noted(event: Event) -> dict[str, int]:
+    return {note.path: note.reason for note in event.notes}
+
+
+@pytest.mark.parametrize("type_", ["conference.ended", "x.y"])
+@pytest.mark.parametrize("payload", ['"hello"', "[1]", "7", "0.5", "true", "false", '""', "[]"])
+def test_a_payload_that_is_no_object_is_noted_and_never_shown_as_an_empty_message(
+    running: RunningGateway, type_: str, payload: str
+) -> None:
+    event = posted(running, body_of(json.dumps(type_), payload))
+
+    assert event.WhichOneof("payload") == "unknown"
+    assert not event.unknown.fields
+    assert noted(event) == {"data.payload": EVENT_NOTE_REASON_NOT_AN_OBJECT}
+
+
+def test_a_payload_that_was_not_sent_needs_no_note(running: RunningGateway) -> None:
+    event = posted(running, body_of('"conference.ended"', "null"))
+
+    assert event.WhichOneof("payload") == "conference_ended"
+    assert not event.notes
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"),
+    [
+        ("conference.ended", "reason"),
+        ("call.dequeued", "reason"),
+        ("conference.recording.saved", "channels"),
+        ("conference.recording.saved", "format"),
+    ],
+)
+def test_a_word_that_an_enum_does_not_have_is_noted(
+    running: RunningGateway, type_: str, name: str
+) -> None:
+    payload = json.dumps({"call_control_id": "c", name: "martians"})
+
+    event = posted(running, body_of(json.dumps(type_), payload))
+
+    typed = getattr(event, type_.replace(".", "_"))
+    assert (typed.call_control_id, getattr(typed, name)) == ("c", 0)
+    assert noted(event) == {f"data.payload.{name}": EVENT_NOTE_REASON_UNKNOWN_VALUE}
+
+
+@pytest.mark.parametrize(
+    "payload", ['{"reason": "all_left"}', '{"reason": ""}', '{"reason": null}']
+)
+def test_a_word_that_an_enum_has_or_that_was_not_sent_needs_no_note(
+    running: RunningGateway, payload: str
+) -> None:
+    assert not posted(running, body_of('"conference.ended"', payload)).notes
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "place"),
+    [
+        ("conference.recording.saved", {"recording_started_at": "soon"}, "recording_started_at"),
+        ("conference.recording.saved", {"recording_urls": {"mp3": [1]}}, "recording_urls.mp3"),
+        ("conference.recording.saved", {"recording_urls": "http://x"}, "recording_urls"),
+        ("call.enqueued", {"current_position": 1.5}, "current_position"),
+        ("call.enqueued", {"current_position": 2**31}, "current_position"),
+        ("conference.ended", {"reason": 7}, "reason"),
+        ("conference.created", {"call_leg_id": True}, "call_leg_id"),
+    ],
+)
+def test_a_payload_that_does_not_fit_its_message_is_shown_as_unknown_and_noted(
+    running: RunningGateway, type_: str, payload: dict[str, Any], place: str
+) -> None:
+    event = posted(running, body_of(json.dumps(type_), json.dumps(payload)))
+
+    assert MessageToDict(event.unknown) == payload
+    first = event.notes[0]
+    assert (first.path, first.reason) == (
+        f"data.payload.{place}",
+        EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN,
+    )
 
 
 # Mistakes of ours
