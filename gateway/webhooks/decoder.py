@@ -22,7 +22,7 @@ from conferencing.v1.event_pb2 import (
 from gateway.codec.annotations import enum_texts, rest_name
 from gateway.codec.decoder import MessageDecoder, MismatchError
 from gateway.codec.descriptors import enum_type, fields_of, message_class_of
-from gateway.codec.lenient_json import NumberText, read
+from gateway.codec.lenient_json import read
 from gateway.codec.timestamps import parse_timestamp
 from gateway.events.entry import EventKeys, NewEvent
 from gateway.webhooks.notes import Notes
@@ -90,6 +90,7 @@ class WebhookDecoder:
             # The provider sends it for a minute and no longer: what this version stumbles over is
             # kept for the next one.
             _log.exception("an event of type %.100r cannot be read, its bytes are kept", event_type)
+            notes = Notes()
             notes.add("", EVENT_NOTE_REASON_NOT_READ)
             keys, content = EventKeys(event_type), {}
         event = Event(
@@ -132,12 +133,18 @@ class WebhookDecoder:
                 notes.add(f"{_PAYLOAD}.{name}", EVENT_NOTE_REASON_NOT_AN_ID)
             return found
 
+        def first(*names: str) -> str:
+            # What was sent and cannot be read is never replaced by something else.
+            sent = (name for name in names if payload.get(name) not in (None, ""))
+            name = next(sent, None)
+            return text(name) if name else ""
+
         keys = EventKeys(
             type=event_type,
             conference_id=text("conference_id"),
-            queue_name=text("queue") or text("queue_name"),
+            queue_name=first("queue", "queue_name"),
             call_control_id=text("call_control_id"),
-            call_session_id=text("call_session_id") or text("creator_call_session_id"),
+            call_session_id=first("call_session_id", "creator_call_session_id"),
             connection_id=text("connection_id"),
         )
         content: dict[str, Any] = {
@@ -207,10 +214,8 @@ def _data_of(raw: bytes, notes: Notes) -> dict[str, Any]:
 
 
 def _text_of(value: Any) -> str:
-    """Return an id or a word: a number is its digits, as in typed payloads."""
-    if type(value) in (str, int, float, NumberText):
-        return str(value)
-    return ""
+    """Return an id or a word: a number is what was written, as in typed payloads."""
+    return str(value) if isinstance(value, str | int | float) and type(value) is not bool else ""
 
 
 def _occurred_at(data: dict[str, Any], payload: dict[str, Any], notes: Notes) -> Timestamp | None:
