@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from gateway.codec.annotations import discriminator, enum_texts, rest_name
 from gateway.codec.descriptors import enum_type, fields_of, message_class_of, message_type
 from gateway.codec.encoder import TIMESTAMP
+from gateway.codec.lenient_json import NumberText, WrittenFloat
 from gateway.codec.timestamps import parse_timestamp
 
 type_ = FieldDescriptor
@@ -202,11 +203,17 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+# Numbers whose text is what was written.
+_WRITTEN = frozenset({int, NumberText, WrittenFloat})
+
+
 def _text(value: Any) -> str:
     if type(value) is str:
         return value
+    if type(value) in _WRITTEN:
+        return str(value)
     # A float beyond 2**53 stands for a number whose digits the JSON reader has not kept.
-    if type(value) is int or (type(value) is float and abs(value) < 2**53):
+    if type(value) is float and abs(value) < 2**53:
         return str(value)
     raise MismatchError("a text")
 
@@ -224,7 +231,7 @@ def _truth(value: Any) -> bool:
 
 
 def _number(value: Any) -> float:
-    if type(value) in (float, int):
+    if type(value) in (float, int, WrittenFloat):
         with suppress(OverflowError):
             number = float(value)
             if math.isfinite(number):
@@ -244,7 +251,7 @@ def whole_number(value: Any) -> int | None:
 def _whole(value: Any) -> int | None:
     if type(value) is int:
         return value
-    if type(value) is float and value.is_integer():
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     if type(value) is str:
         digits = value.removeprefix("-")

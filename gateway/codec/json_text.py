@@ -15,17 +15,25 @@ _MEMBER = re.compile(r'\s*("(?:[^"\\]++|\\.)*+")\s*:', re.DOTALL)
 
 _CLOSING = {"[": "]", "{": "}"}
 
+# What decoding makes of a byte that is not UTF-8 (PEP 383).
+_FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
+
 
 def decoded(raw: bytes) -> tuple[str, bool]:
-    """Return the text of a document in UTF-8 (or UTF-16 or UTF-32), without byte order mark.
+    r"""Return the text of a document in UTF-8 (or UTF-16 or UTF-32), without byte order mark.
 
-    Bytes that are not of its encoding become U+FFFD; the second value tells whether there are none.
+    A byte that is not UTF-8 becomes an escaped backslash and its number, so that a text with it
+    has `\xff` in its place; in other encodings, U+FFFD. The second value tells whether there are
+    none.
     """
     encoding = json.detect_encoding(raw)
     try:
         return raw.decode(encoding), True
     except UnicodeDecodeError:
-        return raw.decode(encoding, "replace"), False
+        pass
+    if encoding.startswith("utf-8"):
+        return _FOREIGN_BYTE.sub(_escape, raw.decode(encoding, "surrogateescape")), False
+    return raw.decode(encoding, "replace"), False
 
 
 def elements(text: str) -> list[str]:
@@ -52,6 +60,8 @@ def members(text: str) -> dict[str, str]:
 
 def cut_below(text: str, depth_max: int) -> str:
     """Return the text with `null` for everything that is nested deeper than `depth_max`."""
+    if text.count("[") + text.count("{") <= depth_max:
+        return text
     kept: list[str] = []
     depth = start = 0
     for match in _TOKEN.finditer(text):
@@ -67,6 +77,10 @@ def cut_below(text: str, depth_max: int) -> str:
                 start = match.end()
     # What never closes is no JSON either way.
     return "".join((*kept, text[start:])) if depth <= depth_max else text[:start]
+
+
+def _escape(byte: re.Match[str]) -> str:
+    return rf"\\x{ord(byte[0]) & 0xFF:02x}"
 
 
 def _parts(text: str, opening: str) -> Iterator[str]:

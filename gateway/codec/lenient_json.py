@@ -1,18 +1,22 @@
-"""JSON as it comes: what no strict reader takes is read all the same, as far as it can be.
+r"""JSON as it comes: what no strict reader takes is read all the same, as far as it can be.
 
 Webhooks, and the provider's log of them, hold whatever people and other servers wrote: a text cut
 in the middle of an emoji, a number beyond every type, a hundred brackets. To refuse the document
 for it would lose everything else in it. So:
 
-* half of a surrogate pair, and bytes that are not UTF-8, become U+FFFD;
-* a number that no 64-bit type holds (1e400, an integer of twenty digits or more, `NaN`) becomes a
-  `NumberText`: what was written, as text;
+* half of a surrogate pair becomes the six characters of its escape (`\ud83d`), a byte that is not
+  UTF-8 four (`\xff`): texts that differ in nothing else stay different, which ids have to;
+* a number that no 64-bit type holds as it was written (`1e400`, `1e-400`, `9007199254740993.0`, an
+  integer of twenty digits or more, `NaN`) becomes a `NumberText`: what was written, as text;
+* any other number with a fraction or an exponent becomes a `WrittenFloat`, whose text is what was
+  written;
 * what is nested deeper than `DEPTH_MAX` becomes null;
 * a byte order mark and control characters in texts are taken; of one name in an object, the last.
 """
 
 import json
 import re
+from decimal import Decimal
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -28,14 +32,7 @@ DEPTH_MAX = 128
 _INTEGERS = range(-(2**63), 2**64)
 _CHARACTERS_MAX = 20
 
-# The fast reader makes a double of an integer of more than 64 bits. Such a one stands after a
-# character that structures the document; where it stands in a text, nothing is lost but time.
-_HUGE_INTEGER = re.compile(rb"(?:^|[\[:,\s])(?:-\d{19}|\d{20})")
-
-# What such an integer looks like when digits and signs are all made ones. To look for that takes
-# a tenth of the time of the pattern above, which every webhook would pay.
-_DIGITS = bytes(character in b"-0123456789" for character in range(256))
-_HUGE = b"\1" * _CHARACTERS_MAX
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class NumberText(str):
@@ -44,8 +41,24 @@ class NumberText(str):
     __slots__ = ()
 
 
+class WrittenFloat(float):
+    """A double that stands for a number as it was written, which is its text (`1e3`, `1.50`)."""
+
+    __slots__ = ("_written",)
+    _written: str
+
+    def __new__(cls, written: str) -> "WrittenFloat":
+        """Return the double that a number literal stands for."""
+        number = super().__new__(cls, written)
+        number._written = written
+        return number
+
+    def __str__(self) -> str:
+        return self._written
+
+
 class Reading(NamedTuple):
-    """The value of a document, and whether U+FFFD stands in it for what is not Unicode."""
+    """The value of a document, and whether escapes stand in it for what is not Unicode."""
 
     value: Any
     repaired: bool
@@ -55,7 +68,7 @@ def parse(raw: bytes) -> Any:
     """Return the value of a document for a reader that names what its fields cannot hold.
 
     As the standard library reads it, and with it the provider's own SDK; only numbers beyond 64
-    bits are `NumberText`. Texts may hold half of a surrogate pair, which no protobuf string can.
+    bits may be `NumberText`. Texts may hold half of a surrogate pair, which no protobuf string can.
     Raises ValueError if it is not JSON.
     """
     try:
@@ -63,7 +76,7 @@ def parse(raw: bytes) -> Any:
     except ValueError:
         pass
     try:
-        return json.loads(raw, **_NUMBERS)
+        return json.loads(raw, parse_float=_finite, **_OTHER_NUMBERS)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -74,17 +87,32 @@ def read(raw: bytes) -> Reading:
         value = orjson.loads(raw)
     except ValueError:
         return _leniently(raw)
-    return Reading(value, False) if is_plain(raw) else _leniently(raw)
+    return _leniently(raw) if has_double(value) else Reading(value, False)
 
 
-def is_plain(raw: bytes) -> bool:
-    """Tell whether a document that a strict reader takes holds no integer of more than 64 bits."""
-    return _HUGE not in raw.translate(_DIGITS) or _HUGE_INTEGER.search(raw) is None
+def has_double(value: Any) -> bool:
+    """Tell whether there is a double in what a strict reader has made of a document.
+
+    It makes one of each number with a fraction or an exponent, and of each integer of more than 64
+    bits: of any other document it has kept every digit. To look at the values takes less time than
+    to look for such numbers in the text.
+    """
+    values: list[Any] = [(value,)]
+    while values:
+        these = values.pop()
+        these = these.values() if type(these) is dict else these
+        types = set(map(type, these))
+        if float in types:
+            return True
+        if dict in types or list in types:
+            values += [it for it in these if type(it) is dict or type(it) is list]
+    return False
 
 
 def _leniently(raw: bytes) -> Reading:
     text, whole = decoded(raw)
-    value = json.loads(cut_below(text, DEPTH_MAX), strict=False, **_NUMBERS)
+    shallow = cut_below(text, DEPTH_MAX)
+    value = json.loads(shallow, strict=False, parse_float=_as_written, **_OTHER_NUMBERS)
     repair = _Repair()
     value = repair.of(value)
     return Reading(value, repair.needed or not whole)
@@ -96,16 +124,34 @@ def _integer(digits: str) -> "int | NumberText":
     return value if value is not None and value in _INTEGERS else NumberText(digits)
 
 
-def _fraction(text: str) -> "float | NumberText":
+def _finite(text: str) -> "float | NumberText":
     value = float(text)
     return value if isfinite(value) else NumberText(text)
 
 
-_NUMBERS: Any = {
-    "parse_int": _integer,
-    "parse_float": _fraction,
-    "parse_constant": NumberText,
-}
+def _as_written(text: str) -> "WrittenFloat | NumberText":
+    value = WrittenFloat(text)
+    return value if _stands_for(value, text) else NumberText(text)
+
+
+def _stands_for(value: float, text: str) -> bool:
+    """Tell whether a double, written in the fewest digits that mean it, is the number of a text."""
+    shortest = float.__repr__(value)
+    if shortest == text:
+        return True
+    if not isfinite(value):
+        return False
+    if value == 0:
+        # What is too small for a double may have an exponent that is too much for decimals.
+        return not text.lower().partition("e")[0].strip("-0.")
+    return Decimal(shortest) == Decimal(text)
+
+
+_OTHER_NUMBERS: Any = {"parse_int": _integer, "parse_constant": NumberText}
+
+
+def _escape(half: re.Match[str]) -> str:
+    return f"\\u{ord(half[0]):04x}"
 
 
 class _Repair:
@@ -119,8 +165,8 @@ class _Repair:
             # Nearly all are; asking is quicker than converting.
             if value.isascii():
                 return value
-            whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            self.needed |= whole != value
+            whole, halves = _HALF_OF_A_PAIR.subn(_escape, value)
+            self.needed |= halves > 0
             return whole
         if isinstance(value, list):
             return [self.of(item) for item in value]

@@ -1,7 +1,7 @@
 """Webhook bodies to events: typed where the type is known, whole where it is not."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -10,15 +10,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from conferencing.v1.event_pb2 import (
     EVENT_NOTE_REASON_NOT_A_TIME,
     EVENT_NOTE_REASON_NOT_AN_ID,
+    EVENT_NOTE_REASON_NOT_AN_OBJECT,
     EVENT_NOTE_REASON_NOT_READ,
+    EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN,
     EVENT_NOTE_REASON_TEXT_REPAIRED,
+    EVENT_NOTE_REASON_UNKNOWN_VALUE,
     EVENT_ORIGIN_LIVE,
     Event,
     EventNoteReason,
 )
+from gateway.codec.annotations import enum_texts, rest_name
 from gateway.codec.decoder import MessageDecoder, MismatchError
-from gateway.codec.descriptors import fields_of, message_class_of
-from gateway.codec.lenient_json import NumberText, read
+from gateway.codec.descriptors import enum_type, fields_of, message_class_of
+from gateway.codec.lenient_json import read
 from gateway.codec.timestamps import parse_timestamp
 from gateway.events.entry import EventKeys, NewEvent
 from gateway.webhooks.notes import Notes
@@ -38,10 +42,14 @@ class NotAnEventError(Exception):
 
 
 class _TypedPayload(NamedTuple):
-    """How the payload of one event type is read, and the texts that its message has."""
+    """How the payload of one event type is read, the texts that its message has, and its enums.
+
+    `words` are the words that each enum of the message has, by the enum's name in the payload.
+    """
 
     decode: Callable[[Any], Message]
     texts: frozenset[str]
+    words: Mapping[str, frozenset[str]]
 
 
 class WebhookDecoder:
@@ -82,6 +90,7 @@ class WebhookDecoder:
             # The provider sends it for a minute and no longer: what this version stumbles over is
             # kept for the next one.
             _log.exception("an event of type %.100r cannot be read, its bytes are kept", event_type)
+            notes = Notes()
             notes.add("", EVENT_NOTE_REASON_NOT_READ)
             keys, content = EventKeys(event_type), {}
         event = Event(
@@ -103,9 +112,14 @@ class WebhookDecoder:
     ) -> tuple[EventKeys, dict[str, Any]]:
         """Return what an event is found by, and its fields beside those of every event."""
         payload = data.get("payload")
-        if not isinstance(payload, dict):
+        if payload is None:
             payload = {}
-        typed, texts = self._read(event_type, payload)
+        if isinstance(payload, dict):
+            typed, texts = self._read(event_type, payload, notes)
+        else:
+            # A typed message without any field would say that the provider sent none.
+            notes.add(_PAYLOAD, EVENT_NOTE_REASON_NOT_AN_OBJECT)
+            payload, typed, texts = {}, None, frozenset()
 
         def text(name: str) -> str:
             # One reading of a field: what the payload's message shows is what an event is found by.
@@ -119,12 +133,18 @@ class WebhookDecoder:
                 notes.add(f"{_PAYLOAD}.{name}", EVENT_NOTE_REASON_NOT_AN_ID)
             return found
 
+        def first(*names: str) -> str:
+            # What was sent and cannot be read is never replaced by something else.
+            sent = (name for name in names if payload.get(name) not in (None, ""))
+            name = next(sent, None)
+            return text(name) if name else ""
+
         keys = EventKeys(
             type=event_type,
             conference_id=text("conference_id"),
-            queue_name=text("queue") or text("queue_name"),
+            queue_name=first("queue", "queue_name"),
             call_control_id=text("call_control_id"),
-            call_session_id=text("call_session_id") or text("creator_call_session_id"),
+            call_session_id=first("call_session_id", "creator_call_session_id"),
             connection_id=text("connection_id"),
         )
         content: dict[str, Any] = {
@@ -144,20 +164,34 @@ class WebhookDecoder:
         return keys, content
 
     def _read(
-        self, event_type: str, payload: dict[str, Any]
+        self, event_type: str, payload: dict[str, Any], notes: Notes
     ) -> tuple[Message | None, frozenset[str]]:
         known = self._typed.get(event_type)
-        if known is not None:
-            try:
-                return known.decode(payload), known.texts
-            except MismatchError:
-                pass
-        return None, frozenset()
+        if known is None:
+            return None, frozenset()
+        try:
+            typed = known.decode(payload)
+        except MismatchError as mismatch:
+            notes.add(f"{_PAYLOAD}.{mismatch.path}", EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN)
+            return None, frozenset()
+        for name, words in known.words.items():
+            # An empty word says as little as none.
+            if payload.get(name) and payload[name] not in words:
+                notes.add(f"{_PAYLOAD}.{name}", EVENT_NOTE_REASON_UNKNOWN_VALUE)
+        return typed, known.texts
 
 
 def _typed_payload(message_class: type[Message]) -> _TypedPayload:
-    texts = (field.name for field in fields_of(message_class) if field.type == field.TYPE_STRING)
-    return _TypedPayload(MessageDecoder(message_class).decode, frozenset(texts))
+    fields = fields_of(message_class)
+    return _TypedPayload(
+        MessageDecoder(message_class).decode,
+        frozenset(field.name for field in fields if field.type == field.TYPE_STRING),
+        {
+            rest_name(field): frozenset(enum_texts(enum_type(field)).by_text)
+            for field in fields
+            if field.type == field.TYPE_ENUM
+        },
+    )
 
 
 def _data_of(raw: bytes, notes: Notes) -> dict[str, Any]:
@@ -180,10 +214,8 @@ def _data_of(raw: bytes, notes: Notes) -> dict[str, Any]:
 
 
 def _text_of(value: Any) -> str:
-    """Return an id or a word: a number is its digits, as in typed payloads."""
-    if type(value) in (str, int, float, NumberText):
-        return str(value)
-    return ""
+    """Return an id or a word: a number is what was written, as in typed payloads."""
+    return str(value) if isinstance(value, str | int | float) and type(value) is not bool else ""
 
 
 def _occurred_at(data: dict[str, Any], payload: dict[str, Any], notes: Notes) -> Timestamp | None:

@@ -66,7 +66,7 @@ def _fill(into: Value, value: Any, path: str, depth: int, notes: Notes) -> None:
         notes.add(path, EVENT_NOTE_REASON_NUMBER_AS_TEXT)
         into.string_value = str(value)
     else:
-        into.number_value = value
+        into.number_value = float(value)
 
 
 def _leave_out(into: Value, path: str, notes: Notes) -> None:

@@ -1,6 +1,7 @@
 """JSON that no strict reader takes: read as far as it can be, or taken apart unread."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.codec.json_text import cut_below, decoded, elements, members
-from gateway.codec.lenient_json import DEPTH_MAX, NumberText, is_plain, read
+from gateway.codec.lenient_json import DEPTH_MAX, NumberText, WrittenFloat, has_double, read
 from gateway.codec.timestamps import parse_timestamp
 from tests.harness import odd_json
 
@@ -61,8 +62,102 @@ def test_a_number_beyond_64_bits_keeps_what_was_written(digits: str, around: str
 def test_digits_in_a_text_are_no_number() -> None:
     raw = b'{"id": "123456789012345678901234567890", "a": ": 123456789012345678901234567890"}'
 
-    assert is_plain(b'{"id": "123456789012345678901234567890"}')
     assert read(raw).value == json.loads(raw)
+    assert not any(isinstance(it, NumberText) for it in read(raw).value.values())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "9007199254740993.0",
+        "1e-400",
+        "-1E-400",
+        "1e-99999999999999999999999",
+        "123456789012345678e0",
+        "1234567890123456789.5",
+        "0.30000000000000000001",
+        "1.00000000000000000001",
+        "1" * 400 + ".5e-380",
+    ],
+)
+def test_a_fraction_whose_digits_a_double_loses_keeps_what_was_written(written: str) -> None:
+    (value,) = read(b"[%s]" % written.encode()).value
+
+    assert (value, type(value)) == (written, NumberText)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "0.1",
+        "1.50",
+        "1e3",
+        "1E+3",
+        "1e23",
+        "-0.0",
+        "0e-99999999999999999999",
+        "0.30000000000000004",
+    ],
+)
+def test_a_double_keeps_its_text_beside_its_value(written: str) -> None:
+    (value,) = read(b"[%s]" % written.encode()).value
+
+    assert (value, type(value), str(value)) == (float(written), WrittenFloat, written)
+
+
+digits = st.text("0123456789", min_size=1, max_size=25)
+
+
+@given(
+    whole=digits.map(lambda it: it.lstrip("0") or "0"),
+    fraction=digits.map(lambda it: "." + it) | st.just(""),
+    exponent=st.integers(-420, 420).map(lambda it: f"e{it}") | st.just(""),
+    sign=st.sampled_from(["", "-"]),
+)
+def test_no_digit_of_any_number_is_lost(
+    whole: str, fraction: str, exponent: str, sign: str
+) -> None:
+    written = sign + whole + fraction + exponent
+
+    (value,) = read(b"[%s]" % written.encode()).value
+
+    if isinstance(value, float):
+        assert Decimal(repr(float(value))) == Decimal(written)
+    assert str(value) == written or (written, value) == ("-0", 0)
+
+
+@given(strict)
+def test_a_double_is_found_wherever_it_stands(value: Any) -> None:
+    def holds(it: Any) -> bool:
+        if isinstance(it, list | dict):
+            return any(map(holds, it.values() if isinstance(it, dict) else it))
+        return isinstance(it, float)
+
+    assert has_double(value) == holds(value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (rb'"x\ud83d"', rb'"x\ud83e"'),
+        (rb'"x\ud83d"', rb'"x\udc00"'),
+        (b'"x\xfe"', b'"x\xff"'),
+        (b'"x\xed\xa0\xbd"', b'"x\xed\xa0\xbe"'),
+        (rb'"\udcff"', b'"\xff"'),
+    ],
+)
+def test_texts_that_are_not_unicode_stay_different(first: bytes, second: bytes) -> None:
+    one, other = read(first), read(second)
+
+    assert one.repaired
+    assert other.repaired
+    assert one.value != other.value
+
+
+def test_half_of_a_pair_and_a_foreign_byte_are_shown_as_they_are_escaped() -> None:
+    raw = rb'{"a\udc00": "cut \ud83d", "b": "\ud83d\ude00 caf' + b'\xe9"}'
+
+    assert read(raw) == ({"a\\udc00": "cut \\ud83d", "b": "\U0001f600 caf\\xe9"}, True)
 
 
 @given(st.integers(1, 300), st.integers(0, 40))
@@ -125,7 +220,8 @@ def test_members_without_a_name_are_refused(text: str) -> None:
 def test_bytes_that_are_none_of_their_encoding_are_replaced_and_told_of() -> None:
     assert decoded("caf\u00e9".encode()) == ("caf\u00e9", True)
     assert decoded("caf\u00e9".encode("utf-16")) == ("caf\u00e9", True)
-    assert decoded(b"caf\xe9") == ("caf\ufffd", False)
+    assert decoded(b"caf\xe9") == ("caf\\\\xe9", False)
+    assert decoded("caf\u00e9".encode("utf-16") + b"\x00") == ("caf\u00e9\ufffd", False)
     assert decoded(b"\xef\xbb\xbf{}") == ("{}", True)
 
 

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from conferencing.v1.event_pb2 import (
     EVENT_NOTE_REASON_NOT_A_TIME,
     EVENT_NOTE_REASON_NOT_AN_ID,
+    EVENT_NOTE_REASON_NOT_AN_OBJECT,
     EVENT_NOTE_REASON_NOT_READ,
     EVENT_NOTE_REASON_NUMBER_AS_TEXT,
+    EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN,
     EVENT_NOTE_REASON_TEXT_REPAIRED,
     EVENT_NOTE_REASON_TOO_DEEP,
+    EVENT_NOTE_REASON_UNKNOWN_VALUE,
     Event,
 )
 from conferencing.v1.event_service_pb2 import (
@@ -107,6 +110,10 @@ def posted(gateway: RunningGateway, body: bytes) -> Event:
     return found.event
 
 
+def noted(event: Event) -> dict[str, int]:
+    return {note.path: note.reason for note in event.notes}
+
+
 @settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -168,7 +175,109 @@ def test_what_a_message_shows_as_it_was_sent_needs_no_note(running: RunningGatew
     assert not posted(running, body_of('"conference.created"', '{"conference_id": "c"}')).notes
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "9007199254740993.0",
+        "1e-400",
+        "123456789012345678e0",
+        "1234567890123456789.5",
+        "0.30000000000000000001",
+    ],
+)
+def test_a_fraction_keeps_the_digits_that_a_double_loses_as_text(
+    running: RunningGateway, written: str
+) -> None:
+    event = posted(running, body_of('"x.y"', f'{{"a": [{{"b": {written}}}], "c": 1.50}}'))
+
+    assert MessageToDict(event.unknown) == {"a": [{"b": written}], "c": 1.5}
+    assert noted(event) == {"data.payload.a[0].b": EVENT_NOTE_REASON_NUMBER_AS_TEXT}
+
+
+def test_a_count_that_a_double_would_change_is_never_shown_as_another(
+    running: RunningGateway,
+) -> None:
+    exact = posted(running, body_of('"call.enqueued"', '{"current_position": 1e1}'))
+    tiny = posted(running, body_of('"call.enqueued"', '{"current_position": 1e-400}'))
+
+    assert exact.call_enqueued.current_position == 10
+    assert tiny.unknown["current_position"] == "1e-400"
+    assert EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN in {it.reason for it in tiny.notes}
+
+
 # Ids
+
+
+@pytest.mark.parametrize("type_", ["conference.created", "x.y"])
+@pytest.mark.parametrize(
+    "written", ["1e3", "1.50", "1E+2", "1234567890123456789012.0", "1e400", "9" * 30]
+)
+def test_an_id_sent_as_a_number_is_what_was_written(
+    running: RunningGateway, type_: str, written: str
+) -> None:
+    payload = f'{{"conference_id": {written}, "call_control_id": {written}}}'
+
+    event = posted(running, body_of(json.dumps(type_), payload))
+
+    assert (event.conference_id, event.call_control_id) == (written, written)
+    if type_ == "conference.created":
+        assert event.conference_created.conference_id == written
+        assert not event.notes
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (r'"%s\ud83d"', r'"%s\ud83e"'),
+        ('"%s\udcfe"', '"%s\udcff"'),
+        ("%s.0", "%s.00000000000000000001"),
+        ("%se2", "%s00.0"),
+        ("%s.1234567890123456789", "%s.12345678901234567891"),
+    ],
+    ids=["half emojis", "bytes", "a tiny fraction", "an exponent", "fractions"],
+)
+def test_events_whose_ids_differ_in_anything_are_both_stored(
+    running: RunningGateway, first: str, second: str
+) -> None:
+    number = next(_numbers)
+
+    # `posted` wants each to be stored, and none to be called a duplicate.
+    events = [
+        posted(running, body_of('"x.y"', "{}", "ID").replace(b'"ID"', id_))
+        for id_ in ((it % number).encode("utf-8", "surrogateescape") for it in (first, second))
+    ]
+
+    assert events[0].id != events[1].id
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "shown"),
+    [
+        ("call_session_id", "creator_call_session_id", "call_session_id"),
+        ("queue", "queue_name", "queue_name"),
+    ],
+)
+@pytest.mark.parametrize("type_", ["call.enqueued", "conference.playback.ended", "x.y"])
+@pytest.mark.parametrize("unreadable", ['{"a": 1}', "[]", "{}", "false", "true"])
+def test_an_id_that_cannot_be_read_is_never_replaced_by_another(
+    running: RunningGateway, name: str, other: str, shown: str, type_: str, unreadable: str
+) -> None:
+    payload = f'{{"{name}": {unreadable}, "{other}": "another"}}'
+
+    event = posted(running, body_of(json.dumps(type_), payload))
+
+    assert getattr(event, shown) == ""
+    assert noted(event).get(f"data.payload.{name}") == EVENT_NOTE_REASON_NOT_AN_ID
+
+
+@pytest.mark.parametrize("nothing", ["null", '""'])
+def test_an_id_that_was_not_sent_is_taken_from_where_else_it_stands(
+    running: RunningGateway, nothing: str
+) -> None:
+    payload = f'{{"call_session_id": {nothing}, "creator_call_session_id": "creator"}}'
+
+    for type_ in ('"conference.playback.ended"', '"x.y"'):
+        assert posted(running, body_of(type_, payload)).call_session_id == "creator"
 
 
 @pytest.mark.parametrize("type_", ["conference.playback.ended", "conference.mood.changed"])
@@ -282,11 +391,11 @@ def test_depth_beside_the_payload_hurts_nobody(running: RunningGateway) -> None:
 # Texts
 
 
-def test_half_of_an_emoji_is_shown_as_the_replacement_character(running: RunningGateway) -> None:
+def test_half_of_an_emoji_is_shown_as_its_escape_and_noted(running: RunningGateway) -> None:
     event = posted(running, body_of('"x.y"', r'{"conference_id": "cut \ud83d", "a\udc00": 1}'))
 
-    assert event.conference_id == "cut \ufffd"
-    assert MessageToDict(event.unknown) == {"conference_id": "cut \ufffd", "a\ufffd": 1.0}
+    assert event.conference_id == r"cut \ud83d"
+    assert MessageToDict(event.unknown) == {"conference_id": r"cut \ud83d", r"a\udc00": 1.0}
     assert [it.reason for it in event.notes] == [EVENT_NOTE_REASON_TEXT_REPAIRED]
 
 
@@ -307,6 +416,83 @@ def test_bytes_that_no_strict_reader_takes_are_kept_with_what_can_be_read(
 
     assert event.conference_id == "1"
     assert "af" in str(event.unknown["a"])
+
+
+# Payloads that do not fit
+
+
+@pytest.mark.parametrize("type_", ["conference.ended", "x.y"])
+@pytest.mark.parametrize("payload", ['"hello"', "[1]", "7", "0.5", "true", "false", '""', "[]"])
+def test_a_payload_that_is_no_object_is_noted_and_never_shown_as_an_empty_message(
+    running: RunningGateway, type_: str, payload: str
+) -> None:
+    event = posted(running, body_of(json.dumps(type_), payload))
+
+    assert event.WhichOneof("payload") == "unknown"
+    assert not event.unknown.fields
+    assert noted(event) == {"data.payload": EVENT_NOTE_REASON_NOT_AN_OBJECT}
+
+
+def test_a_payload_that_was_not_sent_needs_no_note(running: RunningGateway) -> None:
+    event = posted(running, body_of('"conference.ended"', "null"))
+
+    assert event.WhichOneof("payload") == "conference_ended"
+    assert not event.notes
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"),
+    [
+        ("conference.ended", "reason"),
+        ("call.dequeued", "reason"),
+        ("conference.recording.saved", "channels"),
+        ("conference.recording.saved", "format"),
+    ],
+)
+def test_a_word_that_an_enum_does_not_have_is_noted(
+    running: RunningGateway, type_: str, name: str
+) -> None:
+    payload = json.dumps({"call_control_id": "c", name: "martians"})
+
+    event = posted(running, body_of(json.dumps(type_), payload))
+
+    typed = getattr(event, type_.replace(".", "_"))
+    assert (typed.call_control_id, getattr(typed, name)) == ("c", 0)
+    assert noted(event) == {f"data.payload.{name}": EVENT_NOTE_REASON_UNKNOWN_VALUE}
+
+
+@pytest.mark.parametrize(
+    "payload", ['{"reason": "all_left"}', '{"reason": ""}', '{"reason": null}']
+)
+def test_a_word_that_an_enum_has_or_that_was_not_sent_needs_no_note(
+    running: RunningGateway, payload: str
+) -> None:
+    assert not posted(running, body_of('"conference.ended"', payload)).notes
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "place"),
+    [
+        ("conference.recording.saved", {"recording_started_at": "soon"}, "recording_started_at"),
+        ("conference.recording.saved", {"recording_urls": {"mp3": [1]}}, "recording_urls.mp3"),
+        ("conference.recording.saved", {"recording_urls": "http://x"}, "recording_urls"),
+        ("call.enqueued", {"current_position": 1.5}, "current_position"),
+        ("call.enqueued", {"current_position": 2**31}, "current_position"),
+        ("conference.ended", {"reason": 7}, "reason"),
+        ("conference.created", {"call_leg_id": True}, "call_leg_id"),
+    ],
+)
+def test_a_payload_that_does_not_fit_its_message_is_shown_as_unknown_and_noted(
+    running: RunningGateway, type_: str, payload: dict[str, Any], place: str
+) -> None:
+    event = posted(running, body_of(json.dumps(type_), json.dumps(payload)))
+
+    assert MessageToDict(event.unknown) == payload
+    first = event.notes[0]
+    assert (first.path, first.reason) == (
+        f"data.payload.{place}",
+        EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN,
+    )
 
 
 # Mistakes of ours

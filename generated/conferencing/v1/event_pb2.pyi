@@ -47,6 +47,14 @@ class _EventNoteReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Event
     """Somewhere in the body stands half of a surrogate pair, or a byte that is not UTF-8: it is shown as U+FFFD."""
     EVENT_NOTE_REASON_NOT_READ: _EventNoteReason.ValueType  # 6
     """The event's content could not be read, by a mistake of the gateway: only `id`, `type` and `raw_json` are set."""
+    EVENT_NOTE_REASON_NOT_AN_OBJECT: _EventNoteReason.ValueType  # 7
+    """The webhook's payload is no object: `unknown` is empty."""
+    EVENT_NOTE_REASON_UNKNOWN_VALUE: _EventNoteReason.ValueType  # 8
+    """A word that the field's enum does not have is shown as UNSPECIFIED."""
+    EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN: _EventNoteReason.ValueType  # 9
+    """A value that its field cannot hold: the event's type is known, its payload is shown as `unknown`. The path is that
+    of the first such value.
+    """
 
 class EventNoteReason(_EventNoteReason, metaclass=_EventNoteReasonEnumTypeWrapper):
     """How an event differs from its webhook."""
@@ -65,6 +73,14 @@ EVENT_NOTE_REASON_TEXT_REPAIRED: EventNoteReason.ValueType  # 5
 """Somewhere in the body stands half of a surrogate pair, or a byte that is not UTF-8: it is shown as U+FFFD."""
 EVENT_NOTE_REASON_NOT_READ: EventNoteReason.ValueType  # 6
 """The event's content could not be read, by a mistake of the gateway: only `id`, `type` and `raw_json` are set."""
+EVENT_NOTE_REASON_NOT_AN_OBJECT: EventNoteReason.ValueType  # 7
+"""The webhook's payload is no object: `unknown` is empty."""
+EVENT_NOTE_REASON_UNKNOWN_VALUE: EventNoteReason.ValueType  # 8
+"""A word that the field's enum does not have is shown as UNSPECIFIED."""
+EVENT_NOTE_REASON_SHOWN_AS_UNKNOWN: EventNoteReason.ValueType  # 9
+"""A value that its field cannot hold: the event's type is known, its payload is shown as `unknown`. The path is that
+of the first such value.
+"""
 Global___EventNoteReason: _TypeAlias = EventNoteReason  # noqa: Y015
 
 class _EventOrigin:
