@@ -25,6 +25,9 @@ BODY_BYTES_MAX = 512 * 1024
 # body was complete: with a reason of the table below. Nothing there: the sender has gone.
 ENDED_FOR = "ended_for"
 
+# The reason of a request whose sender has gone before it was complete.
+DISCONNECTED = "DISCONNECTED"
+
 # Seconds after which to send again what could not be stored.
 RETRY_AFTER_S = 5
 
@@ -39,7 +42,7 @@ _STATUS_OF_REASON = {
     "NOT_JSON": 400,
     "NOT_AN_EVENT": 422,
     "API_VERSION_1": 422,
-    "DISCONNECTED": 400,
+    DISCONNECTED: 400,
     "TIMED_OUT": 408,
     "BODY_TOO_LARGE": 413,
     "METHOD_NOT_ALLOWED": 405,
@@ -191,7 +194,7 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the answer; it only ends the request.
-            reason = scope.get("state", {}).get(ENDED_FOR, "DISCONNECTED")
+            reason = scope.get("state", {}).get(ENDED_FOR, DISCONNECTED)
             raise _RefusedError(reason, "the body ended before it was complete")
         part: bytes = message.get("body", b"")
         body += part
