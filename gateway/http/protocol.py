@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.http.outgoing import OutgoingTransport
 from gateway.webhooks.receiver import DISCONNECTED, ENDED_FOR
 
 # From a request's first byte to the end of its head, in seconds; for the first request from the
@@ -32,6 +33,10 @@ IDLE_S = 75
 
 # The size of a head, in bytes: eight times what usual servers take (nginx and Apache: 8 KiB).
 HEAD_BYTES_MAX = 64 * 1024
+
+
+# The reason of an end that no response can tell: the responses were not taken.
+NOT_TAKEN = "NOT_TAKEN"
 
 
 class Refusal(NamedTuple):
@@ -69,7 +74,7 @@ class _Stage(enum.Enum):
 
 
 class RequestProtocol(HttpToolsProtocol):
-    """One connection. `observe` is given the reason of a refusal that no application hears of."""
+    """One connection. `observe` is given the reason of an end that no application hears of."""
 
     def __init__(self, *args: Any, observe: Callable[[str], None], **named: Any) -> None:
         super().__init__(*args, **named)
@@ -86,12 +91,14 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
-        super().connection_made(transport)
+        self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(NOT_TAKEN))
+        super().connection_made(self._outgoing)
         self._set_timer(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._cancel_timer()
+        self._outgoing.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -1,7 +1,9 @@
 """How a connection ends, over real sockets and on both event loops."""
 
 import asyncio
+import logging
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,23 +19,33 @@ TIMES = 50
 WHOLE = request(b"whole", [])
 
 
+# More than the system holds of what nobody reads.
+MUCH = b"x" * 2**24
+
+
 class App:
     """An application that reads a request, is busy for some passes of the loop, and answers."""
 
+    def __init__(self) -> None:
+        self.body = b"ok"
+        self.begun = threading.Semaphore(0)
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.begun.release()
         while (message := await receive())["type"] == "http.request" and message["more_body"]:
             pass
         for _ in range(20):
             await asyncio.sleep(0)
-        head = [(b"content-length", b"2")]
+        head = [(b"content-length", str(len(self.body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": b"ok"})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class Serving:
     def __init__(self, loop: LoopThread) -> None:
         self.refused: list[str] = []
-        self.server = HttpServer(App(), self.refused.append)
+        self.app = App()
+        self.server = HttpServer(self.app, self.refused.append)
         self._port = loop.run(self.server.start("127.0.0.1", 0))
 
     def connect(self) -> socket.socket:
@@ -88,3 +100,26 @@ def test_who_closes_its_side_amid_a_request_gets_the_responses_to_those_before_i
 
         assert [it.status for it in responses] == [200]
         assert rest == b""
+
+
+@pytest.mark.parametrize("ended_by", ["the sender", "the shutdown"])
+def test_a_connection_that_ends_before_its_responses_are_read_leaves_no_trace(
+    serving: Serving,
+    either_loop: LoopThread,
+    caplog: pytest.LogCaptureFixture,
+    ended_by: str,
+) -> None:
+    serving.app.body = MUCH
+    with serving.connect() as connection:
+        connection.sendall(WHOLE * 20)
+        # The second response waits for the first to be taken, the others for the second.
+        for _ in range(2):
+            assert serving.app.begun.acquire(timeout=20)
+        if ended_by == "the shutdown":
+            either_loop.run(serving.server.stop(0))
+    either_loop.run(serving.server.stop(10))
+
+    told = [it.getMessage() for it in caplog.records if it.levelno >= logging.WARNING]
+    dropped = ["1 HTTP connections are dropped by the shutdown"]
+    assert told == (dropped if ended_by == "the shutdown" else [])
+    assert not [it for it in caplog.records if it.exc_info]

@@ -5,6 +5,7 @@ The loop's clock stands still until a test moves it.
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from gateway.events.entry import Appended, NewEvent
+from gateway.http.outgoing import TAKEN_S
 from gateway.http.protocol import BODY_S, HEAD_BYTES_MAX, HEAD_S, IDLE_S, RequestProtocol
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
@@ -44,10 +46,29 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.received = b""
         self.protocol: asyncio.Protocol | None = None
+        # How many bytes more the other end takes.
+        self.takes = math.inf
+        self.waiting = b""
         self._closing = False
 
     def write(self, data: Any) -> None:
-        self.received += data
+        self.waiting += data
+        self.take(0)
+
+    def take(self, more: float) -> None:
+        self.takes += more
+        taken = self.waiting[: int(min(self.takes, len(self.waiting)))]
+        self.takes -= len(taken)
+        self.received += taken
+        self.waiting = self.waiting[len(taken) :]
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.waiting)
+
+    def abort(self) -> None:
+        self.waiting = b""
+        self._closing = False
+        self.close()
 
     def is_closing(self) -> bool:
         return self._closing
@@ -55,6 +76,8 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         if not self._closing:
             self._closing = True
+            if self.waiting:
+                return  # for that to be taken, or for the abort
             assert self.protocol is not None
             asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
@@ -102,7 +125,7 @@ class Stage:
     def connect(self) -> Wire:
         wire = Wire()
         protocol = RequestProtocol(
-            self._config, self.state, {}, self.loop, observe=self.receiver.unreadable
+            self._config, self.state, {}, self.loop, observe=self.receiver.connection_ended
         )
         wire.protocol = protocol
         protocol.connection_made(wire)
@@ -307,6 +330,38 @@ async def test_nothing_is_left_of_a_connection_that_is_gone(stage: Stage) -> Non
     assert not stage.state.connections
     assert not stage.state.tasks
     assert not stage.loop.troubles
+
+
+@staged
+async def test_responses_that_are_not_taken_are_given_up(stage: Stage) -> None:
+    wires = [stage.connect(), stage.connect(), stage.connect(), stage.connect()]
+    for wire in wires:
+        wire.takes = 100
+        await stage.send(wire, stage.signed() * 5)
+    _, closed, half_closed, nonsense = wires
+    closed.close()
+    await stage.close_their_side(half_closed)
+    await stage.send(nonsense, b"nonsense\r\n\r\n")
+
+    await stage.passes(TAKEN_S)
+
+    # Gone for good, although nothing that was to be sent before the close has been.
+    assert not stage.state.connections
+    assert stage.outcomes.count("not_taken") == len(wires)
+    assert not stage.loop.troubles
+
+
+@staged
+async def test_responses_may_be_taken_slowly(stage: Stage) -> None:
+    wire = stage.connect()
+    wire.takes = 1
+    await stage.send(wire, stage.signed() * 5)
+    while wire.waiting:
+        wire.take(25)
+        await stage.passes(TAKEN_S)
+
+    assert [it.status for it in wire.responses] == [200] * 5
+    assert stage.outcomes == ["stored"] * 5
 
 
 @staged
