@@ -248,7 +248,7 @@ class Gateway:
             self._webhook_received,
         )
         app = http_app(receiver, self._metrics, self._why_not_ready)
-        return HttpServer(app, receiver.unreadable)
+        return HttpServer(app, receiver.connection_ended)
 
     def _why_not_ready(self) -> str | None:
         return self._not_ready or self._log.problem or self._provider.not_ready

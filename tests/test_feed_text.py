@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.events.sqlite import reader
 from gateway.events.window import BYTES_MAX, ENTRIES_MAX
-from gateway.http import protocol
+from gateway.http import outgoing, protocol
 from gateway.rpc import history
 from gateway.webhooks import receiver, signature
 
@@ -19,6 +19,7 @@ def test_the_numbers_about_webhooks_are_those_of_the_code() -> None:
     assert f"no larger than {protocol.HEAD_BYTES_MAX // 1024} KiB" in TEXT
     assert f"complete {protocol.BODY_S:.0f} s after the head" in TEXT
     assert f"idle between requests after {protocol.IDLE_S} s" in TEXT
+    assert f"after {outgoing.TAKEN_S:.0f} s to {outgoing.TAKEN_S * 2:.0f} s in which" in TEXT
     assert f"up to {WORDS[signature._TRIED_MAX]} readings a request" in TEXT
 
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn reads it, and what uvicorn leaves to chance: upgrades, trailers, time, size.
+"""HTTP/1.1 as uvicorn reads it, and what it leaves to chance: upgrades, trailers, time, size, ends.
 
 An offer to upgrade (`Upgrade: h2c` from curl, `websocket` from a browser) is one that a server may
 ignore (RFC 9110, 7.8). The parser instead takes what follows the head for another protocol and
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.webhooks.receiver import ENDED_FOR
+from gateway.http.outgoing import OutgoingTransport
+from gateway.webhooks.receiver import DISCONNECTED, ENDED_FOR
 
 # From a request's first byte to the end of its head, in seconds; for the first request from the
 # opening of the connection. A head fits into a packet or two.
@@ -32,6 +33,10 @@ IDLE_S = 75
 
 # The size of a head, in bytes: eight times what usual servers take (nginx and Apache: 8 KiB).
 HEAD_BYTES_MAX = 64 * 1024
+
+
+# The reason of an end that no response can tell: the responses were not taken.
+NOT_TAKEN = "NOT_TAKEN"
 
 
 class Refusal(NamedTuple):
@@ -69,12 +74,14 @@ class _Stage(enum.Enum):
 
 
 class RequestProtocol(HttpToolsProtocol):
-    """One connection. `observe` is given the reason of a refusal that no application hears of."""
+    """One connection. `observe` is given the reason of an end that no application hears of."""
 
     def __init__(self, *args: Any, observe: Callable[[str], None], **named: Any) -> None:
         super().__init__(*args, **named)
         self._observe = observe
         self._stage = _Stage.REQUEST
+        # The sender has closed its side; it may still wait for responses.
+        self._half_closed = False
         self._head_bytes = 0
         self._offer = b""
         # Counts changes of the stage, and which of them the timer was set for.
@@ -84,12 +91,14 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
-        super().connection_made(transport)
+        self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(NOT_TAKEN))
+        super().connection_made(self._outgoing)
         self._set_timer(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._cancel_timer()
+        self._outgoing.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -113,6 +122,30 @@ class RequestProtocol(HttpToolsProtocol):
             self._cancel_timer()
             if self._stage is not _Stage.REQUEST:
                 self._set_timer(HEAD_S if self._stage is _Stage.HEAD else BODY_S)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection for the responses to what came whole; see `asyncio.Protocol`.
+
+        A sender may close its side after its last request, as `nc -N` does.
+        """
+        # asyncio reports the end again when reading is resumed.
+        if not self._half_closed:
+            if self._stage is _Stage.BODY:
+                if not self.pipeline:
+                    return False  # the application waits for the rest; it is told, and counts that
+                self.pipeline.popleft()
+                self._observe(DISCONNECTED)
+            elif not self._is_answering:
+                return False
+            self._half_closed = True
+            self._cancel_timer()
+        return True
+
+    def on_response_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        if self._half_closed and not self.pipeline:
+            self.transport.close()
+        super().on_response_complete()
 
     def on_message_begin(self) -> None:
         """See `httptools.HttpRequestParser`."""

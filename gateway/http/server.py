@@ -34,8 +34,7 @@ class _QuietServer(uvicorn.Server):
 class HttpServer:
     """Serves an ASGI application on one address.
 
-    `observe` is given the reason of each request that was refused before it reached the
-    application.
+    `observe` is given the reason of each end of a connection that the application does not hear of.
     """
 
     def __init__(self, app: Any, observe: Callable[[str], None]) -> None:

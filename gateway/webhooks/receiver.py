@@ -25,6 +25,9 @@ BODY_BYTES_MAX = 512 * 1024
 # body was complete: with a reason of the table below. Nothing there: the sender has gone.
 ENDED_FOR = "ended_for"
 
+# The reason of a request whose sender has gone before it was complete.
+DISCONNECTED = "DISCONNECTED"
+
 # Seconds after which to send again what could not be stored.
 RETRY_AFTER_S = 5
 
@@ -39,7 +42,7 @@ _STATUS_OF_REASON = {
     "NOT_JSON": 400,
     "NOT_AN_EVENT": 422,
     "API_VERSION_1": 422,
-    "DISCONNECTED": 400,
+    DISCONNECTED: 400,
     "TIMED_OUT": 408,
     "BODY_TOO_LARGE": 413,
     "METHOD_NOT_ALLOWED": 405,
@@ -60,8 +63,8 @@ _log = logging.getLogger(__name__)
 class Received(NamedTuple):
     """How a request to the webhook address ended, for metrics and logs.
 
-    `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons that the
-    HTTP server has for what it cannot read as a request are among them.
+    `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
+    the HTTP server ends a connection by itself are among them.
     """
 
     outcome: str
@@ -126,9 +129,10 @@ class WebhookReceiver:
         await send(start)
         await send(body)
 
-    def unreadable(self, reason: str) -> None:
-        """Take note of a request that was refused before it came here."""
-        self._note(reason, 0)
+    def connection_ended(self, reason: str) -> None:
+        """Take note of a connection that the HTTP server ended with no application asked."""
+        self._observe(Received(reason.lower(), "", 0))
+        _log.info("an HTTP connection was ended: %s", reason)
 
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         size = 0
@@ -169,13 +173,10 @@ class WebhookReceiver:
     def _refuse(
         self, reason: str, message: str, size: int, headers: Iterable[tuple[str, str]] = ()
     ) -> _Answer:
-        self._note(reason, size)
-        document = {"error": {"reason": reason, "message": message}}
-        return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
-
-    def _note(self, reason: str, size: int) -> None:
         self._observe(Received(reason.lower(), "", size))
         _log.info("refused a webhook: %s", reason)
+        document = {"error": {"reason": reason, "message": message}}
+        return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
 
 
 def _declared_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
@@ -191,7 +192,7 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the answer; it only ends the request.
-            reason = scope.get("state", {}).get(ENDED_FOR, "DISCONNECTED")
+            reason = scope.get("state", {}).get(ENDED_FOR, DISCONNECTED)
             raise _RefusedError(reason, "the body ended before it was complete")
         part: bytes = message.get("body", b"")
         body += part

@@ -5,6 +5,7 @@ The loop's clock stands still until a test moves it.
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from gateway.events.entry import Appended, NewEvent
+from gateway.http.outgoing import TAKEN_S
 from gateway.http.protocol import BODY_S, HEAD_BYTES_MAX, HEAD_S, IDLE_S, RequestProtocol
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
@@ -44,10 +46,29 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.received = b""
         self.protocol: asyncio.Protocol | None = None
+        # How many bytes more the other end takes.
+        self.takes = math.inf
+        self.waiting = b""
         self._closing = False
 
     def write(self, data: Any) -> None:
-        self.received += data
+        self.waiting += data
+        self.take(0)
+
+    def take(self, more: float) -> None:
+        self.takes += more
+        taken = self.waiting[: int(min(self.takes, len(self.waiting)))]
+        self.takes -= len(taken)
+        self.received += taken
+        self.waiting = self.waiting[len(taken) :]
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.waiting)
+
+    def abort(self) -> None:
+        self.waiting = b""
+        self._closing = False
+        self.close()
 
     def is_closing(self) -> bool:
         return self._closing
@@ -55,6 +76,8 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         if not self._closing:
             self._closing = True
+            if self.waiting:
+                return  # for that to be taken, or for the abort
             assert self.protocol is not None
             asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
@@ -102,7 +125,7 @@ class Stage:
     def connect(self) -> Wire:
         wire = Wire()
         protocol = RequestProtocol(
-            self._config, self.state, {}, self.loop, observe=self.receiver.unreadable
+            self._config, self.state, {}, self.loop, observe=self.receiver.connection_ended
         )
         wire.protocol = protocol
         protocol.connection_made(wire)
@@ -111,6 +134,12 @@ class Stage:
     async def send(self, wire: Wire, data: bytes) -> None:
         assert wire.protocol is not None
         wire.protocol.data_received(data)
+        await self.passes(0)
+
+    async def close_their_side(self, wire: Wire) -> None:
+        assert wire.protocol is not None
+        if not wire.protocol.eof_received():
+            wire.close()
         await self.passes(0)
 
     async def passes(self, seconds: float) -> None:
@@ -303,6 +332,86 @@ async def test_nothing_is_left_of_a_connection_that_is_gone(stage: Stage) -> Non
     assert not stage.loop.troubles
 
 
+@staged
+async def test_responses_that_are_not_taken_are_given_up(stage: Stage) -> None:
+    wires = [stage.connect(), stage.connect(), stage.connect(), stage.connect()]
+    for wire in wires:
+        wire.takes = 100
+        await stage.send(wire, stage.signed() * 5)
+    _, closed, half_closed, nonsense = wires
+    closed.close()
+    await stage.close_their_side(half_closed)
+    await stage.send(nonsense, b"nonsense\r\n\r\n")
+
+    await stage.passes(TAKEN_S)
+
+    # Gone for good, although nothing that was to be sent before the close has been.
+    assert not stage.state.connections
+    assert stage.outcomes.count("not_taken") == len(wires)
+    assert not stage.loop.troubles
+
+
+@staged
+async def test_responses_may_be_taken_slowly(stage: Stage) -> None:
+    wire = stage.connect()
+    wire.takes = 1
+    await stage.send(wire, stage.signed() * 5)
+    while wire.waiting:
+        wire.take(25)
+        await stage.passes(TAKEN_S)
+
+    assert [it.status for it in wire.responses] == [200] * 5
+    assert stage.outcomes == ["stored"] * 5
+
+
+@staged
+async def test_who_closes_its_side_after_whole_requests_gets_every_response(stage: Stage) -> None:
+    stage.log.lets.clear()
+    rests = [
+        b"",
+        HEAD[:20],
+        HEAD,
+        stage.signed()[:-1],
+        HEAD + b"transfer-encoding: chunked\r\n\r\n",
+    ]
+    wires = [stage.connect() for _ in rests]
+    for wire, rest in zip(wires, rests, strict=True):
+        await stage.send(wire, stage.signed() + stage.signed() + rest)
+        # asyncio reports the end once more when reading is resumed.
+        for _ in range(2):
+            await stage.close_their_side(wire)
+    # However long it takes: what is not there yet is not waited for.
+    await stage.passes(IDLE_S * 2)
+    assert not any(wire.is_closing() for wire in wires)
+
+    stage.log.lets.set()
+    await stage.passes(0)
+
+    assert [[it.status for it in wire.responses] for wire in wires] == [[200, 200]] * len(wires)
+    assert all(wire.is_closing() for wire in wires)
+    assert stage.outcomes.count("stored") == 2 * len(wires)
+    assert stage.outcomes.count("disconnected") == 2
+    assert not stage.state.tasks
+
+
+@staged
+async def test_who_closes_its_side_amid_a_request_has_gone(stage: Stage) -> None:
+    rests = [b"", HEAD[:20], HEAD, stage.signed()[:-1]]
+    wires = [stage.connect() for _ in rests]
+    used = stage.connect()
+    await stage.send(used, stage.signed())
+    for wire, rest in zip(wires, rests, strict=True):
+        if rest:
+            await stage.send(wire, rest)
+        await stage.close_their_side(wire)
+    await stage.close_their_side(used)
+
+    assert all(wire.is_closing() and wire.received == b"" for wire in wires)
+    assert used.is_closing()
+    assert stage.outcomes == ["stored", "disconnected"]
+    assert not stage.state.connections
+
+
 def test_a_shutdown_that_waits_no_longer_answers_what_is_in_flight(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -353,7 +462,8 @@ def test_a_webhook_is_taken_in_whatever_pieces_it_comes(
         cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=8)))
         wire = stage.connect()
         for begin, end in pairwise([0, *cuts, len(whole)]):
-            await stage.send(wire, whole[begin:end])
+            if not wire.is_closing():  # asked to close, it reads no blank line that follows
+                await stage.send(wire, whole[begin:end])
 
         assert [it.status for it in wire.responses] == [200]
         assert stage.outcomes == ["stored"]
@@ -361,9 +471,12 @@ def test_a_webhook_is_taken_in_whatever_pieces_it_comes(
     run_stepped(send_in_pieces)
 
 
-@given(st.lists(st.sampled_from([HEAD, b"\r\n", b"GET / HTTP/1.1\r\n", *PIECES]) | st.binary()))
+@given(
+    st.lists(st.sampled_from([HEAD, b"\r\n", b"GET / HTTP/1.1\r\n", *PIECES]) | st.binary()),
+    st.booleans(),
+)
 def test_whatever_bytes_come_each_request_is_counted_and_each_response_is_one(
-    pieces: list[bytes],
+    pieces: list[bytes], half_closes: bool
 ) -> None:
     async def send(loop: SteppedLoop) -> None:
         stage = Stage(loop)
@@ -371,6 +484,8 @@ def test_whatever_bytes_come_each_request_is_counted_and_each_response_is_one(
         for piece in pieces:
             if not wire.is_closing():
                 await stage.send(wire, piece)
+        if half_closes and not wire.is_closing():
+            await stage.close_their_side(wire)
         # Whatever is still open ends by itself.
         for _ in range(3):
             await stage.passes(IDLE_S)

@@ -1,0 +1,85 @@
+"""What leaves on a connection: given up when nobody takes it, and dropped when nobody is there."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+# How long nothing of what waits to be sent may be taken, in seconds. A sender that waits for its
+# response reads it at once, and networks recover from lost packets in a few seconds; longer than
+# this, memory is held for nobody. It is looked at so often, so the end comes within twice the time.
+TAKEN_S = 30.0
+
+
+class OutgoingTransport(asyncio.Transport):
+    """A transport whose writes after the close are dropped.
+
+    uvloop raises for them, and uvicorn does not know the close for all requests of a connection.
+    `give_up` is called before the connection is aborted because nothing is taken.
+    """
+
+    def __init__(
+        self,
+        inner: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        give_up: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._inner = inner
+        self._loop = loop
+        self._give_up = give_up
+        self._written = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def write(self, data: Any) -> None:
+        """See `asyncio.WriteTransport`."""
+        if self._inner.is_closing():
+            return
+        self._inner.write(data)
+        self._written += len(data)
+        if self._timer is None and self._inner.get_write_buffer_size():
+            self._watch()
+
+    def close(self) -> None:
+        """See `asyncio.BaseTransport`: what has been written is still sent, if it is taken."""
+        self._inner.close()
+
+    def abort(self) -> None:
+        """See `asyncio.WriteTransport`."""
+        self._inner.abort()
+
+    def is_closing(self) -> bool:
+        """See `asyncio.BaseTransport`."""
+        return self._inner.is_closing()
+
+    def pause_reading(self) -> None:
+        """See `asyncio.ReadTransport`."""
+        self._inner.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `asyncio.ReadTransport`."""
+        self._inner.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """See `asyncio.BaseTransport`."""
+        return self._inner.get_extra_info(name, default)
+
+    def lost(self) -> None:
+        """Stop watching: the connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _watch(self) -> None:
+        taken = self._written - self._inner.get_write_buffer_size()
+        self._timer = self._loop.call_later(TAKEN_S, self._look, taken)
+
+    def _look(self, taken_before: int) -> None:
+        self._timer = None
+        waiting = self._inner.get_write_buffer_size()
+        if not waiting:
+            return
+        if self._written - waiting > taken_before:
+            self._watch()
+            return
+        self._give_up()
+        self._inner.abort()
