@@ -217,10 +217,10 @@ GET_CALL = queue_service_pb2.GetQueuedCallRequest(queue_name="support", call_con
         ("JoinConference", JOIN, {"title": "No such conference"}, ("conference", "c1")),
         ("JoinConference", JOIN, {"detail": "v3:a is not here"}, ("call", "v3:a")),
         ("JoinConference", JOIN, {"detail": "Resource not found"}, None),
-        ("JoinConference", JOIN, {"detail": "No such call in the conference"}, None),
+        ("JoinConference", JOIN, {"detail": "No such call in the conference"}, ("call", "v3:a")),
         ("MuteParticipants", MUTE, {}, ("conference", "c1")),
         ("GetQueue", GET_QUEUE, {}, ("queue", "support")),
-        ("GetQueuedCall", GET_CALL, {}, ("call", "v3:a")),
+        ("GetQueuedCall", GET_CALL, {}, None),
         ("GetQueuedCall", GET_CALL, {"detail": "No such queue"}, ("queue", "support")),
     ],
 )
