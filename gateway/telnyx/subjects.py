@@ -16,14 +16,14 @@ KINDS = frozenset(
 
 # "X was not found": what stands before it is the subject.
 _AFTER_SUBJECT = (
-    r"(?:\bnot|n['’]t|\bcannot)\s+(?:be\s+|been\s+)?(?:found|located|known|here|exists?)\b"
+    r"(?:\bnot|n['\u2019]t|\bcannot)\s+(?:be\s+|been\s+)?(?:found|located|known|here|exists?)\b"
     r"|\bno\s+longer\s+(?:exists?|here)\b"
     r"|\b(?:is|are|was|were)\s+unknown\b"
 )
 # "no such X": what stands behind it is the subject.
 _BEFORE_SUBJECT = (
     r"\bno\s+such\b|\bunknown\b|\bno\b(?!\s+longer\b)"
-    r"|(?:\bnot|n['’]t|\bcannot|\bunable\s+to)\s+(?:find|locate)\b"
+    r"|(?:\bnot|n['\u2019]t|\bcannot|\bunable\s+to)\s+(?:find|locate)\b"
 )
 _SAYING = re.compile(f"(?P<after>{_AFTER_SUBJECT})|(?P<before>{_BEFORE_SUBJECT})", re.IGNORECASE)
 
@@ -31,13 +31,16 @@ _SENTENCE_END = re.compile(r"[.:;!?\n]+")
 
 # What follows one of these is not the subject.
 _PREPOSITIONS = frozenset(
-    "as at by for from in inside of on per to under via which whose within".split()
+    {"as", "at", "by", "for", "from", "in", "inside", "of", "on", "per", "to", "under", "via"}
+    | {"which", "whose", "within"}
 )
 # Words that say nothing about the kind of the subject.
 _EMPTY = frozenset(
-    "a an any are be been can control could did do does entity error found given has have id ids"
-    " identifier is item its name named names no object or page record requested resource"
-    " resources route specified sorry such that the there this url was were with your".split()
+    {"a", "an", "any", "or", "such", "that", "the", "there", "this", "with", "its", "your", "no"}
+    | {"are", "be", "been", "can", "could", "did", "do", "does", "has", "have", "is", "was", "were"}
+    | {"control", "id", "ids", "identifier", "name", "named", "names", "given", "specified"}
+    | {"entity", "error", "item", "object", "page", "record", "resource", "resources", "url"}
+    | {"found", "requested", "route", "sorry"}
 )
 
 # Values of the request stand in the text as marks: they may hold blanks, dots and colons.
