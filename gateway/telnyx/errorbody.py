@@ -1,6 +1,14 @@
-"""Error bodies: what the provider says in words and codes about a request that it refused."""
+"""Error bodies: what the provider says in words and codes about a request that it refused.
 
-from dataclasses import dataclass
+The provider's contract has one form: `{"errors": [{"code", "title", "detail", "source", "meta"}]}`.
+Its web framework, its proxies and its older services write others; whatever names a field or says
+something in words is read from all of them.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from gateway.codec.lenient_json import parse
@@ -8,6 +16,21 @@ from gateway.telnyx.secrets import scrubbed
 
 # The most entries that are looked at: more than any request has fields.
 _ENTRIES_MAX = 1_000
+
+# How deep errors stand in one another at most, such as lists of words in a mapping in a list.
+_DEPTH_MAX = 4
+
+# The provider's code for a key that it rejects.
+KEY_REJECTED = "10009"
+
+# What an entry has beside other things; a mapping without any of it is one of fields to words.
+_ENTRY_NAMES = frozenset({"code", "title", "detail", "message", "source", "meta", "pointer"})
+
+# The names of the field that an entry is about, where no `source` has it.
+_PLACE_NAMES = ("pointer", "parameter", "field")
+
+# The parts of an HTTP request, with which a path begins that is written as a list of its names.
+_PARTS = frozenset({"body", "query", "path"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +49,9 @@ class ProviderError:
     @property
     def text(self) -> str:
         """The provider's words, without keys."""
+        if self.code == KEY_REJECTED:
+            # The words name the key, by an id of any form: for the gateway's log only.
+            return "the API key was rejected"
         return scrubbed(self.detail or self.title)
 
 
@@ -37,41 +63,100 @@ class ErrorBody:
 
     @classmethod
     def read(cls, body: bytes) -> "ErrorBody":
-        """Read a body of any kind; one that is not in the provider's form has no errors."""
+        """Read a body of any kind; one that says nothing has no errors."""
         try:
-            return cls.of(parse(body))
+            document = parse(body)
         except ValueError:
             return cls()
+        found = cls.of(document)
+        if found.errors or not isinstance(document, dict):
+            return found
+        # No more than words about the whole, as frameworks and proxies write them.
+        alone = {name: document[name] for name in _ENTRY_NAMES & document.keys()}
+        return cls(tuple(islice(_entries([alone]), _ENTRIES_MAX)))
 
     @classmethod
     def of(cls, document: Any) -> "ErrorBody":
-        """Read a JSON document of any kind.
-
-        `errors` is a list by the provider's contract. Its web framework writes a single object
-        for what it refuses before the application sees it (405, 406).
-        """
-        entries = document.get("errors") if isinstance(document, dict) else None
-        if isinstance(entries, dict):
-            entries = [entries]
-        if not isinstance(entries, list):
+        """Read the errors that a JSON document of any kind holds as such."""
+        if not isinstance(document, dict):
             return cls()
-        return cls(
-            tuple(_entry(entry) for entry in entries[:_ENTRIES_MAX] if isinstance(entry, dict))
-        )
+        for name in ("errors", "error"):
+            errors = tuple(islice(_entries(document.get(name)), _ENTRIES_MAX))
+            if errors:
+                return cls(errors)
+        return cls()
 
 
-def _entry(entry: dict[str, Any]) -> ProviderError:
-    source, meta = entry.get("source"), entry.get("meta")
-    place = source if isinstance(source, dict) else {"pointer": source}
-    return ProviderError(
+def _entries(value: Any, depth: int = _DEPTH_MAX) -> Iterator[ProviderError]:
+    """Read what stands for the errors: a list or a single one, in the form of an entry or words.
+
+    The provider's web framework writes a single object for what it refuses before the application
+    sees it (405, 406).
+    """
+    if not depth:
+        return
+    if isinstance(value, dict) and not value.keys() & _ENTRY_NAMES:
+        for field, said in value.items():
+            for error in _entries(said, depth - 1):
+                yield error if error.pointer else replace(error, pointer=field)
+        return
+    for entry in value if isinstance(value, list) else [value]:
+        if isinstance(entry, dict):
+            if entry.keys() & _ENTRY_NAMES:
+                yield from _entry(entry)
+            elif not isinstance(value, dict):
+                yield from _entries(entry, depth - 1)
+        elif isinstance(entry, str) and entry:
+            yield ProviderError(detail=entry)
+
+
+def _entry(entry: dict[str, Any]) -> Iterator[ProviderError]:
+    """Read an entry, once for each place that it is about."""
+    meta = entry.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    error = ProviderError(
         code=_text(entry.get("code")),
         title=_text(entry.get("title")),
-        detail=_text(entry.get("detail")),
-        pointer=_text(place.get("pointer")) or _text(place.get("parameter")),
-        header=_text(place.get("header")),
-        help_url=_text(meta.get("url")) if isinstance(meta, dict) else "",
+        detail=_text(entry.get("detail")) or _text(entry.get("message")),
+        help_url=_text(meta.get("url")),
     )
+    source = entry.get("source")
+    places = [
+        (pointer, _text(one.get("header")) if isinstance(one, dict) else "")
+        for one in (source if isinstance(source, list) else [source])
+        for pointer in _pointers(one)
+    ]
+    if not any(pointer or header for pointer, header in places):
+        places = [(pointer, "") for pointer in _pointers(entry)]
+    if not any(pointer or header for pointer, header in places):
+        places = [(pointer, "") for pointer in _pointers(meta)]
+    for pointer, header in places or [("", "")]:
+        # Nothing but separators means the whole request: without words that says nothing.
+        whole = pointer and not re.search(r"\w", pointer)
+        at = "" if whole and not error.text else pointer
+        found = replace(error, pointer=at, header=header)
+        if found != ProviderError():
+            yield found
+
+
+def _pointers(place: Any) -> list[str]:
+    """Return the pointers of what says where a fault is, one empty text if it has none."""
+    if not isinstance(place, dict):
+        return [_text(place)]
+    for name in _PLACE_NAMES:
+        value = place.get(name)
+        if isinstance(value, list):
+            texts = [text for text in map(_text, value) if text]
+            if texts and (texts[0] in _PARTS or any(it.isdecimal() for it in texts)):
+                return ["/" + "/".join(texts)]
+            if texts:
+                return texts
+        elif text := _text(value):
+            return [text]
+    return [""]
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(it for it in value if isinstance(it, str))
     return str(value) if isinstance(value, (str, int, float)) else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from grpc import StatusCode
 
-from gateway.telnyx.errorbody import ProviderError
+from gateway.telnyx.errorbody import KEY_REJECTED, ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ BY_PROVIDER_CODE: Mapping[str, Outcome] = {
     "10004": Outcome(StatusCode.INVALID_ARGUMENT, "MISSING_PARAMETER"),
     "10005": Outcome(StatusCode.NOT_FOUND, "NOT_FOUND"),
     "10006": INVALID_ID,
-    "10009": Outcome(StatusCode.INTERNAL, "UPSTREAM_CREDENTIALS_REJECTED"),
+    KEY_REJECTED: Outcome(StatusCode.INTERNAL, "UPSTREAM_CREDENTIALS_REJECTED"),
     "10010": Outcome(StatusCode.PERMISSION_DENIED, "NOT_AUTHORIZED"),
     "10011": RATE_LIMITED,
     "10012": Outcome(StatusCode.ALREADY_EXISTS, "DUPLICATE"),
@@ -73,7 +73,7 @@ BY_STATUS: Mapping[int, Outcome] = {
     429: RATE_LIMITED,
 }
 
-# Statuses that mean the same whatever code comes with them.
+# Statuses that mean the same whatever code comes with them, but for one about the key.
 _FIRM_STATUSES = frozenset({401, 403, 429})
 
 # Call control's own range. What is not documented in it is about a state, unless the provider
@@ -83,7 +83,13 @@ _OPEN_STATUSES = frozenset({400, 409, 412, 422})
 
 
 def decisive(errors: Sequence[ProviderError]) -> ProviderError:
-    """Return the entry that says what an error body means: the first whose code is known."""
+    """Return the entry that says what an error body means: the first whose code is known.
+
+    One about the gateway's key goes before all others: the caller is not at fault then.
+    """
+    for error in errors:
+        if error.code == KEY_REJECTED:
+            return error
     known = (error for error in errors if error.code in BY_PROVIDER_CODE)
     return next(known, errors[0] if errors else ProviderError())
 
@@ -91,7 +97,7 @@ def decisive(errors: Sequence[ProviderError]) -> ProviderError:
 def meaning_of(status: int, error: ProviderError) -> Outcome:
     """Return what a refusal means, by its HTTP status and the entry that is decisive."""
     by_status = BY_STATUS.get(status, UNEXPECTED_STATUS)
-    if status in _FIRM_STATUSES:
+    if status in _FIRM_STATUSES and error.code != KEY_REJECTED:
         return by_status
     outcome = BY_PROVIDER_CODE.get(error.code)
     if outcome is RATE_LIMITED and error.pointer:

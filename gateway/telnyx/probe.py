@@ -8,6 +8,7 @@ from time import monotonic
 import orjson
 
 from gateway.telnyx.attempt import TOO_MANY_REQUESTS
+from gateway.telnyx.errorbody import KEY_REJECTED, ErrorBody
 from gateway.telnyx.health import ProviderHealth, Sign
 from gateway.telnyx.transport import (
     HttpRequest,
@@ -133,7 +134,7 @@ def _sign_of_error(error: TransportError) -> tuple[Sign, str]:
 
 def _sign_of(response: HttpResponse) -> tuple[Sign, str]:
     status = response.status
-    if status == _UNAUTHORIZED:
+    if status == _UNAUTHORIZED or (status == _FORBIDDEN and _rejects_the_key(response.body)):
         return Sign.REJECTED, response.body.decode(errors="replace")
     if status == TOO_MANY_REQUESTS:
         return Sign.BUSY, ""
@@ -152,6 +153,10 @@ def _sign_of_probe(response: HttpResponse) -> tuple[Sign, str]:
     if response.status == _FORBIDDEN or (sign is Sign.WELL and _has_data(response.body)):
         return Sign.WELL, ""  # a key may have no right to queues
     return Sign.MISTAKEN, f"HTTP {response.status} to a query that the provider always answers"
+
+
+def _rejects_the_key(body: bytes) -> bool:
+    return any(error.code == KEY_REJECTED for error in ErrorBody.read(body).errors)
 
 
 def _has_data(body: bytes) -> bool:

@@ -1,18 +1,15 @@
 """Resources: what was not found, by what the provider says and what the request names."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.errors import Resource
 from gateway.telnyx.errorbody import ProviderError
+from gateway.telnyx.subjects import Subject, kind_of_field, kinds_in, subjects
 
-# A field whose name ends like this names something that the provider has ...
-_NAMING = re.compile(r"(\w+?)_(?:ids?|name)")
-
-# ... except what the caller makes up.
+# What is named like a thing of the provider's, but made up by the caller.
 _MADE_UP = frozenset({"command_id", "custom_file_name", "gather_id"})
 
 
@@ -35,40 +32,37 @@ class Resources:
     def __init__(self, request: Descriptor, path_fields: Sequence[str]) -> None:
         self._path_fields = tuple(path_fields)
         self._kinds = {
-            field.name: _kind(match[1])
+            field.name: kind
             for field in request.fields
             if field.type == FieldDescriptor.TYPE_STRING
             and field.name not in _MADE_UP
-            and (match := _NAMING.fullmatch(field.name))
+            and (kind := kind_of_field(field.name))
         }
 
     def missing(self, request: Any, error: ProviderError, place: str) -> Resource | None:
         """Return what was not found, or None if that is not certain.
 
         `place` is the proto path of the field that the provider points at, empty if it does not.
-        In this order: what it points at, what its words name, and what the request's address
-        leads to, if the request names nothing beside its address.
+        It is certain where the provider points at one thing, or its words have one thing as the
+        subject that is not there. Where they have none, it is the one thing in the request's
+        address, if the request names nothing beside it and the provider speaks of nothing else.
         """
         named = list(self._named(request))
-        text = f"{error.title} {error.detail}"
-        words = frozenset(re.findall(r"[a-z]+", text.lower()))
-        tests: tuple[Callable[[_Named], bool], ...] = (
-            lambda it: bool(place) and it.path == place,
-            lambda it: bool(place) and it.path.partition("[")[0] == place,
-            lambda it: _stands_in(it.value, text),
-            lambda it: it.kind in words,
-        )
-        for test in tests:
-            found = [it for it in named if test(it)]
-            if len(found) == 1:
-                return Resource(found[0].kind, found[0].value)
-        if all(it.path in self._path_fields for it in named):
-            # The last of them is in those before it: it is missing even if one of them is.
-            last = self._path_fields[-1:]
-            return next((Resource(it.kind, it.value) for it in named if it.path in last), None)
-        if len(named) == 1:
-            return Resource(named[0].kind, named[0].value)
-        return None
+        pointed = [it for it in named if place in (it.path, it.path.partition("[")[0])]
+        if len(pointed) == 1:
+            return _resource(pointed)
+        values = [it.value for it in named]
+        texts = (error.title, error.detail)
+        found = {subject for text in texts for subject in subjects(text, values)}
+        if found:
+            agreeing = pointed or named
+            for subject in found:
+                agreeing = [it for it in agreeing if _is(subject, it)]
+            return _resource(agreeing)
+        if place or any(it.path not in self._path_fields for it in named):
+            return None
+        mentioned = {kind for text in texts for kind in kinds_in(text, values)}
+        return _resource(named) if mentioned <= {it.kind for it in named} else None
 
     def _named(self, request: Any) -> Iterator[_Named]:
         for name, kind in self._kinds.items():
@@ -81,11 +75,14 @@ class Resources:
                     yield _Named(f"{name}[{index}]", kind, one)
 
 
-def _kind(stem: str) -> str:
-    if stem.endswith("call_control"):
-        return "call"
-    return "media" if stem.endswith("media") else stem
+def _is(subject: Subject, it: _Named) -> bool:
+    """Tell whether a subject may be something that a request names."""
+    if not subject.kinds and not subject.values:
+        return False
+    return (not subject.kinds or it.kind in subject.kinds) and (
+        not subject.values or it.value in subject.values
+    )
 
 
-def _stands_in(value: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+def _resource(found: Sequence[_Named]) -> Resource | None:
+    return Resource(found[0].kind, found[0].value) if len(found) == 1 else None

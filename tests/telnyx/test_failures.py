@@ -1,5 +1,6 @@
 """What the provider answers, or that it does not, as a caller of an RPC sees it."""
 
+import json
 import socket
 import threading
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conferencing.v1 import conference_service_pb2, queue_service_pb2
 from conferencing.v1.common_pb2 import AUDIO_FORMAT_WAV
+from gateway.telnyx.errorbody import ErrorBody, ProviderError
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider
@@ -138,7 +142,12 @@ def test_what_the_provider_points_at_reaches_the_caller_whatever_the_code(
         ({"header": "X-Odd"}, {"": "header X-Odd: Why"}),
         ("/filter/status", {"filter.status": "Why"}),
         ({"pointer": 7}, {"7": "Why"}),
-        ({"pointer": ["/a"]}, {}),
+        ({"pointer": ["/filter/status"]}, {"filter.status": "Why"}),
+        ({"pointer": ["/region", "/page/size"]}, {"region": "Why", "page_size": "Why"}),
+        ({"pointer": ["query", "filter", "status"]}, {"filter.status": "Why"}),
+        ([{"pointer": "/region"}, "/page/size"], {"region": "Why", "page_size": "Why"}),
+        ({"pointer": [{}]}, {}),
+        ({"pointer": "/"}, {"": "Why"}),
         ([], {}),
         (None, {}),
     ],
@@ -156,6 +165,79 @@ def test_a_source_is_read_in_every_shape(
     )
 
     assert failure.violations == violations
+
+
+@pytest.mark.parametrize(
+    ("body", "violations"),
+    [
+        (errors({"detail": "bad", "pointer": "/mute"}), {"mute": "bad"}),
+        (errors({"detail": "bad", "meta": {"field": "mute"}}), {"mute": "bad"}),
+        (errors({"message": "bad", "field": "mute"}), {"mute": "bad"}),
+        ({"errors": {"mute": ["bad"], "hold": "no"}}, {"mute": "bad", "hold": "no"}),
+        ({"errors": [{"mute": ["bad"]}]}, {"mute": "bad"}),
+        ({"errors": ["bad"]}, {}),
+        ({"errors": "bad"}, {}),
+        ({"errors": [], "error": {"detail": "bad", "source": "/mute"}}, {"mute": "bad"}),
+        ({"error": "bad"}, {}),
+        ({"message": "bad"}, {}),
+        ({"detail": ["bad"]}, {}),
+        # No words, and no place but the whole.
+        ({"errors": [{"source": {"pointer": "/"}}, {"detail": "bad"}]}, {}),
+    ],
+)
+def test_words_and_fields_are_read_in_every_form(
+    gateway: RunningGateway, provider: RecordingProvider, body: Any, violations: dict[str, str]
+) -> None:
+    provider.answer = Answer(422, body)
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert failure.violations == violations
+    assert "bad" in failure.message
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["errors", "error", "source", "pointer", "meta", "code", "x"]),
+                inner,
+                max_size=3,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_no_error_body_is_too_odd(document: Any) -> None:
+    for error in ErrorBody.read(json.dumps({"errors": document}).encode()).errors:
+        assert error != ProviderError()
+        assert isinstance(error.text, str)
+
+
+def test_a_deep_error_body_is_survived() -> None:
+    assert ErrorBody.read(b'{"errors": ' + b'{"a": [' * 100_000).errors == ()
+    assert ErrorBody.read(b'{"errors": ' + b'{"a": [' * 400 + b"]}" * 400 + b"}").errors == ()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 429, 500])
+def test_what_the_provider_says_of_the_key_is_not_for_callers(
+    gateway: RunningGateway, provider: RecordingProvider, status: int
+) -> None:
+    provider.answer = Answer(
+        status,
+        errors(
+            {"code": "10010", "detail": "not authorized", "source": {"pointer": "/mute"}},
+            {"code": 10009, "detail": "key id 7f3e-22 is revoked", "source": {"pointer": "/key"}},
+        ),
+    )
+
+    failure = failure_of(gateway.conferences.JoinConference, JOIN)
+
+    assert "7f3e" not in failure.message + str(failure.status)
+    if status not in (429, 500):
+        assert failure.info.reason == "UPSTREAM_CREDENTIALS_REJECTED"
 
 
 def test_the_first_error_whose_code_is_known_decides(
@@ -217,10 +299,10 @@ GET_CALL = queue_service_pb2.GetQueuedCallRequest(queue_name="support", call_con
         ("JoinConference", JOIN, {"title": "No such conference"}, ("conference", "c1")),
         ("JoinConference", JOIN, {"detail": "v3:a is not here"}, ("call", "v3:a")),
         ("JoinConference", JOIN, {"detail": "Resource not found"}, None),
-        ("JoinConference", JOIN, {"detail": "No such call in the conference"}, None),
+        ("JoinConference", JOIN, {"detail": "No such call in the conference"}, ("call", "v3:a")),
         ("MuteParticipants", MUTE, {}, ("conference", "c1")),
         ("GetQueue", GET_QUEUE, {}, ("queue", "support")),
-        ("GetQueuedCall", GET_CALL, {}, ("call", "v3:a")),
+        ("GetQueuedCall", GET_CALL, {}, None),
         ("GetQueuedCall", GET_CALL, {"detail": "No such queue"}, ("queue", "support")),
     ],
 )

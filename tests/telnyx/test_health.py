@@ -381,15 +381,19 @@ def test_a_gateway_that_reaches_its_provider_gets_ready_without_a_call(
     assert provider.last.headers["authorization"] == "Bearer KEY0123456789"
 
 
+@pytest.mark.parametrize("status", [401, 403])
 def test_the_providers_words_on_the_key_are_in_the_log_and_not_in_the_response(
-    start_gateway: StartGateway, provider: RecordingProvider, caplog: pytest.LogCaptureFixture
+    start_gateway: StartGateway,
+    provider: RecordingProvider,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
 ) -> None:
     words = f"The API key {SECRET} (id 1b2c3d) was revoked. Sent: Bearer {SECRET}"
     error = {
         **{"code": "10009", "title": "Authentication failed", "detail": words},
         "source": {"pointer": "/api_key"},
     }
-    provider.answer = Answer(401, {"errors": [error]})
+    provider.answer = Answer(status, {"errors": [error]})
     gateway = start_gateway(provider.base_url)
 
     failure = failure_of(gateway.queues.GetQueue, GET)
