@@ -93,6 +93,16 @@ def test_what_nobody_can_write_is_left_out() -> None:
     assert answered({"data": [row, {"webhook": WEBHOOK}], "meta": META}).deliveries[0].webhook
 
 
+@pytest.mark.parametrize("number", ["1e3", "1.50", "9007199254740993.0", "1e-400", "9" * 30])
+def test_a_webhook_keeps_its_numbers_as_they_were_written(number: str) -> None:
+    webhook = f'{{"id": {number}, "event_type": "x", "payload": {{"a": [{number}]}}}}'
+    body = f'{{"data": [{{"id": "delivery-1", "webhook": {webhook}}}], "meta": null}}'
+
+    page = OPERATION.finish(OPERATION.prepare(DeliveriesRequest(0, 1)), body.encode(), "")
+
+    assert page.deliveries[0].webhook == f'{{"data":{webhook}}}'.encode()
+
+
 @given(st.lists(odd_json.values, max_size=5), odd_json.values, st.data())
 def test_a_delivery_is_found_whatever_stands_beside_it(
     others: list[str], answer: str, data: st.DataObject

@@ -36,15 +36,17 @@ class _EventNoteReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Event
     EVENT_NOTE_REASON_UNSPECIFIED: _EventNoteReason.ValueType  # 0
     """Not known."""
     EVENT_NOTE_REASON_NUMBER_AS_TEXT: _EventNoteReason.ValueType  # 1
-    """A number that a double cannot hold exactly is shown as a string."""
+    """A number that a double does not give back is shown as a string of what was written."""
     EVENT_NOTE_REASON_TOO_DEEP: _EventNoteReason.ValueType  # 2
     """What is nested deeper than readers of protobuf go is shown as null."""
     EVENT_NOTE_REASON_NOT_A_TIME: _EventNoteReason.ValueType  # 3
-    """A time that is no timestamp, or lies outside the years 1 to 9999, is left out."""
+    """A time of the event that is no timestamp, or lies outside the years 1 to 9999, is not taken for `occurred_at`."""
     EVENT_NOTE_REASON_NOT_AN_ID: _EventNoteReason.ValueType  # 4
-    """An id of the envelope that is neither a text nor a number is left out of the envelope."""
+    """An id (or `client_state`) that is neither a text nor a number is left out of the envelope."""
     EVENT_NOTE_REASON_TEXT_REPAIRED: _EventNoteReason.ValueType  # 5
-    """Somewhere in the body stands half of a surrogate pair, or a byte that is not UTF-8: it is shown as U+FFFD."""
+    """Somewhere in the body stands half of a surrogate pair, shown as the six characters of its escape (`\\ud83d`), or a
+    byte that is not UTF-8, shown as four (`\\xff`; in UTF-16 and UTF-32 as U+FFFD).
+    """
     EVENT_NOTE_REASON_NOT_READ: _EventNoteReason.ValueType  # 6
     """The event's content could not be read, by a mistake of the gateway: only `id`, `type` and `raw_json` are set."""
     EVENT_NOTE_REASON_NOT_AN_OBJECT: _EventNoteReason.ValueType  # 7
@@ -62,15 +64,17 @@ class EventNoteReason(_EventNoteReason, metaclass=_EventNoteReasonEnumTypeWrappe
 EVENT_NOTE_REASON_UNSPECIFIED: EventNoteReason.ValueType  # 0
 """Not known."""
 EVENT_NOTE_REASON_NUMBER_AS_TEXT: EventNoteReason.ValueType  # 1
-"""A number that a double cannot hold exactly is shown as a string."""
+"""A number that a double does not give back is shown as a string of what was written."""
 EVENT_NOTE_REASON_TOO_DEEP: EventNoteReason.ValueType  # 2
 """What is nested deeper than readers of protobuf go is shown as null."""
 EVENT_NOTE_REASON_NOT_A_TIME: EventNoteReason.ValueType  # 3
-"""A time that is no timestamp, or lies outside the years 1 to 9999, is left out."""
+"""A time of the event that is no timestamp, or lies outside the years 1 to 9999, is not taken for `occurred_at`."""
 EVENT_NOTE_REASON_NOT_AN_ID: EventNoteReason.ValueType  # 4
-"""An id of the envelope that is neither a text nor a number is left out of the envelope."""
+"""An id (or `client_state`) that is neither a text nor a number is left out of the envelope."""
 EVENT_NOTE_REASON_TEXT_REPAIRED: EventNoteReason.ValueType  # 5
-"""Somewhere in the body stands half of a surrogate pair, or a byte that is not UTF-8: it is shown as U+FFFD."""
+"""Somewhere in the body stands half of a surrogate pair, shown as the six characters of its escape (`\\ud83d`), or a
+byte that is not UTF-8, shown as four (`\\xff`; in UTF-16 and UTF-32 as U+FFFD).
+"""
 EVENT_NOTE_REASON_NOT_READ: EventNoteReason.ValueType  # 6
 """The event's content could not be read, by a mistake of the gateway: only `id`, `type` and `raw_json` are set."""
 EVENT_NOTE_REASON_NOT_AN_OBJECT: EventNoteReason.ValueType  # 7
@@ -186,7 +190,7 @@ class Event(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The provider's id of the event, the same for every delivery of it: handle an id once. Of any length; an id that
-    the provider sends as a number is its digits here, as are all ids below.
+    the provider sends as a number is here what was written (`1e3`), as are all ids below.
     """
     cursor: _builtins.str
     """The place of this event in the feed: resume after it."""
@@ -230,8 +234,8 @@ class Event(_message.Message):
     @_builtins.property
     def unknown(self) -> _struct_pb2.Struct:
         """Any event whose type or shape this version does not know: the whole of the webhook's payload object. A Struct
-        has no numbers but doubles: one that a double cannot hold exactly (an integer beyond 2^53, 1e400) is a string of
-        what was written. Objects and lists within each other are shown as deep as readers of protobuf go (31 objects,
+        has no numbers but doubles: one that a double does not give back (an integer beyond 2^53, 1e400, 1e-400,
+        9007199254740993.0) is a string of what was written. Objects and lists within each other are shown as deep as readers of protobuf go (31 objects,
         or 46 lists), with null for what is deeper. `notes` names each such place.
         """
 
@@ -301,8 +305,9 @@ class Event(_message.Message):
 
     @_builtins.property
     def notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventNote]:
-        """What this message does not show as it was sent: the first 16 places, empty for nearly all events. What is signed
-        is stored, whatever it holds; `raw_json` has all of it, unchanged.
+        """What this message does not show as it was sent: the first 16 places, empty for nearly all events. Fields that a
+        typed payload's message does not have are left out without a note. What is signed is stored, whatever it holds;
+        `raw_json` has all of it, unchanged.
         """
 
     def __init__(
