@@ -67,7 +67,7 @@ class Bench:
             WebhookDecoder(),
             self.log,
             Addressees(),
-            lambda: self.time.now().earliest,
+            lambda: self.time.now().likely,
             self._sleep,
         )
         self.backfill = Backfill(
