@@ -26,8 +26,8 @@ _SLEW_S = 1.0
 
 # After so long without a word from the provider, in seconds, a clock that nobody has set meanwhile
 # is believed: events must not be kept for ever because the provider is away. And after so long a
-# `Date` that goes on as time does is believed over a later wall clock that nothing has confirmed: it
-# is not frozen, and to be behind loses nothing.
+# `Date` that goes on as time does is believed over a later wall clock that nothing has confirmed:
+# it is not frozen, and to be behind loses nothing.
 UNCONFIRMED_S = 3_600.0
 
 
