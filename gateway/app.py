@@ -261,7 +261,7 @@ class Gateway:
             self._decoder,
             self._log,
             Addressees(settings.webhook_urls),
-            lambda: self._clock.now().earliest,
+            lambda: self._clock.now().likely,
         )
         return Backfill(
             sweeper,

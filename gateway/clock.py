@@ -1,8 +1,11 @@
 """What time it is, by more than one clock.
 
-The machine's clock may be wrong: not set yet after a start, set by hand, off by a zone. Two others
-tell. The provider's time stands in each of its responses and, within the tolerance of a signature,
-in each verified webhook; and a monotonic clock, which nobody sets, tells how long ago that was.
+Three witnesses tell the time, and each may be wrong. The machine's wall clock: not set yet after a
+start, set by hand, off by a zone. The steady clock, which nobody sets, counted on from the last
+time that was believed: it stands still while the machine sleeps. The provider, by the `Date` of
+its responses and, within the tolerance of a signature, by each verified webhook: a proxy may
+freeze a `Date` or make one up. What two of them say is believed. While they disagree, the time is
+only known to lie between what they say.
 """
 
 import enum
@@ -14,11 +17,17 @@ from typing import NamedTuple
 # refused by their signatures.
 CLOCKS_APART_S = 300.0
 
+# No machine's clock is right that shows less, in seconds since 1970: the start of 2025. Machines
+# whose clock has not been set begin in 1970, or when they were made.
+_NO_EARLIER_THAN = 1_735_689_600.0
+
 # A clock that is adjusted by less between two readings is slewed, as clocks are, and not set.
 _SLEW_S = 1.0
 
 # After so long without a word from the provider, in seconds, a clock that nobody has set meanwhile
-# is believed: events must not be kept for ever because the provider is away.
+# is believed: events must not be kept for ever because the provider is away. And after so long a
+# `Date` that goes on as time does is believed over a later wall clock that nothing has confirmed:
+# it is not frozen, and to be behind loses nothing.
 UNCONFIRMED_S = 3_600.0
 
 
@@ -33,7 +42,7 @@ class ClockState(enum.Enum):
 class Moment(NamedTuple):
     """What is known of the time now: it is not before `earliest` and not after `latest`.
 
-    In seconds since 1970. The two differ only while nobody can tell which of two clocks is right.
+    In seconds since 1970. The two differ only while nobody can tell which of the clocks is right.
     """
 
     earliest: float
@@ -41,6 +50,9 @@ class Moment(NamedTuple):
     state: ClockState
     # How far the machine's clock is ahead of the provider's, in seconds; None if that is not known.
     ahead: float | None
+    # The best guess, for what does no harm if it is wrong: nothing may be marked complete or be
+    # deleted by it.
+    likely: float
 
     @property
     def earliest_us(self) -> int:
@@ -52,57 +64,116 @@ class Moment(NamedTuple):
         """The latest in microseconds."""
         return round(self.latest * 1e6)
 
+    @property
+    def likely_us(self) -> int:
+        """The best guess in microseconds."""
+        return round(self.likely * 1e6)
+
+
+class _Reading(NamedTuple):
+    """A time, in seconds since 1970, and what the steady clock showed then."""
+
+    time: float
+    steady: float
+
+    def at(self, steady: float) -> float:
+        """Return what time it is when the steady clock shows that."""
+        return self.time + (steady - self.steady)
+
 
 class Clock:
-    """Compares the machine's clock (`wall`) with those that can tell whether it is right."""
+    """Weighs the machine's clock (`wall`), a `steady` one, and what the provider says."""
 
     def __init__(
         self, wall: Callable[[], float] = time, steady: Callable[[], float] = monotonic
     ) -> None:
         self._wall = wall
         self._steady = steady
-        # A time that was right, or taken for right, and the steady clock's reading then.
-        self._known = wall()
-        self._known_at = self._started_at = steady()
+        # A time that was right, or taken for right.
+        self._believed = _Reading(wall(), steady())
+        self._started_at = self._believed.steady
+        # Whether two witnesses have agreed on it.
         self._confirmed = False
-        self._by_provider = False
+        # The provider's last `Date`, and the first of those that contradict everything else and
+        # go on as time does.
+        self._dated: _Reading | None = None
+        self._contested: _Reading | None = None
 
     def now(self) -> Moment:
         """Return what is known of the time."""
         wall, steady = self._wall(), self._steady()
-        reckoned = self._known + (steady - self._known_at)
-        ahead = wall - reckoned if self._by_provider else None
-        if abs(wall - reckoned) <= CLOCKS_APART_S:
-            if not self._confirmed and abs(wall - reckoned) <= _SLEW_S:
-                self._known, self._known_at = wall, steady
+        if self._contested and self._dated and _agree(wall, self._dated.at(steady)):
+            self._believe(_Reading(wall, steady))  # somebody has set the wall clock right
+        counted = self._believed.at(steady)
+        ahead = None if self._dated is None else wall - self._dated.at(steady)
+        if not self._confirmed and abs(wall - counted) <= _SLEW_S:
+            self._believed = _Reading(wall, steady)
+        own = wall if _agree(wall, counted) else counted
+        if self._contested and self._dated:
+            date = self._dated.at(steady)
+            # Before anything was confirmed, the `Date` is the better guess.
+            likely = own if self._confirmed else date
+            candidates = (wall, own, date)
+            return Moment(min(candidates), max(candidates), ClockState.SUSPECT, ahead, likely)
+        if own == wall:
             state = ClockState.CONFIRMED if self._confirmed else ClockState.UNCONFIRMED
-            return Moment(wall, wall, state, ahead)
+            return Moment(wall, wall, state, ahead, wall)
         if self._confirmed:
-            return Moment(reckoned, reckoned, ClockState.SUSPECT, ahead)
-        return Moment(min(wall, reckoned), max(wall, reckoned), ClockState.SUSPECT, ahead)
+            return Moment(counted, counted, ClockState.SUSPECT, ahead, counted)
+        earliest = min(wall, counted)
+        return Moment(earliest, max(wall, counted), ClockState.SUSPECT, ahead, earliest)
 
     def provider_told(self, seconds: float) -> None:
         """Take note of the time (seconds since 1970) in a response that has just come."""
-        self._known, self._known_at = seconds, self._steady()
-        self._confirmed = self._by_provider = True
+        wall, steady = self._wall(), self._steady()
+        self._dated = date = _Reading(seconds, steady)
+        if _agree(wall, seconds):
+            # The wall clock's, not the `Date`: one that is slow would drag the believed time along.
+            self._believe(_Reading(wall, steady))
+        elif _agree(self._believed.at(steady), seconds):
+            self._believe(self._believed)
+        elif not self._confirmed and wall < _NO_EARLIER_THAN <= seconds:
+            self._believe(date)
+        else:
+            self._contest(date, wall)
 
     def webhook_verified(self) -> None:
         """Take note that a signature has just been found to be of this time."""
         wall, steady = self._wall(), self._steady()
-        reckoned = self._known + (steady - self._known_at)
-        if not self._confirmed or abs(wall - reckoned) > CLOCKS_APART_S:
-            self._known, self._known_at = wall, steady
-            self._by_provider = False
-        self._confirmed = True
+        if self._dated is not None and not _agree(wall, self._dated.at(steady)):
+            self._dated = None
+        self._believe(_Reading(wall, steady))
 
     def for_deleting(self) -> float:
         """Return the time (seconds since 1970) that decides what is old enough to be deleted.
 
-        What is deleted does not come back. So it is the earlier of the machine's time and the
-        provider's, and as long as the provider has told neither, it is 1970.
+        What is deleted does not come back. So it is the earliest that any of the clocks says, and
+        as long as the provider has said nothing, it is 1970.
         """
         now = self.now()
         waited = self._steady() - self._started_at >= UNCONFIRMED_S
-        if self._confirmed or (waited and now.state is ClockState.UNCONFIRMED):
+        heard = self._confirmed or self._contested is not None
+        if heard or (waited and now.state is ClockState.UNCONFIRMED):
             return min(now.earliest, self._wall())
         return 0.0
+
+    def _contest(self, date: _Reading, wall: float) -> None:
+        """Take note of a `Date` that nothing agrees with.
+
+        One that is later than the rest never wins by itself: it would mark what has not come.
+        """
+        first = self._contested
+        if first is None or not _agree(first.at(date.steady), date.time):
+            self._contested = first = date
+        lasted = date.steady - first.steady >= UNCONFIRMED_S
+        if lasted and not self._confirmed and date.time < min(wall, self._believed.at(date.steady)):
+            self._believe(date)
+
+    def _believe(self, reading: _Reading) -> None:
+        self._believed = reading
+        self._confirmed = True
+        self._contested = None
+
+
+def _agree(one: float, other: float) -> bool:
+    return abs(one - other) <= CLOCKS_APART_S

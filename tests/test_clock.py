@@ -19,20 +19,107 @@ def clock_of(machine: MachineClock) -> Clock:
 
 
 def test_at_first_the_machine_is_all_there_is(machine: MachineClock) -> None:
-    assert clock_of(machine).now() == (TRUE, TRUE, ClockState.UNCONFIRMED, None)
+    assert clock_of(machine).now() == (TRUE, TRUE, ClockState.UNCONFIRMED, None, TRUE)
 
 
-@pytest.mark.parametrize("off", [-3_650 * DAY_S, -DAY_S, -301, 301, DAY_S, 3_650 * DAY_S])
-def test_the_provider_is_believed_against_the_machine(machine: MachineClock, off: float) -> None:
+@pytest.mark.parametrize("off", [-300 * DAY_S, -DAY_S, -301, 301, DAY_S, 3_650 * DAY_S])
+def test_a_provider_and_a_machine_that_disagree_leave_two_times(
+    machine: MachineClock, off: float
+) -> None:
     machine.now = TRUE + off
     clock = clock_of(machine)
 
     clock.provider_told(TRUE)
     machine.advance(50)
 
-    assert clock.now() == (TRUE + 50, TRUE + 50, ClockState.SUSPECT, off)
+    low, high = sorted((TRUE + 50, TRUE + 50 + off))
+    assert clock.now() == (low, high, ClockState.SUSPECT, off, TRUE + 50)
     machine.put_right()
-    assert clock.now() == (TRUE + 50, TRUE + 50, ClockState.CONFIRMED, 0)
+    assert clock.now() == (TRUE + 50, TRUE + 50, ClockState.CONFIRMED, 0, TRUE + 50)
+
+
+def test_a_machine_that_was_never_set_is_no_witness(machine: MachineClock) -> None:
+    machine.now = 100.0
+    clock = clock_of(machine)
+
+    clock.provider_told(TRUE)
+
+    assert clock.now()[:3] == (TRUE, TRUE, ClockState.SUSPECT)
+
+
+def confirmed(machine: MachineClock) -> Clock:
+    clock = clock_of(machine)
+    clock.provider_told(TRUE)
+    assert clock.now().state is ClockState.CONFIRMED
+    return clock
+
+
+@pytest.mark.parametrize("off", [-365 * DAY_S, -5_400, -301, 301, 5_400, DAY_S])
+def test_one_wrong_date_moves_neither_of_two_clocks_that_agree(
+    machine: MachineClock, off: float
+) -> None:
+    clock = confirmed(machine)
+
+    for _ in range(100):
+        machine.advance(60)
+        clock.provider_told(machine.true + off)
+        now = clock.now()
+        assert (now.earliest, now.latest) == tuple(sorted((machine.true, machine.true + off)))
+        assert (now.state, now.likely) == (ClockState.SUSPECT, machine.true)
+
+    clock.provider_told(machine.true)
+    assert clock.now().state is ClockState.CONFIRMED
+    assert clock.now().earliest == clock.now().latest == machine.true
+
+
+@pytest.mark.parametrize("off", [-DAY_S, DAY_S])
+def test_a_webhook_settles_what_a_date_contests(machine: MachineClock, off: float) -> None:
+    clock = confirmed(machine)
+    clock.provider_told(TRUE + off)
+
+    clock.webhook_verified()
+
+    assert clock.now() == (TRUE, TRUE, ClockState.CONFIRMED, None, TRUE)
+
+
+@pytest.mark.parametrize("every_s", [1, 60, 299])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_date_that_stands_still_never_wins(
+    machine: MachineClock, every_s: int, restarted: bool
+) -> None:
+    clock = confirmed(machine)
+    if restarted:
+        machine.advance(7_200)
+        clock = clock_of(machine)
+
+    for _ in range(2 * 7_200 // every_s):
+        machine.advance(every_s)
+        clock.provider_told(TRUE)
+        assert clock.now().latest == machine.true
+
+
+def test_a_date_that_goes_on_is_in_the_end_believed_over_a_later_clock_nothing_confirms(
+    machine: MachineClock,
+) -> None:
+    machine.now = TRUE + DAY_S
+    clock = clock_of(machine)
+
+    for _ in range(61):
+        clock.provider_told(machine.true)
+        machine.advance(60)
+
+    assert clock.now()[:3] == (machine.true, machine.true, ClockState.SUSPECT)
+
+
+def test_a_date_that_goes_on_is_never_believed_over_an_earlier_clock(
+    machine: MachineClock,
+) -> None:
+    clock = clock_of(machine)
+
+    for _ in range(1_000):
+        clock.provider_told(machine.true + DAY_S)
+        machine.advance(60)
+        assert clock.now().earliest == machine.true
 
 
 def test_clocks_that_differ_as_clocks_do_are_both_right(machine: MachineClock) -> None:
@@ -41,7 +128,21 @@ def test_clocks_that_differ_as_clocks_do_are_both_right(machine: MachineClock) -
 
     clock.provider_told(TRUE)
 
-    assert clock.now() == (TRUE + 299, TRUE + 299, ClockState.CONFIRMED, 299)
+    assert clock.now() == (TRUE + 299, TRUE + 299, ClockState.CONFIRMED, 299, TRUE + 299)
+
+
+@pytest.mark.parametrize("off", [-DAY_S, DAY_S])
+@pytest.mark.parametrize("date", ["the machine's", "the steady clock's"])
+def test_a_date_that_agrees_with_either_settles_it_when_a_clock_was_set(
+    machine: MachineClock, off: float, date: str
+) -> None:
+    clock = confirmed(machine)
+    machine.now += off
+    agreed = machine.now if date == "the machine's" else machine.true
+
+    clock.provider_told(agreed)
+
+    assert clock.now().earliest == clock.now().latest == agreed
 
 
 @pytest.mark.parametrize("off", [-DAY_S, DAY_S])
@@ -54,7 +155,7 @@ def test_a_clock_that_was_set_leaves_two_times_until_somebody_confirms_one(
     machine.advance(10)
 
     low, high = sorted((TRUE + 10, TRUE + 10 + off))
-    assert clock.now() == (low, high, ClockState.SUSPECT, None)
+    assert clock.now() == (low, high, ClockState.SUSPECT, None, low)
     clock.webhook_verified()
     assert clock.now().state is ClockState.CONFIRMED
     assert clock.now().earliest == clock.now().latest == machine.now
@@ -85,7 +186,7 @@ def test_one_wrong_clock_of_two_makes_nothing_old(machine: MachineClock) -> None
 
     clock.provider_told(TRUE + 365 * DAY_S)
 
-    assert clock.now().earliest == TRUE + 365 * DAY_S
+    assert clock.now().latest == TRUE + 365 * DAY_S
     assert clock.for_deleting() == TRUE
 
 

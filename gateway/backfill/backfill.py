@@ -185,7 +185,7 @@ class Backfill:
         self._error = ""
         self._failed_sweeps = 0
         self._started = True
-        self._finished_at_us = self._time.now().latest_us
+        self._finished_at_us = self._time.now().likely_us
         if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
             self._suspicion = None
         return True
@@ -200,7 +200,12 @@ class Backfill:
             now = self._time.now()
             if now.state is ClockState.SUSPECT:
                 why = "it was set, and nothing of the provider's has confirmed it"
-                if now.ahead is not None:
+                if now.ahead is not None and now.earliest < now.latest:
+                    why = (
+                        f"it is {now.ahead:.0f} s ahead of the Date in the provider's responses,"
+                        " and nothing tells which of them is right"
+                    )
+                elif now.ahead is not None:
                     why = f"it is {now.ahead:.0f} s ahead of the provider's"
                 _log.error("the machine's clock is not believed: %s", why)
 

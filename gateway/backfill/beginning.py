@@ -67,8 +67,8 @@ def beginning(
     )
     assert known_us is not None  # what is kept begins in the past
     margin_s = START_MARGIN_S if is_first else 0.0
-    since_us = min(known_us, now.earliest_us - _us(OVERLAP_S)) - _us(margin_s)
-    if begun_us is not None and begun_us < now.earliest_us:
+    since_us = min(known_us, now.likely_us - _us(OVERLAP_S)) - _us(margin_s)
+    if begun_us is not None and begun_us < now.likely_us:
         # What was sent before there was a log was not missed.
         since_us = max(since_us, begun_us)
     since_us = max(since_us, kept_us)
@@ -85,7 +85,7 @@ def is_credible(complete: Complete, now: Moment) -> bool:
     very first mark claims nothing yet.)
     """
     is_first = complete.until_us == complete.since_us and complete.until_us <= now.latest_us
-    return is_first or complete.until_us <= now.earliest_us - _us(OVERLAP_S - CLOCKS_APART_S)
+    return is_first or complete.until_us <= now.likely_us - _us(OVERLAP_S - CLOCKS_APART_S)
 
 
 def _us(seconds: float) -> int:

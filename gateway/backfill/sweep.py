@@ -8,13 +8,16 @@ from urllib.parse import urlsplit
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
 from gateway.backfill.fetch import DeliverySource, Entry, Fetcher
 from gateway.backfill.report import Outcome
+from gateway.clock import CLOCKS_APART_S
 from gateway.events.log import EventLog, LogUnavailableError
-from gateway.telnyx.deliveries import UnreadableEntry
+from gateway.telnyx.deliveries import Delivery, UnreadableEntry
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.webhooks.receiver import BODY_BYTES_MAX, WEBHOOK_PATH
 
 # Entries that are remembered for having been told of, so that each is told of once.
 _TOLD_MAX = 10_000
+
+_APART_US = round(CLOCKS_APART_S * 1e6)
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +145,7 @@ class Sweeper:
             return self._unreadable_one(entry.id, "it is too large")
         try:
             event = self._decoder.decode(
-                entry.webhook, round(self._now() * 1e6), EVENT_ORIGIN_BACKFILL
+                entry.webhook, self._received_at_us(entry), EVENT_ORIGIN_BACKFILL
             )
         except NotAnEventError as error:
             return self._unreadable_one(entry.id, str(error))
@@ -152,6 +155,15 @@ class Sweeper:
             return self._unreadable_one(entry.id, f"the gateway stumbles over it: {error!r}")
         appended = await self._event_log.append(event)
         return Outcome.DUPLICATE if appended.duplicate else Outcome.STORED
+
+    def _received_at_us(self, entry: Delivery) -> int:
+        """Return the time now, or when it was sent if our clock is far behind that.
+
+        What seems older than it is would be deleted too early.
+        """
+        now_us = round(self._now() * 1e6)
+        is_behind = entry.started_at_us > now_us + _APART_US
+        return entry.started_at_us if is_behind else now_us
 
     def _unreadable_one(self, id_: str, why: str) -> Outcome:
         # The same entry is met again by the sweeps that follow. One without an id is told of once.

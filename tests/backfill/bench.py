@@ -46,6 +46,9 @@ class Bench:
         self.clock = MachineClock(START)
         # Whether the provider's responses have a date.
         self.tells_time = tells_time
+        # How far that date is ahead, and what it is for ever, if it stands still.
+        self.date_ahead = 0.0
+        self.date_frozen: float | None = None
         self.retention_age_s = retention_age_s
         self.provider = DeliveryLog(page_size)
         self.outcomes: Counter[Outcome] = Counter()
@@ -67,7 +70,7 @@ class Bench:
             WebhookDecoder(),
             self.log,
             Addressees(),
-            lambda: self.time.now().earliest,
+            lambda: self.time.now().likely,
             self._sleep,
         )
         self.backfill = Backfill(
@@ -130,7 +133,8 @@ class Bench:
 
     def _tell_time(self) -> None:
         if self.tells_time:
-            self.time.provider_told(float(int(self.clock.true)))
+            date = self.clock.true + self.date_ahead
+            self.time.provider_told(float(int(self.date_frozen or date)))
 
     def _swept(self, ended: SweepEnded) -> None:
         self.sweeps.append(ended)

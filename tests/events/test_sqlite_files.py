@@ -342,6 +342,50 @@ def test_a_file_that_goes_after_a_long_time_without_change_is_missed(
     log.close()
 
 
+@pytest.mark.parametrize("kept", [0, 10, 100, PAGE_BYTES, 5 * PAGE_BYTES])
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_database_that_is_cut_short_is_missed_and_stays_so(
+    loop: LoopThread, tmp_path: Path, clock: ManualClock, kept: int, folded: bool
+) -> None:
+    path = tmp_path / "log" / "events.db"
+    log = OpenLog(loop, path, clock, PLENTY)
+    fill(log, 1, clock)
+    log.run(log.log.prune())
+    if not folded:
+        log.append(new_event())
+    os.utime(path.parent, (1, 1))
+
+    os.truncate(path, kept)
+
+    for _ in range(3):
+        with pytest.raises(LogUnavailableError, match=r"cut short or emptied .* restore"):
+            log.append(new_event())
+        with pytest.raises(LogUnavailableError, match="cut short or emptied"):
+            log.run(log.log.prune())
+    assert "cut short" in str(log.log.problem)
+    log.close()
+
+
+def test_a_database_that_another_program_makes_smaller_is_whole(
+    loop: LoopThread, tmp_path: Path, clock: ManualClock
+) -> None:
+    path = tmp_path / "events.db"
+    log = OpenLog(loop, path, clock, SHORT)
+    fill(log, 12, clock)
+    clock.advance(1_000)
+    log.run(log.log.prune())
+    size = path.stat().st_size
+    with closing(sqlite3.connect(path)) as outside:
+        outside.execute("VACUUM")
+        outside.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < size
+
+    log.append(new_event(id_="after"))
+
+    assert ids(log.read()) == ["after"]
+    log.close()
+
+
 # Damage
 
 

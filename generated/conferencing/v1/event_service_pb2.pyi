@@ -137,9 +137,11 @@ class _ClockStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockState
     CLOCK_STATE_UNCONFIRMED: _ClockState.ValueType  # 2
     """Nothing has come from the provider yet. Retention deletes no event for its age then, for up to an hour."""
     CLOCK_STATE_SUSPECT: _ClockState.ValueType  # 3
-    """It is wrong: more than five minutes off the provider's, or set by as much since the gateway started and not yet
-    confirmed. The gateway goes by the provider's time where it knows it; webhooks are refused meanwhile, because their
-    signatures seem too old or too new, and are fetched when the clock is right. Set the clock.
+    """It or the provider's is wrong: they are more than five minutes apart, or it was set by as much since the gateway
+    started and not yet confirmed. While nothing tells which is right, `complete_until` goes by the earlier, and missed
+    webhooks are looked for up to the later. If the gateway's clock is the wrong one, webhooks are refused meanwhile,
+    because their signatures seem too old or too new, and are fetched from the provider's log. Set the clock. It ends
+    when the two agree or a webhook is verified.
     """
 
 class ClockState(_ClockState, metaclass=_ClockStateEnumTypeWrapper):
@@ -152,9 +154,11 @@ CLOCK_STATE_CONFIRMED: ClockState.ValueType  # 1
 CLOCK_STATE_UNCONFIRMED: ClockState.ValueType  # 2
 """Nothing has come from the provider yet. Retention deletes no event for its age then, for up to an hour."""
 CLOCK_STATE_SUSPECT: ClockState.ValueType  # 3
-"""It is wrong: more than five minutes off the provider's, or set by as much since the gateway started and not yet
-confirmed. The gateway goes by the provider's time where it knows it; webhooks are refused meanwhile, because their
-signatures seem too old or too new, and are fetched when the clock is right. Set the clock.
+"""It or the provider's is wrong: they are more than five minutes apart, or it was set by as much since the gateway
+started and not yet confirmed. While nothing tells which is right, `complete_until` goes by the earlier, and missed
+webhooks are looked for up to the later. If the gateway's clock is the wrong one, webhooks are refused meanwhile,
+because their signatures seem too old or too new, and are fetched from the provider's log. Set the clock. It ends
+when the two agree or a webhook is verified.
 """
 Global___ClockState: _TypeAlias = ClockState  # noqa: Y015
 
@@ -684,7 +688,8 @@ Global___GetFeedInfoResponse: _TypeAlias = GetFeedInfoResponse  # noqa: Y015
 @_typing.final
 class ClockInfo(_message.Message):
     """What the gateway makes of its clock. It compares it with the provider's, which stands in every response to the
-    gateway and in every verified webhook, and with a clock of the machine that nobody sets.
+    gateway and in every verified webhook, and with a clock of the machine that nobody sets. What two of them say is
+    believed; one that contradicts the others is not.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
