@@ -117,7 +117,9 @@ class Settings(BaseModel):
         "A file of CA certificates (PEM) to trust beside the system's.",
     )
     upstream_in_flight: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
-        "GATEWAY_UPSTREAM_IN_FLIGHT", 100, "The most requests to the provider at one time."
+        "GATEWAY_UPSTREAM_IN_FLIGHT",
+        100,
+        "The most requests to the provider at one time whose callers wait.",
     )
     upstream_waiting: Annotated[int, _read(values.read_count, 0, 100_000)] = _named(
         "GATEWAY_UPSTREAM_WAITING",
@@ -188,6 +190,7 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         mistakes += [_mistake(detail, given) for detail in error.errors(include_input=False)]
     mistakes += _clashes(given)
+    mistakes += _system_certificates(env)
     for name, hint in (
         ("TELNYX_API_KEY", "an API key (v2) from the provider's portal"),
         ("TELNYX_PUBLIC_KEY", "the public key that the portal shows beside it"),
@@ -224,6 +227,17 @@ def _clashes(given: Mapping[str, str]) -> list[str]:
     if not grpc.excludes(http):
         return []
     return [f"GATEWAY_HTTP_ADDRESS takes port {http.port}, which GATEWAY_GRPC_ADDRESS has already"]
+
+
+def _system_certificates(env: Mapping[str, str]) -> list[str]:
+    """Return the mistake that OpenSSL's own variable makes, which both HTTP clients obey."""
+    text = env.get("SSL_CERT_FILE", "")
+    try:
+        if text:
+            values.check_system_certificates(text)
+    except ValueError as error:
+        return [f"SSL_CERT_FILE {error}"]
+    return []
 
 
 def _mistake(detail: Any, given: Mapping[str, str]) -> str:

@@ -15,10 +15,24 @@ _OF_A_SERVICE = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)")
 _OF_A_LINK = re.compile(r".+?_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?")
 _LINKS_ADDRESS = re.compile(r"(tcp|udp|sctp)://.+")
 
-# How alike two names must be (difflib's ratio, 0 to 1) for one to be taken for the other: so alike
-# if the other is not set at all, and so alike if it is (TELNYX_PUBLIC_KEYS beside the right one).
+# What else Docker sets for a link: `{NAME}_NAME` is a path of names, and `{NAME}_ENV_X` is the other
+# container's variable X.
+_NAME_OF_A_LINK = re.compile(r".+_NAME")
+_LINKS_NAME = re.compile(r"/.+/.+")
+_ENV_OF_A_LINK = re.compile(r".+?_ENV_.+")
+# Names that others have taken: every CGI program is given GATEWAY_INTERFACE (RFC 3875, 4.1.4), and
+# GATEWAY_NAME says no more than what a gateway is called.
+_TAKEN = frozenset({"GATEWAY_INTERFACE", "GATEWAY_NAME"})
+
+# How alike two names must be (difflib's ratio, 0 to 1), without their prefix and underscores, for
+# one to be taken for the other.
 _ALIKE = 0.8
-_NEARLY_THE_SAME = 0.9
+
+# Words for where something is: people look for the provider's address under each of them, ...
+_BASE_URL = "TELNYX_BASE_URL"
+_FOR_ITS_URL = frozenset({"BASE", "URL", "URI", "HOST", "ENDPOINT", "ADDRESS"})
+# ... and for the gateway's own addresses under these.
+_FOR_AN_ADDRESS = frozenset({"PORT", "HOST", "ADDR", "BIND", "LISTEN"})
 
 
 class NameJudge:
@@ -34,47 +48,89 @@ class NameJudge:
         for name, text in sorted(env.items()):
             if name in self._known or name in self._others or not text.strip():
                 continue
-            if _is_of_kubernetes(name, text):
+            if name in _TAKEN or _is_of_containers(name, text):
                 continue
-            meant = self._meant(name, env)
+            meant = self._meant(name.upper(), env)
             if meant or name.upper().startswith(_OURS):
                 shown = name.encode("ascii", "backslashreplace").decode()
-                hint = f": did you mean {meant}?" if meant else ""
+                hint = f": did you mean {' or '.join(meant)}?" if meant else ""
                 mistakes.append(f"{shown} is not a setting{hint}")
         return mistakes
 
-    def _meant(self, name: str, env: Mapping[str, str]) -> str | None:
-        """Return the setting that a name stands for, None if it has nothing to do with any."""
-        upper = name.upper()
+    def _meant(self, upper: str, env: Mapping[str, str]) -> list[str]:
+        """Return what settings a name may stand for, none if it has nothing to do with any."""
         if upper in self._known:
-            return upper
+            return [upper]
+        # Somebody who sets the right name beside it has still written something in vain.
+        slips = [known for known in self._known if _is_a_slip(upper, known)]
+        if slips:
+            return slips[:1]
         if upper.startswith(_OURS):
-            found = difflib.get_close_matches(upper, self._known, 1)
-            return found[0] if found else None
+            return self._own_settings(upper)
         if upper.startswith(_PROVIDERS):
-            return self._provider_setting(upper, env)
-        # A letter too many, too few, or two of them swapped, in the prefix.
-        found = difflib.get_close_matches(upper, self._known, 1, _NEARLY_THE_SAME)
-        return found[0] if found and not env.get(found[0]) else None
+            return self._provider_settings(upper, env)
+        return []
 
-    def _provider_setting(self, upper: str, env: Mapping[str, str]) -> str | None:
-        # The prefix is the provider's: only what is close to one of ours is our concern.
-        core = _core(upper)
-        for known in self._known:
-            if known.startswith(_PROVIDERS):
-                ratio = difflib.SequenceMatcher(None, core, _core(known)).ratio()
-                if ratio >= (_NEARLY_THE_SAME if env.get(known) else _ALIKE):
-                    return known
-        return None
+    def _own_settings(self, upper: str) -> list[str]:
+        words = {"ADDRESS" if word in _FOR_AN_ADDRESS else word for word in _words(upper)}
+        ours = [known for known in self._known if known.startswith(_OURS)]
+        best = max(ours, key=lambda known: _likeness(upper, known))
+        if _likeness(upper, best) >= _ALIKE:
+            return [best]
+        return [known for known in ours if words <= set(_words(known))]
+
+    def _provider_settings(self, upper: str, env: Mapping[str, str]) -> list[str]:
+        # The prefix is the provider's: only what is close to one of ours is our concern, and
+        # nothing that is some way off while ours is set.
+        unset = [it for it in self._known if it.startswith(_PROVIDERS) and not env.get(it)]
+        alike = [known for known in unset if _likeness(upper, known) >= _ALIKE]
+        words = set(_words(upper)) - {"API"}
+        if not alike and _BASE_URL in unset and words and words <= _FOR_ITS_URL:
+            return [_BASE_URL]
+        return alike[:1]
 
 
-def _is_of_kubernetes(name: str, text: str) -> bool:
-    if _OF_A_SERVICE.fullmatch(name):
+def _is_of_containers(name: str, text: str) -> bool:
+    if _OF_A_SERVICE.fullmatch(name) or _ENV_OF_A_LINK.fullmatch(name):
+        return True
+    if _NAME_OF_A_LINK.fullmatch(name) and _LINKS_NAME.fullmatch(text.strip()):
         return True
     match = _OF_A_LINK.fullmatch(name)
     # What ends in `_ADDR`, `_PORT` or `_PROTO` has a plain value.
     return match is not None and bool(match[3] or _LINKS_ADDRESS.fullmatch(text.strip()))
 
 
-def _core(name: str) -> str:
-    return name.removeprefix(_PROVIDERS).replace("_", "")
+def _is_a_slip(name: str, known: str) -> bool:
+    """Tell whether a slip of the pen makes one name of the other, in the prefix and in the rest.
+
+    A slip is a letter too many, too few or another one, or two of them swapped. Underscores do not
+    count.
+    """
+    prefix, _, rest = name.partition("_")
+    known_prefix, _, known_rest = known.partition("_")
+    apart = _are_a_slip_apart(prefix, known_prefix) and _are_a_slip_apart(
+        rest.replace("_", ""), known_rest.replace("_", "")
+    )
+    return apart or _are_a_slip_apart(name.replace("_", ""), known.replace("_", ""))
+
+
+def _are_a_slip_apart(one: str, other: str) -> bool:
+    """Tell whether two texts are the same but for a slip at most."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    begin = 0
+    while begin < min(len(one), len(other)) and one[begin] == other[begin]:
+        begin += 1
+    one, other = one[begin:], other[begin:]
+    while one and other and one[-1] == other[-1]:
+        one, other = one[:-1], other[:-1]
+    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
+
+
+def _likeness(name: str, known: str) -> float:
+    one, other = ("".join(_words(it)) for it in (name, known))
+    return difflib.SequenceMatcher(None, one, other).ratio()
+
+
+def _words(name: str) -> list[str]:
+    return name.split("_")[1:]

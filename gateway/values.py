@@ -106,6 +106,8 @@ def read_api_key(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         # Anything else would be refused much later, or split the header.
         raise ValueError("holds blanks, line ends or non-ASCII characters: copy it again")
+    if text[0] in "'\"" or text[-1] in "'\"":
+        raise ValueError("has a quotation mark at an end, which no key has")
     if len(text) > _KEY_CHARACTERS_MAX:
         raise ValueError(f"is {len(text)} characters long and cannot be a key: copy it again")
     return text
@@ -164,7 +166,29 @@ def read_proxy(text: str) -> str:
 
 
 def read_certificates(text: str) -> Certificates:
-    """Read a file of CA certificates in PEM."""
+    """Read a file of CA certificates in PEM, all of which must be readable."""
+    blocks = _certificates(text)
+    found = []
+    for number, block in enumerate(blocks, 1):
+        der = _der(block)
+        if der is None:
+            raise ValueError(
+                f"names a file whose certificate {number} of {len(blocks)} cannot be read"
+            )
+        found.append(der)
+    return Certificates(Path(text), tuple(found))
+
+
+def check_system_certificates(text: str) -> None:
+    """Check a file that stands for the system's certificates: it must hold one that can be read.
+
+    Both HTTP clients pass over what they cannot read in it, and then trust nobody.
+    """
+    if all(_der(block) is None for block in _certificates(text)):
+        raise ValueError("names a file without a certificate that can be read")
+
+
+def _certificates(text: str) -> list[str]:
     path = Path(text)
     try:
         with path.open("rb") as file:
@@ -176,17 +200,16 @@ def read_certificates(text: str) -> Certificates:
     blocks = _CERTIFICATE.findall(data.decode("ascii", "replace"))
     if not blocks:
         raise ValueError("names a file without a certificate in PEM (-----BEGIN CERTIFICATE-----)")
-    found = []
-    for number, block in enumerate(blocks, 1):
-        try:
-            der = ssl.PEM_cert_to_DER_cert(block)
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=der)
-        except (ValueError, ssl.SSLError):
-            raise ValueError(
-                f"names a file whose certificate {number} of {len(blocks)} cannot be read"
-            ) from None
-        found.append(der)
-    return Certificates(path, tuple(found))
+    return blocks
+
+
+def _der(block: str) -> bytes | None:
+    try:
+        der = ssl.PEM_cert_to_DER_cert(block)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=der)
+    except (ValueError, ssl.SSLError):
+        return None
+    return der
 
 
 def read_event_log(text: str) -> Path:

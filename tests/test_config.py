@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trustme
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.config import SDK_NAMES, Settings, SettingsError, load_settings, names
@@ -76,6 +76,18 @@ def test_quotes_that_a_shell_would_have_taken_off_are_pointed_out(quote: str) ->
 
     assert found.startswith("GATEWAY_CALL_TIMEOUT is not a span of time")
     assert found.endswith("; leave out the quotes")
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("name", sorted({*names()} - {"GATEWAY_UPSTREAM_CA"}))
+def test_no_setting_is_taken_in_quotes(name: str, quote: str) -> None:
+    good = {**GOOD, "GATEWAY_UPSTREAM_PROXY": "http://proxy:3128"}.get(name, "on")
+
+    found = mistake(**{name: f"{quote}{good}{quote}"})
+
+    assert found.startswith(f"{name} ")
+    assert found.endswith("; leave out the quotes")
+    assert "KEY0123" not in found
 
 
 def test_words_may_be_written_in_capitals() -> None:
@@ -154,10 +166,89 @@ def test_a_plain_number_under_such_a_name_was_set_by_somebody(name: str) -> None
         ("GATEWAY_GRPC_ADRESS", "GATEWAY_GRPC_ADDRESS"),
         ("gateway_log_level", "GATEWAY_LOG_LEVEL"),
         ("GATWAY_LOG_LEVEL", "GATEWAY_LOG_LEVEL"),
+        ("TELNX_BASE_URI", "TELNYX_BASE_URL"),
+        ("TELNYX_URL", "TELNYX_BASE_URL"),
+        ("TELNYX_API_URL", "TELNYX_BASE_URL"),
+        ("TELNYX_BASE", "TELNYX_BASE_URL"),
+        ("TELNYX_API_BASE", "TELNYX_BASE_URL"),
+        ("TELNYX_HOST", "TELNYX_BASE_URL"),
+        ("TELNYX_ENDPOINT", "TELNYX_BASE_URL"),
+        ("GATEWAY_PROXY", "GATEWAY_UPSTREAM_PROXY"),
+        ("GATEWAY_GRPC_PORT", "GATEWAY_GRPC_ADDRESS"),
+        ("GATEWAY_HTTP_HOST", "GATEWAY_HTTP_ADDRESS"),
+        ("GATEWAY_PORT", "GATEWAY_GRPC_ADDRESS or GATEWAY_HTTP_ADDRESS"),
+        ("GATEWAY_LISTEN", "GATEWAY_GRPC_ADDRESS or GATEWAY_HTTP_ADDRESS"),
     ],
 )
 def test_a_misspelt_name_is_a_mistake(name: str, meant: str) -> None:
-    assert mistake(**{name: "x"}) == f"{name} is not a setting: did you mean {meant}?"
+    assert mistake(**{name: "8080"}) == f"{name} is not a setting: did you mean {meant}?"
+
+
+@st.composite
+def slips(draw: st.DrawFn) -> tuple[str, str]:
+    """A setting's name, and what a slip of the pen makes of it."""
+    name = draw(st.sampled_from(names()))
+    at = draw(st.integers(0, len(name) - 2))
+    letter = draw(st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    slip = draw(
+        st.sampled_from(
+            [
+                name[:at] + name[at + 1 :],
+                name[:at] + letter + name[at:],
+                name[:at] + letter + name[at + 1 :],
+                name[:at] + name[at + 1] + name[at] + name[at + 2 :],
+            ]
+        )
+    )
+    assume(slip not in names())
+    return name, slip
+
+
+@given(slips(), st.booleans())
+@example(("TELNYX_BASE_URL", "TELNYX_BASE_URI"), True)
+@example(("TELNYX_BASE_URL", "TELNYX_BSAE_URL"), True)
+@example(("TELNYX_BASE_URL", "TELNYX_BASE_ULR"), True)
+@example(("TELNYX_BASE_URL", "TELNX_BASE_URL"), True)
+@example(("TELNYX_BASE_URL", "TELYNX_BASE_URL"), True)
+def test_a_slip_in_a_name_is_a_mistake_even_beside_the_right_one(
+    slip: tuple[str, str], is_set: bool
+) -> None:
+    name, written = slip
+    beside = {"TELNYX_BASE_URL": "https://api.example.com/v2"} if is_set else {}
+
+    assert mistakes(**{written: "x"}, **beside) == [
+        f"{written} is not a setting: did you mean {name}?"
+    ]
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_COLOUR", "GATEWAY_DATABASE", "GATEWAY_X"])
+def test_nothing_is_hinted_at_that_is_not_near(name: str) -> None:
+    assert mistake(**{name: "8080"}) == f"{name} is not a setting"
+
+
+@pytest.mark.parametrize("name", ["TELNYX_URL", "TELNYX_API_BASE", "TELNYX_HOST"])
+def test_another_word_for_the_providers_address_is_none_beside_it(name: str) -> None:
+    assert mistakes(**{name: "x", "TELNYX_BASE_URL": "https://api.example.com/v2"}) == []
+
+
+@pytest.mark.parametrize("name", ["API_GATEWAY_LOG_LEVEL", "MY_TELNYX_BASE_URL", "BASE_URL"])
+def test_another_programs_name_is_no_mistake(name: str) -> None:
+    assert mistakes(**{name: "x"}) == []
+
+
+def test_what_docker_sets_for_a_link_and_a_web_server_for_cgi_is_no_mistake() -> None:
+    env = {
+        "GATEWAY_NAME": "/web/gateway",
+        "GATEWAY_GRPC_NAME": "/web/gateway-grpc",
+        "GATEWAY_ENV_PATH": "/usr/bin",
+        "GATEWAY_ENV_TELNYX_BASE_URL": "https://api.example.com",
+        "GATEWAY_GRPC_ENV_LOG_LEVEL": "info",
+        "TELNYX_API_KEY_NAME": "/web/telnyx-api-key",
+        "GATEWAY_PORT": "tcp://172.17.0.5:50051",
+        "GATEWAY_INTERFACE": "CGI/1.1",
+    }
+
+    assert settings(**env) == settings()
 
 
 def test_a_misspelt_name_is_told_beside_what_it_left_unset() -> None:
@@ -475,6 +566,23 @@ def test_certificates_are_read_at_the_start(tmp_path: Path) -> None:
     assert "without a certificate" in mistake(GATEWAY_UPSTREAM_CA=str(empty))
     assert "No such file" in mistake(GATEWAY_UPSTREAM_CA=str(tmp_path / "none.pem"))
     assert "cannot be read" in mistake(GATEWAY_UPSTREAM_CA=str(tmp_path))
+
+
+def test_a_file_of_system_certificates_that_is_none_is_named_at_the_start(tmp_path: Path) -> None:
+    good, bad, mixed = (tmp_path / name for name in ("good.pem", "bad.pem", "mixed.pem"))
+    pem = trustme.CA().cert_pem.bytes()
+    good.write_bytes(pem)
+    bad.write_bytes(pem.replace(b"M", b"N", 8))
+    mixed.write_bytes(bad.read_bytes() + pem)
+
+    for path in ("", str(good), str(mixed)):
+        assert mistakes(SSL_CERT_FILE=path) == [], path
+    assert mistake(SSL_CERT_FILE="/nope") == (
+        "SSL_CERT_FILE names a file that cannot be read: No such file or directory"
+    )
+    assert mistake(SSL_CERT_FILE=str(bad)).startswith("SSL_CERT_FILE names a file without")
+    (tmp_path / "junk").write_bytes(b"junk")
+    assert mistake(SSL_CERT_FILE=str(tmp_path / "junk")).startswith("SSL_CERT_FILE names a file")
 
 
 # --- All of them at once

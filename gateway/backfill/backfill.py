@@ -36,6 +36,9 @@ class Backfill:
     webhooks come in, only what the provider could not deliver. `now` gives the time in seconds
     since 1970, `clock` that of a clock nobody sets, and `time` knows whether the first is right; by
     default it goes by these two. `ask_time` has the provider tell its time, if it will.
+
+    A sweep that fails is made again after a pause, and never before the provider wants to be asked
+    again.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Backfill:
         self._clock = clock
         self._running = False
         self._failed_sweeps = 0
+        # When the provider wants to be asked again, by `clock`.
+        self._not_before = clock()
         self._stored = 0
         self._finished_at_us: int | None = None
         self._error = ""
@@ -121,7 +126,7 @@ class Backfill:
                 pause = _FIRST_PAUSE_S
                 await self._wait()
             else:
-                await self._sleep(pause)
+                await self._sleep(max(pause, self._not_before - self._clock()))
                 pause = min(pause * 2, self._interval_s)
 
     def _cause(self) -> Cause:
@@ -169,6 +174,8 @@ class Backfill:
                 await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
         except (GatewayError, LogUnavailableError) as error:
             _log.warning("back-fill (%s) failed and will be tried again: %s", cause.value, error)
+            if isinstance(error, GatewayError) and error.retry_after is not None:
+                self._not_before = self._clock() + error.retry_after
             self._error = str(error)
             self._failed_sweeps += 1
             return False
@@ -191,11 +198,16 @@ class Backfill:
         return True
 
     async def _look_at_the_time(self) -> None:
-        """Have the provider tell its time, unless it has confirmed the time already."""
+        """Have the provider tell its time, unless it has confirmed the time already.
+
+        Raises GatewayError if the provider wants to be left alone for now.
+        """
         if self._time.now().state is not ClockState.CONFIRMED:
             try:
                 await self._ask_time()
-            except GatewayError:
+            except GatewayError as error:
+                if error.retry_after is not None:
+                    raise  # nothing is to be asked next
                 return  # what is asked next fails for the same reason, and says so
             now = self._time.now()
             if now.state is ClockState.SUSPECT:

@@ -160,16 +160,24 @@ class Fetcher:
             except GatewayError as error:
                 if attempt == TRIES:
                     await self._make_sure_it_answers(error, elsewhere_us)
+                else:
+                    await self._wait_as_asked(error)
         return None
 
     async def _make_sure_it_answers(self, error: GatewayError, elsewhere_us: int) -> None:
         """Raise the error if the provider does not answer an easy question either."""
+        await self._wait_as_asked(error)
         # After everything that is asked for: nothing can stand there yet.
         moment_us = elsewhere_us + SPAN_MIN_US
         try:
             await self._page(DeliveriesRequest(moment_us, moment_us, size=1))
-        except GatewayError:
-            raise error from None
+        except GatewayError as this_time:
+            raise (error if this_time.retry_after is None else this_time) from None
+
+    async def _wait_as_asked(self, error: GatewayError) -> None:
+        """Wait until the provider wants to be asked again, if it has said so."""
+        if error.retry_after is not None:
+            await self._sleep(error.retry_after)
 
     async def _page(self, request: DeliveriesRequest) -> DeliveriesPage:
         page = await self._source.page(request)

@@ -3,13 +3,14 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from time import monotonic
+from time import monotonic, time
 
 import orjson
 
 from gateway.telnyx.attempt import TOO_MANY_REQUESTS
 from gateway.telnyx.errorbody import KEY_REJECTED, ErrorBody
 from gateway.telnyx.health import ProviderHealth, Sign
+from gateway.telnyx.retry_after import retry_after
 from gateway.telnyx.transport import (
     HttpRequest,
     HttpResponse,
@@ -36,6 +37,10 @@ _QUESTION_S = 5.0
 
 # A query that any account can make, whatever it has: the first of its queues.
 _QUESTION = "/queues?page%5Bsize%5D=1"
+
+# What a response means in which the provider says when it wants to be asked again. Others have
+# the same headers for what they count, whatever the response is.
+_WISHES = frozenset({Sign.BUSY, Sign.FAILING})
 
 _UNAUTHORIZED, _FORBIDDEN, _REQUEST_TIMEOUT = 401, 403, 408
 
@@ -72,7 +77,11 @@ class ProviderWatch:
     Its questions go out beside the limit on requests, on a connection that is kept for them: they
     matter most when all others hang. While something is wrong it always asks: a gateway that is
     not ready gets no calls, and would never learn that the provider is back. With `ask_first` it
-    also asks at the start and when nothing has been heard of the provider for some time.
+    also asks at the start and when nothing has been heard of the provider for some time. It never
+    asks before the provider wants to be asked again (`Retry-After`), however long that is: only
+    the requests of callers can end a trouble sooner.
+
+    `now` is a monotonic clock, `wall` gives the time in seconds since 1970.
     """
 
     def __init__(
@@ -86,6 +95,7 @@ class ProviderWatch:
         ask_first: bool,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = monotonic,
+        wall: Callable[[], float] = time,
     ) -> None:
         self._transport = transport
         self._request = HttpRequest("GET", base_url + _QUESTION, headers)
@@ -94,7 +104,10 @@ class ProviderWatch:
         self._ask_first = ask_first
         self._sleep = sleep
         self._now = now
+        self._wall = wall
         self._asked_at = -math.inf
+        # When the provider wants to be asked again.
+        self._not_before = -math.inf
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -110,6 +123,8 @@ class ProviderWatch:
                 await self._ask()
 
     def _is_due(self) -> bool:
+        if self._now() < self._not_before:
+            return False
         health = self._health
         is_suspect = health.trouble_s is not None and health.trouble_s >= _SUSPICION_S
         if is_suspect or health.not_ready is not None:
@@ -123,7 +138,12 @@ class ProviderWatch:
         except TransportError as error:
             self._health.note(*_sign_of_error(error), probe=True)
         else:
-            self._health.note(*_sign_of_probe(response), probe=True)
+            sign, words = _sign_of_probe(response)
+            wait = retry_after(response.headers, self._wall) if sign in _WISHES else None
+            if wait:
+                self._not_before = self._now() + wait
+                words = f"it wants to be asked again in {wait:.0f} s: {words}"
+            self._health.note(sign, words, probe=True)
 
 
 def _sign_of_error(error: TransportError) -> tuple[Sign, str]:

@@ -1,6 +1,6 @@
 """The transport on pyreqwest (Rust: reqwest and hyper), the only module that imports it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
@@ -133,17 +133,25 @@ def _oversize() -> OversizeError:
 
 
 def _headers(headers: HeaderMap) -> dict[str, str]:
+    """Return the headers, lines of one name joined as httpx joins them (RFC 9110, 5.3)."""
     try:
-        return dict(headers.items())
-    except ValueError:
-        return {name: value for name in headers if (value := _text(headers, name)) is not None}
+        lines = headers.items()
+        found = dict(lines)
+        if len(found) == len(lines):
+            return found
+        names: Iterable[str] = found
+    except ValueError:  # not ASCII: none that the gateway reads
+        names = headers
+    return {name: text for name in names if (text := _text(headers, name)) is not None}
 
 
 def _text(headers: HeaderMap, name: str) -> str | None:
     try:
-        return headers.get(name)
-    except ValueError:  # not ASCII: none that the gateway reads
+        lines = headers.getall(name)
+    except ValueError:
         return None
+    # The one header that cannot be joined, and that nobody here reads.
+    return lines[-1] if name == "set-cookie" else ", ".join(lines)
 
 
 def _translated(error: PyreqwestError) -> TransportError:

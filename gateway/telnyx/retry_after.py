@@ -1,13 +1,12 @@
 """When the provider asks to be called again, in every form that it may say so."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 
 from gateway.telnyx.http_date import read_http_date
 
 # The longest wait that is passed on, in seconds: what a client's pushback in milliseconds can hold
-# as a 32-bit integer (gRFC A6), 24.8 days.
+# as a 32-bit integer (gRFC A6), 24.8 days. A longer wish counts as this one.
 WAIT_MAX_S = (2**31 - 1) / 1_000
 
 # A number from this one on is a moment since 1970: as a span of seconds it would be 31 years.
@@ -15,7 +14,14 @@ _MOMENT_FROM_S = 1_000_000_000
 # ... and from this one on it is in milliseconds: in seconds it would be the year 33658.
 _MOMENT_FROM_MS = 1_000_000_000_000
 
-_NUMBER = re.compile(r"\+?\d{1,30}(?:\.\d{0,30})?", re.ASCII)
+# However many digits there are: beyond what a float holds is infinity, which is a wish, too.
+_NUMBER = re.compile(r"\+?\d+(?:\.\d*)?", re.ASCII)
+
+# A member of a list (RFC 9110, 5.6.1). The comma behind a day's name belongs to an HTTP date.
+_MEMBER = re.compile(
+    r"[ \t]*((?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[ \t]*,)?[^,]*)(?:,|$)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
@@ -25,7 +31,9 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float |
     order: `retry-after-ms` (milliseconds), `retry-after` (RFC 9110, 10.2.3: seconds or an HTTP
     date), `x-ratelimit-reset` and `ratelimit-reset`. Seconds may have a fraction, or be a moment
     since 1970. A date is compared with the response's own `date`, so that clocks need not agree.
-    What has passed is zero; what cannot be read counts as not there.
+    Where a header holds several (the provider's and a proxy's, as lines or as a list), the latest
+    counts. What has passed is zero, what is longer than WAIT_MAX_S is WAIT_MAX_S; what cannot be
+    read counts as not there.
     """
     for name, read in (
         ("retry-after-ms", _milliseconds),
@@ -33,11 +41,15 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float |
         ("x-ratelimit-reset", _seconds_or_moment),
         ("ratelimit-reset", _seconds_or_moment),
     ):
-        text = headers.get(name)
-        wait = None if text is None else read(text.strip(), headers, now)
+        waits = (read(text, headers, now) for text in _members(headers.get(name, "")))
+        wait = max((wait for wait in waits if wait is not None), default=None)
         if wait is not None:
             return min(max(wait, 0.0), WAIT_MAX_S)
     return None
+
+
+def _members(text: str) -> list[str]:
+    return [member.strip() for member in _MEMBER.findall(text)]
 
 
 def _milliseconds(text: str, headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
@@ -68,5 +80,4 @@ def _seconds_or_moment(
 
 
 def _number(text: str) -> float | None:
-    number = float(text) if _NUMBER.fullmatch(text) else math.inf
-    return number if math.isfinite(number) else None
+    return float(text) if _NUMBER.fullmatch(text) else None

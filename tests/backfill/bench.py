@@ -54,6 +54,7 @@ class Bench:
         self.outcomes: Counter[Outcome] = Counter()
         self.sweeps: list[SweepEnded] = []
         self.pauses: list[float] = []
+        self.asked_for_the_time_at: list[float] = []
         # How many more sweeps to let happen.
         self._left = 0
         self._open()
@@ -129,6 +130,9 @@ class Bench:
         return [event.id for event in self.held]
 
     async def _ask_time(self) -> None:
+        self.asked_for_the_time_at.append(self.clock.true)
+        if self.provider.failure is not None:
+            raise self.provider.failure
         self._tell_time()
 
     def _tell_time(self) -> None:

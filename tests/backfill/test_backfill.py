@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -325,6 +327,61 @@ def test_a_failing_provider_is_asked_again_with_growing_pauses(bench: Bench) -> 
 
     assert bench.pauses == [1, 2, 4, 8, 16, 32, 60, 60]
     assert bench.log.complete is None
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.5, 5.0, 90.0, 3_600.0, 100_000.0])
+def test_a_failing_provider_is_not_asked_before_it_wants_to_be_asked_again(
+    bench: Bench, wait_s: float
+) -> None:
+    bench.received("event-0")
+    bench.provider.failure = GatewayError(
+        StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "closed", retry_after=wait_s
+    )
+    asked_at = bench.asked_for_the_time_at
+    bench.provider.before_answer = lambda request: asked_at.append(bench.clock.true)
+
+    bench.sweep(15)
+
+    assert bench.pauses[:8] == [max(wait_s, pause) for pause in (1, 2, 4, 8, 16, 32, 60, 60)]
+    assert len(asked_at) >= 15
+    assert all(b - a >= wait_s for a, b in pairwise(asked_at))
+    bench.provider.failure = None
+    bench.sweep()
+    assert bench.log.complete is not None
+
+
+def test_a_piece_that_fails_with_a_wish_is_passed_over_without_asking_too_early(
+    bench: Bench,
+) -> None:
+    wait_s = 300.0
+    bench.sweep()
+    bench.clock.advance(1)
+    for number in range(1, 4):
+        bench.provider.add(number, bench.us + number * 3_000_000)
+    bench.provider.poison["delivery-2"] = GatewayError(
+        StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "broken", retry_after=wait_s
+    )
+    bench.clock.advance(10)
+    asked_at: list[float] = []
+    failed_at: list[float] = []
+    ask = bench.provider.page
+
+    async def page(request: DeliveriesRequest) -> DeliveriesPage:
+        asked_at.append(bench.clock.true)
+        try:
+            return await ask(request)
+        except GatewayError:
+            failed_at.append(bench.clock.true)
+            raise
+
+    bench.provider.page = page  # type: ignore[method-assign]
+
+    while not bench.backfill.report.skipped:
+        bench.sweep()
+
+    assert bench.held_ids == ["event-1", "event-3"]
+    after = {at: next((it for it in asked_at if it > at), math.inf) for at in failed_at}
+    assert all(next_at - at >= wait_s for at, next_at in after.items())
 
 
 def test_requests_are_paced(bench: Bench) -> None:

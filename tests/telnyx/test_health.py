@@ -13,7 +13,7 @@ from itertools import pairwise
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.event_service_pb2 import GetEventRequest
@@ -46,9 +46,11 @@ class ScriptedProvider:
 
     does: HttpResponse | Exception
     asked: list[HttpRequest] = field(default_factory=list)
+    when_asked: Callable[[], None] = lambda: None
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         self.asked.append(request)
+        self.when_asked()
         if isinstance(self.does, Exception):
             raise self.does
         return self.does
@@ -95,6 +97,7 @@ class World:
             ask_first=self._probe,
             sleep=sleep,
             now=self.clock,
+            wall=self.clock,
         )
         with pytest.raises(asyncio.CancelledError):
             asyncio.run(watch.run())
@@ -214,6 +217,58 @@ def test_an_outage_of_an_hour_is_a_line_a_minute(caplog: pytest.LogCaptureFixtur
 
     assert 50 <= len(warnings(caplog)) <= 61
     assert world.changes == []
+
+
+# --- A provider that says when to come back
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+@given(wait=st.integers(3, 4_000), reached=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_it_is_never_asked_before_it_wants_to_be_asked_again(
+    status: int, wait: int, reached: bool
+) -> None:
+    world = World(WELL)
+    asked_at: list[float] = []
+
+    def busy() -> None:
+        world.provider.does = HttpResponse(status, {"retry-after": str(wait)}, b"busy")
+
+    if not reached:
+        busy()
+    world.provider.when_asked = lambda: asked_at.append(world.clock.now)
+    world.run(wait * 2 + 70, each_second=busy)
+
+    refused = asked_at[1:] if reached else asked_at
+    assert len(refused) >= 2
+    assert all(b - a >= wait for a, b in pairwise(refused))
+
+
+def test_the_log_says_for_how_long_it_is_not_asked(caplog: pytest.LogCaptureFixture) -> None:
+    World(HttpResponse(503, {"retry-after": "3600"}, b"closed")).run(1)
+
+    (line,) = warnings(caplog)
+    assert "it wants to be asked again in 3600 s: HTTP 503 closed" in line
+
+
+def test_a_callers_request_that_succeeds_ends_the_trouble_before_it() -> None:
+    world = World(HttpResponse(503, {"retry-after": "3600"}, b"closed"))
+    world.run(60)
+    assert world.health.not_ready is not None
+    world.provider.does = WELL
+
+    world.call()
+
+    assert world.health.not_ready is None
+
+
+@pytest.mark.parametrize("status", [200, 401, 404])
+def test_what_it_counts_in_every_response_is_no_wish(status: int) -> None:
+    world = World(HttpResponse(status, {"x-ratelimit-reset": "3600"}, b"{}"))
+
+    world.run(10)
+
+    assert len(world.provider.asked) >= 4
 
 
 # --- What is no outage

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -201,3 +202,23 @@ def test_a_refusal_in_gzip_says_why(serving: Callable[[bytes], RunningGateway]) 
 
     assert failure.code is Code.FAILED_PRECONDITION
     assert "Has ended" in failure.message
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("retry-after: 30", "retry-after: 60"),
+        ("retry-after: 60", "x-other: 1", "Retry-After: 30"),
+        ("retry-after: 30, 60",),
+        ("x-name: caf\xe9", "retry-after: 60", "retry-after: 30"),
+    ],
+)
+def test_of_the_waits_of_the_provider_and_a_proxy_the_longer_is_told(
+    serving: Callable[[bytes], RunningGateway], lines: tuple[str, ...]
+) -> None:
+    gateway = serving(json_answer(b"{}", "503 Busy", *lines))
+
+    failure = failure_of(gateway.queues.GetQueue, q.GetQueueRequest(queue_name="q"), timeout=5)
+
+    assert failure.code is Code.UNAVAILABLE
+    assert 30 < failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds <= 60

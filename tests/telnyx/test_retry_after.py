@@ -75,6 +75,41 @@ def test_whatever_stands_there_is_read_or_passed_over(text: str) -> None:
         assert asked(retry_after=text, x_ratelimit_reset="7") == 7
 
 
+# A wish as seconds from now, and one of the ways to write it.
+WISHES = st.integers(0, 1_000_000).flatmap(
+    lambda seconds: st.tuples(
+        st.just(seconds),
+        st.sampled_from([str(seconds), str(NOW + seconds), *http_dates(NOW + seconds)]),
+    )
+)
+NOTHING = st.tuples(st.just(-1), st.sampled_from(["", "soon", "-5", "1e9"]))
+
+
+@given(st.lists(WISHES | NOTHING, min_size=1, max_size=5), st.sampled_from([",", ", ", " ,\t"]))
+def test_of_several_wishes_the_latest_counts(wishes: list[tuple[int, str]], comma: str) -> None:
+    latest = max(seconds for seconds, _ in wishes)
+
+    found = asked(retry_after=comma.join(text for _, text in wishes))
+
+    assert found == (None if latest < 0 else latest)
+
+
+@given(st.lists(st.integers(0, 1_000_000), min_size=2, max_size=5))
+def test_other_headers_may_hold_several_wishes_too(seconds: list[int]) -> None:
+    assert asked(retry_after_ms=", ".join(map(str, seconds))) == max(seconds) / 1_000
+    assert asked(x_ratelimit_reset=", ".join(map(str, seconds))) == max(seconds)
+    assert asked(ratelimit_reset=", ".join(str(NOW + it) for it in seconds)) == max(seconds)
+
+
+@given(st.integers(31, 5_000), st.sampled_from(["", ".5", ".", "." + "3" * 40]))
+def test_a_number_of_any_length_is_a_very_long_wait(digits: int, fraction: str) -> None:
+    text = "9" * digits + fraction
+    assert asked(retry_after=text) == WAIT_MAX_S
+    assert asked(retry_after_ms=text) == WAIT_MAX_S
+    assert asked(x_ratelimit_reset=f"7, {text}") == WAIT_MAX_S
+    assert asked(retry_after="0" * digits + "7") == 7
+
+
 def test_nonsense_says_nothing() -> None:
     for text in ("", "soon", "-5", "inf", "nan", "1e9", "٣", "Thu, 99 Foo 2026 00:00:00 GMT"):
         assert asked(retry_after=text) is None, text
