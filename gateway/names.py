@@ -15,8 +15,8 @@ _OF_A_SERVICE = re.compile(r".+_SERVICE_(HOST|PORT(_.+)?)")
 _OF_A_LINK = re.compile(r".+?_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?")
 _LINKS_ADDRESS = re.compile(r"(tcp|udp|sctp)://.+")
 
-# What else Docker sets for a link: `{NAME}_NAME` is a path of names, and `{NAME}_ENV_X` is the other
-# container's variable X.
+# What else Docker sets for a link: `{NAME}_NAME` is a path of names, and `{NAME}_ENV_X` is the
+# other container's variable X.
 _NAME_OF_A_LINK = re.compile(r".+_NAME")
 _LINKS_NAME = re.compile(r"/.+/.+")
 _ENV_OF_A_LINK = re.compile(r".+?_ENV_.+")
