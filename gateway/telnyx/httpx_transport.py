@@ -12,11 +12,13 @@ from gateway.telnyx.httpx_streams import USE, Streams, Use
 from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
+    PROXY_REFUSAL,
     HttpRequest,
     HttpResponse,
     NotSentError,
     OversizeError,
     UnansweredError,
+    proxy_refused,
 )
 
 # How long an idle connection is kept, in seconds: less than the minute after which common load
@@ -50,6 +52,7 @@ class HttpxTransport:
         proxy: str | None = None,
         certificates: Sequence[bytes] = (),
     ) -> None:
+        self._proxy = proxy
         trusted = _trusted(certificates)
         self._uses: dict[int, Use] = {}
         self._inner = inner or _Transport(
@@ -74,6 +77,8 @@ class HttpxTransport:
         try:
             return await self._exchange(request, timeout)
         except _NOT_SENT as error:
+            if isinstance(error, httpx.ProxyError) and str(error).startswith(str(PROXY_REFUSAL)):
+                raise proxy_refused(self._proxy) from None
             raise NotSentError(_said(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             late = use.has_ended or isinstance(error, httpx.TimeoutException)
@@ -105,6 +110,8 @@ class HttpxTransport:
             )
         )
         try:
+            if response.status_code == PROXY_REFUSAL:
+                raise proxy_refused(self._proxy)
             parts: list[bytes] = []
             size = 0
             async for part in response.aiter_raw():

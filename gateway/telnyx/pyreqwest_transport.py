@@ -14,12 +14,14 @@ from gateway.telnyx.content import decoded
 from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
+    PROXY_REFUSAL,
     HttpRequest,
     HttpResponse,
     NotSentError,
     OversizeError,
     TransportError,
     UnansweredError,
+    proxy_refused,
 )
 
 # How long an idle connection is kept, in seconds: less than the minute after which common load
@@ -35,6 +37,9 @@ CONNECT_S = 5.0
 # after it has read the request, and ConnectTimeoutError is any time-out before the answer's head.
 _CONNECTING = "client error (Connect)"
 
+# What hyper-util calls a proxy's 407 to a request for a tunnel.
+_PROXY_REFUSES = "tunnel error: proxy authorization required"
+
 
 class PyreqwestTransport:
     """Sends requests with pyreqwest. Neither are redirects followed nor requests repeated.
@@ -49,6 +54,7 @@ class PyreqwestTransport:
         proxy: str | None = None,
         certificates: Sequence[bytes] = (),
     ) -> None:
+        self._proxy = proxy
         # Without this it would take the proxy from the environment.
         builder = ClientBuilder().no_proxy()
         if proxy is not None:
@@ -76,9 +82,13 @@ class PyreqwestTransport:
         """Send a request; see `Transport.send`."""
         try:
             async with self._prepared(request, timeout) as response:
+                if response.status == PROXY_REFUSAL:
+                    raise proxy_refused(self._proxy)
                 body = await _body(response)
                 return decoded(HttpResponse(response.status, _headers(response.headers), body))
         except PyreqwestError as error:
+            if _PROXY_REFUSES in _causes(error):
+                raise proxy_refused(self._proxy) from None
             raise _translated(error) from None
 
     def end(self, request: HttpRequest) -> None:

@@ -15,6 +15,7 @@ Swap it (tests do) by handing another object of this shape to `TelnyxClient`.
 import math
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 # The largest answer that a transport reads, in bytes: 250 conferences are about 200 KiB.
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
@@ -65,6 +66,18 @@ class UnansweredError(TransportError):
 
 class OversizeError(TransportError):
     """The answer is larger than the gateway is willing to hold."""
+
+
+# A proxy's own refusal (RFC 9110, 15.5.8): the provider was not asked, so nothing has happened.
+PROXY_REFUSAL = 407
+
+
+def proxy_refused(proxy: str | None) -> NotSentError:
+    """Return the error for a 407, with the proxy's address and without its user and password."""
+    where = "a proxy" if proxy is None else f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
+    return NotSentError(
+        f"{where} wants a user and a password, or other ones (407): see GATEWAY_UPSTREAM_PROXY"
+    )
 
 
 class Transport(Protocol):

@@ -22,7 +22,7 @@ class Asked:
 
 
 class RecordingProxy:
-    """Use as a context manager. `refuse_with` is a status for those who ask for a tunnel."""
+    """Use as a context manager. `refuse_with` is a status for all who ask."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -62,6 +62,12 @@ class RecordingProxy:
 
             def _pass_on(self) -> None:
                 self._note()
+                if proxy.refuse_with is not None:
+                    self.close_connection = True
+                    self.send_response(proxy.refuse_with)
+                    self.send_header("content-length", "0")
+                    self.end_headers()
+                    return
                 parts = urlsplit(self.path)
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 upstream = http.client.HTTPConnection(parts.netloc, timeout=20)

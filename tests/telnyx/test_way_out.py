@@ -164,6 +164,27 @@ def test_a_proxy_that_refuses_a_tunnel_let_nothing_through(
 
 
 @clients
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_rejects_the_password_is_named_with_and_without_tls(
+    start_gateway: StartGateway, proxy: RecordingProxy, client: str, scheme: str
+) -> None:
+    proxy.refuse_with = 407
+    gateway = start_gateway(
+        f"{scheme}://provider.example/v2",
+        GATEWAY_HTTP_CLIENT=client,
+        GATEWAY_UPSTREAM_PROXY=f"http://someone:secret@{proxy.address}",
+    )
+
+    failure = failure_of(gateway.queues.DeleteQueue, QUEUE)
+
+    assert failure.code is grpc.StatusCode.UNAVAILABLE
+    assert failure.info.reason == "UPSTREAM_UNAVAILABLE"
+    assert f"the proxy {proxy.address} wants a user and a password" in failure.message
+    assert "outcome" not in failure.info.metadata
+    assert "secret" not in failure.message
+
+
+@clients
 def test_proxies_of_the_environment_are_not_used(
     start_gateway: StartGateway,
     provider: RecordingProvider,
