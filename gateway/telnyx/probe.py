@@ -46,28 +46,41 @@ _UNAUTHORIZED, _FORBIDDEN, _REQUEST_TIMEOUT = 401, 403, 408
 
 
 class WatchedTransport:
-    """A transport whose requests tell how the provider is."""
+    """A transport whose requests tell how the provider is.
+
+    Failures of requests that the gateway has ended itself say nothing of it.
+    """
 
     def __init__(self, inner: Transport, health: ProviderHealth) -> None:
         self._inner = inner
         self._health = health
+        # Those in flight by their identity, and whether `end` was asked for.
+        self._ended: dict[int, bool] = {}
+        self._closing = False
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request; see `Transport.send`."""
+        self._ended[id(request)] = False
         try:
             response = await self._inner.send(request, timeout)
         except TransportError as error:
-            self._health.note(*_sign_of_error(error))
+            if not (self._closing or self._ended[id(request)]):
+                self._health.note(*_sign_of_error(error))
             raise
+        finally:
+            del self._ended[id(request)]
         self._health.note(*_sign_of(response))
         return response
 
     def end(self, request: HttpRequest) -> None:
         """See `Transport.end`."""
+        if id(request) in self._ended:
+            self._ended[id(request)] = True
         self._inner.end(request)
 
     async def close(self) -> None:
         """Close the transport."""
+        self._closing = True
         await self._inner.close()
 
 

@@ -1,11 +1,20 @@
 """Callers who leave while the provider is silent: what becomes of their requests on the wire."""
 
 import asyncio
+import logging
+from collections.abc import Callable
+from time import monotonic
 
 import pytest
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
+from gateway.telnyx.health import ProviderHealth
+from gateway.telnyx.httpx_transport import HttpxTransport
+from gateway.telnyx.limit import LimitedTransport, SentRequest
+from gateway.telnyx.probe import WatchedTransport
+from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
+from gateway.telnyx.transport import HttpRequest, Transport, TransportError
 from tests.conftest import StartGateway
 from tests.harness.hostile import HostileServer, json_answer, read_request
 from tests.harness.loop import LoopThread
@@ -99,3 +108,89 @@ def test_a_hanging_provider_that_comes_back_is_served_at_once(
     calls = [gateway.queues.GetQueue.future(query, timeout=20) for _ in range(40)]
     assert all(call.result().queue.name == "q" for call in calls)
     server.close()
+
+
+# Failures in a row that are worth a line in the log, and some more.
+SEVERAL = 5
+
+
+class Watched:
+    """The requests of a gateway to a provider that is silent, and what it thinks of it."""
+
+    def __init__(self, base_url: str, transport: Transport) -> None:
+        self.health = ProviderHealth("provider", monotonic, must_be_reached=False)
+        self._limited = LimitedTransport(WatchedTransport(transport, self.health))
+        self.close = self._limited.close
+        self._base_url = base_url
+
+    def start(self, method: str, longest_s: float) -> list[SentRequest]:
+        requests = [HttpRequest(method, f"{self._base_url}/{n}", {}) for n in range(SEVERAL)]
+        return [self._limited.start(it, monotonic() + longest_s, longest_s) for it in requests]
+
+    def assert_unsuspected(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert self.health.trouble_s is None
+        assert not [it for it in caplog.records if it.levelno >= logging.WARNING]
+
+
+TRANSPORTS: list[Callable[[], Transport]] = [PyreqwestTransport, HttpxTransport]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_queries_that_were_given_up_say_nothing_of_the_provider(
+    loop: LoopThread, caplog: pytest.LogCaptureFixture, transport: Callable[[], Transport]
+) -> None:
+    server = HostileServer(loop, read_for_ever)
+
+    async def give_up() -> None:
+        watched = Watched(server.base_url, transport())
+        # pyreqwest lets them run into this time, httpx ends them at once.
+        sent = watched.start("GET", 0.5)
+        while any(it.left_at is None for it in sent):
+            await asyncio.sleep(0)
+        for it in sent:
+            it.give_up()
+        ends = await asyncio.gather(*(it.ended for it in sent), return_exceptions=True)
+        assert all(isinstance(it, TransportError) for it in ends)
+        watched.assert_unsuspected(caplog)
+        await watched.close()
+
+    loop.run(give_up())
+    server.close()
+
+
+@pytest.mark.parametrize("attended", [True, False])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_commands_that_the_gateway_cuts_off_say_nothing_of_the_provider(
+    loop: LoopThread,
+    caplog: pytest.LogCaptureFixture,
+    transport: Callable[[], Transport],
+    attended: bool,
+) -> None:
+    async def cut_off() -> None:
+        watched = Watched(server.base_url, transport())
+        sent = watched.start("POST", DEADLINE_S)
+        for _ in sent:
+            await received.get()
+        if not attended:
+            for it in sent:
+                it.give_up()
+        await watched.close()
+        for it in sent:
+            it.ended.cancel()
+        await asyncio.gather(*(it.ended for it in sent), return_exceptions=True)
+        watched.assert_unsuspected(caplog)
+
+    received: asyncio.Queue[None] = loop.call(asyncio.Queue)
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        received.put_nowait(None)
+        await reader.read()
+
+    server = HostileServer(loop, behave)
+    loop.run(cut_off())
+    server.close()
+
+
+async def read_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
