@@ -145,7 +145,7 @@ def test_queries_that_were_given_up_say_nothing_of_the_provider(
         watched = Watched(server.base_url, transport())
         # pyreqwest lets them run into this time, httpx ends them at once.
         sent = watched.start("GET", 0.5)
-        while any(it.left_at is None for it in sent):
+        while any(it.left_at is None for it in sent):  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0)
         for it in sent:
             it.give_up()
