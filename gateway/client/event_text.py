@@ -1,10 +1,28 @@
 """Events as a person would want to read them, a line each."""
 
+import unicodedata
 from collections.abc import Mapping
 
 from conferencing.v1.common_pb2 import AudioFormat
 from conferencing.v1.conference_pb2 import ConferenceEndReason
 from conferencing.v1.event_pb2 import Event, QueueLeaveReason
+
+# Categories of Unicode that no line of text needs: controls (line ends and escape sequences among
+# them), invisible formatting (such as what turns the direction of writing), line separators.
+_NOT_SHOWN = frozenset({"Cc", "Cf", "Zl", "Zp"})
+
+
+def shown(text: str) -> str:
+    r"""Return a text with its control characters escaped (`\n`, `\x1b`).
+
+    Events hold what anybody wrote. Printed as it is, it could make up lines, or command a terminal.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        it.encode("unicode_escape").decode() if unicodedata.category(it) in _NOT_SHOWN else it
+        for it in text
+    )
 
 
 class EventText:
@@ -17,7 +35,7 @@ class EventText:
         """Return the line of an event: number, time, type, and what it says."""
         moment = event.occurred_at if event.HasField("occurred_at") else event.received_at
         clock = moment.ToDatetime().strftime("%H:%M:%S.%f")[:-3]
-        return f"#{event.sequence:<4} {clock}  {event.type:<40} {self._told(event)}"
+        return shown(f"#{event.sequence:<4} {clock}  {event.type:<40} {self._told(event)}")
 
     def _told(self, event: Event) -> str:
         who = self._name(event.call_control_id)
