@@ -23,14 +23,10 @@ from tests.events.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
+from tests.harness.mounts import as_root
 
 MIB = 2**20
 SHORT = Retention(100, 2**40)
-
-as_root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None,
-    reason="mounts a file system",
-)
 
 
 @pytest.fixture

@@ -16,14 +16,10 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     SubscribeRequest,
 )
+from tests.harness.mounts import as_root
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.webhooks import Reply, Signer, webhook
 from tests.system.test_lifecycle import http_get
-
-as_root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None,
-    reason="mounts a file system",
-)
 
 
 def serving(folder: Path, path: Path, **env: str) -> GatewayProcess:
