@@ -1,0 +1,36 @@
+"""What all buffers of the process may hold together."""
+
+# A share for requests that are being received, responses that wait to be taken by slow clients,
+# and what the provider sends, in bytes. Each has a bound of its own as well; this one holds when
+# all come at once, and leaves a container of 512 MiB room for the process itself.
+BUFFERED_BYTES_MAX = 128 * 1024 * 1024
+
+
+class ByteBudget:
+    """A number of bytes that its users may hold together.
+
+    Whoever takes gives the same back once. New work asks with `try_take` and is refused when there
+    is no room; work that has begun takes what it needs with `take`, so that it can end.
+    """
+
+    def __init__(self, limit: int = BUFFERED_BYTES_MAX) -> None:
+        self.limit = limit
+        # How many bytes are held at present, and how often somebody was refused.
+        self.held = 0
+        self.refused = 0
+
+    def try_take(self, size: int) -> bool:
+        """Take `size` bytes and return True, or take nothing if they exceed what is left."""
+        if self.held + size > self.limit:
+            self.refused += 1
+            return False
+        self.held += size
+        return True
+
+    def take(self, size: int) -> None:
+        """Take `size` bytes, whether there is room or not."""
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        """Give back what was taken."""
+        self.held -= size
