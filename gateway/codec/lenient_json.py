@@ -68,17 +68,27 @@ def parse(raw: bytes) -> Any:
     """Return the value of a document for a reader that names what its fields cannot hold.
 
     As the standard library reads it, and with it the provider's own SDK; only numbers beyond 64
-    bits may be `NumberText`. Texts may hold half of a surrogate pair, which no protobuf string can.
-    Raises ValueError if it is not JSON.
+    bits may be `NumberText`. A text may hold half of a surrogate pair, which no protobuf string
+    can: as it was written, or for a byte that is not UTF-8 (PEP 383). What is nested deeper than a
+    recursive reader goes becomes null. Raises ValueError if it is not JSON.
     """
     try:
         return orjson.loads(raw)
     except ValueError:
         pass
+    encoding = json.detect_encoding(raw)
     try:
-        return json.loads(raw, parse_float=_finite, **_OTHER_NUMBERS)
+        text = raw.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError:
+        text = raw.decode(encoding, "surrogateescape" if "utf-8" in encoding else "replace")
+    try:
+        return _parse(text)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        return _parse(cut_below(text, DEPTH_MAX))
+
+
+def _parse(text: str) -> Any:
+    return json.loads(text, strict=False, parse_float=_finite, **_OTHER_NUMBERS)
 
 
 def read(raw: bytes) -> Reading:

@@ -80,8 +80,8 @@ class AnswerDecoder:
         data = document.get("data")
         problems: list[MismatchError] = []
         if self._resource is None:
-            if type(data) is dict and receipt is not None:
-                receipt.result = _word(data.get("result"))
+            if receipt is not None:
+                receipt.result = _word(data.get("result") if type(data) is dict else data)
         elif self._is_list:
             assert page is not None
             if data is None:
@@ -89,10 +89,9 @@ class AnswerDecoder:
                 data = []
             if type(data) is not list:
                 raise MismatchError("an array", "data")
-            part = page.part(data)
-            values[self._resource_field] = self._items(data[part], part.start, problems)
             meta = document.get("meta")
-            values["next_page_token"] = page.next_token(len(data), meta)
+            part, values["next_page_token"] = page.read(len(data), meta)
+            values[self._resource_field] = self._items(data[part], part.start or 0, problems)
             values["total_size"] = _total(meta, problems)
         elif data is None and receipt is not None:
             # The command ran; its effects come after the receipt's cursor.

@@ -2,7 +2,9 @@
 
 The provider counts pages: `page[number]` times `page[size]`. A token holds a place among its items,
 so that a request may ask for another size than the one before it (AIP-158) and still gets what
-follows, nothing twice and nothing left out.
+follows, nothing twice and nothing left out. A provider may make its pages smaller than it was asked
+to; where that shows only in its response, the request gets no items and the token for the page
+that has them.
 """
 
 import struct
@@ -22,8 +24,9 @@ PAGE_NUMBER_MAX = 1_000_000
 
 _KIND = b"p"
 # Page number, items of the page that have been given out, size asked for, size that the provider
-# said its pages have (zero: it did not say), digest of the request's other fields.
-_LAYOUT = struct.Struct(">IIHH8s")
+# said its pages have (zero: it did not say), the largest that it is known to make, digest of the
+# request's other fields.
+_LAYOUT = struct.Struct(">IIHHH8s")
 
 
 class PageError(Exception):
@@ -47,6 +50,8 @@ class Page:
     skip: int
     take: int
     _arguments: bytes
+    # The largest page that the provider makes, as far as is known.
+    _largest: int = PAGE_SIZE_MAX
     # Whether another size would make it another page: it was counted out for a new size.
     _is_exact: bool = False
 
@@ -67,8 +72,10 @@ class Page:
             token = _LAYOUT.unpack(unseal(_KIND, request.page_token))
         except (ValueError, struct.error):
             raise _not_a_token() from None
-        number, skip, size, known, token_arguments = token
+        number, skip, size, known, largest, token_arguments = token
         if not (1 <= number <= PAGE_NUMBER_MAX and max(size, known) <= PAGE_SIZE_MAX):
+            raise _not_a_token()
+        if not 1 <= largest <= PAGE_SIZE_MAX:
             raise _not_a_token()
         if token_arguments != arguments:
             raise PageError(
@@ -79,37 +86,41 @@ class Page:
                 )
             )
         if known and wanted not in (0, size):
-            place = _place((number - 1) * known + skip, wanted)
-            return cls(*place, wanted, arguments, _is_exact=True)
-        return cls(number, size, skip, wanted, arguments)
+            place = _place((number - 1) * known + skip, min(wanted, largest), largest)
+            return cls(*place, wanted, arguments, largest, _is_exact=True)
+        return cls(number, size, skip, wanted, arguments, largest)
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query parameters that ask the provider for this page."""
         query = [("page[number]", str(self.number))] if self.number > 1 else []
         return [*query, ("page[size]", str(self.size))] if self.size else query
 
-    def part(self, items: list[Any]) -> slice:
-        """Return which of the items on the provider's page the request gets."""
-        return slice(self.skip, self.skip + (self.take or len(items)))
+    def read(self, count: int, meta: Any) -> tuple[slice, str]:
+        """Return which of the items on the provider's page the request gets, and the next token.
 
-    def next_token(self, count: int, meta: Any) -> str:
-        """Return the token for what follows, empty if nothing does.
-
-        `count` is how many items the provider put on its page, `meta` what it says of the list.
-        Raises MismatchError if that page is of another size than the one that it must be of.
+        `count` is how many items there are, `meta` what the provider says of the list. The token
+        is empty if nothing follows. Raises MismatchError where the list goes on beyond
+        `PAGE_NUMBER_MAX`.
         """
         told = meta if type(meta) is dict else {}
         known = whole_number(told.get("page_size")) or 0
-        if self._is_exact and known and known != self.size:
-            raise MismatchError(f"{self.size}, as asked for", "meta.page_size")
         if not count <= known <= (self.size or PAGE_SIZE_MAX):
             known = 0  # it cannot be so
+        if self._is_exact and known and known != self.size and not self._is_rest(count, told):
+            number, skip = divmod((self.number - 1) * self.size + self.skip, known)
+            return slice(0), self._token(number + 1, skip, known)
         end = self.skip + (self.take or count)
+        part = slice(self.skip, end)
         if end < count:
-            return self._token(self.number, end, known)
+            return part, self._token(self.number, end, known)
         if self._is_last(count, known, told):
-            return ""
-        return self._token(self.number + 1, 0, known)
+            return part, ""
+        return part, self._token(self.number + 1, 0, known)
+
+    def _is_rest(self, count: int, told: dict[str, Any]) -> bool:
+        """Tell whether a list of so many items ends on this page with `count` of them."""
+        items = whole_number(told.get("total_results"))
+        return items is not None and items == (self.number - 1) * self.size + count
 
     def _is_last(self, count: int, known: int, told: dict[str, Any]) -> bool:
         """Tell whether the provider has nothing after this page.
@@ -119,7 +130,7 @@ class Page:
         costs less than items that nobody misses.
         """
         pages = whole_number(told.get("total_pages"))
-        if pages is not None and pages > self.number:
+        if pages is not None and self.number < pages <= PAGE_NUMBER_MAX:
             return False
         if count < known or not count:
             return True
@@ -129,10 +140,14 @@ class Page:
         return pages == self.number
 
     def _token(self, number: int, skip: int, known: int) -> str:
-        return seal(_KIND, _LAYOUT.pack(number, skip, self.size, known, self._arguments))
+        if number > PAGE_NUMBER_MAX:
+            raise MismatchError(f"of a list with at most {PAGE_NUMBER_MAX} pages", "meta")
+        # Who makes pages smaller than asked for has a largest size of its own.
+        largest = min(self._largest, known) if 0 < known < self.size else self._largest
+        return seal(_KIND, _LAYOUT.pack(number, skip, self.size, known, largest, self._arguments))
 
 
-def _place(first: int, wanted: int) -> tuple[int, int, int]:
+def _place(first: int, wanted: int, largest: int) -> tuple[int, int, int]:
     """Return the page number, size and items to skip that lead to an item, counted from zero.
 
     Pages begin at multiples of their size only. Where the item is no multiple of the wanted size,
@@ -142,7 +157,7 @@ def _place(first: int, wanted: int) -> tuple[int, int, int]:
         size = wanted
     else:
         size = max(
-            range(1, PAGE_SIZE_MAX + 1),
+            range(1, largest + 1),
             key=lambda size: (min(wanted, size - first % size), -size),
         )
     return first // size + 1, size, first % size

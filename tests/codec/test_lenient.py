@@ -135,6 +135,10 @@ def test_other_seconds_beyond_59_are_no_times(text: str) -> None:
         (b'{"name": "x", "max_size": 1' + b"0" * 400 + b', "other": NaN}', "x", {"data.max_size"}),
         (b'{"name": "w", "name": "x"}', "x", set[str]()),
         (b'{"\\ud83d": 1, "name": "x"}', "x", set[str]()),
+        (b'{"name": "x\xffy"}', "x\ufffdy", {"data.name"}),
+        (b'{"other": "\xff", "name": "x"}', "x", set[str]()),
+        (b'{"name": "x\ny"}', "x\ny", set[str]()),
+        (b'{"name": "x", "other": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "x", set[str]()),
     ],
 )
 def test_json_is_read_as_far_as_other_readers_read_it(

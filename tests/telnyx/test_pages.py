@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.conference_service_pb2 import ListParticipantsRequest
@@ -26,7 +26,7 @@ def request(**fields: object) -> ListParticipantsRequest:
 
 
 def next_token(page: Page, count: int = 10, **meta: object) -> str:
-    return page.next_token(count, meta)
+    return page.read(count, meta)[1]
 
 
 def test_the_first_page_leaves_the_size_to_the_provider() -> None:
@@ -74,13 +74,21 @@ def test_a_text_that_is_no_token_is_refused(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "size"), [(0, 10), (PAGE_NUMBER_MAX + 1, 10), (2**32 - 1, 10), (1, 251)]
+    ("number", "size", "largest"),
+    [
+        (0, 10, 250),
+        (PAGE_NUMBER_MAX + 1, 10, 250),
+        (2**32 - 1, 10, 250),
+        (1, 251, 250),
+        (1, 10, 0),
+        (1, 10, 251),
+    ],
 )
 def test_a_token_for_a_page_that_cannot_be_is_refused(
-    gateway: RunningGateway, number: int, size: int
+    gateway: RunningGateway, number: int, size: int, largest: int
 ) -> None:
     arguments = Page.of(ListQueuesRequest())._arguments
-    token = seal(_KIND, _LAYOUT.pack(number, 0, size, 0, arguments))
+    token = seal(_KIND, _LAYOUT.pack(number, 0, size, 0, largest, arguments))
 
     failure = failure_of(gateway.queues.ListQueues, ListQueuesRequest(page_token=token))
 
@@ -163,6 +171,7 @@ UNTOLD = {
     "total_pages too few": lambda truth: {**truth, "total_pages": 1},
     "total_results too few": lambda truth: {"page_size": truth["page_size"], "total_results": 0},
     "only total_results": lambda truth: {"total_results": truth["total_results"]},
+    "total_pages beyond every list": lambda truth: {"total_pages": 10**30},
     "page_size wrong": lambda truth: {"page_size": 1},
     "all digits": lambda truth: {name: str(value) for name, value in truth.items()},
 }
@@ -181,11 +190,21 @@ def test_a_list_is_never_short_whatever_the_provider_says_of_it(
     assert [it for _, page in pages for it in page] == everything(listing)
 
 
-@settings(max_examples=60)
-@given(st.integers(0, 600), st.lists(st.integers(0, 260), min_size=1, max_size=12), st.data())
-def test_each_page_may_have_another_size(items: int, sizes: list[int], data: Any) -> None:
-    says = data.draw(st.sampled_from([None, *UNTOLD.values()]))
-    listing = Listing(items, says=says)
+@settings(max_examples=100)
+@given(
+    st.integers(0, 600),
+    st.lists(st.integers(0, 260), min_size=1, max_size=12),
+    st.sampled_from([250, 100, 20, 7]),
+    st.data(),
+)
+@example(600, [100, 100, 200, 200], 100, None)
+@example(600, [10, 27, 5, 27], 20, None)
+def test_each_page_may_have_another_size(
+    items: int, sizes: list[int], size_max: int, data: Any
+) -> None:
+    """Also where the provider makes its pages smaller than it is asked to."""
+    says = data and data.draw(st.sampled_from([None, *UNTOLD.values()]))
+    listing = Listing(items, size_max, default=min(20, size_max), says=says)
     # The last of them is small enough to come to an end and large enough to do so soon.
     given_sizes = iter([*sizes, *[50] * 2_000])
 
@@ -195,11 +214,20 @@ def test_each_page_may_have_another_size(items: int, sizes: list[int], data: Any
     assert all(len(page) <= min(size, 250) for size, page in pages if size)
 
 
-def test_another_size_than_the_provider_gives_is_an_error_and_no_gap() -> None:
-    listing = Listing(600, size_max=100)
+def test_a_size_that_the_provider_does_not_make_costs_one_page_without_items() -> None:
+    listing = Listing(600, size_max=20)
 
-    with pytest.raises(MismatchError, match=r"meta\.page_size is not 200, as asked for"):
-        walk(listing, iter([100, 100, 200, 200]))
+    pages = walk(listing, iter([10, 27, *[27] * 100]))
+
+    assert [len(page) for _, page in pages][:5] == [10, 0, 10, 20, 20]
+    assert sum(not page for _, page in pages) == 1
+
+
+def test_a_list_that_goes_on_beyond_every_page_number_is_an_error_and_no_end() -> None:
+    page = Page(PAGE_NUMBER_MAX, 20, 0, 20, b"")
+
+    with pytest.raises(MismatchError, match=f"at most {PAGE_NUMBER_MAX} pages"):
+        page.read(20, {"page_size": 20})
 
 
 @settings(max_examples=30)
