@@ -159,13 +159,14 @@ def test_a_query_is_ended_on_the_wire_where_the_transport_can(loop: LoopThread) 
 
 def test_too_many_are_refused_at_once(loop: LoopThread) -> None:
     async def run() -> None:
-        limited = LimitedTransport(Gate(), in_flight_max=1, waiting_max=1, now=now)
-        start(limited)
-        start(limited)
+        gate = Gate()
+        limited = LimitedTransport(gate, in_flight_max=1, waiting_max=1, now=now)
+        first, second = start(limited), start(limited)
         await turn()
         with pytest.raises(OverloadedError, match=r"1 requests .* in flight and 1 wait"):
             await start(limited).ended
-        await limited.close()
+        gate.open.set()
+        await asyncio.gather(first.ended, second.ended)
 
     loop.run(run())
 
