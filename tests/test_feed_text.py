@@ -5,9 +5,9 @@ from pathlib import Path
 
 from gateway.events.sqlite import reader
 from gateway.events.window import BYTES_MAX, ENTRIES_MAX
-from gateway.http import outgoing, protocol
+from gateway.http import outgoing, places, refusals
 from gateway.rpc import history
-from gateway.webhooks import receiver, signature
+from gateway.webhooks import body, receiver, signature
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = " ".join((DOCS / "feed.md").read_text().split())
@@ -15,12 +15,19 @@ WORDS = {2: "two", 4: "four", 8: "eight"}
 
 
 def test_the_numbers_about_webhooks_are_those_of_the_code() -> None:
-    assert f"complete {protocol.HEAD_S:.0f} s after its first byte" in TEXT
-    assert f"no larger than {protocol.HEAD_BYTES_MAX // 1024} KiB" in TEXT
-    assert f"complete {protocol.BODY_S:.0f} s after the head" in TEXT
-    assert f"idle between requests after {protocol.IDLE_S} s" in TEXT
+    assert f"complete {refusals.HEAD_S:.0f} s after its first byte" in TEXT
+    assert f"no larger than {refusals.HEAD_BYTES_MAX // 1024} KiB" in TEXT
+    assert f"complete {refusals.BODY_S:.0f} s after the head" in TEXT
+    assert f"idle between requests after {refusals.IDLE_S} s" in TEXT
     assert f"after {outgoing.TAKEN_S:.0f} s to {outgoing.TAKEN_S * 2:.0f} s in which" in TEXT
-    assert f"up to {WORDS[signature._TRIED_MAX]} readings a request" in TEXT
+    assert f"up to {signature._TRIED_MAX} verifications a request" in TEXT
+    assert f"At most {refusals.HEADERS_MAX} header lines" in TEXT
+    assert f"a body of {body.BODY_BYTES_MAX // 1024} KiB" in TEXT
+    wire = refusals.BODY_WIRE_BYTES_MAX // 2**20
+    assert f"at most {wire} MiB and {refusals.BODY_PIECES_MAX:,} pieces" in TEXT
+    assert f"{refusals.PIPELINED_MAX} requests sent ahead" in TEXT
+    assert f"{places.CONNECTIONS_MAX:,} connections" in TEXT
+    assert f"usual ones ({body.ALWAYS_BYTES // 1024} KiB)" in TEXT
 
 
 def test_the_numbers_about_the_log_are_those_of_the_code() -> None:

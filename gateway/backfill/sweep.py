@@ -11,8 +11,9 @@ from gateway.backfill.report import Outcome
 from gateway.clock import CLOCKS_APART_S
 from gateway.events.log import EventLog, LogUnavailableError
 from gateway.telnyx.deliveries import Delivery, UnreadableEntry
+from gateway.webhooks.body import BODY_BYTES_MAX
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
-from gateway.webhooks.receiver import BODY_BYTES_MAX, WEBHOOK_PATH
+from gateway.webhooks.receiver import WEBHOOK_PATH
 
 # Entries that are remembered for having been told of, so that each is told of once.
 _TOLD_MAX = 10_000

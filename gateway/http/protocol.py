@@ -1,5 +1,11 @@
 """HTTP/1.1 as uvicorn reads it, and what it leaves to chance: upgrades, trailers, time, size, ends.
 
+Of the servers for ASGI that run inside our event loop, uvicorn with httptools is the quickest by
+two to one (uvicorn with h11, hypercorn), and its protocol is the one whose parts can be bounded
+from outside: all that comes passes through `data_received`, and each part through a callback. None
+of them bounds a request's pieces, its trailers or what is sent ahead, so that is done here, by the
+numbers in `refusals`.
+
 An offer to upgrade (`Upgrade: h2c` from curl, `websocket` from a browser) is one that a server may
 ignore (RFC 9110, 7.8). The parser instead takes what follows the head for another protocol and
 reads no body. So the head is given to it a second time, without the offer.
@@ -7,62 +13,34 @@ reads no body. So the head is given to it a second time, without the offer.
 
 import asyncio
 import enum
-import json
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http.outgoing import OutgoingTransport
+from gateway.http.places import Places
+from gateway.http.refusals import (
+    BAD_REQUEST,
+    BODY_PIECES_MAX,
+    BODY_S,
+    BODY_TIMED_OUT,
+    BODY_TOO_LARGE,
+    BODY_WIRE_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    HEAD_S,
+    HEAD_TIMED_OUT,
+    HEAD_TOO_LARGE,
+    HEADERS_MAX,
+    NOT_TAKEN,
+    PIPELINED,
+    PIPELINED_MAX,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_HEADERS,
+    Refusal,
+)
 from gateway.webhooks.receiver import DISCONNECTED, ENDED_FOR
-
-# From a request's first byte to the end of its head, in seconds; for the first request from the
-# opening of the connection. A head fits into a packet or two.
-HEAD_S = 10.0
-
-# From the end of the head to that of the body, in seconds. Webhooks come in one piece; this is far
-# beyond what the provider itself waits for an answer.
-BODY_S = 30.0
-
-# How long a connection may be idle between requests, in seconds: longer than the 60 s after which
-# usual load balancers (AWS, nginx) close theirs. Who closes first must be the one who sends, or a
-# request crosses the close and is lost.
-IDLE_S = 75
-
-# The size of a head, in bytes: eight times what usual servers take (nginx and Apache: 8 KiB).
-HEAD_BYTES_MAX = 64 * 1024
-
-
-# The reason of an end that no response can tell: the responses were not taken.
-NOT_TAKEN = "NOT_TAKEN"
-
-
-class Refusal(NamedTuple):
-    """The answer to a request that is not read to its end: `reason` is for programs."""
-
-    status: HTTPStatus
-    reason: str
-    message: str
-
-
-BAD_REQUEST = Refusal(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "this is not HTTP/1.1")
-HEAD_TIMED_OUT = Refusal(
-    HTTPStatus.REQUEST_TIMEOUT,
-    "TIMED_OUT",
-    f"the head of the request was not complete within {HEAD_S:.0f} s",
-)
-BODY_TIMED_OUT = Refusal(
-    HTTPStatus.REQUEST_TIMEOUT,
-    "TIMED_OUT",
-    f"the body of the request was not complete within {BODY_S:.0f} s",
-)
-HEAD_TOO_LARGE = Refusal(
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "HEAD_TOO_LARGE",
-    f"the head of the request is larger than {HEAD_BYTES_MAX} bytes",
-)
 
 
 class _Stage(enum.Enum):
@@ -73,16 +51,34 @@ class _Stage(enum.Enum):
     BODY = enum.auto()
 
 
-class RequestProtocol(HttpToolsProtocol):
-    """One connection. `observe` is given the reason of an end that no application hears of."""
+# What comes next on a connection may be so large, in bytes, and what is said if it is larger.
+_BOUNDS = {
+    _Stage.HEAD: (HEAD_BYTES_MAX, HEAD_TOO_LARGE),
+    _Stage.BODY: (BODY_WIRE_BYTES_MAX, BODY_TOO_LARGE),
+}
 
-    def __init__(self, *args: Any, observe: Callable[[str], None], **named: Any) -> None:
+# Given the reason of an end that no application hears of, and the peer's address.
+Observe = Callable[[str, str], None]
+
+
+class RequestProtocol(HttpToolsProtocol):
+    """One connection, if there is a place for it among `places`."""
+
+    def __init__(self, *args: Any, observe: Observe, places: Places, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._observe = observe
+        self._observe_end = observe
+        self._places = places
+        self._has_served = False
         self._stage = _Stage.REQUEST
         # The sender has closed its side; it may still wait for responses.
         self._half_closed = False
-        self._head_bytes = 0
+        # Of the present stage: bytes so far, as far as whole pieces belong to it. Of the present
+        # request: header lines, and pieces of its body.
+        self._bytes = 0
+        self._lines = 0
+        self._pieces = 0
+        # Which bound the parser has come across.
+        self._beyond: Refusal | None = None
         self._offer = b""
         # Counts changes of the stage, and which of them the timer was set for.
         self._changes = 0
@@ -93,28 +89,57 @@ class RequestProtocol(HttpToolsProtocol):
         """See `asyncio.Protocol`."""
         self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(NOT_TAKEN))
         super().connection_made(self._outgoing)
+        if not self._places.enter(self):
+            self._refuse(TOO_MANY_CONNECTIONS)
+            return
         self._set_timer(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._cancel_timer()
+        self._places.leave(self)
         self._outgoing.lost()
         super().connection_lost(exc)
+        # They hold this connection, which holds them.
+        self.pipeline.clear()
+
+    @property
+    def address(self) -> str:
+        """The address of the peer."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request has come whole and waits for its response."""
+        return bool(self.pipeline) or (self._is_answering and self._stage is not _Stage.BODY)
+
+    @property
+    def has_served(self) -> bool:
+        """Whether a request has come whole."""
+        return self._has_served
+
+    def give_way(self) -> None:
+        """Close, for another connection to have the place.
+
+        Should a request cross the close, its sender has a response that says to send it again.
+        """
+        self._refuse(TOO_MANY_CONNECTIONS)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        # What the number of changes is after a piece that holds nothing but a part of a head.
-        in_head = self._changes + (self._stage is _Stage.REQUEST)
+        # What the number of changes is after a piece that holds nothing but a part of this stage.
+        # Other pieces are not counted: they may hold the body of the request before, too.
+        whole = self._changes + (self._stage is _Stage.REQUEST)
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            self._refuse(BAD_REQUEST)
+            self._refuse(self._beyond or BAD_REQUEST)
             return
-        # Other pieces are not counted: they may hold the body of the request before, too.
-        if self._stage is _Stage.HEAD and self._changes == in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse(HEAD_TOO_LARGE)
+        if self._changes == whole and self._stage in _BOUNDS:
+            self._bytes += len(data)
+            limit, refusal = _BOUNDS[self._stage]
+            if self._bytes > limit:
+                self._refuse(refusal)
                 return
         # Here and not at each change: a request that comes in one piece needs no timer.
         if self._timed_change != self._changes:
@@ -149,11 +174,28 @@ class RequestProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """See `httptools.HttpRequestParser`."""
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._stop(PIPELINED)
         super().on_message_begin()
         # Not at any byte: blank lines do not keep a connection open.
         self._unset_keepalive_if_required()
         self._enter(_Stage.HEAD)
-        self._head_bytes = 0
+        self._lines = self._pieces = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See `httptools.HttpRequestParser`; trailers come here, too, and are passed over."""
+        self._lines += 1
+        if self._lines > HEADERS_MAX:
+            self._stop(TOO_MANY_HEADERS)
+        if self._stage is _Stage.HEAD:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """See `httptools.HttpRequestParser`."""
+        self._pieces += 1
+        if self._pieces > BODY_PIECES_MAX:
+            self._stop(BODY_TOO_LARGE)
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """See `httptools.HttpRequestParser`."""
@@ -162,14 +204,13 @@ class RequestProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._enter(_Stage.BODY)
-        # The application has the list; trailers, which go into this one, are no headers.
-        self.headers = []
 
     def on_message_complete(self) -> None:
         """See `httptools.HttpRequestParser`."""
         if self.parser.should_upgrade():
             return
         super().on_message_complete()
+        self._has_served = True
         self._enter(_Stage.REQUEST)
 
     def _feed(self, data: bytes) -> None:
@@ -198,6 +239,15 @@ class RequestProtocol(HttpToolsProtocol):
     def _enter(self, stage: _Stage) -> None:
         self._stage = stage
         self._changes += 1
+        self._bytes = 0
+
+    def _stop(self, refusal: Refusal) -> None:
+        """Have the parser stop, and say why."""
+        self._beyond = refusal
+        raise ValueError(refusal.message)
+
+    def _observe(self, reason: str) -> None:
+        self._observe_end(reason, self.address)
 
     def _set_timer(self, seconds: float) -> None:
         self._timer = self.loop.call_later(seconds, self._timed_out, seconds)
@@ -232,20 +282,10 @@ class RequestProtocol(HttpToolsProtocol):
                 # The application waits for the body; it is told why it ends, and counts that.
                 self.cycle.scope["state"][ENDED_FOR] = refusal.reason
                 if not self.cycle.response_started:
-                    self.transport.write(_encoded(refusal))
+                    self.transport.write(refusal.encoded())
         else:
             self._observe(refusal.reason)
             # Else the sender would take it for the answer to the request before.
             if not self._is_answering:
-                self.transport.write(_encoded(refusal))
+                self.transport.write(refusal.encoded())
         self.transport.close()
-
-
-def _encoded(refusal: Refusal) -> bytes:
-    error = {"reason": refusal.reason, "message": refusal.message}
-    body = json.dumps({"error": error}, separators=(",", ":"))
-    return (
-        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        f"connection: close\r\n\r\n{body}"
-    ).encode()

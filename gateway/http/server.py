@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
 import uvicorn
 
-from gateway.http.protocol import IDLE_S, RequestProtocol
+from gateway.http.places import Places, connections_max
+from gateway.http.protocol import Observe, RequestProtocol
+from gateway.http.refusals import IDLE_S
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
@@ -34,11 +36,12 @@ class _QuietServer(uvicorn.Server):
 class HttpServer:
     """Serves an ASGI application on one address.
 
-    `observe` is given the reason of each end of a connection that the application does not hear of.
+    `observe` is given the reason and the peer of each end of a connection that the application does
+    not hear of.
     """
 
-    def __init__(self, app: Any, observe: Callable[[str], None]) -> None:
-        protocol = partial(RequestProtocol, observe=observe)
+    def __init__(self, app: Any, observe: Observe) -> None:
+        protocol = partial(RequestProtocol, observe=observe, places=Places(connections_max()))
         self._server = _QuietServer(
             uvicorn.Config(
                 app,

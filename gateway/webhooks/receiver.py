@@ -8,18 +8,18 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
+from gateway.bytebudget import ByteBudget
 from gateway.events.log import EventLog, LogUnavailableError
+from gateway.webhooks.body import BODY_BYTES_MAX, Body, NoRoomError, TooLargeError
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.webhooks.signature import SignatureError, SignatureVerifier
+from gateway.webhooks.verification import TooManyError, Verification
 
 # Where webhooks are received, with or without a slash at its end.
 WEBHOOK_PATH = "/webhooks/telnyx"
-
-# The provider's webhooks are a few kilobytes. The limit leaves room for their growth and keeps an
-# event with its signed bytes below the 4 MiB that gRPC clients accept.
-BODY_BYTES_MAX = 512 * 1024
 
 # Where in a scope's `state` the HTTP server says why it has answered and ended a request before its
 # body was complete: with a reason of the table below. Nothing there: the sender has gone.
@@ -46,6 +46,7 @@ _STATUS_OF_REASON = {
     "TIMED_OUT": 408,
     "BODY_TOO_LARGE": 413,
     "METHOD_NOT_ALLOWED": 405,
+    "GATEWAY_OVERLOADED": 503,
     "LOG_UNAVAILABLE": 503,
     "SHUTTING_DOWN": 503,
     "GATEWAY_FAILURE": 500,
@@ -116,8 +117,11 @@ class WebhookReceiver:
         log: EventLog,
         now: Callable[[], float],
         observe: Callable[[Received], None],
+        buffers: ByteBudget | None = None,
     ) -> None:
         self._verifier = verifier
+        self._verification = Verification(verifier)
+        self._buffers = buffers or ByteBudget()
         self._decoder = decoder
         self._event_log = log
         self._now = now
@@ -125,17 +129,18 @@ class WebhookReceiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        start, body = await self._answer(scope, receive)
+        with Body(self._buffers) as body_received:
+            start, body = await self._answer(scope, receive, body_received)
         await send(start)
         await send(body)
 
-    def connection_ended(self, reason: str) -> None:
+    def connection_ended(self, reason: str, peer: str) -> None:
         """Take note of a connection that the HTTP server ended with no application asked."""
         self._observe(Received(reason.lower(), "", 0))
-        _log.info("an HTTP connection was ended: %s", reason)
+        _log.info("an HTTP connection was ended: %s (from %s)", reason, peer)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
-        size = 0
+    async def _answer(self, scope: Scope, receive: Receive, body_received: Body) -> _Answer:
+        refuse = partial(self._refuse, scope, body_received)
         again = [("retry-after", str(RETRY_AFTER_S))]
         try:
             if scope["method"] != "POST":
@@ -144,39 +149,56 @@ class WebhookReceiver:
                     "webhooks are received by POST: set the voice application to deliver them so",
                     [("allow", "POST")],
                 )
-            headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-            body = await _read_body(scope, receive)
-            size = len(body)
-            self._verifier.verify(headers, body)
+            # First what is known before a byte of the body has come.
+            if _declared_length(scope["headers"]) > BODY_BYTES_MAX:
+                raise TooLargeError
+            readings = self._verifier.read(scope["headers"])
+            await _read_body(scope, receive, body_received)
+            body = body_received.whole()
+            await self._verification.verify(readings, body)
             event = self._decoder.decode(body, round(self._now() * 1e6))
             appended = await self._event_log.append(event)
         except _RefusedError as refused:
-            return self._refuse(refused.reason, str(refused), size, refused.headers)
+            return refuse(refused.reason, str(refused), refused.headers)
         except (SignatureError, NotAnEventError) as refused:
-            return self._refuse(refused.reason, str(refused), size)
+            return refuse(refused.reason, str(refused))
+        except TooLargeError:
+            return refuse("BODY_TOO_LARGE", f"the body is larger than {BODY_BYTES_MAX} bytes")
+        except (NoRoomError, TooManyError):
+            return refuse("GATEWAY_OVERLOADED", "too many large bodies are held already", again)
         except LogUnavailableError as error:
             _log.error("a webhook could not be stored, the provider will send it again: %s", error)
-            return self._refuse("LOG_UNAVAILABLE", "the event could not be stored", size, again)
+            return refuse("LOG_UNAVAILABLE", "the event could not be stored", again)
         except asyncio.CancelledError:
             # By a shutdown that does not wait any longer. The task ends with this answer.
             text = "the gateway was shut down before the event was stored"
-            return self._refuse("SHUTTING_DOWN", text, size, again)
+            return refuse("SHUTTING_DOWN", text, again)
         except Exception:
             # The text of an exception nobody foresaw may hold anything: it goes to the log only.
             _log.exception("a webhook failed unexpectedly, the provider will send it again")
             text = "the gateway failed unexpectedly; its log has the cause"
-            return self._refuse("GATEWAY_FAILURE", text, size, again)
+            return refuse("GATEWAY_FAILURE", text, again)
         outcome = "duplicate" if appended.duplicate else "stored"
-        self._observe(Received(outcome, event.keys.type, size))
+        self._observe(Received(outcome, event.keys.type, len(body)))
         return _DUPLICATE if appended.duplicate else _STORED
 
     def _refuse(
-        self, reason: str, message: str, size: int, headers: Iterable[tuple[str, str]] = ()
+        self,
+        scope: Scope,
+        body: Body,
+        reason: str,
+        message: str,
+        headers: Iterable[tuple[str, str]] = (),
     ) -> _Answer:
-        self._observe(Received(reason.lower(), "", size))
-        _log.info("refused a webhook: %s", reason)
+        self._observe(Received(reason.lower(), "", body.size))
+        _log.info("refused a webhook: %s (from %s)", reason, _peer(scope))
         document = {"error": {"reason": reason, "message": message}}
         return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "?"
 
 
 def _declared_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
@@ -184,27 +206,13 @@ def _declared_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
     return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes:
-    if _declared_length(scope["headers"]) > BODY_BYTES_MAX:
-        raise _too_large()
-    body = b""
+async def _read_body(scope: Scope, receive: Receive, body: Body) -> None:
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             # Nobody reads the answer; it only ends the request.
             reason = scope.get("state", {}).get(ENDED_FOR, DISCONNECTED)
             raise _RefusedError(reason, "the body ended before it was complete")
-        part: bytes = message.get("body", b"")
-        body += part
-        if len(body) > BODY_BYTES_MAX:
-            raise _too_large()
+        body.add(message.get("body", b""))
         if not message.get("more_body", False):
-            return body
-
-
-def _too_large() -> _RefusedError:
-    return _RefusedError(
-        "BODY_TOO_LARGE",
-        f"the body is larger than {BODY_BYTES_MAX} bytes",
-        [("connection", "close")],
-    )
+            return

@@ -23,7 +23,7 @@ from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.log import LogUnavailableError
 from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
-from gateway.webhooks.receiver import BODY_BYTES_MAX
+from gateway.webhooks.body import BODY_BYTES_MAX
 from tests.backfill.bench import DAY_S, INTERVAL_S, START, Bench
 from tests.backfill.deliveries import HERE, delivery
 from tests.harness.loop import LoopThread

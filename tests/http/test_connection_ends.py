@@ -45,7 +45,7 @@ class Serving:
     def __init__(self, loop: LoopThread) -> None:
         self.refused: list[str] = []
         self.app = App()
-        self.server = HttpServer(self.app, self.refused.append)
+        self.server = HttpServer(self.app, lambda reason, peer: self.refused.append(reason))
         self._port = loop.run(self.server.start("127.0.0.1", 0))
 
     def connect(self) -> socket.socket:
@@ -111,7 +111,7 @@ def test_a_connection_that_ends_before_its_responses_are_read_leaves_no_trace(
 ) -> None:
     serving.app.body = MUCH
     with serving.connect() as connection:
-        connection.sendall(WHOLE * 20)
+        connection.sendall(WHOLE * 8)
         # The second response waits for the first to be taken, the others for the second.
         for _ in range(2):
             assert serving.app.begun.acquire(timeout=20)

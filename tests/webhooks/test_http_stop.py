@@ -42,7 +42,7 @@ class Serving:
     def __init__(self, loop: LoopThread) -> None:
         self.loop = loop
         self.app = loop.call(App)
-        self.server = HttpServer(self.app, lambda reason: None)
+        self.server = HttpServer(self.app, lambda reason, peer: None)
         self.port = loop.run(self.server.start("127.0.0.1", 0))
 
     def post(self, body: bytes, length: int) -> socket.socket:
