@@ -41,7 +41,7 @@ from gateway.config import (
 from gateway.events.log import LogError
 from gateway.output import Program, say, tell, while_read
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
-from gateway.telemetry.logs import configure_logs
+from gateway.telemetry.logs import LogCounts, logs_set_up
 from gateway.telnyx.binding import BindingError
 from gateway.webhooks.receiver import WEBHOOK_PATH
 
@@ -68,17 +68,17 @@ def serve(sandbox: bool) -> None:
     Settings are environment variables; the README lists them.
     """
     if not sandbox:
-        sys.exit(_run(_serve(_settings(environment()))))
+        sys.exit(_served(_settings(environment())))
     with SandboxServer(SandboxSettings()) as simulated:
         settings = _settings({**environment(), **_provider(simulated)})
-        sys.exit(_run(_serve(settings, simulated)))
+        sys.exit(_served(settings, simulated))
 
 
 @main.command()
 def demo() -> None:
     """Show commands going out and events coming back, against a simulated Telnyx."""
-    configure_logs("warning", "text")
     with (
+        logs_set_up("warning", "text"),
         tempfile.TemporaryDirectory() as folder,
         SandboxServer(SandboxSettings(speed=_DEMO_SPEED)) as simulated,
     ):
@@ -112,7 +112,6 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
         settings = SandboxSettings(host=host, port=port, webhook_url=webhook_url, speed=speed)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    configure_logs("info", "text")
 
     def ready(running: Any) -> None:
         say(f"simulated Telnyx: TELNYX_BASE_URL={running.base_url}")
@@ -121,7 +120,9 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
         say(f"calls to use:     {' '.join(settings.calls)}")
 
     try:
-        sys.exit(_run(_until_signalled(serve_forever(settings, on_ready=ready))))
+        with logs_set_up("info", "text"):
+            code = _run(_until_signalled(serve_forever(settings, on_ready=ready)))
+        sys.exit(code)
     except OSError as error:
         tell(f"telnyx-gateway: cannot listen on {host}:{port}: {error}")
         sys.exit(EXIT_FAILED)
@@ -217,15 +218,26 @@ def _tune_interpreter() -> None:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
-async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> int:
-    configure_logs(settings.log_level, settings.log_format)
+def _served(settings: Settings, simulated: SandboxServer | None = None) -> int:
+    """Serve until a signal comes; returns the exit code."""
+    with logs_set_up(settings.log_level, settings.log_format) as counts:
+        failed = _run(_serve(settings, counts, simulated))
+    if failed is None:
+        return 0
+    tell(f"telnyx-gateway: {failed}")
+    return EXIT_FAILED
+
+
+async def _serve(
+    settings: Settings, counts: LogCounts, simulated: SandboxServer | None
+) -> Exception | None:
+    """Serve until a signal comes; returns why it could not begin."""
     _tune_interpreter()
     stopped = _signalled()
     try:
-        gateway = await Gateway.start(settings)
+        gateway = await Gateway.start(settings, log_counts=counts)
     except (BindingError, LogError, OSError) as error:
-        tell(f"telnyx-gateway: {error}")
-        return EXIT_FAILED
+        return error
     # What has been made up to here stays, and need not be walked over at all.
     gc.freeze()
     _log.info("gRPC on %s", gateway.grpc_address)
@@ -245,7 +257,7 @@ async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> 
     _log.info("shutting down; a second signal exits at once")
     await gateway.stop()
     _log.info("stopped")
-    return 0
+    return None
 
 
 async def _demo(settings: Settings, simulated: SandboxServer) -> bool:
