@@ -17,7 +17,7 @@ import grpc
 
 from gateway.telemetry.flood import Flood, kind_of
 from gateway.telemetry.lines import Formatter, LogFormat, formatter
-from gateway.telemetry.standard_error import StandardError, log_line
+from gateway.telemetry.standard_error import GRPC_CORE, StandardError, log_line
 from gateway.telemetry.writer import LineWriter
 
 __all__ = ["LogCounts", "LogFormat", "logs_set_up"]
@@ -51,6 +51,11 @@ class LogCounts:
         """Those whose lines could not be written."""
         return self._writer.dropped
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the last line could be written."""
+        return self._writer.is_read
+
 
 @contextmanager
 def logs_set_up(level: str, log_format: LogFormat) -> Iterator[LogCounts]:
@@ -66,16 +71,19 @@ def logs_set_up(level: str, log_format: LogFormat) -> Iterator[LogCounts]:
     grpc_server.addFilter(_is_news)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # What comes of gRPC's core was asked for, by its own variable GRPC_VERBOSITY.
+    logging.getLogger(GRPC_CORE).setLevel(level.upper())
     sys.unraisablehook, threading.excepthook = _unraisable, _thread_failed
     try:
         yield handler.counts
     finally:
         sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
-        standard_error.close()
+        standard_error.drain()
         logging.getLogger().removeHandler(handler)
         grpc_server.removeFilter(_is_news)
         logging.captureWarnings(False)
         handler.close()
+        standard_error.close(read=handler.counts.is_read)
 
 
 class _Handler(logging.Handler):

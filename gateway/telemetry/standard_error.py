@@ -10,6 +10,7 @@ import faulthandler
 import logging
 import os
 import re
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -36,12 +37,15 @@ _LEVELS = {
     "F": logging.CRITICAL,
 }
 
-_grpc = logging.getLogger("grpc.core")
+# The logger of its lines.
+GRPC_CORE = "grpc.core"
+
+_grpc = logging.getLogger(GRPC_CORE)
 _others = logging.getLogger("stderr")
 
 
 class StandardError:
-    """Holds descriptor 2 from construction to `close`, and hands its lines to `take`.
+    """Holds descriptor 2 from construction on, and hands its lines to `take`.
 
     `descriptor` leads to where standard error led before.
     """
@@ -57,20 +61,32 @@ class StandardError:
         os.close(sink)
         self._thread = threading.Thread(target=self._read, name="stderr", daemon=True)
         self._thread.start()
-        self._crash = _unwaiting(self.descriptor)
-        if self._crash is not None:
+        self._unwaiting = _unwaiting(self.descriptor)
+        if self._unwaiting is not None:
             # What a crash writes into the pipe is lost with the process; this tells where it was.
-            faulthandler.enable(self._crash)
+            faulthandler.enable(self._unwaiting)
 
-    def close(self) -> None:
-        """Give the descriptor back, when everything in the pipe has been handed over."""
+    def drain(self) -> None:
+        """Hand over what is in the pipe; what is written from now on is lost until `close`."""
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
-        os.dup2(self.descriptor, _STANDARD_ERROR)
+        _lead_nowhere()
         self._thread.join(_LAST_S)
-        if self._crash is not None:
+
+    def close(self, *, read: bool) -> None:
+        """Give descriptor 2 back; `read` says whether what it led to before is read.
+
+        What is written to it while the process ends must not wait either.
+        """
+        if stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+            os.dup2(self.descriptor, _STANDARD_ERROR)
+        elif self._unwaiting is not None:
+            os.dup2(self._unwaiting, _STANDARD_ERROR)
+        elif read:
+            os.dup2(self.descriptor, _STANDARD_ERROR)
+        if self._unwaiting is not None:
             faulthandler.disable()
-            os.close(self._crash)
+            os.close(self._unwaiting)
 
     def _read(self) -> None:
         rest = b""
@@ -110,3 +126,9 @@ def _unwaiting(descriptor: int) -> int | None:
         return os.open(f"/proc/self/fd/{descriptor}", flags)
     except OSError:
         return None
+
+
+def _lead_nowhere() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STANDARD_ERROR)
+    os.close(nowhere)

@@ -49,6 +49,8 @@ class LineWriter:
         self._ends_at: float | None = None
         # How many lines were not written.
         self.dropped = 0
+        # Whether the last one was.
+        self.is_read = True
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -113,7 +115,8 @@ class LineWriter:
         """Write lines; returns whether all were written."""
         failed = 0
         for line in lines:
-            failed += not self._write_all(line)
+            self.is_read = self._write_all(line)
+            failed += not self.is_read
             # Only now: what is being written takes up room, too.
             with self._changed:
                 self._bytes -= len(line) + _LINE_BYTES
