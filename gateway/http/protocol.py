@@ -98,8 +98,11 @@ class RequestProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._cancel_timer()
-        self._outgoing.lost()
         super().connection_lost(exc)
+        self._outgoing.lost()
+        # Nothing more begins here, and what runs leads here: it must not be led to from here.
+        self.cycle = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
