@@ -22,6 +22,7 @@ from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
+from gateway.memory import buffers_within, memory_limit
 from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_reader import ConferenceReader
@@ -96,11 +97,10 @@ class Gateway:
         self._clock = clock
         self._log = log
         self._feed = feed
-        self._buffers = ByteBudget()
+        self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._metrics = Metrics()
         self._metrics.watch_buffers(self._buffers)
-        if log_counts is not None:
-            self._metrics.watch_logs(log_counts)
+        self._metrics.watch_logs(log_counts)
         api_key = settings.api_key.get_secret_value() if settings.api_key else ""
         user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
         probed = settings.upstream_probe == "on"
@@ -164,12 +164,9 @@ class Gateway:
 
     @classmethod
     async def start(
-        cls,
-        settings: Settings,
-        transport: Transport | None = None,
-        log_counts: LogCounts | None = None,
+        cls, settings: Settings, transport: Transport | None = None, logs: LogCounts | None = None
     ) -> "Gateway":
-        """Build and start everything; `log_counts` shows what became of log records.
+        """Build and start everything; `logs` tells what became of log records.
 
         Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
         opened or read and OSError for an address that cannot be had; nothing is left running then.
@@ -179,8 +176,8 @@ class Gateway:
         log = await SqliteEventLog.open(settings.event_log, retention, clock.for_deleting)
         try:
             feed = Feed(log, await Window.of(log))
-            transport = transport or _transport(settings)
-            gateway = cls(settings, log, feed, transport, clock, log_counts)
+            upstream = transport or _transport(settings)
+            gateway = cls(settings, log, feed, upstream, clock, logs)
         except BaseException:
             await log.close()
             raise

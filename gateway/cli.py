@@ -26,6 +26,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from gateway.app import Gateway, gateway_version
+from gateway.background import kept_running
 from gateway.client.demo import Cast, Demo
 from gateway.client.event_text import EventText
 from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
@@ -39,7 +40,9 @@ from gateway.config import (
     unread,
 )
 from gateway.events.log import LogError
+from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
+from gateway.process import raise_descriptors, tune_interpreter
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
 from gateway.telemetry.logs import LogCounts, logs_set_up
 from gateway.telnyx.binding import BindingError
@@ -200,24 +203,6 @@ def version() -> None:
     say(gateway_version())
 
 
-# How long a thread that computes keeps the interpreter from one that has come back from the disk,
-# in seconds. Python's own 5 ms are an age for a group of webhooks: its thread asks ten times.
-_SWITCH_INTERVAL_S = 0.0005
-
-
-# After how many new objects the garbage collector looks for cycles among them, after how many
-# of these looks among what outlived them, and then among all there is. Cycles are few and
-# die young; walking over every event and stream there is, as it would do at Python's own 700, 10
-# and 10, takes a tenth of the event loop's time. A larger first number makes pauses that are felt.
-_GARBAGE_THRESHOLDS = (2_000, 10, 1_000)
-
-
-def _tune_interpreter() -> None:
-    """Set what holds for the whole process of a server."""
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
-
-
 def _served(settings: Settings, simulated: SandboxServer | None = None) -> int:
     """Serve until a signal comes; returns the exit code."""
     with logs_set_up(settings.log_level, settings.log_format) as counts:
@@ -232,14 +217,16 @@ async def _serve(
     settings: Settings, counts: LogCounts, simulated: SandboxServer | None
 ) -> Exception | None:
     """Serve until a signal comes; returns why it could not begin."""
-    _tune_interpreter()
+    tune_interpreter()
+    raise_descriptors()
     stopped = _signalled()
     try:
-        gateway = await Gateway.start(settings, log_counts=counts)
+        gateway = await Gateway.start(settings, logs=counts)
     except (BindingError, LogError, OSError) as error:
         return error
     # What has been made up to here stays, and need not be walked over at all.
     gc.freeze()
+    upkeep = asyncio.create_task(kept_running("memory", MemoryUpkeep.of_this_process().run))
     _log.info("gRPC on %s", gateway.grpc_address)
     _log.info("webhooks on http://%s%s", gateway.http_address, WEBHOOK_PATH)
     _log.info("events in %s", settings.event_log)
@@ -256,6 +243,7 @@ async def _serve(
     await stopped.wait()
     _log.info("shutting down; a second signal exits at once")
     await gateway.stop()
+    upkeep.cancel()
     _log.info("stopped")
     return None
 

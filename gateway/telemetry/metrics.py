@@ -197,8 +197,10 @@ class Metrics:
         text = "How often work was refused because the buffers were full"
         self._registry.register(_Kept("gateway_buffers_refused", text, lambda: buffers.refused))
 
-    def watch_logs(self, counts: LogCounts) -> None:
-        """Show from now on how many log records have no line of their own."""
+    def watch_logs(self, counts: LogCounts | None) -> None:
+        """Show from now on how many log records have no line of their own, if that is counted."""
+        if counts is None:
+            return
         for name, text, value in (
             (
                 "gateway_log_lines_counted",
