@@ -59,7 +59,7 @@ class LineWriter:
         with self._changed:
             size = len(line) + _LINE_BYTES
             if self._bytes + size > WAITING_BYTES_MAX:
-                self._drop(1)
+                self._drop()
                 return
             self._bytes += size
             self._lines.append(line)
@@ -113,17 +113,16 @@ class LineWriter:
 
     def _write(self, lines: Sequence[bytes]) -> bool:
         """Write lines; returns whether all were written."""
-        failed = 0
+        all_ = True
         for line in lines:
             self.is_read = self._write_all(line)
-            failed += not self.is_read
+            all_ = all_ and self.is_read
             # Only now: what is being written takes up room, too.
             with self._changed:
                 self._bytes -= len(line) + _LINE_BYTES
-        if failed:
-            with self._changed:
-                self._drop(failed)
-        return not failed
+                if not self.is_read:
+                    self._drop()
+        return all_
 
     def _write_all(self, data: bytes) -> bool:
         view = memoryview(data)
@@ -142,11 +141,15 @@ class LineWriter:
         """Wait until writing does not wait; False when the end comes first."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
-        while not poll.poll(_LOOK_S * 1_000):
-            if self._ends_at is not None and monotonic() >= self._ends_at:
+        while not poll.poll(0 if self._is_over else _LOOK_S * 1_000):
+            if self._is_over:
                 return False
         return True
 
-    def _drop(self, count: int) -> None:
-        self.dropped += count
-        self._untold += count
+    @property
+    def _is_over(self) -> bool:
+        return self._ends_at is not None and monotonic() >= self._ends_at
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._untold += 1
