@@ -99,14 +99,10 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
         try:
-            passes = self._flood.passes(record, kind_of(record))
-        except Exception:  # a template and arguments that do not go together
-            record.msg, record.args = f"{record.msg!r} with {record.args!r}", None
-            passes = self._flood.passes(record, kind_of(record))
-        if passes:
-            self._writer.put(self._line(record))
-        elif self._flood.holds:
-            self._writer.remind()
+            self._take(record)
+        except Exception:  # a template and arguments that do not go together, a repr that fails
+            record.msg, record.args, record.exc_info = f"not formatted: {record.msg!r}", None, None
+            self._take(record)
 
     def close(self) -> None:
         """See `logging.Handler`."""
@@ -114,6 +110,12 @@ class _Handler(logging.Handler):
             self._writer.put(self._line(record))
         self._writer.close(_LAST_LINES_S)
         super().close()
+
+    def _take(self, record: logging.LogRecord) -> None:
+        if self._flood.passes(record, kind_of(record)):
+            self._writer.put(self._line(record))
+        elif self._flood.holds:
+            self._writer.remind()
 
     def _line(self, record: logging.LogRecord) -> bytes:
         return f"{self._lines.format(record)}\n".encode(errors="backslashreplace")

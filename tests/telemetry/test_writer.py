@@ -48,8 +48,13 @@ def test_who_logs_never_waits_and_every_line_is_written_or_counted(pipe: Pipe) -
     writer = LineWriter(pipe[1], lost)
     line = b"x" * 999 + b"\n"
     count = 4 * WAITING_BYTES_MAX // len(line)
+
+    def log() -> None:
+        for _ in range(count):
+            writer.put(line)
+
     # A writer that waits makes this never end.
-    logging = threading.Thread(target=lambda: [writer.put(line) for _ in range(count)], daemon=True)
+    logging = threading.Thread(target=log, daemon=True)
     logging.start()
     logging.join(20)
     assert not logging.is_alive()
