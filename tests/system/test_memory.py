@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -150,7 +151,7 @@ def command_that_is_cancelled(stage: Stage) -> None:
 
 
 def bytes_that_are_no_message(stage: Stage) -> None:
-    call = stage.gateway.channel.unary_unary("/conferencing.v1.QueueService/GetQueue")
+    call: Any = stage.gateway.channel.unary_unary("/conferencing.v1.QueueService/GetQueue")
     stage.fails(call, b"\xff\xff")
 
 
