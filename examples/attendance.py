@@ -70,6 +70,7 @@ class Attendance:
     def save(self, path: Path) -> None:
         """Write it all at once: whoever is killed half-way leaves the old file."""
         new = path.with_suffix(".new")
+        new.touch(0o600)  # whoever reads it knows who spoke with whom
         new.write_text(json.dumps(vars(self)))
         os.replace(new, path)
 

@@ -12,6 +12,7 @@ from gateway.backfill.backfill import Backfill
 from gateway.backfill.report import Report, State
 from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
+from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.config import Settings
 from gateway.events.feed import Feed
@@ -21,6 +22,7 @@ from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
+from gateway.memory import buffers_within, memory_limit
 from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_reader import ConferenceReader
@@ -30,6 +32,7 @@ from gateway.rpc.passing import PassingCommands
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
+from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telnyx.binding import compile_services
 from gateway.telnyx.client import TelnyxClient, request_headers
@@ -82,13 +85,22 @@ class Gateway:
     """The whole service. Build it with `start`; `stop` drains it."""
 
     def __init__(
-        self, settings: Settings, log: EventLog, feed: Feed, transport: Transport, clock: Clock
+        self,
+        settings: Settings,
+        log: EventLog,
+        feed: Feed,
+        transport: Transport,
+        clock: Clock,
+        log_counts: LogCounts | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._log = log
         self._feed = feed
+        self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._metrics = Metrics()
+        self._metrics.watch_buffers(self._buffers)
+        self._metrics.watch_logs(log_counts)
         api_key = settings.api_key.get_secret_value() if settings.api_key else ""
         user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
         probed = settings.upstream_probe == "on"
@@ -151,8 +163,10 @@ class Gateway:
         self.http_address = settings.http_address
 
     @classmethod
-    async def start(cls, settings: Settings, transport: Transport | None = None) -> "Gateway":
-        """Build and start everything.
+    async def start(
+        cls, settings: Settings, transport: Transport | None = None, logs: LogCounts | None = None
+    ) -> "Gateway":
+        """Build and start everything; `logs` tells what became of log records.
 
         Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
         opened or read and OSError for an address that cannot be had; nothing is left running then.
@@ -162,7 +176,8 @@ class Gateway:
         log = await SqliteEventLog.open(settings.event_log, retention, clock.for_deleting)
         try:
             feed = Feed(log, await Window.of(log))
-            gateway = cls(settings, log, feed, transport or _transport(settings), clock)
+            upstream = transport or _transport(settings)
+            gateway = cls(settings, log, feed, upstream, clock, logs)
         except BaseException:
             await log.close()
             raise

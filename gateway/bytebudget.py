@@ -1,9 +1,15 @@
 """What all buffers of the process may hold together."""
 
+import logging
+
 # A share for requests that are being received, responses that wait to be taken by slow clients,
 # and what the provider sends, in bytes. Each has a bound of its own as well; this one holds when
 # all come at once, and leaves a container of 512 MiB room for the process itself.
 BUFFERED_BYTES_MAX = 128 * 1024 * 1024
+
+_MIB = 1024 * 1024
+
+_log = logging.getLogger(__name__)
 
 
 class ByteBudget:
@@ -23,6 +29,11 @@ class ByteBudget:
         """Take `size` bytes and return True, or take nothing if they exceed what is left."""
         if self.held + size > self.limit:
             self.refused += 1
+            _log.warning(
+                "buffers are full: new work is refused while they hold %d of %d MiB",
+                self.held // _MIB,
+                self.limit // _MIB,
+            )
             return False
         self.held += size
         return True

@@ -26,6 +26,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from gateway.app import Gateway, gateway_version
+from gateway.background import kept_running
 from gateway.client.demo import Cast, Demo
 from gateway.client.event_text import EventText
 from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
@@ -39,9 +40,11 @@ from gateway.config import (
     unread,
 )
 from gateway.events.log import LogError
+from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
+from gateway.process import raise_descriptors, tune_interpreter
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
-from gateway.telemetry.logs import configure_logs
+from gateway.telemetry.logs import LogCounts, logs_set_up
 from gateway.telnyx.binding import BindingError
 from gateway.webhooks.receiver import WEBHOOK_PATH
 
@@ -68,17 +71,17 @@ def serve(sandbox: bool) -> None:
     Settings are environment variables; the README lists them.
     """
     if not sandbox:
-        sys.exit(_run(_serve(_settings(environment()))))
+        sys.exit(_served(_settings(environment())))
     with SandboxServer(SandboxSettings()) as simulated:
         settings = _settings({**environment(), **_provider(simulated)})
-        sys.exit(_run(_serve(settings, simulated)))
+        sys.exit(_served(settings, simulated))
 
 
 @main.command()
 def demo() -> None:
     """Show commands going out and events coming back, against a simulated Telnyx."""
-    configure_logs("warning", "text")
     with (
+        logs_set_up("warning", "text"),
         tempfile.TemporaryDirectory() as folder,
         SandboxServer(SandboxSettings(speed=_DEMO_SPEED)) as simulated,
     ):
@@ -112,7 +115,6 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
         settings = SandboxSettings(host=host, port=port, webhook_url=webhook_url, speed=speed)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    configure_logs("info", "text")
 
     def ready(running: Any) -> None:
         say(f"simulated Telnyx: TELNYX_BASE_URL={running.base_url}")
@@ -121,7 +123,9 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
         say(f"calls to use:     {' '.join(settings.calls)}")
 
     try:
-        sys.exit(_run(_until_signalled(serve_forever(settings, on_ready=ready))))
+        with logs_set_up("info", "text"):
+            code = _run(_until_signalled(serve_forever(settings, on_ready=ready)))
+        sys.exit(code)
     except OSError as error:
         tell(f"telnyx-gateway: cannot listen on {host}:{port}: {error}")
         sys.exit(EXIT_FAILED)
@@ -199,35 +203,30 @@ def version() -> None:
     say(gateway_version())
 
 
-# How long a thread that computes keeps the interpreter from one that has come back from the disk,
-# in seconds. Python's own 5 ms are an age for a group of webhooks: its thread asks ten times.
-_SWITCH_INTERVAL_S = 0.0005
+def _served(settings: Settings, simulated: SandboxServer | None = None) -> int:
+    """Serve until a signal comes; returns the exit code."""
+    with logs_set_up(settings.log_level, settings.log_format) as counts:
+        failed = _run(_serve(settings, counts, simulated))
+    if failed is None:
+        return 0
+    tell(f"telnyx-gateway: {failed}")
+    return EXIT_FAILED
 
 
-# After how many new objects the garbage collector looks for cycles among them, after how many
-# of these looks among what outlived them, and then among all there is. Cycles are few and
-# die young; walking over every event and stream there is, as it would do at Python's own 700, 10
-# and 10, takes a tenth of the event loop's time. A larger first number makes pauses that are felt.
-_GARBAGE_THRESHOLDS = (2_000, 10, 1_000)
-
-
-def _tune_interpreter() -> None:
-    """Set what holds for the whole process of a server."""
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
-
-
-async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> int:
-    configure_logs(settings.log_level, settings.log_format)
-    _tune_interpreter()
+async def _serve(
+    settings: Settings, counts: LogCounts, simulated: SandboxServer | None
+) -> Exception | None:
+    """Serve until a signal comes; returns why it could not begin."""
+    tune_interpreter()
+    raise_descriptors()
     stopped = _signalled()
     try:
-        gateway = await Gateway.start(settings)
+        gateway = await Gateway.start(settings, logs=counts)
     except (BindingError, LogError, OSError) as error:
-        tell(f"telnyx-gateway: {error}")
-        return EXIT_FAILED
+        return error
     # What has been made up to here stays, and need not be walked over at all.
     gc.freeze()
+    upkeep = asyncio.create_task(kept_running("memory", MemoryUpkeep.of_this_process().run))
     _log.info("gRPC on %s", gateway.grpc_address)
     _log.info("webhooks on http://%s%s", gateway.http_address, WEBHOOK_PATH)
     _log.info("events in %s", settings.event_log)
@@ -244,8 +243,9 @@ async def _serve(settings: Settings, simulated: SandboxServer | None = None) -> 
     await stopped.wait()
     _log.info("shutting down; a second signal exits at once")
     await gateway.stop()
+    upkeep.cancel()
     _log.info("stopped")
-    return 0
+    return None
 
 
 async def _demo(settings: Settings, simulated: SandboxServer) -> bool:

@@ -161,6 +161,12 @@ class Settings(BaseModel):
     drain_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
         "GATEWAY_DRAIN_TIMEOUT", "20s", "How long a shutdown waits for calls in flight."
     )
+    buffers: Annotated[int, _read(values.read_size, "16MiB", "1TiB")] | None = _named(
+        "GATEWAY_BUFFERS",
+        None,
+        "How much all buffers may hold together; beyond it new work is refused. Unset: `128MiB`, or"
+        " a quarter of the container's memory if that is less.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Word] = _named(
         "GATEWAY_LOG_LEVEL",
         "info",

@@ -41,6 +41,8 @@ MAY_IMPORT = {
     "tokens": set[str](),
     "bytebudget": set[str](),
     "deadline": set[str](),
+    "memory": {"bytebudget"},
+    "process": set[str](),
     "background": set[str](),
 }
 

@@ -14,6 +14,7 @@ DEFAULTS_IN_WORDS = {
     "GATEWAY_UPSTREAM_PROXY": "unset",
     "GATEWAY_UPSTREAM_CA": "unset",
     "GATEWAY_WEBHOOK_URL": "unset",
+    "GATEWAY_BUFFERS": "unset",
 }
 README = (ROOT / "README.md").read_text()
 

@@ -64,10 +64,12 @@ class OutgoingTransport(asyncio.Transport):
         return self._inner.get_extra_info(name, default)
 
     def lost(self) -> None:
-        """Stop watching: the connection is gone."""
+        """Stop watching, and let go of the connection, which leads back here: it is gone."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._inner = _Gone()
+        self._give_up = _nothing
 
     def _watch(self) -> None:
         taken = self._written - self._inner.get_write_buffer_size()
@@ -83,3 +85,29 @@ class OutgoingTransport(asyncio.Transport):
             return
         self._give_up()
         self._inner.abort()
+
+
+class _Gone(asyncio.Transport):
+    """Stands for a connection that is gone: nothing can be done with it."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def _nothing() -> None:
+    pass

@@ -98,9 +98,10 @@ class RequestProtocol(HttpToolsProtocol):
         """See `asyncio.Protocol`."""
         self._cancel_timer()
         self._places.leave(self)
-        self._outgoing.lost()
         super().connection_lost(exc)
-        # They hold this connection, which holds them.
+        self._outgoing.lost()
+        # Nothing more begins here, and what runs leads here: it must not be led to from here.
+        self.cycle = None  # type: ignore[assignment]
         self.pipeline.clear()
 
     @property

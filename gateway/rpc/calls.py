@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -135,7 +135,10 @@ class CallWrapper:
                     return await self._run(name, call, behavior, read, data, context)
                 except GatewayError as error:
                     code = error.code
-                    await _abort(context, error)
+                    told = _told(error)
+                # Not while the error is handled: the call holds what `abort` raises, and that would
+                # hold, by the error's traceback, everything of the call and so the call.
+                await context.abort(*told)
             except asyncio.CancelledError:
                 if code is grpc.StatusCode.OK:
                     code = _code_of_the_gone(context, granted)
@@ -147,6 +150,8 @@ class CallWrapper:
                 code = _code_of_the_gone(context, granted)
                 raise asyncio.CancelledError from None
             finally:
+                # Or a traceback would hold it.
+                del context
                 self._observe(CallEnded(name, code, perf_counter() - started))
 
         return wrapped
@@ -235,11 +240,11 @@ def _code_of_the_gone(context: Context, granted: float | None) -> grpc.StatusCod
     return grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-async def _abort(context: Context, error: GatewayError) -> NoReturn:
+def _told(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
+    """Return the arguments of `abort` for an error."""
     status = rpc_status.to_status(status_of(error))
     metadata = tuple(status.trailing_metadata)
     if error.retry_after is not None:
         # Tells gRPC's own retries how long to wait (gRFC A6, "pushback").
         metadata += (("grpc-retry-pushback-ms", str(round(error.retry_after * 1_000))),)
-    await context.abort(status.code, status.details, metadata)
-    raise AssertionError("abort does not return")
+    return status.code, status.details, metadata

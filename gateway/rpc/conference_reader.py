@@ -82,9 +82,9 @@ class ConferenceReader:
 
     async def read(self, place: Place, since: float) -> ConferenceRead:
         """Return a conference as it was asked for at a moment or later. Raises GatewayError."""
-        question = self._question(place, since)
-        # Others may wait for the same answer.
-        found = await asyncio.shield(question.task)
+        # Others may wait for the same answer. Not by a name of its own: a failure would hold the
+        # question, which holds the failure, and with it the call of whoever asked.
+        found = await asyncio.shield(self._question(place, since).task)
         # Those who get it change it.
         return ConferenceRead(_copy(found.conference), [_copy(it) for it in found.participants])
 

@@ -1,13 +1,23 @@
 """Metrics in the Prometheus text format, named after gRFC A66 where that has a name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from grpc import StatusCode
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
 
 from gateway.backfill.report import Outcome, SweepEnded
+from gateway.bytebudget import ByteBudget
 from gateway.rpc.calls import CallEnded
+from gateway.telemetry.logs import LogCounts
 from gateway.telnyx.attempt import AttemptEnded
 from gateway.webhooks.receiver import Received
 
@@ -49,6 +59,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        # Memory, descriptors and processor time, by the names that every program has for them.
+        ProcessCollector(registry=self._registry)
         self._calls = Histogram(
             "grpc_server_call_duration_seconds",
             "How long RPCs took, from the whole request to the status",
@@ -170,6 +182,52 @@ class Metrics:
             gauge = Gauge(f"gateway_upstream_{name}", text, registry=self._registry)
             gauge.set_function(value)
 
+    def watch_buffers(self, buffers: ByteBudget) -> None:
+        """Show from now on what is held in all buffers together."""
+        for name, text, value in (
+            ("bytes", "Bytes in all buffers together", lambda: buffers.held),
+            (
+                "bytes_max",
+                "How many of them leave no room for new work",
+                lambda: buffers.limit,
+            ),
+        ):
+            gauge = Gauge(f"gateway_buffered_{name}", text, registry=self._registry)
+            gauge.set_function(value)
+        text = "How often work was refused because the buffers were full"
+        self._registry.register(_Kept("gateway_buffers_refused", text, lambda: buffers.refused))
+
+    def watch_logs(self, counts: LogCounts | None) -> None:
+        """Show from now on how many log records have no line of their own, if that is counted."""
+        if counts is None:
+            return
+        for name, text, value in (
+            (
+                "gateway_log_lines_counted",
+                "Log records that another line of their kind tells the number of",
+                lambda: counts.counted,
+            ),
+            (
+                "gateway_log_lines_dropped",
+                "Log lines that nobody read, or that could not be written",
+                lambda: counts.dropped,
+            ),
+        ):
+            self._registry.register(_Kept(name, text, value))
+
     def text(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self._registry)
+
+
+class _Kept:
+    """A counter that is kept elsewhere."""
+
+    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
+        self._name = name
+        self._text = text
+        self._value = value
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """See `prometheus_client.registry.Collector`."""
+        yield CounterMetricFamily(self._name, self._text, value=self._value())

@@ -248,7 +248,8 @@ class Exchange:
         try:
             response = sent.ended.result()
         except TransportError as error:
-            return Attempt(error=error)
+            # Its traceback would hold `sent`, which holds the error.
+            return Attempt(error=error.with_traceback(None))
         except asyncio.CancelledError:
             return Attempt(error=UnansweredError("the gateway has closed its connections"))
         except Exception:

@@ -31,6 +31,19 @@ class Use:
         self.has_ended = True
         if self._stream is not None and self._closing is None:
             self._closing = asyncio.create_task(self._stream.aclose())
+            self._closing.add_done_callback(self._closed)
+
+    def leave(self) -> None:
+        """Forget the stream: its request has ended.
+
+        The stream was opened in a context that leads here, so that both would hold each other.
+        """
+        self._stream = None
+
+    def _closed(self, closing: asyncio.Task[None]) -> None:
+        self._closing = None
+        if not closing.cancelled():
+            closing.exception()  # of no interest: the connection has ended either way
 
 
 # The use by the request that the present task sends.

@@ -86,6 +86,7 @@ class HttpxTransport:
         finally:
             timer.cancel()
             USE.reset(before)
+            use.leave()
             del self._uses[id(request)]
 
     def end(self, request: HttpRequest) -> None:

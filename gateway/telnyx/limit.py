@@ -145,6 +145,8 @@ class LimitedTransport:
                 self._abandoned -= 1
             if self._waiting:
                 self._admit()
+            # Its `ended` holds what is raised here, and that would hold it by its traceback.
+            del sent
 
     def _abandon(self, sent: SentRequest) -> None:
         self._attended -= 1

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gateway.events.log import LogOpenError
 from gateway.events.sqlite.files import LogFiles
+from gateway.events.sqlite.private import make_folder, narrow, open_private
 
 try:
     import fcntl
@@ -66,14 +67,18 @@ class FileLock:
         Raises LogOpenError if another process holds it or the path cannot be a log's.
         """
         try:
-            self._files.lock.parent.mkdir(parents=True, exist_ok=True)
-            self._named = os.open(self._files.lock, os.O_RDWR | os.O_CREAT, 0o666)
+            make_folder(self._files.lock.parent)
+            # Who can open it, to read, can lock it, too, and so keep every gateway out.
+            self._named = open_private(self._files.lock, os.O_RDWR | os.O_CREAT)
             note = self._note()
             self._take(lambda fd: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB), self._named, note)
             # Looked at before it is opened: to close it again would drop the locks of an SQLite
             # that has it open in this process.
             _must_be_usable(self._files)
-            self._own = os.open(self._files.database, os.O_RDWR | os.O_CREAT, 0o644)
+            # SQLite makes its other files with the mode of this one.
+            self._own = open_private(self._files.database, os.O_RDWR | os.O_CREAT)
+            for left in (self._files.wal, self._files.shm, self._files.reserve):
+                narrow(left)
             self._take(_lock_file, self._own, note)
         except OSError as error:
             self.release()

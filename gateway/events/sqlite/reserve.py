@@ -5,6 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from gateway.events.sqlite.private import open_private
 from gateway.events.sqlite.schema import WAL_BYTES
 
 # The write-ahead log that has to be folded into the database, which may have to grow by as much,
@@ -39,9 +40,12 @@ class Reserve:
         try:
             if shutil.disk_usage(self._path.parent).free < _FREE_BYTES_MIN:
                 return False
-            with part.open("wb") as file:
-                _fill(file.fileno())
-                os.fsync(file.fileno())
+            fd = open_private(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                _fill(fd)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
             part.rename(self._path)
         except OSError:
             with suppress(OSError):

@@ -1,0 +1,63 @@
+"""What holds for the whole process of a server: how threads take turns, garbage, descriptors."""
+
+import gc
+import logging
+import sys
+
+try:
+    import resource
+except ImportError:  # pragma: no cover - not on Windows
+    resource = None  # type: ignore[assignment]
+
+# How long a thread that computes keeps the interpreter from one that has come back from the disk,
+# in seconds. Python's own 5 ms are an age for a group of webhooks: its thread asks ten times.
+_SWITCH_INTERVAL_S = 0.0005
+
+# After how many new objects the garbage collector looks for cycles among them, after how many
+# of these looks among what outlived them, and then among all there is. Cycles are few and
+# die young; walking over every event and stream there is, as it would do at Python's own 700, 10
+# and 10, takes a tenth of the event loop's time. A larger first number makes pauses that are felt.
+# What a flood makes all the same, `gateway.memory` looks for.
+_GARBAGE_THRESHOLDS = (2_000, 10, 1_000)
+
+# Descriptors that are enough for the connections that the gateway takes by itself. With fewer it
+# runs, and turns connections away when they are used up.
+DESCRIPTORS_ENOUGH = 4_096
+
+# Descriptors beyond which nothing is gained; some systems allow a thousand times as many.
+_DESCRIPTORS_MAX = 1_048_576
+
+_log = logging.getLogger(__name__)
+
+
+def tune_interpreter() -> None:
+    """Set how threads take turns and when garbage is collected."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+
+
+def raise_descriptors() -> None:
+    """Allow as many descriptors as the system lets us, and warn if these are few.
+
+    Each connection takes one. The usual limit of 1,024 is kept low for programs that use
+    `select(2)`, which knows no others; nothing here does.
+    """
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    most = _DESCRIPTORS_MAX if hard == unlimited else min(hard, _DESCRIPTORS_MAX)
+    if soft != unlimited and soft < most:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+        except (OSError, ValueError) as error:
+            _log.warning("the limit of open files cannot be raised from %d: %s", soft, error)
+    if soft != unlimited and soft < DESCRIPTORS_ENOUGH:
+        _log.warning(
+            "only %d files and connections can be open at one time: when they are, new connections"
+            " are turned away and webhooks are lost until their sender tries again; allow %d or"
+            " more (`ulimit -Hn`, LimitNOFILE= of systemd, `docker run --ulimit nofile=`)",
+            soft,
+            DESCRIPTORS_ENOUGH,
+        )

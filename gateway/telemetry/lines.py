@@ -1,0 +1,104 @@
+"""Log lines as text: one record never makes a line that looks like another's."""
+
+import logging
+import unicodedata
+from typing import Literal, Protocol
+
+import orjson
+
+LogFormat = Literal["text", "json"]
+
+# The longest message and the longest traceback that are written, in characters. Of a message the
+# beginning tells most, of a traceback the end. Both may hold what somebody sent.
+MESSAGE_MAX = 4_000
+TRACEBACK_MAX = 12_000
+
+# Stands before each line of a traceback: what an exception says may look like a line of the log.
+_MARGIN = "  | "
+
+# Categories of Unicode that no line of text needs: controls (line ends and escape sequences among
+# them), invisible formatting (such as what turns the direction of writing), halves of pairs (which
+# cannot be encoded), line separators.
+_NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class Formatter(Protocol):
+    """Turns a record into the text of its line, without the line end."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text."""
+
+
+def shown(text: str) -> str:
+    r"""Return a text with its control characters escaped (`\n`, `\x1b`)."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        it.encode("unicode_escape").decode() if unicodedata.category(it) in _NOT_SHOWN else it
+        for it in text
+    )
+
+
+def formatter(log_format: LogFormat) -> Formatter:
+    """Return what writes lines for people (`text`) or for programs (`json`)."""
+    return _JsonLines() if log_format == "json" else _TextLines()
+
+
+class _TextLines:
+    """Writes a record for people; a traceback stands below it, behind a margin."""
+
+    def __init__(self) -> None:
+        self._times = logging.Formatter(datefmt="%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        time = self._times.formatTime(record, "%H:%M:%S")
+        line = f"{time} {record.levelname:<7} {shown(record.name)}  {_message(record)}"
+        peer, more = getattr(record, "peer", None), getattr(record, "more", 0)
+        if peer:
+            line += f" (from {shown(str(peer))})"
+        if more:
+            line += f" ... and {more} more in the last second"
+        traceback = _traceback(record)
+        return "\n".join((line, *(_MARGIN + it for it in traceback)))
+
+
+class _JsonLines:
+    """Writes a record as one JSON object."""
+
+    def __init__(self) -> None:
+        self._times = logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, object] = {
+            "time": self._times.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "level": record.levelname.lower(),
+            "logger": shown(record.name),
+            "message": _message(record),
+        }
+        peer, more = getattr(record, "peer", None), getattr(record, "more", 0)
+        if peer:
+            line["peer"] = shown(str(peer))
+        if more:
+            line["more"] = more
+        if traceback := _traceback(record):
+            line["exception"] = "\n".join(traceback)
+        return orjson.dumps(line).decode()
+
+
+def _message(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if len(text) > MESSAGE_MAX:
+        text = f"{text[:MESSAGE_MAX]} [{len(text) - MESSAGE_MAX} more characters]"
+    return shown(text)
+
+
+def _traceback(record: logging.LogRecord) -> list[str]:
+    text = record.exc_text or ""
+    if record.exc_info:
+        # Not kept at the record, as `logging.Formatter` would.
+        text = logging.Formatter().formatException(record.exc_info)
+    if len(text) > TRACEBACK_MAX:
+        text = f"[{len(text) - TRACEBACK_MAX} more characters]\n{text[-TRACEBACK_MAX:]}"
+    return [shown(line) for line in text.split("\n")] if text else []

@@ -1,0 +1,155 @@
+"""Lines written by a thread of their own: who logs never waits for who reads the log."""
+
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+# What waits to be written, in bytes. A reader that stands still for a moment loses nothing; one
+# that stands still for good costs no more than this.
+WAITING_BYTES_MAX = 1024 * 1024
+
+# What a line costs beside its text, in bytes.
+_LINE_BYTES = 80
+
+# How much is written at a time, in bytes: a pipe that is ready takes so much without waiting (POSIX
+# PIPE_BUF), whoever else writes to it being quiet.
+_PIECE_BYTES = 4_096
+
+# How often to look whether the end has come while nobody reads, in seconds.
+_LOOK_S = 0.25
+
+
+class LineWriter:
+    """Writes lines to a file descriptor in the order they came; further ones are dropped.
+
+    `lost` makes the line that tells how many were dropped, once lines can be written again.
+    `more`, which is asked after `remind` and then every `every_s` seconds, returns lines that have
+    become due, or None when none will.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        lost: Callable[[int], bytes],
+        more: Callable[[], Sequence[bytes] | None] = lambda: None,
+        every_s: float = 0.1,
+    ) -> None:
+        self._descriptor = descriptor
+        self._lost = lost
+        self._more = more
+        self._every_s = every_s
+        self._changed = threading.Condition()
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._untold = 0
+        self._reminded = False
+        self._ends_at: float | None = None
+        # How many lines were not written.
+        self.dropped = 0
+        # Whether the last one was.
+        self.is_read = True
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        """Have a line written, which ends with a line end, or drop it if too many wait."""
+        with self._changed:
+            size = len(line) + _LINE_BYTES
+            if self._bytes + size > WAITING_BYTES_MAX:
+                self._drop()
+                return
+            self._bytes += size
+            self._lines.append(line)
+            self._changed.notify()
+
+    def remind(self) -> None:
+        """Have `more` asked from now on, until it returns None."""
+        if self._reminded:
+            return
+        with self._changed:
+            self._reminded = True
+            self._changed.notify()
+
+    def close(self, within_s: float) -> None:
+        """Write what waits, and give up after some seconds. What comes later is not written."""
+        with self._changed:
+            self._ends_at = monotonic() + within_s
+            self._changed.notify()
+        self._thread.join(within_s + _LOOK_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                ending = self._ends_at is not None
+                if not (self._lines or ending):
+                    self._changed.wait(self._every_s if self._reminded else None)
+                lines, self._lines = self._lines, deque()
+                untold, self._untold = self._untold, 0
+                # Before it is asked: what is to be told after that is a reminder of its own.
+                reminded, self._reminded = self._reminded, False
+            written = bool(lines) and self._write(lines)
+            if untold:
+                self._tell(untold, tried=written or not lines)
+            if reminded:
+                self._ask()
+            if ending and not self._lines:
+                return
+
+    def _ask(self) -> None:
+        due = self._more()
+        if due is None:
+            return
+        for line in due:
+            self.put(line)
+        self._reminded = True
+
+    def _tell(self, untold: int, *, tried: bool) -> None:
+        if not (tried and self._write_all(self._lost(untold))):
+            with self._changed:
+                self._untold += untold
+
+    def _write(self, lines: Sequence[bytes]) -> bool:
+        """Write lines; returns whether all were written."""
+        all_ = True
+        for line in lines:
+            self.is_read = self._write_all(line)
+            all_ = all_ and self.is_read
+            # Only now: what is being written takes up room, too.
+            with self._changed:
+                self._bytes -= len(line) + _LINE_BYTES
+                if not self.is_read:
+                    self._drop()
+        return all_
+
+    def _write_all(self, data: bytes) -> bool:
+        view = memoryview(data)
+        while view:
+            if not self._may_write():
+                return False
+            try:
+                view = view[os.write(self._descriptor, view[:_PIECE_BYTES]) :]
+            except BlockingIOError:  # somebody else made it so, and was quicker
+                continue
+            except OSError:
+                return False
+        return True
+
+    def _may_write(self) -> bool:
+        """Wait until writing does not wait; False when the end comes first."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        while not poll.poll(0 if self._is_over else _LOOK_S * 1_000):
+            if self._is_over:
+                return False
+        return True
+
+    @property
+    def _is_over(self) -> bool:
+        return self._ends_at is not None and monotonic() >= self._ends_at
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._untold += 1
