@@ -7,10 +7,11 @@ from typing import NamedTuple
 from gateway.events.entry import StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.frames import fitting
+from gateway.events.log import READ_BYTES_MAX
 from gateway.events.start import Loss
 
 # The encoded size of a batch, in bytes: well below the 4 MiB that gRPC clients accept by default.
-BATCH_BYTES_MAX = 1024 * 1024
+BATCH_BYTES_MAX = READ_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)

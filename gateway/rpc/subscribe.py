@@ -21,7 +21,7 @@ from gateway.events.delivery import BATCH_BYTES_MAX, Delivery
 from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed
 from gateway.events.filter import Filter
-from gateway.events.frames import fitting, joined
+from gateway.events.frames import joined
 from gateway.events.start import Loss, Start, after_cursor, loss_error
 from gateway.rpc.calls import Context
 from gateway.rpc.raw import frames_with_raw
@@ -148,12 +148,15 @@ class SubscribeStream:
 
         They may make too much of it for one response: all but the last lot are written.
         """
-        stored = delivery.frames
-        frames = await frames_with_raw(self._feed.log, stored)
-        while (fit := fitting(frames, BATCH_BYTES_MAX)) < len(frames):
-            response = self._response(frames[:fit], stored[fit - 1].sequence, delivery.live)
+        log, stored = self._feed.log, delivery.frames
+        while True:
+            frames = await frames_with_raw(log, stored, BATCH_BYTES_MAX, following=True)
+            fit = len(frames)
+            if fit == len(stored):
+                break
+            response = self._response(frames, stored[fit - 1].sequence, delivery.live)
             await context.write(response)
-            frames, stored = frames[fit:], stored[fit:]
+            stored = stored[fit:]
         with_raw = zip((it.sequence for it in stored), frames, strict=True)
         return replace(delivery, frames=list(map(StoredFrame._make, with_raw)))
 

@@ -109,13 +109,14 @@ class SqliteEventLog:
         limit: int,
         *,
         newest_first: bool,
+        steps: int = 0,
     ) -> Page:
         """See `EventLog.page`."""
-        return await self._reader.page(wanted, bounds, stretch, limit, newest_first)
+        return await self._reader.page(wanted, bounds, stretch, limit, newest_first, steps)
 
-    async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
+    async def raw(self, sequences: Sequence[int], *, following: bool) -> dict[int, bytes]:
         """See `EventLog.raw`."""
-        return await self._reader.raw(sequences)
+        return await self._reader.raw(sequences, following)
 
     async def find(self, event_id: str) -> StoredEvent | None:
         """See `EventLog.find`."""
@@ -123,16 +124,17 @@ class SqliteEventLog:
 
     async def first_received_since(self, moment_us: int) -> int:
         """See `EventLog.first_received_since`."""
-        return await self._reader.first_received_since(moment_us, self.span.newest + 1)
+        return await self._reader.first_received_since(moment_us, self.span)
 
     async def info(self) -> LogInfo:
         """See `EventLog.info`."""
         state = self._state
+        measures = await self._reader.measures(state.span)
         return LogInfo(
             span=state.span,
-            size_bytes=await self._reader.size_bytes(),
-            oldest_received_at_us=await self._reader.received_at(state.span.oldest),
-            newest_received_at_us=await self._reader.received_at(state.span.newest),
+            size_bytes=measures.size_bytes,
+            oldest_received_at_us=measures.oldest_received_at_us,
+            newest_received_at_us=measures.newest_received_at_us,
             retention_age_s=self._retention.age_s,
             retention_bytes=self._retention.size_bytes,
             backend="sqlite",
