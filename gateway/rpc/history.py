@@ -29,8 +29,9 @@ from gateway.events.filter import Filter
 from gateway.events.frames import event_of, fitting, joined
 from gateway.events.log import LogBusyError, Page, Stretch, TimeBounds
 from gateway.rpc.calls import Context
+from gateway.rpc.filters import read_filter
 from gateway.rpc.raw import frames_with_raw
-from gateway.rpc.requests import read_filter, read_page_size, read_times
+from gateway.rpc.requests import read_page_size, read_times
 from gateway.tokens import arguments_digest, seal, unseal
 
 _KIND = b"l"

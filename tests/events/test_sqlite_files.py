@@ -405,7 +405,7 @@ def use_all_of(log: OpenLog) -> list[str]:
         lambda: it.read(0, Filter(conference_id=frozenset(["c3"])), 100),
         lambda: it.recent(10_000, 2**30),
         lambda: it.page(EVERYTHING, TimeBounds(), Stretch(0, 10_000), 10_000, newest_first=True),
-        lambda: it.raw(range(1, 3_010)),
+        lambda: it.raw(range(1, 3_010), following=True),
         lambda: it.find("e7"),
         lambda: it.first_received_since(1),
         it.info,

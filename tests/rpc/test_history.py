@@ -209,7 +209,7 @@ def test_looking_up_an_event_does_not_wait_for_those_who_search(
         gateway.events.ListEvents.future(ListEventsRequest(filter=NOBODY), timeout=60)
         for _ in range(8)
     ]
-    for _ in range(reader.READERS):
+    for _ in range(reader.SEARCHERS):
         gate.reached.acquire(timeout=20)
 
     # All who search are at work, and more wait for their turn.
