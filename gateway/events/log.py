@@ -8,7 +8,7 @@ LogError
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
@@ -132,6 +132,19 @@ class LogInfo:
     deleted_received_at_us: int | None
 
 
+class Asker(NamedTuple):
+    """Who asks for something that may have to wait its turn, and how many turns it has had.
+
+    `name` tells callers apart: those who have few calls waiting go before those who have many.
+    """
+
+    name: str = ""
+    turns: int = 0
+
+
+# Somebody who has no other calls.
+NOBODY = Asker()
+
 Listener = Callable[[Sequence[LogEntry]], None]
 
 
@@ -191,7 +204,7 @@ class EventLog(Protocol):
     async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
         """Return the newest events, oldest first: up to `limit`, up to so many bytes of frames."""
 
-    async def stretch(self, bounds: TimeBounds) -> Stretch:
+    async def stretch(self, bounds: TimeBounds, asker: Asker = NOBODY) -> Stretch:
         """Return where all events of a time lie; others may lie between them.
 
         Raises LogBusyError.
@@ -205,22 +218,22 @@ class EventLog(Protocol):
         limit: int,
         *,
         newest_first: bool,
-        steps: int = 0,
+        asker: Asker = NOBODY,
     ) -> Page:
         """Return up to `limit` matching events from the beginning of a stretch, or from its end.
 
         Fewer, if READ_BYTES_MAX are reached before. One step of a search: so many events are looked
-        at, and no more. Searches that have made fewer `steps` go first.
+        at, and no more. Searches that have had fewer turns go first.
         """
 
-    async def raw(self, sequences: Sequence[int], *, following: bool) -> dict[int, bytes]:
+    async def raw(self, sequences: Sequence[int], asker: Asker | None) -> dict[int, bytes]:
         """Return the signed bytes of the first of some numbers, in their order; empty if not held.
 
         As many as READ_BYTES_MAX allow: whoever wants the rest asks for it. The numbers go up or
-        down. `following` tells those who follow the log from others.
+        down. None for those who follow the log.
         """
 
-    async def find(self, event_id: str) -> StoredEvent | None:
+    async def find(self, event_id: str, asker: Asker = NOBODY) -> StoredEvent | None:
         """Return the event with this id, or None if it is not held."""
 
     async def first_received_since(self, moment_us: int) -> int:
@@ -231,7 +244,7 @@ class EventLog(Protocol):
         this moment or later.
         """
 
-    async def info(self) -> LogInfo:
+    async def info(self, asker: Asker = NOBODY) -> LogInfo:
         """Return how far the log reaches."""
 
     async def prune(self) -> int:

@@ -31,6 +31,11 @@ from gateway.rpc.filters import read_filter
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import microseconds, read_heartbeat
 
+# What the filters of all open streams may hold together, in bytes: those of a thousand streams with
+# 150 ids each. A budget of their own, because streams stay: they must not take from requests what
+# these need for a moment.
+FILTERS_BYTES_MAX = 64 * 1024 * 1024
+
 BATCH_DEFAULT = 256
 BATCH_MAX = 1_000
 
@@ -75,7 +80,7 @@ class _Options:
 class SubscribeStream:
     """Answers Subscribe. `age_max_s` is how long one stream stays open, in seconds.
 
-    What the filters of all streams take comes from `budget`.
+    `filters` is what the filters of all open streams may hold together.
     """
 
     def __init__(
@@ -84,13 +89,13 @@ class SubscribeStream:
         age_max_s: float,
         random_: random.Random,
         now: Callable[[], float] = monotonic,
-        budget: ByteBudget | None = None,
+        filters: ByteBudget | None = None,
     ) -> None:
         self._feed = feed
         self._age_max_s = age_max_s
         self._random = random_
         self._now = now
-        self._budget = budget or ByteBudget()
+        self._filters = filters or ByteBudget(FILTERS_BYTES_MAX)
         # The last delivery that was encoded, and how: most often the next subscriber's, too.
         self._last = (Delivery((), -1, False), b"")
 
@@ -99,14 +104,14 @@ class SubscribeStream:
         options = self._read(request)
         # gRPC keeps the request's bytes until the stream ends, and so the stream pays for both.
         size = request.ByteSize() + options.wanted.size_bytes
-        if not self._budget.try_take(size):
+        if not self._filters.try_take(size):
             raise _no_room(size)
         try:
             start = await self._start(request)
             del request
             await self._follow(start, options, context)
         finally:
-            self._budget.give_back(size)
+            self._filters.give_back(size)
 
     async def _follow(self, start: Start, options: _Options, context: Context) -> None:
         if start.loss is not None and not options.skips_losses:
@@ -170,7 +175,7 @@ class SubscribeStream:
         """
         log, stored = self._feed.log, delivery.frames
         while True:
-            frames = await frames_with_raw(log, stored, BATCH_BYTES_MAX, following=True)
+            frames = await frames_with_raw(log, stored, BATCH_BYTES_MAX, None)
             fit = len(frames)
             if fit == len(stored):
                 break

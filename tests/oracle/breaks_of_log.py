@@ -164,8 +164,8 @@ def mixes_up_signed_bytes() -> Patches:
     """Pairs bytes with events by their place in the answer, not by their number."""
     original = LogReader.raw
 
-    async def raw(self: Any, sequences: Sequence[int], following: bool) -> dict[int, bytes]:
-        found = await original(self, sequences, following)
+    async def raw(self: Any, sequences: Sequence[int], asker: Any) -> dict[int, bytes]:
+        found = await original(self, sequences, asker)
         return dict(zip(reversed(list(found)), found.values(), strict=True))
 
     return [(LogReader, "raw", raw)]

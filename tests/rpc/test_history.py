@@ -254,6 +254,9 @@ class Caller:
         self._clock = clock
         self._ends_at = None if left_s is None else clock.now + left_s
 
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:9"
+
     def time_remaining(self) -> float | None:
         return None if self._ends_at is None else self._ends_at - self._clock.now
 

@@ -9,7 +9,9 @@ from typing import NamedTuple, TypeAlias
 from gateway.events.entry import EventKeys, LogEntry, StoredFrame
 from gateway.events.filter import KEY_NAMES, Filter
 from gateway.events.log import (
+    NOBODY,
     READ_BYTES_MAX,
+    Asker,
     Batch,
     LogUnavailableError,
     Page,
@@ -97,9 +99,9 @@ class LogReader:
             self._followers, lambda connection: _recent(connection, limit, bytes_max)
         )
 
-    async def stretch(self, bounds: TimeBounds) -> Stretch:
+    async def stretch(self, bounds: TimeBounds, asker: Asker) -> Stretch:
         """See `EventLog.stretch`."""
-        first, last = await self._extent(self._searchers, bounds)
+        first, last = await self._extent(self._searchers, bounds, asker)
         return Stretch(first - 1, last) if last else Stretch(0, 0)
 
     async def page(
@@ -109,23 +111,25 @@ class LogReader:
         stretch: Stretch,
         limit: int,
         newest_first: bool,
-        steps: int,
+        asker: Asker,
     ) -> Page:
         """See `EventLog.page`."""
         return await self._run(
             self._searchers,
             lambda connection: _page(connection, wanted, bounds, stretch, limit, newest_first),
-            steps,
+            asker,
         )
 
-    async def raw(self, sequences: Sequence[int], following: bool) -> dict[int, bytes]:
+    async def raw(self, sequences: Sequence[int], asker: Asker | None) -> dict[int, bytes]:
         """See `EventLog.raw`."""
-        threads = self._followers if following else self._finders
-        return await self._run(threads, lambda connection: _raw(connection, sequences))
+        threads = self._followers if asker is None else self._finders
+        return await self._run(
+            threads, lambda connection: _raw(connection, sequences), asker or NOBODY
+        )
 
-    async def find(self, event_id: str) -> StoredEvent | None:
+    async def find(self, event_id: str, asker: Asker) -> StoredEvent | None:
         """See `EventLog.find`."""
-        return await self._run(self._finders, lambda connection: _find(connection, event_id))
+        return await self._run(self._finders, lambda connection: _find(connection, event_id), asker)
 
     async def first_received_since(self, moment_us: int, span: Span) -> int:
         """See `EventLog.first_received_since`; the log is known to hold `span`."""
@@ -134,36 +138,37 @@ class LogReader:
         )
         if received is not None and received >= moment_us:
             return span.oldest  # as for those who want everything, without looking at all of it
-        first, last = await self._extent(self._followers, TimeBounds(moment_us))
+        first, last = await self._extent(self._followers, TimeBounds(moment_us), NOBODY)
         return first if last else span.newest + 1
 
-    async def measures(self, span: Span) -> Measures:
+    async def measures(self, span: Span, asker: Asker) -> Measures:
         """Return what there is to tell of the log, which is known to hold `span`."""
-        return await self._run(self._finders, lambda connection: _measures(connection, span))
+        return await self._run(self._finders, lambda connection: _measures(connection, span), asker)
 
     async def close(self) -> None:
         """End the threads and close their connections."""
         for threads in (self._followers, self._searchers, self._finders):
             await threads.close()
 
-    async def _extent(self, threads: ReadingThreads, bounds: TimeBounds) -> tuple[int, int]:
+    async def _extent(
+        self, threads: ReadingThreads, bounds: TimeBounds, asker: Asker
+    ) -> tuple[int, int]:
         """Return the first and the last number received within a time, zeros if there is none."""
         # Clocks are set back, so the first in time need not be the first in the log; the index
         # holds both numbers and is all that is read, in steps.
         found: list[int] = []
-        steps = 0
         place: _Place | None = (bounds.since_us, 0)
         while place is not None:
             query = partial(_times, after=place, until_us=bounds.until_us)
-            first, last, place = await self._run(threads, query, steps)
+            first, last, place = await self._run(threads, query, asker)
             if first is not None and last is not None:
                 found = [min([first, *found]), max([last, *found])]
-            steps += 1
+            asker = asker._replace(turns=asker.turns + 1)
         return (found[0], found[1]) if found else (0, 0)
 
-    async def _run(self, threads: ReadingThreads, query: Query[R], steps: int = 0) -> R:
+    async def _run(self, threads: ReadingThreads, query: Query[R], asker: Asker = NOBODY) -> R:
         try:
-            return await threads.run(query, steps)
+            return await threads.run(query, asker)
         except UNREADABLE as error:
             told = described(error, self._database)
             raise LogUnavailableError(f"the event log cannot be read: {told}") from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
 
-from gateway.events.log import LogUnavailableError
+from gateway.events.log import Asker, LogUnavailableError
 from gateway.events.sqlite.turns import Turns
 
 R = TypeVar("R")
@@ -63,13 +63,13 @@ class ReadingThreads:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
 
-    async def run(self, query: "Query[R]", had: int = 0) -> R:
-        """Return what a query returns; `had` is how often its caller has had a turn before.
+    async def run(self, query: "Query[R]", asker: Asker) -> R:
+        """Return what a query returns, when it is its asker's turn.
 
         A caller that has gone leaves the queue, and what already runs for it is broken off. Raises
         LogBusyError, LogUnavailableError, and what the query raises.
         """
-        await self._turns.take(had)
+        await self._turns.take(asker)
         stop = _Stop()
         try:
             done = asyncio.get_running_loop().run_in_executor(
