@@ -52,6 +52,9 @@ SCAN_MAX = 20_000
 # time that events take.
 TIMES_MAX = 100_000
 
+# Rows that are fetched together, of up to half a megabyte each: quicker than one by one.
+_LOT = 16
+
 _KEYS = ", ".join(EventKeys._fields)
 
 Parameters: TypeAlias = list[str | int | bytes]
@@ -303,13 +306,17 @@ def _blobs(
     """Return rows of a number and bytes, and whether there are more than READ_BYTES_MAX allow."""
     found: list[tuple[int, bytes]] = []
     size = 0
-    for row in connection.execute(sql, values):
-        sequence, stored = row
-        _must_be_bytes(sequence, stored)
-        size += len(stored)
-        if size > READ_BYTES_MAX and found:
+    cursor = connection.execute(sql, values)
+    while rows := cursor.fetchmany(_LOT):
+        for sequence, stored in rows:
+            if type(stored) is not bytes:
+                _must_be_bytes(sequence, stored)
+            size += len(stored)
+        found += rows
+        if size > READ_BYTES_MAX:
+            while size > READ_BYTES_MAX and len(found) > 1:
+                size -= len(found.pop()[1])
             return found, True
-        found.append(row)
     return found, False
 
 

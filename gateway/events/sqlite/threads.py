@@ -1,10 +1,12 @@
 """Threads that read the log, each with a connection of its own."""
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from gateway.events.log import Asker, LogUnavailableError
@@ -71,22 +73,20 @@ class ReadingThreads:
         """
         await self._turns.take(asker)
         stop = _Stop()
+        loop = asyncio.get_running_loop()
+        # Not the executor's own future: that is cancelled with the caller, and the turn ends only
+        # when the thread has really ended.
+        done: asyncio.Future[R] = loop.create_future()
         try:
-            done = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._query, query, stop
-            )
+            loop.run_in_executor(self._threads, self._work, query, stop, loop, done)
         except RuntimeError as error:  # the threads have been shut down
             self._turns.give_back()
             raise LogUnavailableError("the event log is closed") from error
-        done.add_done_callback(self._ended)
         try:
-            # Waited for without being cancelled: the turn ends when the thread has really ended.
-            await asyncio.wait((done,))
+            return await done
         except asyncio.CancelledError:
             stop.ask()
             raise
-        result: R = done.result()
-        return result
 
     async def close(self) -> None:
         """End the threads when nobody reads any more, and close their connections."""
@@ -94,10 +94,25 @@ class ReadingThreads:
         for connection in self._connections:
             connection.close()
 
-    def _ended(self, done: "asyncio.Future[Any]") -> None:
+    def _work(
+        self,
+        query: "Query[R]",
+        stop: _Stop,
+        loop: asyncio.AbstractEventLoop,
+        done: "asyncio.Future[R]",
+    ) -> None:
+        tell: Callable[[], None]
+        try:
+            tell = partial(done.set_result, self._query(query, stop))
+        except Exception as error:
+            tell = partial(done.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(self._ended, done, tell)
+
+    def _ended(self, done: "asyncio.Future[Any]", tell: Callable[[], None]) -> None:
         self._turns.give_back()
-        if not done.cancelled():
-            done.exception()  # the caller may have gone; that nobody asks is no fault then
+        if not done.done():  # the caller may have gone
+            tell()
 
     def _query(self, query: "Query[R]", stop: _Stop) -> R:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
