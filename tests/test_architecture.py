@@ -58,6 +58,7 @@ KEPT_BY = {
         "events/sqlite/rows.py",
         "events/sqlite/expiry.py",
         "events/sqlite/schema.py",
+        "events/sqlite/threads.py",
         "events/sqlite/upkeep.py",
         "events/sqlite/writer.py",
     },

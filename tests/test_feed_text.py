@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
 from gateway.events.window import BYTES_MAX, ENTRIES_MAX
 from gateway.http import outgoing, places, refusals
-from gateway.rpc import history
+from gateway.rpc import events, filters, history, subscribe
 from gateway.webhooks import body, receiver, signature
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -34,9 +35,21 @@ def test_the_numbers_about_the_log_are_those_of_the_code() -> None:
     assert f"{ENTRIES_MAX:,} events ({BYTES_MAX // 2**20} MiB at most) in memory" in TEXT
     assert f"by {WORDS[reader.READERS]} reader threads" in TEXT
     assert f"by {WORDS[reader.FINDERS]} threads of their own" in TEXT
+    assert f"searches with {WORDS[reader.SEARCHERS]} threads of its own" in TEXT
+    searches, look_ups = reader.SEARCHES_WAITING_MAX, reader.LOOK_UPS_WAITING_MAX
+    assert f"At most {searches} searches and {look_ups:,} look-ups wait" in TEXT
+    assert f"at most {history.SEARCHED_MAX:,} events for a page" in TEXT
+    assert f"A page has at most {history.PAGE_BYTES_MAX // 2**20} MiB" in TEXT
     assert f"steps of at most {reader.SCAN_MAX:,} events" in TEXT
     assert f"for at most {history.SEARCH_S:.0f} s and at most half" in TEXT
     assert history._SEARCH_SHARE == 0.5
+
+
+def test_the_numbers_about_filters_are_those_of_the_code() -> None:
+    sizes = f"{VALUES_MAX:,} values in a field and {filters.FILTER_BYTES_MAX // 1024} KiB in all"
+    assert f"A filter has at most {sizes}" in TEXT
+    assert f"event service has at most {events.REQUEST_BYTES_MAX // 1024} KiB" in TEXT
+    assert f"streams take at most {subscribe.FILTERS_BYTES_MAX // 2**20} MiB together" in TEXT
 
 
 def test_every_server_error_that_is_named_exists() -> None:

@@ -1,16 +1,17 @@
 """What subscribers are given: events that fit into one batch, made once for all at one place."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.events.entry import StoredFrame
-from gateway.events.filter import Filter
+from gateway.events.filter import Filter, Key
 from gateway.events.frames import fitting
+from gateway.events.log import READ_BYTES_MAX
 from gateway.events.start import Loss
 
 # The encoded size of a batch, in bytes: well below the 4 MiB that gRPC clients accept by default.
-BATCH_BYTES_MAX = 1024 * 1024
+BATCH_BYTES_MAX = READ_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Audience:
 
     wanted: Filter
     batch_max: int
+    keys: tuple[Key, ...] = field(init=False)
+    """What they are woken by. Kept once for all of them: a filter may have thousands."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", self.wanted.wake_keys())
 
 
 class Lot(NamedTuple):

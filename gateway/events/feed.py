@@ -32,7 +32,8 @@ class Feed:
     def __init__(self, log: EventLog, window: Window | None = None) -> None:
         self._log = log
         self._window = window or Window(log.span.newest)
-        self._sleepers: dict[Key, set[Subscription]] = {}
+        # Most keys have one subscriber: a tuple takes a third of a set's memory.
+        self._sleepers: dict[Key, tuple[Subscription] | set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         # The newest event when the drain began; None until then.
         self._drain_after: int | None = None
@@ -145,17 +146,24 @@ class Feed:
 
     def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.add(subscription)
+        sleepers = self._sleepers
         for key in keys:
-            self._sleepers.setdefault(key, set()).add(subscription)
+            found = sleepers.get(key)
+            if found is None:
+                sleepers[key] = (subscription,)
+            elif isinstance(found, tuple):
+                sleepers[key] = {*found, subscription}
+            else:
+                found.add(subscription)
 
     def _remove(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
         self._subscriptions.discard(subscription)
         for key in keys:
-            found = self._sleepers.get(key)
-            if found is not None:
+            found = self._sleepers.get(key, ())
+            if isinstance(found, set) and len(found) > 1:
                 found.discard(subscription)
-                if not found:
-                    del self._sleepers[key]
+            elif subscription in found:
+                del self._sleepers[key]
 
 
 class Subscription:
@@ -168,7 +176,6 @@ class Subscription:
     def __init__(self, feed: Feed, wanted: Filter, start: Start, batch_max: int) -> None:
         self._feed = feed
         self._audience = feed._audience(wanted, batch_max)
-        self._keys = wanted.wake_keys()
         self._loss = start.loss
         self._caught_up_at = feed.newest
         self._sleep = Sleep()
@@ -184,7 +191,7 @@ class Subscription:
         return self._caught_up and self.position >= self._feed._window.start
 
     def __enter__(self) -> "Subscription":
-        self._feed._add(self, self._keys)
+        self._feed._add(self, self._audience.keys)
         return self
 
     def __exit__(
@@ -193,7 +200,7 @@ class Subscription:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._feed._remove(self, self._keys)
+        self._feed._remove(self, self._audience.keys)
         self._sleep.close()
 
     def wake(self) -> bool:
@@ -237,7 +244,7 @@ class Subscription:
     async def _ready(self) -> Delivery | None:
         feed, window = self._feed, self._feed._window
         if self._idle:
-            self._move(feed._passed_by(self._keys))
+            self._move(feed._passed_by(self._audience.keys))
         if feed.draining and feed.lets_go(self.position):
             return self._delivery((), draining=True)
         if self.position >= window.newest:

@@ -2,15 +2,20 @@
 
 LogError
 +-- LogUnavailableError   events cannot be stored or read now (disk full, server away)
+|   +-- LogBusyError      too many want to read already
 +-- LogOpenError          the log cannot be opened at all; the text says what to do
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
+
+# What one read returns at the most, in bytes, if it is more than one event: a batch for a stream is
+# as large. A thousand events of half a megabyte each must not be in memory at one time.
+READ_BYTES_MAX = 1024 * 1024
 
 
 class LogError(Exception):
@@ -19,6 +24,10 @@ class LogError(Exception):
 
 class LogUnavailableError(LogError):
     """Events cannot be stored or read now; it may pass."""
+
+
+class LogBusyError(LogUnavailableError):
+    """Too many want to read already: nothing was begun. It may be asked for again."""
 
 
 class LogOpenError(LogError):
@@ -123,6 +132,19 @@ class LogInfo:
     deleted_received_at_us: int | None
 
 
+class Asker(NamedTuple):
+    """Who asks for something that may have to wait its turn, and how many turns it has had.
+
+    `name` tells callers apart: those who have few calls waiting go before those who have many.
+    """
+
+    name: str = ""
+    turns: int = 0
+
+
+# Somebody who has no other calls.
+NOBODY = Asker()
+
 Listener = Callable[[Sequence[LogEntry]], None]
 
 
@@ -131,6 +153,9 @@ class EventLog(Protocol):
 
     Reads and appends raise LogUnavailableError. All methods are called from one event loop, and
     the listener is called in it.
+
+    Those who follow the log and those who search it or look events up do not wait for each other.
+    The latter are refused with LogBusyError when too many wait already.
     """
 
     @property
@@ -171,13 +196,19 @@ class EventLog(Protocol):
         """Store an event; returns when it is durable. An id that is held already is not stored."""
 
     async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
-        """Return up to `limit` matching events that come after number `after`, oldest first."""
+        """Return up to `limit` matching events that come after number `after`, oldest first.
+
+        Fewer, if READ_BYTES_MAX are reached before.
+        """
 
     async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
         """Return the newest events, oldest first: up to `limit`, up to so many bytes of frames."""
 
-    async def stretch(self, bounds: TimeBounds) -> Stretch:
-        """Return where all events of a time lie; others may lie between them."""
+    async def stretch(self, bounds: TimeBounds, asker: Asker = NOBODY) -> Stretch:
+        """Return where all events of a time lie; others may lie between them.
+
+        Raises LogBusyError.
+        """
 
     async def page(
         self,
@@ -187,16 +218,22 @@ class EventLog(Protocol):
         limit: int,
         *,
         newest_first: bool,
+        asker: Asker = NOBODY,
     ) -> Page:
         """Return up to `limit` matching events from the beginning of a stretch, or from its end.
 
-        One step of a search: so many events are looked at, and no more.
+        Fewer, if READ_BYTES_MAX are reached before. One step of a search: so many events are looked
+        at, and no more. Searches that have had fewer turns go first.
         """
 
-    async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
-        """Return the signed bytes of those of the numbers that are held."""
+    async def raw(self, sequences: Sequence[int], asker: Asker | None) -> dict[int, bytes]:
+        """Return the signed bytes of the first of some numbers, in their order; empty if not held.
 
-    async def find(self, event_id: str) -> StoredEvent | None:
+        As many as READ_BYTES_MAX allow: whoever wants the rest asks for it. The numbers go up or
+        down. None for those who follow the log.
+        """
+
+    async def find(self, event_id: str, asker: Asker = NOBODY) -> StoredEvent | None:
         """Return the event with this id, or None if it is not held."""
 
     async def first_received_since(self, moment_us: int) -> int:
@@ -207,7 +244,7 @@ class EventLog(Protocol):
         this moment or later.
         """
 
-    async def info(self) -> LogInfo:
+    async def info(self, asker: Asker = NOBODY) -> LogInfo:
         """Return how far the log reaches."""
 
     async def prune(self) -> int:

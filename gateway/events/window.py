@@ -12,6 +12,9 @@ from gateway.events.log import EventLog
 ENTRIES_MAX = 10_000
 BYTES_MAX = 16 * 1024 * 1024
 
+# So many events are looked at one by one sooner than lists of them are found and merged.
+_FEW = 256
+
 
 class Window:
     """The newest events, found by number and by key.
@@ -27,6 +30,7 @@ class Window:
         self._frames: list[StoredFrame] = []
         self._keys: list[EventKeys] = []
         self._by_key: dict[Key, list[int]] = {}
+        self._types: set[str] = set()
         self._entries_max = entries_max
         self._bytes_max = bytes_max
         self._bytes = 0
@@ -54,6 +58,7 @@ class Window:
             self._frames.append(stored)
             self._keys.append(keys)
             self._bytes += len(stored.frame)
+            self._types.add(keys.type)
             for key in keys_of(keys):
                 if key is not EVERYTHING:
                     self._by_key.setdefault(key, []).append(stored.sequence)
@@ -78,7 +83,12 @@ class Window:
     def _candidates(self, position: int, wanted: Filter) -> Iterator[int] | range:
         keys = wanted.wake_keys()
         if EVERYTHING in keys:
-            return range(position + 1, self.newest + 1)
+            if self.newest - position <= _FEW:
+                return range(position + 1, self.newest + 1)
+            # It wants types by prefix: those there are, are few.
+            prefixes, types = wanted.type_prefixes, wanted.types
+            held = (it for it in self._types if it in types or it.startswith(prefixes))
+            keys = tuple(("type", it) for it in held)
         lists = (self._by_key.get(key) for key in keys)
         return merge(*(found[bisect_right(found, position) :] for found in lists if found))
 
@@ -101,3 +111,5 @@ class Window:
             del found[: bisect_right(found, self.start)]
             if not found:
                 del self._by_key[key]
+                if key[0] == "type":
+                    self._types.discard(key[1])

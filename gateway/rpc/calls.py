@@ -17,13 +17,17 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from gateway.errors import FieldViolation, GatewayError, invalid_argument, status_of
-from gateway.events.log import LogUnavailableError
+from gateway.events.log import LogBusyError, LogUnavailableError
 
 _log = logging.getLogger(__name__)
 
 # When to call again after a refusal by a gateway that shuts down, in seconds: by then a connection
 # without calls in flight has been told to go, and the next call goes elsewhere.
 SHUTDOWN_RETRY_S = 0.25
+
+# When to call again after a refusal because too many read the event log, in seconds: about half of
+# those who waited have had their turn by then.
+OVERLOAD_RETRY_S = 1.0
 
 # A client gives up at its own clock, which began to run before ours, and sends its deadline rounded
 # up: it may be gone that much (seconds, and share of the deadline) before we see the deadline pass.
@@ -189,6 +193,13 @@ class CallWrapper:
             return await behavior(_message(read, data), context)
         except (GatewayError, grpc.aio.InternalError):
             raise
+        except LogBusyError as error:
+            _log.warning("%s refused: %s", name, error)
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            text = f"{error}; call again a little later, or run more gateways"
+            raise GatewayError(
+                code, "GATEWAY_OVERLOADED", text, retry_after=OVERLOAD_RETRY_S
+            ) from None
         except LogUnavailableError as error:
             _log.error("%s failed: %s", name, error)
             code = grpc.StatusCode.UNAVAILABLE

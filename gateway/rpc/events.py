@@ -1,12 +1,20 @@
 """The event service: its methods found by the names in the proto."""
 
 import re
+from collections.abc import Callable
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from gateway.errors import FieldViolation, invalid_argument
 from gateway.rpc.calls import Behavior, CallWrapper, Handler
+from gateway.rpc.filters import FILTER_BYTES_MAX
+
+# How long a request may be, in bytes: the longest filter, and room for the rest. Unlike the 1 MiB
+# that gRPC lets through, it is held for as long as a stream is open.
+REQUEST_BYTES_MAX = FILTER_BYTES_MAX + 16 * 1024
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -33,13 +41,25 @@ class EventHandler(grpc.GenericRpcHandler):
                 if method.server_streaming
                 else grpc.unary_unary_rpc_method_handler
             )
-            read = GetMessageClass(method.input_type).FromString
+            read = _bounded(GetMessageClass(method.input_type).FromString)
             behavior = _behavior(method.full_name, method.name, parts)
             self._handlers[path] = register(calls.wrap(path, read, behavior))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """Return the handler of a method, None if it is not one of these."""
         return self._handlers.get(handler_call_details.method)
+
+
+def _bounded(read: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    """Return a function that reads messages, but none that is too large."""
+
+    def read_bounded(data: bytes) -> Message:
+        if len(data) > REQUEST_BYTES_MAX:
+            text = f"the request takes {len(data)} bytes, at most {REQUEST_BYTES_MAX} are allowed"
+            raise invalid_argument([FieldViolation("", text)])
+        return read(data)
+
+    return read_bounded
 
 
 def _behavior(full_name: str, name: str, parts: tuple[object, ...]) -> Behavior:

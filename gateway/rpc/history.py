@@ -1,5 +1,6 @@
 """History: stored events by page and by id, and what the log holds."""
 
+import asyncio
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,10 +27,11 @@ from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of, fitting, joined
-from gateway.events.log import Stretch, TimeBounds
+from gateway.events.log import Asker, LogBusyError, Page, Stretch, TimeBounds
 from gateway.rpc.calls import Context
+from gateway.rpc.filters import read_filter
 from gateway.rpc.raw import frames_with_raw
-from gateway.rpc.requests import read_filter, read_page_size, read_times
+from gateway.rpc.requests import read_page_size, read_times
 from gateway.tokens import arguments_digest, seal, unseal
 
 _KIND = b"l"
@@ -39,6 +41,10 @@ _LAYOUT = struct.Struct(">Q8s")
 # How long one page is searched for, in seconds: a person waits as long without wondering. Then it
 # is given with what has been found, and with a token to go on from there.
 SEARCH_S = 2.0
+
+# How many events are looked at for one page, matching or not: a third of a second's work where they
+# are in memory. It bounds what one call reads from a disk (about half a gigabyte).
+SEARCHED_MAX = 1_000_000
 
 # With a deadline, this share of the time that is left: the rest is for what has been found.
 _SEARCH_SHARE = 0.5
@@ -53,6 +59,7 @@ class _Search:
     bounds: TimeBounds
     limit: int
     newest_first: bool
+    asker: Asker
 
 
 class History:
@@ -79,18 +86,21 @@ class History:
         token = _read_token(request, self._log.span.newest, violations)
         if violations:
             raise invalid_argument(violations)
-        bounds = read_times(request.received_at)
-        rest = await self._log.stretch(bounds)
-        if token is not None:
-            rest = _after_token(rest, token, request.newest_first)
         # One more than the page tells whether there is another page.
-        search = _Search(wanted, bounds, size + 1, request.newest_first)
-        found, rest = await self._search(search, rest, self._search_ends_at(context))
+        search = _Search(
+            wanted,
+            read_times(request.received_at),
+            size + 1,
+            request.newest_first,
+            Asker(context.peer()),
+        )
+        found, rest = await self._search(search, token, self._search_ends_at(context))
         frames = [it.frame for it in found[:size]]
         kept = fitting(frames, PAGE_BYTES_MAX)
         if request.include_raw:
-            frames = await frames_with_raw(self._log, found[:kept])
-            kept = fitting(frames, PAGE_BYTES_MAX)
+            stored = found[:kept]
+            frames = await frames_with_raw(self._log, stored, PAGE_BYTES_MAX, search.asker)
+            kept = len(frames)
         response = ListEventsResponse()
         if kept < len(found):
             response.next_page_token = _token(request, found[kept - 1].sequence)
@@ -100,24 +110,42 @@ class History:
         return joined(frames[:kept], response.SerializeToString())
 
     async def _search(
-        self, search: "_Search", stretch: Stretch, ends_at: float
+        self, search: "_Search", token: int | None, ends_at: float
     ) -> tuple[Sequence[StoredFrame], Stretch]:
-        """Return what is found in a stretch until a time, and what of it is left."""
+        """Return what is found until a time, and where nobody has looked yet.
+
+        Raises LogBusyError if no step of it could be made within the time.
+        """
         found: list[StoredFrame] = []
-        rest = stretch
-        while not rest.is_empty and len(found) < search.limit:
-            page = await self._log.page(
-                search.wanted,
-                search.bounds,
-                rest,
-                search.limit - len(found),
-                newest_first=search.newest_first,
-            )
-            found += page.frames
-            rest = page.rest
-            if self._now() >= ends_at:
-                break
+        size = steps = 0
+        try:
+            async with asyncio.timeout(SEARCH_S):
+                rest = first = await self._stretch(search, token)
+                while not rest.is_empty and len(found) < search.limit and size <= PAGE_BYTES_MAX:
+                    page = await self._step(search, rest, search.limit - len(found), steps)
+                    found += page.frames
+                    size += sum(len(it.frame) for it in page.frames)
+                    rest, steps = page.rest, steps + 1
+                    if self._now() >= ends_at or _length(first) - _length(rest) >= SEARCHED_MAX:
+                        break
+        except (TimeoutError, LogBusyError) as error:
+            if steps == 0:
+                raise _crowded(error) from None
         return found, rest
+
+    async def _stretch(self, search: "_Search", token: int | None) -> Stretch:
+        stretch = await self._log.stretch(search.bounds, search.asker)
+        return stretch if token is None else _after_token(stretch, token, search.newest_first)
+
+    async def _step(self, search: "_Search", rest: Stretch, limit: int, steps: int) -> Page:
+        return await self._log.page(
+            search.wanted,
+            search.bounds,
+            rest,
+            limit,
+            newest_first=search.newest_first,
+            asker=search.asker._replace(turns=steps),
+        )
 
     def _search_ends_at(self, context: Context) -> float:
         left = context.time_remaining()
@@ -127,7 +155,7 @@ class History:
         """Return one stored event, already encoded."""
         if not request.event_id:
             raise invalid_argument([FieldViolation("event_id", "is required")])
-        stored = await self._log.find(request.event_id)
+        stored = await self._log.find(request.event_id, Asker(context.peer()))
         if stored is None:
             raise GatewayError(
                 StatusCode.NOT_FOUND,
@@ -142,7 +170,7 @@ class History:
 
     async def get_feed_info(self, request: GetFeedInfoRequest, context: Context) -> bytes:
         """Return what the log holds."""
-        info = await self._log.info()
+        info = await self._log.info(Asker(context.peer()))
         span = info.span
         response = GetFeedInfoResponse(
             epoch=self._log.epoch.hex(),
@@ -195,11 +223,21 @@ def _read_token(
     # made by nobody or for another log.
     if sequence > newest + 1:
         violations.append(FieldViolation("page_token", "is not a token that a list response gave"))
-    elif digest != arguments_digest(request):
+    elif not violations and digest != arguments_digest(request):
         violations.append(
             FieldViolation("page_token", "was given for other arguments: repeat them all")
         )
     return int(sequence)
+
+
+def _length(stretch: Stretch) -> int:
+    return max(stretch.through - stretch.after, 0)
+
+
+def _crowded(error: TimeoutError | LogBusyError) -> LogBusyError:
+    if isinstance(error, LogBusyError):
+        return error
+    return LogBusyError(f"too many search the event log: this search did not begin in {SEARCH_S} s")
 
 
 def _after_token(stretch: Stretch, token: int, newest_first: bool) -> Stretch:

@@ -4,15 +4,26 @@ from collections.abc import Sequence
 
 from gateway.events.entry import StoredFrame
 from gateway.events.frames import with_raw
-from gateway.events.log import EventLog
+from gateway.events.log import Asker, EventLog
 
 
-async def frames_with_raw(log: EventLog, stored: Sequence[StoredFrame]) -> list[bytes]:
-    """Return frames with their signed bytes.
+async def frames_with_raw(
+    log: EventLog, stored: Sequence[StoredFrame], bytes_max: int, asker: Asker | None
+) -> list[bytes]:
+    """Return the first of some frames with their signed bytes: as many as fit, and at least one.
 
-    An event that retention has deleted since it was read comes without them.
+    They are read as they are needed: all of them may take a thousand times as much. An event that
+    retention has deleted since it was read comes without them. `asker`: see `EventLog.raw`.
     """
-    if not stored:
-        return []
-    raw = await log.raw([it.sequence for it in stored])
-    return [with_raw(it.frame, raw.get(it.sequence, b"")) for it in stored]
+    frames: list[bytes] = []
+    size = 0
+    while len(frames) < len(stored):
+        rest = stored[len(frames) :]
+        raw = await log.raw([it.sequence for it in rest], asker)
+        for it in rest[: len(raw)]:
+            frame = with_raw(it.frame, raw[it.sequence])
+            size += len(frame)
+            if size > bytes_max and frames:
+                return frames
+            frames.append(frame)
+    return frames

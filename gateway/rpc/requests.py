@@ -1,65 +1,18 @@
-"""Requests of the event service, read into the feed's own terms; all mistakes at once."""
+"""Numbers, times and durations of requests, read into the feed's own terms."""
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from conferencing.v1.common_pb2 import TimeRange
-from conferencing.v1.event_service_pb2 import EventFilter
 from gateway.errors import FieldViolation
-from gateway.events.filter import VALUES_MAX, Filter
 from gateway.events.log import TimeBounds
 
 HEARTBEAT_DEFAULT_S = 15.0
 HEARTBEAT_MIN_S = 1.0
 HEARTBEAT_MAX_S = 300.0
 
-# More prefixes than this make a condition that SQLite refuses for its depth (1,000).
-_PREFIXES_MAX = 100
-
 # Above and below any time in the log, and within its 64-bit integers.
 _MICROSECONDS_MAX = 2**61
-
-_VALUE_FIELDS = (
-    "types",
-    "conference_ids",
-    "queue_names",
-    "call_control_ids",
-    "call_session_ids",
-    "connection_ids",
-)
-
-
-def read_filter(message: EventFilter, violations: list[FieldViolation]) -> Filter:
-    """Return a filter; what is wrong with it is added to `violations`."""
-    for name in _VALUE_FIELDS:
-        values = getattr(message, name)
-        if len(values) > VALUES_MAX:
-            text = f"has {len(values)} values, at most {VALUES_MAX} are allowed"
-            violations.append(FieldViolation(f"filter.{name}", text))
-        for index, value in enumerate(values):
-            if not value:
-                violations.append(FieldViolation(f"filter.{name}[{index}]", "must not be empty"))
-    for index, value in enumerate(message.types):
-        if "*" in value[:-1]:
-            text = "may have a star only at its end, for a prefix"
-            violations.append(FieldViolation(f"filter.types[{index}]", text))
-    if sum(value.endswith("*") for value in message.types) > _PREFIXES_MAX:
-        text = f"has more than {_PREFIXES_MAX} prefixes"
-        violations.append(FieldViolation("filter.types", text))
-    prefixes = tuple(value[:-1] for value in message.types if value.endswith("*"))
-    # The prefix of everything would make the other values of the field pointless.
-    every_type = "" in prefixes
-    return Filter(
-        types=frozenset()
-        if every_type
-        else frozenset(value for value in message.types if not value.endswith("*")),
-        type_prefixes=() if every_type else prefixes,
-        conference_id=frozenset(message.conference_ids),
-        queue_name=frozenset(message.queue_names),
-        call_control_id=frozenset(message.call_control_ids),
-        call_session_id=frozenset(message.call_session_ids),
-        connection_id=frozenset(message.connection_ids),
-    )
 
 
 def read_heartbeat(interval: Duration | None) -> float:

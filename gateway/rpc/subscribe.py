@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from grpc import StatusCode
+
 from conferencing.v1.event_service_pb2 import (
     DRAIN_REASON_MAX_AGE,
     DRAIN_REASON_SHUTDOWN,
@@ -16,16 +18,23 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     SubscribeResponse,
 )
-from gateway.errors import FieldViolation, invalid_argument
+from gateway.bytebudget import ByteBudget
+from gateway.errors import FieldViolation, GatewayError, invalid_argument
 from gateway.events.delivery import BATCH_BYTES_MAX, Delivery
 from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed
 from gateway.events.filter import Filter
-from gateway.events.frames import fitting, joined
+from gateway.events.frames import joined
 from gateway.events.start import Loss, Start, after_cursor, loss_error
-from gateway.rpc.calls import Context
+from gateway.rpc.calls import OVERLOAD_RETRY_S, Context
+from gateway.rpc.filters import read_filter
 from gateway.rpc.raw import frames_with_raw
-from gateway.rpc.requests import microseconds, read_filter, read_heartbeat
+from gateway.rpc.requests import microseconds, read_heartbeat
+
+# What the filters of all open streams may hold together, in bytes: those of a thousand streams with
+# 150 ids each. A budget of their own, because streams stay: they must not take from requests what
+# these need for a moment.
+FILTERS_BYTES_MAX = 64 * 1024 * 1024
 
 BATCH_DEFAULT = 256
 BATCH_MAX = 1_000
@@ -69,7 +78,10 @@ class _Options:
 
 
 class SubscribeStream:
-    """Answers Subscribe. `age_max_s` is how long one stream stays open, in seconds."""
+    """Answers Subscribe. `age_max_s` is how long one stream stays open, in seconds.
+
+    `filters` is what the filters of all open streams may hold together.
+    """
 
     def __init__(
         self,
@@ -77,18 +89,31 @@ class SubscribeStream:
         age_max_s: float,
         random_: random.Random,
         now: Callable[[], float] = monotonic,
+        filters: ByteBudget | None = None,
     ) -> None:
         self._feed = feed
         self._age_max_s = age_max_s
         self._random = random_
         self._now = now
+        self._filters = filters or ByteBudget(FILTERS_BYTES_MAX)
         # The last delivery that was encoded, and how: most often the next subscriber's, too.
         self._last = (Delivery((), -1, False), b"")
 
     async def subscribe(self, request: SubscribeRequest, context: Context) -> None:
         """Write responses until the caller goes, the log ends it, or the server drains."""
         options = self._read(request)
-        start = await self._start(request)
+        # gRPC keeps the request's bytes until the stream ends, and so the stream pays for both.
+        size = request.ByteSize() + options.wanted.size_bytes
+        if not self._filters.try_take(size):
+            raise _no_room(size)
+        try:
+            start = await self._start(request)
+            del request
+            await self._follow(start, options, context)
+        finally:
+            self._filters.give_back(size)
+
+    async def _follow(self, start: Start, options: _Options, context: Context) -> None:
         if start.loss is not None and not options.skips_losses:
             raise loss_error(start.loss, self._feed.log, _WAY_ON)
         ends_at = self._now() + options.times.age_max_s
@@ -148,12 +173,15 @@ class SubscribeStream:
 
         They may make too much of it for one response: all but the last lot are written.
         """
-        stored = delivery.frames
-        frames = await frames_with_raw(self._feed.log, stored)
-        while (fit := fitting(frames, BATCH_BYTES_MAX)) < len(frames):
-            response = self._response(frames[:fit], stored[fit - 1].sequence, delivery.live)
+        log, stored = self._feed.log, delivery.frames
+        while True:
+            frames = await frames_with_raw(log, stored, BATCH_BYTES_MAX, None)
+            fit = len(frames)
+            if fit == len(stored):
+                break
+            response = self._response(frames, stored[fit - 1].sequence, delivery.live)
             await context.write(response)
-            frames, stored = frames[fit:], stored[fit:]
+            stored = stored[fit:]
         with_raw = zip((it.sequence for it in stored), frames, strict=True)
         return replace(delivery, frames=list(map(StoredFrame._make, with_raw)))
 
@@ -188,3 +216,13 @@ class SubscribeStream:
             missed_events=loss.missed or 0,
             reason=GapReason.Value(f"GAP_REASON_{loss.reason.name}"),
         )
+
+
+def _no_room(size: int) -> GatewayError:
+    return GatewayError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "GATEWAY_OVERLOADED",
+        f"the gateway has no room for this stream's filter of {size} bytes beside all others:"
+        " subscribe with fewer values, or run more gateways",
+        retry_after=OVERLOAD_RETRY_S,
+    )

@@ -54,6 +54,7 @@ def test_a_search_in_steps_finds_what_a_scan_finds(
         loop.run(_all(log, events))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reader, "SCAN_MAX", step)
+            patch.setattr(reader, "TIMES_MAX", step)
             rest = loop.run(log.stretch(bounds))
             while not rest.is_empty:
                 page = loop.run(log.page(wanted, bounds, rest, limit, newest_first=newest_first))

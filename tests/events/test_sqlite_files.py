@@ -15,7 +15,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.events.filter import Filter
-from gateway.events.log import LogError, LogOpenError, LogUnavailableError, Stretch, TimeBounds
+from gateway.events.log import (
+    NOBODY,
+    LogError,
+    LogOpenError,
+    LogUnavailableError,
+    Stretch,
+    TimeBounds,
+)
 from gateway.events.sqlite.reserve import RESERVE_BYTES
 from gateway.events.sqlite.schema import PAGE_BYTES, WAL_BYTES
 from gateway.events.sqlite.writer import Retention
@@ -405,7 +412,7 @@ def use_all_of(log: OpenLog) -> list[str]:
         lambda: it.read(0, Filter(conference_id=frozenset(["c3"])), 100),
         lambda: it.recent(10_000, 2**30),
         lambda: it.page(EVERYTHING, TimeBounds(), Stretch(0, 10_000), 10_000, newest_first=True),
-        lambda: it.raw(range(1, 3_010)),
+        lambda: it.raw(range(1, 3_010), NOBODY),
         lambda: it.find("e7"),
         lambda: it.first_received_since(1),
         it.info,

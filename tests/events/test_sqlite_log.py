@@ -106,7 +106,7 @@ def test_what_was_appended_is_there_after_reopening(opened: OpenLog) -> None:
 
     assert opened.log.epoch == epoch
     assert ids(opened.read()) == ["a", "b"]
-    assert opened.run(opened.log.raw([1])) == {1: b"raw"}
+    assert opened.run(opened.log.raw([1], None)) == {1: b"raw"}
 
 
 def test_a_stored_event_knows_its_place(opened: OpenLog) -> None:

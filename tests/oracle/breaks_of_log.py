@@ -154,8 +154,8 @@ def begins_after_the_time() -> Patches:
     """Takes `at this instant or later` for `after the first one`."""
     original = LogReader.first_received_since
 
-    async def since(self: Any, moment_us: int, otherwise: int) -> int:
-        return min(await original(self, moment_us, otherwise) + 1, otherwise)
+    async def since(self: Any, moment_us: int, span: Span) -> int:
+        return min(await original(self, moment_us, span) + 1, span.newest + 1)
 
     return [(LogReader, "first_received_since", since)]
 
@@ -164,8 +164,8 @@ def mixes_up_signed_bytes() -> Patches:
     """Pairs bytes with events by their place in the answer, not by their number."""
     original = LogReader.raw
 
-    async def raw(self: Any, sequences: Sequence[int]) -> dict[int, bytes]:
-        found = await original(self, sequences)
+    async def raw(self: Any, sequences: Sequence[int], asker: Any) -> dict[int, bytes]:
+        found = await original(self, sequences, asker)
         return dict(zip(reversed(list(found)), found.values(), strict=True))
 
     return [(LogReader, "raw", raw)]

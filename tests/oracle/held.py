@@ -67,14 +67,14 @@ class HeldNews:
     def hold_up_reading(self) -> threading.Event:
         """Have every read from the log wait in its thread until the event is set."""
         released = threading.Event()
-        reader = self.log._reader
-        query = reader._query
+        threads = self.log._reader._followers
+        query = threads._query
 
-        def late(wanted: Any) -> Any:
+        def late(wanted: Any, stop: Any) -> Any:
             released.wait(_HELD_S)
-            return query(wanted)
+            return query(wanted, stop)
 
-        reader._query = late  # type: ignore[method-assign, assignment]
+        threads._query = late  # type: ignore[method-assign, assignment]
         return released
 
     def _hold(self, callback: Callable[[], None]) -> None:

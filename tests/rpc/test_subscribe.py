@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
 
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
@@ -23,6 +24,7 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.codec.descriptors import enum_type
 from gateway.events.cursor import Cursor
+from gateway.rpc import subscribe
 from tests.conftest import StartGateway
 from tests.harness.burst import open_at_once
 from tests.harness.gateway import RunningGateway, failure_of
@@ -259,6 +261,71 @@ def test_a_garbage_cursor_is_an_invalid_argument(gateway: RunningGateway, garbag
 
     assert failure.code is Code.INVALID_ARGUMENT
     assert failure.violations == {"after_cursor": "is not a cursor that this gateway gave"}
+
+
+def test_a_filter_with_a_great_many_values_is_not_looked_into(gateway: RunningGateway) -> None:
+    wanted = EventFilter(conference_ids=[""] * 60_000)
+
+    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=wanted))
+
+    assert failure.code is Code.INVALID_ARGUMENT
+    # One word for all of them: naming each took half a second of the event loop.
+    assert failure.violations == {
+        "filter.conference_ids": "has 60000 values, at most 1000 are allowed"
+    }
+
+
+def test_a_filter_with_long_values_is_refused_with_its_limit(gateway: RunningGateway) -> None:
+    wanted = EventFilter(conference_ids=[f"{n:0140}" for n in range(950)])
+
+    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=wanted))
+
+    assert failure.code is Code.INVALID_ARGUMENT
+    assert "at most 131072 are allowed" in failure.violations["filter"]
+
+
+def test_empty_values_are_named_up_to_a_few(gateway: RunningGateway) -> None:
+    wanted = EventFilter(queue_names=[""] * 900)
+
+    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=wanted))
+
+    assert set(failure.violations) == {f"filter.queue_names[{n}]" for n in range(10)}
+
+
+def test_a_request_beyond_what_a_filter_needs_is_refused_unread(gateway: RunningGateway) -> None:
+    request = SubscribeRequest(after_cursor="x" * 200_000)
+
+    failure = failure_of(gateway.events.Subscribe, request)
+
+    assert failure.code is Code.INVALID_ARGUMENT
+    assert "200" in failure.message
+    assert "at most 147456 are allowed" in failure.message
+
+
+def test_the_filters_of_all_streams_have_a_budget(
+    start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribe, "FILTERS_BYTES_MAX", 400_000)
+    gateway = start_gateway()
+    filters = [
+        EventFilter(conference_ids=[f"{stream}-{n}" for n in range(500)]) for stream in range(3)
+    ]
+    streams = [opened(gateway, filter=it)[0] for it in filters[:2]]
+
+    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=filters[2]))
+
+    assert (failure.code, failure.info.reason) == (Code.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
+    assert failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds == 1
+    # Streams that are open are kept, small ones still come in.
+    sent = gateway.webhooks.event(conference_id="0-7")
+    assert ids(list(next(streams[0]).events)) == [sent]
+    streams.append(opened(gateway)[0])
+    # What a stream held is given back.
+    for stream in streams:
+        stream.cancel()
+    loop.run(asyncio.wait_for(gateway.app._calls.wait_until_idle(), CUT_OFF_S_MAX))
+    for stream in [opened(gateway, filter=it)[0] for it in filters[1:]]:
+        stream.cancel()
 
 
 def test_all_mistakes_in_a_filter_are_named(gateway: RunningGateway) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from gateway.events.entry import Appended, LogEntry, NewEvent
 from gateway.events.filter import Filter
 from gateway.events.log import (
+    NOBODY,
+    Asker,
     Batch,
     Complete,
     Listener,
@@ -95,11 +97,11 @@ class SqliteEventLog:
         """See `EventLog.recent`."""
         return await self._reader.recent(limit, bytes_max)
 
-    async def stretch(self, bounds: TimeBounds) -> Stretch:
+    async def stretch(self, bounds: TimeBounds, asker: Asker = NOBODY) -> Stretch:
         """See `EventLog.stretch`."""
         if bounds.is_everything:
             return Stretch(self.span.oldest - 1, self.span.newest)
-        return await self._reader.stretch(bounds)
+        return await self._reader.stretch(bounds, asker)
 
     async def page(
         self,
@@ -109,30 +111,32 @@ class SqliteEventLog:
         limit: int,
         *,
         newest_first: bool,
+        asker: Asker = NOBODY,
     ) -> Page:
         """See `EventLog.page`."""
-        return await self._reader.page(wanted, bounds, stretch, limit, newest_first)
+        return await self._reader.page(wanted, bounds, stretch, limit, newest_first, asker)
 
-    async def raw(self, sequences: Sequence[int]) -> dict[int, bytes]:
+    async def raw(self, sequences: Sequence[int], asker: Asker | None) -> dict[int, bytes]:
         """See `EventLog.raw`."""
-        return await self._reader.raw(sequences)
+        return await self._reader.raw(sequences, asker)
 
-    async def find(self, event_id: str) -> StoredEvent | None:
+    async def find(self, event_id: str, asker: Asker = NOBODY) -> StoredEvent | None:
         """See `EventLog.find`."""
-        return await self._reader.find(event_id)
+        return await self._reader.find(event_id, asker)
 
     async def first_received_since(self, moment_us: int) -> int:
         """See `EventLog.first_received_since`."""
-        return await self._reader.first_received_since(moment_us, self.span.newest + 1)
+        return await self._reader.first_received_since(moment_us, self.span)
 
-    async def info(self) -> LogInfo:
+    async def info(self, asker: Asker = NOBODY) -> LogInfo:
         """See `EventLog.info`."""
         state = self._state
+        measures = await self._reader.measures(state.span, asker)
         return LogInfo(
             span=state.span,
-            size_bytes=await self._reader.size_bytes(),
-            oldest_received_at_us=await self._reader.received_at(state.span.oldest),
-            newest_received_at_us=await self._reader.received_at(state.span.newest),
+            size_bytes=measures.size_bytes,
+            oldest_received_at_us=measures.oldest_received_at_us,
+            newest_received_at_us=measures.newest_received_at_us,
             retention_age_s=self._retention.age_s,
             retention_bytes=self._retention.size_bytes,
             backend="sqlite",
