@@ -236,6 +236,9 @@ class Gateway:
             settings.stream_age_max * _CONNECTION_AGE_FACTOR,
             settings.stream_age_max
             + max(settings.stream_age_max * _LATE_STREAM_FACTOR, _LATE_CALL_S),
+            self._calls,
+            settings.grpc_connections,
+            self._metrics.flooded,
         )
 
     def _build_http(self) -> HttpServer:
