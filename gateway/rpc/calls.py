@@ -74,6 +74,7 @@ class _InFlight:
     # Bytes of a response that the client has not taken.
     unread: int = 0
     given_up: bool = False
+    silent: bool = False
     late: bool = False
 
 
@@ -246,7 +247,7 @@ class CallWrapper:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         call = self._calls.pop(task)
         self.admission.taken(call.peer, call.unread)
-        self.admission.ended(call.peer, given_up=call.given_up)
+        self.admission.ended(call.peer, given_up=call.given_up, silent=call.silent)
         if not self._calls:
             self._idle.set()
 
@@ -257,8 +258,10 @@ class CallWrapper:
         finally:
             del self._silent[_current_task()]
         if data is grpc.aio.EOF:
-            # Or its caller has given it up already; then nobody hears this.
-            call.given_up = True
+            call.silent = True
+            # Often its caller has given it up, and nobody would hear a status.
+            if context.done():
+                raise asyncio.CancelledError
             raise invalid_argument([FieldViolation("", "the request has no message")])
         call.peer.requests += len(data) + HEADERS_BYTES
         return bytes(data)
@@ -285,6 +288,7 @@ class CallWrapper:
             if self._cutting_off:
                 raise call.explain() from None
             if call.late:
+                call.silent = True
                 text = f"the request's message has not come within {MESSAGE_S:.0f} s"
                 raise invalid_argument([FieldViolation("", text)]) from None
             raise

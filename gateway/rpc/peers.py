@@ -31,12 +31,15 @@ _SMALL = 64 * 1024
 # And up to this size they are not counted: their number is bounded, and commands are quick.
 _TINY = 4 * 1024
 
-# Calls of a connection that may be given up (cancelled within a second, or without a message)
-# beyond those that were waited for: all that it may have under way, at once, and then so many a
-# second. Each costs the gateway what a call costs, and its client nothing (CVE-2023-44487).
-GIVEN_UP_MAX = CALLS_PER_CONNECTION_MAX
+# Calls of a connection that may be given up within a second, beyond those that were waited for: half
+# of what it may have under way, at once, and then so many a second. Each costs the gateway what a
+# call costs, and its client nothing (CVE-2023-44487).
+GIVEN_UP_MAX = 500
 GIVEN_UP_PER_S = 100
 GIVEN_UP_WITHIN_S = 1.0
+
+# A call that is given up before its message has come counts as so many: libraries send both at once.
+_WITHOUT_MESSAGE = 5
 
 # When to call again after a refusal, in seconds: other calls take milliseconds.
 RETRY_S = 0.5
@@ -122,12 +125,15 @@ class Peers:
         self._calls += 1
         return peer
 
-    def ended(self, peer: Peer, *, given_up: bool) -> None:
-        """Take note of the end of a call that was admitted."""
+    def ended(self, peer: Peer, *, given_up: bool, silent: bool = False) -> None:
+        """Take note of the end of a call that was admitted.
+
+        `given_up` says that its caller did not wait for it, `silent` that it had no message.
+        """
         peer.calls -= 1
         self._calls -= 1
-        if given_up:
-            self._given_up(peer)
+        if given_up or silent:
+            self._given_up(peer, _WITHOUT_MESSAGE if silent else 1)
         elif peer.given_up > 0:
             peer.given_up -= 1
 
@@ -187,9 +193,9 @@ class Peers:
             peer.unread -= size
             peer.made_room()
 
-    def _given_up(self, peer: Peer) -> None:
+    def _given_up(self, peer: Peer, count: int) -> None:
         now = self._now()
-        peer.given_up, peer.given_up_at = self._still_given_up(peer, now) + 1, now
+        peer.given_up, peer.given_up_at = self._still_given_up(peer, now) + count, now
         if peer.given_up > GIVEN_UP_MAX:
             peer.given_up = 0.0
             if self.on_flood is not None:
