@@ -36,8 +36,9 @@ _DEADLINE_ROUNDING = 0.01
 # one is nothing but a place that is held.
 MESSAGE_S = 10.0
 
-# What a call may well take on the wire beside its message: headers up to gRPC's bound, and frames.
-HEADERS_BYTES = 16 * 1024
+# The largest header of a call, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2): names, values, and
+# 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.
+METADATA_BYTES_MAX = 8 * 1024
 
 # Generic in their stubs only.
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ class CallWrapper:
             if context.done():
                 raise asyncio.CancelledError
             raise invalid_argument([FieldViolation("", "the request has no message")])
-        call.peer.requests += len(data) + HEADERS_BYTES
+        call.peer.requests += len(data) + METADATA_BYTES_MAX
         return bytes(data)
 
     async def _run(

@@ -9,7 +9,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.background import kept_running
-from gateway.rpc.calls import CallWrapper
+from gateway.rpc.calls import METADATA_BYTES_MAX, CallWrapper
 from gateway.rpc.connections import Connections
 from gateway.rpc.floods import HELD_S, LOOK_EVERY_S, Floods
 from gateway.rpc.peers import CALLS_PER_CONNECTION_MAX, FloodObserver
@@ -38,10 +38,6 @@ PENDING_CALLS_LIMIT = 8_000
 # (CVE-2023-44487). Twice the calls that we take of a connection and refuse in words beyond: of a
 # busy client nearly as many have just ended as are under way.
 STREAMS_PER_CONNECTION_MAX = 2 * CALLS_PER_CONNECTION_MAX
-
-# The largest header of a call, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2): names, values, and
-# 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.
-METADATA_BYTES_MAX = 8 * 1024
 
 # How long a new connection may take to show that it speaks HTTP/2, in milliseconds.
 HANDSHAKE_MS = 10_000
