@@ -12,6 +12,7 @@ from gateway.backfill.backfill import Backfill
 from gateway.backfill.report import Report, State
 from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
+from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.config import Settings
 from gateway.events.feed import Feed
@@ -142,7 +143,8 @@ class Gateway:
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
         self._conferences = ConferenceReader(self._client, settings.call_timeout)
-        self._calls = CallWrapper(self._metrics.call_ended)
+        self._buffers = ByteBudget()
+        self._calls = CallWrapper(self._metrics.call_ended, self._buffers)
         self._grpc = self._build_grpc()
         self._http = self._build_http()
         self._not_ready: str | None = "starting"

@@ -20,6 +20,7 @@ from gateway.bytebudget import ByteBudget
 from gateway.errors import FieldViolation, GatewayError, invalid_argument, status_of
 from gateway.events.log import LogUnavailableError
 from gateway.rpc.peers import GIVEN_UP_WITHIN_S, Peer, Peers
+from gateway.rpc.stream_context import StreamContext
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ _DEADLINE_ROUNDING = 0.01
 # How long the message of a call may take to come, in seconds. It is 1 MiB at most; a call without
 # one is nothing but a place that is held.
 MESSAGE_S = 10.0
+# A shutdown does not wait as long for calls that nothing was begun for.
+_MESSAGE_AT_SHUTDOWN_S = 1.0
 
 # The largest header of a call, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2): names, values, and
 # 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.
@@ -77,26 +80,6 @@ class _InFlight:
     given_up: bool = False
     silent: bool = False
     late: bool = False
-
-
-class StreamContext:
-    """What a behaviour sees of a stream: like gRPC's own context, with bounds on what waits."""
-
-    __slots__ = ("_context", "_peer", "_peers", "time_remaining")
-
-    def __init__(self, context: Context, peer: Peer, peers: Peers) -> None:
-        self._context = context
-        self._peer = peer
-        self._peers = peers
-        self.time_remaining = context.time_remaining
-
-    async def write(self, response: bytes) -> None:
-        """Write a response; returns when the next one may be written."""
-        size = await self._peers.stream(self._peer, len(response))
-        try:
-            await self._context.write(response)
-        finally:
-            self._peers.taken(self._peer, size)
 
 
 class CallWrapper:
@@ -156,7 +139,7 @@ class CallWrapper:
 
     def end_silent(self) -> None:
         """End calls whose message has not come in time."""
-        too_old = perf_counter() - MESSAGE_S
+        too_old = perf_counter() - (_MESSAGE_AT_SHUTDOWN_S if self._refusing else MESSAGE_S)
         for task, call in tuple(self._silent.items()):
             if call.began > too_old:
                 return
@@ -290,7 +273,7 @@ class CallWrapper:
                 raise call.explain() from None
             if call.late:
                 call.silent = True
-                text = f"the request's message has not come within {MESSAGE_S:.0f} s"
+                text = "the request's message has not come in time"
                 raise invalid_argument([FieldViolation("", text)]) from None
             raise
         except Exception:

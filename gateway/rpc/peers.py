@@ -38,7 +38,7 @@ GIVEN_UP_MAX = 500
 GIVEN_UP_PER_S = 100
 GIVEN_UP_WITHIN_S = 1.0
 
-# A call that is given up before its message has come counts as so many: libraries send both at once.
+# A call given up before its message has come counts as so many: libraries send both at once.
 _WITHOUT_MESSAGE = 5
 
 # When to call again after a refusal, in seconds: other calls take milliseconds.
@@ -85,8 +85,8 @@ class Peer:
 class Peers:
     """Admits calls, or refuses them in words.
 
-    `on_flood`, if set, is told of each connection that gives up too many. `budget` is what all buffers of the process share. `now` is the monotonic clock, in seconds.
-    """
+    `on_flood`, if set, is told of each connection that gives up too many. `budget` is what all
+    buffers of the process share. `now` is the monotonic clock, in seconds.
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""This process's sockets on a port it listens on, as the kernel has them.
+"""The process's own sockets on a port it listens on, as the kernel has them.
 
 gRPC shows none of its sockets, so the process's descriptors are looked through for them. A system
 that does not list those has none to show.

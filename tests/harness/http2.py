@@ -1,5 +1,6 @@
 """HTTP/2 as a hostile client speaks it: frames out in any order, nothing held back."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -74,7 +75,7 @@ class RawClient:
         """Send, and return whether the server still takes it."""
         try:
             self.socket.sendall(data)
-        except (OSError, TimeoutError):
+        except OSError:
             return False
         return not self.ended.is_set()
 
@@ -87,10 +88,8 @@ class RawClient:
             return self.frames[kind] >= count
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # the server has closed it
             self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self.socket.close()
 
     def __enter__(self) -> "RawClient":
@@ -101,11 +100,16 @@ class RawClient:
 
     def _read(self) -> None:
         received = b""
-        try:
-            while data := self.socket.recv(1 << 18):
+        while True:
+            try:
+                data = self.socket.recv(1 << 18)
+                if not data:
+                    break
                 received = self._frames(received + data)
-        except (OSError, TimeoutError):
-            pass
+            except TimeoutError:
+                continue
+            except OSError:
+                break
         with self._changed:
             self.ended.set()
             self._changed.notify_all()
