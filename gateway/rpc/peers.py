@@ -87,6 +87,7 @@ class Peers:
 
     `on_flood`, if set, is told of each connection that gives up too many. `budget` is what all
     buffers of the process share. `now` is the monotonic clock, in seconds.
+    """
 
     def __init__(
         self,
