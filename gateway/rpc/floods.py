@@ -2,8 +2,8 @@
 
 gRPC bounds what one connection can make it remember, not how much work it makes. What costs us work
 without being a call that somebody waits for is seen from two sides: calls that are given up
-(`Peers`), and bytes that no call explains (here): PING, SETTINGS, PRIORITY, empty DATA, metadata and
-CONTINUATION frames, refused streams, whatever comes next.
+(`Peers`), and bytes that no call explains (here): PING, SETTINGS, PRIORITY, empty DATA, metadata
+and CONTINUATION frames, refused streams, whatever comes next.
 
 To close such a connection at once would only have its client open another and begin anew, with as
 many calls as a connection may have. A client whose bytes the kernel drops waits, as on a broken

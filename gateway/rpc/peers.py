@@ -31,9 +31,9 @@ _SMALL = 64 * 1024
 # And up to this size they are not counted: their number is bounded, and commands are quick.
 _TINY = 4 * 1024
 
-# Calls of a connection that may be given up within a second, beyond those that were waited for: half
-# of what it may have under way, at once, and then so many a second. Each costs the gateway what a
-# call costs, and its client nothing (CVE-2023-44487).
+# Calls of a connection that may be given up within a second, beyond those that were waited for:
+# half of what it may have under way, at once, and then so many a second. Each costs the gateway
+# what a call costs, and its client nothing (CVE-2023-44487).
 GIVEN_UP_MAX = 500
 GIVEN_UP_PER_S = 100
 GIVEN_UP_WITHIN_S = 1.0
