@@ -154,7 +154,7 @@ class Gateway:
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
         self._conferences = ConferenceReader(self._client, settings.call_timeout)
-        self._calls = CallWrapper(self._metrics.call_ended)
+        self._calls = CallWrapper(self._metrics.call_ended, self._buffers)
         self._grpc = self._build_grpc()
         self._http = self._build_http()
         self._not_ready: str | None = "starting"
@@ -251,6 +251,9 @@ class Gateway:
             settings.stream_age_max * _CONNECTION_AGE_FACTOR,
             settings.stream_age_max
             + max(settings.stream_age_max * _LATE_STREAM_FACTOR, _LATE_CALL_S),
+            self._calls,
+            settings.grpc_connections,
+            self._metrics.flooded,
         )
 
     def _build_http(self) -> HttpServer:
@@ -261,6 +264,7 @@ class Gateway:
             self._log,
             time.time,
             self._webhook_received,
+            self._buffers,
         )
         app = http_app(receiver, self._metrics, self._why_not_ready)
         return HttpServer(app, receiver.connection_ended)

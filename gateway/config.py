@@ -79,6 +79,11 @@ class Settings(BaseModel):
     grpc_address: Where = _named(
         "GATEWAY_GRPC_ADDRESS", DEFAULT_GRPC_ADDRESS, "Where gRPC is served."
     )
+    grpc_connections: Annotated[int, _read(values.read_count, 1, 100_000)] = _named(
+        "GATEWAY_GRPC_CONNECTIONS",
+        2_000,
+        "The most gRPC connections at one time; further ones are closed as they come.",
+    )
     http_address: Where = _named(
         "GATEWAY_HTTP_ADDRESS",
         DEFAULT_HTTP_ADDRESS,

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "webhooks": {"bytebudget", "codec", "events"},
     "backfill": {"clock", "errors", "events", "telnyx", "webhooks"},
     "rpc": {
+        "background",
         "backfill",
         "bytebudget",
         "clock",

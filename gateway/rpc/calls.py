@@ -16,8 +16,11 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
+from gateway.bytebudget import ByteBudget
 from gateway.errors import FieldViolation, GatewayError, invalid_argument, status_of
 from gateway.events.log import LogBusyError, LogUnavailableError
+from gateway.rpc.peers import GIVEN_UP_WITHIN_S, Peer, Peers
+from gateway.rpc.stream_context import StreamContext
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +37,16 @@ OVERLOAD_RETRY_S = 1.0
 _DEADLINE_SLACK_S = 0.02
 _DEADLINE_ROUNDING = 0.01
 
+# How long the message of a call may take to come, in seconds. It is 1 MiB at most; a call without
+# one is nothing but a place that is held.
+MESSAGE_S = 10.0
+# A shutdown does not wait as long for calls that nothing was begun for.
+_MESSAGE_AT_SHUTDOWN_S = 1.0
+
+# The largest header of a call, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2): names, values, and
+# 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.
+METADATA_BYTES_MAX = 8 * 1024
+
 # Generic in their stubs only.
 if TYPE_CHECKING:
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -41,7 +54,7 @@ if TYPE_CHECKING:
 else:
     Context, Handler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
 
-Behavior: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+Behavior: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
 
 
 class CallEnded(NamedTuple):
@@ -63,8 +76,14 @@ class CallObserver(Protocol):
 class _InFlight:
     """A call that has begun: who makes it, and what it has to say if it is cut off."""
 
-    peer: str
+    peer: Peer
+    began: float
     explain: Callable[[], GatewayError]
+    # Bytes of a response that the client has not taken.
+    unread: int = 0
+    given_up: bool = False
+    silent: bool = False
+    late: bool = False
 
 
 class CallWrapper:
@@ -74,8 +93,11 @@ class CallWrapper:
     because the gateway is shutting down are not counted.
     """
 
-    def __init__(self, observe: CallObserver) -> None:
+    def __init__(self, observe: CallObserver, budget: ByteBudget | None = None) -> None:
         self._observe = observe
+        self.admission = Peers(ByteBudget() if budget is None else budget)
+        # Calls whose message has not come, the oldest first.
+        self._silent: dict[asyncio.Task[Any], _InFlight] = {}
         self._calls: dict[asyncio.Task[Any], _InFlight] = {}
         self._refusing = False
         self._cutting_off = False
@@ -90,7 +112,7 @@ class CallWrapper:
     @property
     def peers(self) -> frozenset[str]:
         """Who has calls in flight, as gRPC names them (`ipv4:127.0.0.1:40000`)."""
-        return frozenset(call.peer for call in self._calls.values())
+        return frozenset(call.peer.name for call in self._calls.values())
 
     async def wait_until_idle(self) -> None:
         """Return when no call is in flight."""
@@ -119,24 +141,62 @@ class CallWrapper:
             async with asyncio.timeout(within_s):
                 await self.wait_until_idle()
 
-    def wrap(
-        self, method: str, read: Callable[[bytes], Any], behavior: Behavior
-    ) -> Callable[[bytes, Context], Awaitable[Any]]:
-        """Return the behaviour as it is to be registered under `/package.Service/Method`.
+    def end_silent(self) -> None:
+        """End calls whose message has not come in time."""
+        too_old = perf_counter() - (_MESSAGE_AT_SHUTDOWN_S if self._refusing else MESSAGE_S)
+        for task, call in tuple(self._silent.items()):
+            if call.began > too_old:
+                return
+            call.late = True
+            task.cancel()
 
-        It takes the request's bytes, which `read` turns into a message: gRPC's own deserialiser
-        would answer bytes that are none with UNKNOWN, which to our callers means something else.
+    def unary(
+        self,
+        method: str,
+        read: Callable[[bytes], Any],
+        behavior: Behavior,
+        write: Callable[[Any], bytes] = bytes,
+    ) -> Handler:
+        """Return the handler of `/package.Service/Method`, which gives one response.
+
+        `read` makes a message of the request's bytes and `write` bytes of the response: gRPC's own
+        deserialiser would answer bytes that are none with UNKNOWN, which to our callers means
+        something else.
         """
+
+        async def respond(call: _InFlight, request: Any, context: Context) -> bytes:
+            response = write(await behavior(request, context))
+            call.unread = self.admission.respond(call.peer, len(response))
+            return response
+
+        # For gRPC the requests are streams: so we see calls that have no message.
+        return grpc.stream_unary_rpc_method_handler(self._wrap(method, read, respond))
+
+    def stream(self, method: str, read: Callable[[bytes], Any], behavior: Behavior) -> Handler:
+        """Return the handler of a method whose responses are a stream of bytes."""
+
+        async def respond(call: _InFlight, request: Any, context: Context) -> None:
+            await behavior(request, StreamContext(context, call.peer, self.admission))
+
+        return grpc.stream_stream_rpc_method_handler(self._wrap(method, read, respond))
+
+    def _wrap(
+        self,
+        method: str,
+        read: Callable[[bytes], Any],
+        respond: Callable[[_InFlight, Any, Context], Awaitable[Any]],
+    ) -> Callable[[Any, Context], Awaitable[Any]]:
         name = method.removeprefix("/")
 
-        async def wrapped(data: bytes, context: Context) -> Any:
+        async def wrapped(_messages: Any, context: Context) -> Any:
             started = perf_counter()
             granted = context.time_remaining()
             code = grpc.StatusCode.OK
+            call: _InFlight | None = None
             try:
                 try:
-                    call = self._begin(context)
-                    return await self._run(name, call, behavior, read, data, context)
+                    call = self._begin(context, started)
+                    return await self._run(name, call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
                     told = _told(error)
@@ -156,41 +216,61 @@ class CallWrapper:
             finally:
                 # Or a traceback would hold it.
                 del context
-                self._observe(CallEnded(name, code, perf_counter() - started))
+                seconds = perf_counter() - started
+                if call is not None and code is grpc.StatusCode.CANCELLED:
+                    call.given_up = seconds < GIVEN_UP_WITHIN_S
+                self._observe(CallEnded(name, code, seconds))
 
         return wrapped
 
-    def _begin(self, context: Context) -> _InFlight:
+    def _begin(self, context: Context, started: float) -> _InFlight:
         """Count the current call until its task has ended: the status goes out after the wrapper.
 
         Raises GatewayError for a call that is not taken any more.
         """
         if self._refusing:
             raise _shutting_down("the gateway is shutting down and takes no new calls")
-        call = _InFlight(context.peer(), _cut_off_error)
+        call = _InFlight(self.admission.admit(context.peer()), started, _cut_off_error)
         task = _current_task()
-        self._calls[task] = call
+        self._calls[task] = self._silent[task] = call
         self._idle.clear()
         task.add_done_callback(self._ended)
         return call
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        del self._calls[task]
+        call = self._calls.pop(task)
+        self.admission.taken(call.peer, call.unread)
+        self.admission.ended(call.peer, given_up=call.given_up, silent=call.silent)
         if not self._calls:
             self._idle.set()
+
+    async def _message(self, call: _InFlight, context: Context) -> bytes:
+        """Return the request's bytes."""
+        try:
+            data: Any = await context.read()
+        finally:
+            del self._silent[_current_task()]
+        if data is grpc.aio.EOF:
+            call.silent = True
+            # Often its caller has given it up, and nobody would hear a status.
+            if context.done():
+                raise asyncio.CancelledError
+            raise invalid_argument([FieldViolation("", "the request has no message")])
+        call.peer.requests += len(data) + METADATA_BYTES_MAX
+        return bytes(data)
 
     async def _run(
         self,
         name: str,
         call: _InFlight,
-        behavior: Behavior,
         read: Callable[[bytes], Any],
-        data: bytes,
+        respond: Callable[[_InFlight, Any, Context], Awaitable[Any]],
         context: Context,
     ) -> Any:
         """Return what a behaviour returns; whatever goes wrong in it becomes a GatewayError."""
         try:
-            return await behavior(_message(read, data), context)
+            request = _read(read, await self._message(call, context))
+            return await respond(call, request, context)
         except (GatewayError, grpc.aio.InternalError):
             raise
         except LogBusyError as error:
@@ -207,6 +287,10 @@ class CallWrapper:
         except asyncio.CancelledError:
             if self._cutting_off:
                 raise call.explain() from None
+            if call.late:
+                call.silent = True
+                text = "the request's message has not come in time"
+                raise invalid_argument([FieldViolation("", text)]) from None
             raise
         except Exception:
             # The text of an exception nobody foresaw may hold anything: it goes to the log.
@@ -222,7 +306,7 @@ def _current_task() -> asyncio.Task[Any]:
     return task
 
 
-def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
+def _read(read: Callable[[bytes], Any], data: bytes) -> Any:
     try:
         return read(data)
     except DecodeError:

@@ -13,6 +13,10 @@ from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.failures import FailedCall, cut_off
 from gateway.telnyx.operation import Safety
 
+# The longest a caller is waited for, in seconds, whatever deadline it has: a request takes a minute
+# at most, and no command is sent again later than that. Who says ten years has said nothing.
+TIMEOUT_MAX_S = 300.0
+
 
 class CommandHandler(grpc.GenericRpcHandler):
     """Serves the methods of the command services.
@@ -36,12 +40,13 @@ class CommandHandler(grpc.GenericRpcHandler):
         self._newest_cursor = newest_cursor
         self._passed = passed
         self._default_timeout_s = default_timeout_s
+        self._timeout_max_s = max(default_timeout_s, TIMEOUT_MAX_S)
         self._handlers: dict[str, Handler] = {
-            binding.rpc_path: grpc.unary_unary_rpc_method_handler(
-                calls.wrap(
-                    binding.rpc_path, binding.request_class.FromString, self._behavior(binding)
-                ),
-                response_serializer=binding.response_class.SerializeToString,
+            binding.rpc_path: calls.unary(
+                binding.rpc_path,
+                binding.request_class.FromString,
+                self._behavior(binding),
+                binding.response_class.SerializeToString,
             )
             for binding in bindings
         }
@@ -52,9 +57,10 @@ class CommandHandler(grpc.GenericRpcHandler):
 
     def _behavior(self, binding: Binding) -> Behavior:
         async def behavior(request: Any, context: Context) -> Any:
-            deadline = Deadline.before_callers(
-                context.time_remaining(), default=self._default_timeout_s
-            )
+            granted = context.time_remaining()
+            if granted is not None:
+                granted = min(granted, self._timeout_max_s)
+            deadline = Deadline.before_callers(granted, default=self._default_timeout_s)
             cursor = self._newest_cursor()
             response = await self._client.call(
                 binding, request, deadline, cursor, begun=self._explain_cut_off

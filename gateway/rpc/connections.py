@@ -9,24 +9,14 @@ beneath gRPC, while it still takes calls and our own code can refuse them in wor
 import contextlib
 import os
 import socket
-import stat
-from collections.abc import Iterator, Set
-from typing import NamedTuple
+from collections.abc import Set
 
-# Where the process's own descriptors are listed: on Linux and on macOS.
-_DESCRIPTORS = "/dev/fd"
+from gateway.rpc.sockets import Descriptor, sockets_on
 
 # An HTTP/2 GOAWAY frame (RFC 9113, 6.8): 8 bytes of type 7 on stream 0, of which the last stream
 # that is taken is the highest there can be, and the error none. It tells a client to open no more
 # streams here and to close the connection when those it has opened are answered.
 GOAWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
-
-
-class _Descriptor(NamedTuple):
-    """A descriptor and what it stood for: its number may be given to something else."""
-
-    number: int
-    inode: int
 
 
 class Connections:
@@ -41,7 +31,7 @@ class Connections:
         self._port = port
         self._patience = patience
         # How many steps ago a client was told to go away.
-        self._told: dict[_Descriptor, int] = {}
+        self._told: dict[Descriptor, int] = {}
 
     def stop_listening(self) -> None:
         """Have new connections refused by the kernel, which sends clients elsewhere at once.
@@ -49,7 +39,7 @@ class Connections:
         A socket that does not listen takes the listener's descriptor. gRPC, to whom it belongs,
         closes that in its time; the listener's end alone would make it complain on stderr.
         """
-        for descriptor, listener in self._sockets(listening=True):
+        for descriptor, listener in sockets_on(self._port, listening=True):
             with socket.socket(listener.family, socket.SOCK_STREAM) as deaf:
                 os.dup2(deaf.fileno(), descriptor.number, inheritable=False)
 
@@ -68,7 +58,7 @@ class Connections:
         # Of another client that has the same port on another host nothing is lost by waiting.
         spared_ports = {int(peer.rpartition(":")[2]) for peer in spared_peers}
         unfinished = False
-        for descriptor, connection in self._sockets(listening=False):
+        for descriptor, connection in sockets_on(self._port, listening=False):
             with contextlib.suppress(OSError):  # the client has gone already
                 if connection.getpeername()[1] in spared_ports:
                     unfinished = True
@@ -80,39 +70,3 @@ class Connections:
                     if self._told[descriptor] == 0:
                         connection.send(GOAWAY, socket.MSG_DONTWAIT)
         return unfinished
-
-    def _sockets(self, *, listening: bool) -> Iterator[tuple[_Descriptor, socket.socket]]:
-        """Yield what there is on the port: what listens, or what has been accepted.
-
-        No socket of ours that connects to others can be among it: the kernel gives none the
-        number of a port that is listened on.
-        """
-        for descriptor, found in _sockets():
-            if found.family not in (socket.AF_INET, socket.AF_INET6):
-                continue
-            if found.type != socket.SOCK_STREAM or found.getsockname()[1] != self._port:
-                continue
-            if bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) is listening:
-                yield descriptor, found
-
-
-def _sockets() -> Iterator[tuple[_Descriptor, socket.socket]]:
-    """Yield this process's sockets, each as a copy, so that it stays what it is while we look."""
-    try:
-        numbers = [int(name) for name in os.listdir(_DESCRIPTORS)]
-    except OSError:
-        return
-    for number in numbers:
-        try:
-            if not stat.S_ISSOCK(os.fstat(number).st_mode):
-                continue
-            copy = os.dup(number)
-        except OSError:  # gone by now, as that of the listing itself
-            continue
-        try:
-            found = socket.socket(fileno=copy)
-        except OSError:  # the number stands for something else by now
-            os.close(copy)
-            continue
-        with found:
-            yield _Descriptor(number, os.fstat(copy).st_ino), found

@@ -36,14 +36,10 @@ class EventHandler(grpc.GenericRpcHandler):
         self._handlers: dict[str, Handler] = {}
         for method in service.methods:
             path = f"/{service.full_name}/{method.name}"
-            register = (
-                grpc.unary_stream_rpc_method_handler
-                if method.server_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
+            register = calls.stream if method.server_streaming else calls.unary
             read = _bounded(GetMessageClass(method.input_type).FromString)
             behavior = _behavior(method.full_name, method.name, parts)
-            self._handlers[path] = register(calls.wrap(path, read, behavior))
+            self._handlers[path] = register(path, read, behavior)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """Return the handler of a method, None if it is not one of these."""

@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from gateway.rpc.calls import CallWrapper
+from gateway.background import kept_running
+from gateway.rpc.calls import METADATA_BYTES_MAX, CallWrapper
 from gateway.rpc.connections import Connections
+from gateway.rpc.floods import HELD_S, LOOK_EVERY_S, Floods
+from gateway.rpc.peers import CALLS_PER_CONNECTION_MAX, FloodObserver
 from gateway.rpc.reflection import reflection_handlers
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
@@ -20,10 +23,27 @@ REQUEST_BYTES_MAX = 1024 * 1024
 # cuts off whoever pings more often than once in five minutes.
 PING_INTERVAL_MIN_MS = 5_000
 
-# gRPC turns new calls away at random once about a thousand wait to be taken up (its overload
-# protection), which a restart of the gateway with some thousand subscribers exceeds at once. How
-# much is too much is for our own limits to say.
-PENDING_CALLS_MAX = 100_000
+# Pings beyond that which a client may send before its connection is closed (gRPC's own default).
+PING_STRIKES_MAX = 2
+
+# Calls that wait to be taken up. Beyond the first number gRPC turns some away at random, beyond the
+# second all, and tells their callers CANCELLED. By default it begins at 1,000, which a restart of
+# the gateway with some thousand subscribers exceeds at once: 5,000 must get in. Each takes about
+# 33 KB.
+PENDING_CALLS_MAX = 6_000
+PENDING_CALLS_LIMIT = 8_000
+
+# Streams that gRPC keeps for one connection, those included that the client has given up and we
+# have not yet come to; it refuses others at once. That bounds what a client can make it remember
+# (CVE-2023-44487). Twice the calls that we take of a connection and refuse in words beyond: of a
+# busy client nearly as many have just ended as are under way.
+STREAMS_PER_CONNECTION_MAX = 2 * CALLS_PER_CONNECTION_MAX
+
+# How long a new connection may take to show that it speaks HTTP/2, in milliseconds.
+HANDSHAKE_MS = 10_000
+
+# Connections at one time, of all clients; gRPC closes further ones as they come.
+CONNECTIONS_MAX = 2_000
 
 # How often a drain looks for connections without calls in flight, in seconds, and after how many
 # further looks one is closed whose client was told to go and stays: calls that it had sent before
@@ -43,7 +63,8 @@ class GrpcServer:
 
     A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
-    reading ends in no other way.
+    reading ends in no other way. `calls` is what the handlers are wound with, and `observe_flood`
+    is told of connections that are held for flooding.
     """
 
     def __init__(
@@ -52,14 +73,29 @@ class GrpcServer:
         service_names: Sequence[str],
         connection_age_max_s: float,
         connection_grace_s: float,
+        calls: CallWrapper,
+        connections_max: int = CONNECTIONS_MAX,
+        observe_flood: FloodObserver | None = None,
     ) -> None:
+        self._calls = calls
+        self._observe_flood = observe_flood
+        self._floods: Floods | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
                 ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MIN_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.max_ping_strikes", PING_STRIKES_MAX),
                 ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
-                ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
+                ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_LIMIT),
+                ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
+                # Its default: streams count until they are forgotten.
+                ("grpc.http.overload_protection", 1),
+                ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+                ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
+                ("grpc.max_allowed_incoming_connections", connections_max),
+                ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
                 ("grpc.max_connection_age_ms", round(connection_age_max_s * 1_000)),
                 ("grpc.max_connection_age_grace_ms", round(connection_grace_s * 1_000)),
                 # Two servers on one port would take turns; the second one must fail instead.
@@ -86,6 +122,9 @@ class GrpcServer:
             raise OSError(f"cannot listen for gRPC on {address}")
         await self._server.start()
         self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
+        self._floods = Floods(port, self._calls.admission.explained, self._flooded)
+        self._calls.admission.on_flood = self._floods.flooded
+        self._watch = asyncio.create_task(kept_running("the watch on connections", self._look))
         await self.set_serving(True)
         return port
 
@@ -94,6 +133,28 @@ class GrpcServer:
         status = health_pb2.HealthCheckResponse
         for name in self._names if names is None else names:
             await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there were a moment ago."""
+        return self._floods.connections if self._floods else 0
+
+    async def _look(self) -> None:
+        """Look after connections and their calls for ever."""
+        assert self._floods is not None
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._floods.look()
+            self._calls.end_silent()
+            self._calls.admission.forget_idle()
+
+    def _flooded(self, peer: str, kind: str) -> None:
+        if self._observe_flood is not None:
+            self._observe_flood(peer, kind)
+        _logger.warning(
+            "the connection from %s is not read for %.0f s and then closed: too many %s",
+            *(peer, HELD_S, kind),
+        )
 
     async def drain(self, calls: CallWrapper, within_s: float) -> None:
         """Let calls in flight end, and each connection after its last one.
@@ -121,6 +182,8 @@ class GrpcServer:
 
     async def stop(self) -> None:
         """Close what is left, with the calls on it."""
+        if self._watch is not None:
+            self._watch.cancel()
         await self._server.stop(_GOODBYE_S)
 
 

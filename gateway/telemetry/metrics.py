@@ -109,6 +109,17 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._floods = Counter(
+            "gateway_grpc_floods",
+            "gRPC connections that were closed for flooding, by what was too much",
+            ("kind",),
+            registry=self._registry,
+        )
+
+    def flooded(self, peer: str, kind: str) -> None:
+        """Count a connection that floods."""
+        self._floods.labels(kind).inc()
+
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""
         key = (call.method, call.code)

@@ -18,11 +18,9 @@ class Served(grpc.GenericRpcHandler):
         self._ended = threading.Condition()
         self._loop = loop
         self.calls = loop.call(lambda: CallWrapper(self._observe))
-        register = (
-            grpc.unary_stream_rpc_method_handler if stream else grpc.unary_unary_rpc_method_handler
-        )
+        register = self.calls.stream if stream else self.calls.unary
         self._handlers: dict[str, Handler] = {
-            f"/s/{name}": register(self.calls.wrap(f"/s/{name}", bytes, behavior))
+            f"/s/{name}": register(f"/s/{name}", bytes, behavior)
             for name, behavior in behaviors.items()
         }
         self.server: grpc.aio.Server = loop.call(grpc.aio.server)

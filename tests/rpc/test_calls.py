@@ -208,6 +208,9 @@ class GoneContext:
     def peer(self) -> str:
         return "ipv4:192.0.2.1:40000"
 
+    async def read(self) -> bytes:
+        return b""
+
     async def abort(self, *_: object) -> NoReturn:
         raise grpc.aio.InternalError("batch failed")
 
@@ -243,10 +246,10 @@ def test_a_status_that_cannot_be_sent_ends_the_call_quietly(
     ends: list[CallEnded] = []
 
     async def run() -> None:
-        wrapped = CallWrapper(ends.append).wrap("/s/M", bytes, behavior)
+        wrapped: Any = CallWrapper(ends.append).stream("/s/M", bytes, behavior).stream_stream
         # What gRPC itself raises into a behaviour whose caller has gone, and does not log.
         with pytest.raises(asyncio.CancelledError):
-            await wrapped(b"", GoneContext(left))  # type: ignore[arg-type]
+            await wrapped(None, GoneContext(left))
 
     loop.run(run())
 

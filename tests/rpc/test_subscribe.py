@@ -420,6 +420,6 @@ def test_thousands_who_come_back_at_once_are_all_taken_in(fresh: RunningGateway)
     request = SubscribeRequest().SerializeToString()
     path = "/conferencing.v1.EventService/Subscribe"
 
-    answered, ended = open_at_once(str(fresh.app.grpc_address), path, request, 4_000)
+    answered, ended = open_at_once(str(fresh.app.grpc_address), path, request, 5_000, 5)
 
-    assert (answered, ended) == (4_000, 0)
+    assert (answered, ended) == (5_000, 0)

@@ -1,0 +1,197 @@
+"""Connections that flood the gateway are held: nothing of theirs is read, and then they are closed.
+
+gRPC bounds what one connection can make it remember, not how much work it makes. What costs us work
+without being a call that somebody waits for is seen from two sides: calls that are given up
+(`Peers`), and bytes that no call explains (here): PING, SETTINGS, PRIORITY, empty DATA, metadata
+and CONTINUATION frames, refused streams, whatever comes next.
+
+To close such a connection at once would only have its client open another and begin anew, with as
+many calls as a connection may have. A client whose bytes the kernel drops waits, as on a broken
+network. Where the kernel cannot do that (it is Linux's), the connection is closed at once.
+"""
+
+import contextlib
+import ctypes
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from gateway.rpc.peers import FloodObserver
+from gateway.rpc.sockets import Descriptor, peer_name, socket_descriptors, sockets_on
+
+# How often connections are looked at, in seconds.
+LOOK_EVERY_S = 0.5
+
+# Bytes of a connection that no call explains, at once and in a second: far above what health
+# checks, reflection and keep-alive take, and some of the largest requests that are still to come.
+UNEXPLAINED_MAX = 8 * 1024 * 1024
+UNEXPLAINED_PER_S = 512 * 1024
+
+# How long a connection is held before it is closed, in seconds: longer than clients wait before
+# they connect again, and short for one whose fault was mended.
+HELD_S = 10.0
+
+# Linux's numbers (asm-generic/socket.h, linux/tcp.h: `tcpi_bytes_received`, the bytes that have
+# come in order on a connection) and the one instruction that takes nothing of any packet
+# (linux/filter.h: BPF_RET | BPF_K, 0).
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_TCP_INFO, _BYTES_RECEIVED_AT = 11, 128
+_TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
+_LINUX = sys.platform == "linux"
+
+
+@dataclass(slots=True)
+class _Connection:
+    """A connection that is looked at: how much had come, and what of it was not explained."""
+
+    peer: str
+    family: int
+    received: int = 0
+    unexplained: float = 0.0
+    held_until: float | None = None
+
+
+class Floods:
+    """Holds and ends connections to a port that flood it.
+
+    `explained` returns how many bytes a peer may well have sent since it was asked before. `now` is
+    the monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        explained: Callable[[str], int],
+        observe: FloodObserver,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._port = port
+        self._explained = explained
+        self._observe = observe
+        self._now = now
+        self._looked_at = now()
+        # None stands for a socket that is none of the port's connections.
+        self._known: dict[Descriptor, _Connection | None] = {}
+
+    @property
+    def connections(self) -> int:
+        """How many connections there were at the last look."""
+        return sum(1 for it in self._known.values() if it is not None)
+
+    def look(self) -> None:
+        """Look at all connections once: hold those that flood, end those held for long enough."""
+        now = self._now()
+        allowed = (now - self._looked_at) * UNEXPLAINED_PER_S
+        self._looked_at = now
+        found = tuple(socket_descriptors())
+        if any(it not in self._known for it in found):
+            self._meet()
+        self._known = {it: self._known.get(it) for it in found}
+        for descriptor, connection in self._known.items():
+            if connection is None:
+                continue
+            if connection.held_until is not None:
+                if now >= connection.held_until:
+                    self._end(descriptor)
+                continue
+            received = _bytes_received(descriptor.number, connection.family)
+            new = received - connection.received
+            connection.received = received
+            unexplained = connection.unexplained + new - self._explained(connection.peer) - allowed
+            connection.unexplained = max(unexplained, 0.0)
+            if connection.unexplained > UNEXPLAINED_MAX:
+                self._hold(descriptor, connection, "bytes without a call")
+
+    def flooded(self, peer: str, kind: str) -> None:
+        """Hold the connection of a peer, if it is still there."""
+        self._meet()
+        for descriptor, connection in self._known.items():
+            if connection is not None and connection.peer == peer:
+                self._hold(descriptor, connection, kind)
+
+    def _meet(self) -> None:
+        for descriptor, found in sockets_on(self._port, listening=False):
+            if self._known.get(descriptor) is None:
+                try:
+                    peer = peer_name(found.getpeername())
+                except OSError:  # the client has gone already
+                    continue
+                self._known[descriptor] = _Connection(peer, found.family)
+
+    def _hold(self, descriptor: Descriptor, connection: _Connection, kind: str) -> None:
+        if connection.held_until is not None:
+            return
+        copy = _copy(descriptor)
+        if copy is None:
+            return
+        with copy:
+            held = _take_nothing(copy)
+            connection.held_until = self._now() + (HELD_S if held else 0.0)
+            if not held:
+                _close(copy)
+        self._observe(connection.peer, kind)
+
+    def _end(self, descriptor: Descriptor) -> None:
+        copy = _copy(descriptor)
+        if copy is not None:
+            with copy:
+                _close(copy)
+
+
+def _copy(descriptor: Descriptor) -> socket.socket | None:
+    """Return a copy of a socket, None if the descriptor stands for something else by now."""
+    try:
+        number = os.dup(descriptor.number)
+    except OSError:
+        return None
+    if os.fstat(number).st_ino != descriptor.inode:
+        os.close(number)
+        return None
+    return socket.socket(fileno=number)
+
+
+def _take_nothing(connection: socket.socket) -> bool:
+    """Have the kernel drop what comes for a connection; false where it cannot."""
+    if not _LINUX:
+        return False
+    program = ctypes.create_string_buffer(_TAKE_NOTHING, len(_TAKE_NOTHING))
+    filter_ = struct.pack("HP", 1, ctypes.addressof(program))
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
+    except OSError:
+        return False
+    return True
+
+
+def _close(connection: socket.socket) -> None:
+    """Have both ends see the end of a connection. gRPC, to whom it belongs, then closes it."""
+    with contextlib.suppress(OSError):  # the client has gone already
+        connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):  # nothing was attached
+        # Else the client would hear nothing of the end when it goes on sending.
+        connection.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
+def _bytes_received(number: int, family: int) -> int:
+    """Return how many bytes have come on a connection so far, zero where that is not told."""
+    # Without a copy: while there is one, gRPC cannot really close the connection. At the worst the
+    # number stands for something else by now.
+    if not _LINUX:
+        return 0
+    try:
+        looked_at = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=number)
+    except OSError:
+        return 0
+    try:
+        info = looked_at.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_RECEIVED_AT + 8)
+    except OSError:
+        return 0
+    finally:
+        looked_at.detach()
+    if len(info) < _BYTES_RECEIVED_AT + 8:
+        return 0
+    return int(struct.unpack_from("Q", info, _BYTES_RECEIVED_AT)[0])

@@ -1,0 +1,212 @@
+"""What each connection may have under way at one time, so that none takes the gateway from others.
+
+A connection stands for its caller until callers have names.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Protocol
+
+from grpc import StatusCode
+
+from gateway.bytebudget import ByteBudget
+from gateway.errors import GatewayError
+
+# Calls of a connection under way, streams among them. A service that follows a thousand
+# conferences over one connection is large; a call holds some 20 to 70 KB until it has ended.
+CALLS_PER_CONNECTION_MAX = 1_000
+
+# Calls of all connections under way: twice the subscribers that were measured to come back at once.
+CALLS_MAX = 10_000
+
+# Bytes of responses of a connection that its client has not taken: twice 16 of the largest pages.
+UNREAD_PER_CONNECTION_MAX = 32 * 1024 * 1024
+
+# Of these, what its streams have in large batches. The rest of what they have to say is in the log.
+STREAMED_PER_CONNECTION_MAX = 8 * 1024 * 1024
+
+# Responses up to this size, in bytes, are never refused: what commands answer must arrive.
+_SMALL = 64 * 1024
+# And up to this size they are not counted: their number is bounded, and commands are quick.
+_TINY = 4 * 1024
+
+# Calls of a connection that may be given up within a second, beyond those that were waited for:
+# half of what it may have under way, at once, and then so many a second. Each costs the gateway
+# what a call costs, and its client nothing (CVE-2023-44487).
+GIVEN_UP_MAX = 500
+GIVEN_UP_PER_S = 100
+GIVEN_UP_WITHIN_S = 1.0
+
+# A call given up before its message has come counts as so many: libraries send both at once.
+_WITHOUT_MESSAGE = 5
+
+# When to call again after a refusal, in seconds: other calls take milliseconds.
+RETRY_S = 0.5
+
+
+class FloodObserver(Protocol):
+    """Is told of a connection that does what no client of good will does."""
+
+    def __call__(self, peer: str, kind: str, /) -> None:
+        """Take note of a connection, by its peer and by what it does."""
+
+
+class Peer:
+    """A connection's calls and the bytes it has not taken."""
+
+    __slots__ = ("_room", "calls", "given_up", "given_up_at", "name", "requests", "unread")
+
+    def __init__(self, name: str, at: float) -> None:
+        self.name = name
+        self.calls = 0
+        # What the requests of late explain of the bytes that have come, see `explained`.
+        self.requests = 0
+        # Bytes of responses that wait to be taken.
+        self.unread = 0
+        # Calls given up beyond those waited for, as of a moment.
+        self.given_up = 0.0
+        self.given_up_at = at
+        self._room: asyncio.Event | None = None
+
+    async def room(self) -> None:
+        """Return when the client has taken something."""
+        if self._room is None:
+            self._room = asyncio.Event()
+        await self._room.wait()
+
+    def made_room(self) -> None:
+        """Wake those who wait for room."""
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+
+class Peers:
+    """Admits calls, or refuses them in words.
+
+    `on_flood`, if set, is told of each connection that gives up too many. `budget` is what all
+    buffers of the process share. `now` is the monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        budget: ByteBudget,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._budget = budget
+        self.on_flood: FloodObserver | None = None
+        self._now = now
+        self._peers: dict[str, Peer] = {}
+        self._calls = 0
+        # How many calls were refused.
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def admit(self, name: str) -> Peer:
+        """Count a call that begins. Raises GatewayError if there are too many."""
+        peer = self._peers.get(name)
+        if peer is None:
+            peer = self._peers[name] = Peer(name, self._now())
+        if peer.calls >= CALLS_PER_CONNECTION_MAX:
+            self._refuse(
+                f"{peer.calls} calls are under way on this connection, as many as may be: "
+                "wait for some to end, or open another connection"
+            )
+        if self._calls >= CALLS_MAX:
+            self._refuse(f"{self._calls} calls are under way, as many as may be")
+        if peer.unread > UNREAD_PER_CONNECTION_MAX:
+            self._refuse(
+                f"{peer.unread} bytes of responses wait on this connection to be read, as many as"
+                " may be: read them"
+            )
+        peer.calls += 1
+        self._calls += 1
+        return peer
+
+    def ended(self, peer: Peer, *, given_up: bool, silent: bool = False) -> None:
+        """Take note of the end of a call that was admitted.
+
+        `given_up` says that its caller did not wait for it, `silent` that it had no message.
+        """
+        peer.calls -= 1
+        self._calls -= 1
+        if given_up or silent:
+            self._given_up(peer, _WITHOUT_MESSAGE if silent else 1)
+        elif peer.given_up > 0:
+            peer.given_up -= 1
+
+    def explained(self, name: str) -> int:
+        """Return how many bytes a connection may well have sent since this was asked before."""
+        peer = self._peers.get(name)
+        if peer is None:
+            return 0
+        requests, peer.requests = peer.requests, 0
+        return requests
+
+    def forget_idle(self) -> None:
+        """Forget connections without calls, except those that lately gave up many."""
+        now = self._now()
+        for peer in tuple(self._peers.values()):
+            if not peer.calls and self._still_given_up(peer, now) <= 0:
+                del self._peers[peer.name]
+
+    def respond(self, peer: Peer, size: int) -> int:
+        """Count a response of `size` bytes; returns what to give back when it has been taken.
+
+        Raises GatewayError if there is no room for it.
+        """
+        if size <= _TINY:
+            return 0
+        if size <= _SMALL:
+            self._budget.take(size)
+        elif peer.unread + size > UNREAD_PER_CONNECTION_MAX or not self._budget.try_take(size):
+            self._refuse(
+                f"the response has {size} bytes, and {peer.unread} bytes of others wait on this"
+                " connection to be read: read them, or ask for less"
+            )
+        peer.unread += size
+        return size
+
+    async def stream(self, peer: Peer, size: int) -> int:
+        """Like `respond` for a part of a stream, which waits for room and is never refused.
+
+        A connection that has taken everything always has room for one: it must not wait for others
+        that have stopped reading.
+        """
+        if size <= _SMALL:
+            return 0
+        budget = self._budget
+        while peer.unread and (
+            peer.unread + size > STREAMED_PER_CONNECTION_MAX or budget.held + size > budget.limit
+        ):
+            await peer.room()
+        budget.take(size)
+        peer.unread += size
+        return size
+
+    def taken(self, peer: Peer, size: int) -> None:
+        """Give back what a client has taken, or will never take."""
+        if size:
+            self._budget.give_back(size)
+            peer.unread -= size
+            peer.made_room()
+
+    def _given_up(self, peer: Peer, count: int) -> None:
+        now = self._now()
+        peer.given_up, peer.given_up_at = self._still_given_up(peer, now) + count, now
+        if peer.given_up > GIVEN_UP_MAX:
+            peer.given_up = 0.0
+            if self.on_flood is not None:
+                self.on_flood(peer.name, "calls given up")
+
+    def _still_given_up(self, peer: Peer, now: float) -> float:
+        return max(peer.given_up - (now - peer.given_up_at) * GIVEN_UP_PER_S, 0.0)
+
+    def _refuse(self, text: str) -> None:
+        self.refused += 1
+        raise GatewayError(
+            StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED", text, retry_after=RETRY_S
+        )

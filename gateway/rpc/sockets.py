@@ -1,0 +1,68 @@
+"""The process's own sockets on a port it listens on, as the kernel has them.
+
+gRPC shows none of its sockets, so the process's descriptors are looked through for them. A system
+that does not list those has none to show.
+"""
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Where the process's own descriptors are listed: on Linux and on macOS.
+_DESCRIPTORS = "/dev/fd"
+
+
+class Descriptor(NamedTuple):
+    """A descriptor and what it stood for: its number may be given to something else."""
+
+    number: int
+    inode: int
+
+
+def sockets_on(port: int, *, listening: bool) -> Iterator[tuple[Descriptor, socket.socket]]:
+    """Yield what there is on a TCP port, in clear: what listens, or what has been accepted.
+
+    Each comes as a copy, so that it stays what it is while somebody looks. No socket of ours that
+    connects to others can be among it: the kernel gives none the number of a port that is listened
+    on.
+    """
+    for descriptor in socket_descriptors():
+        try:
+            copy = os.dup(descriptor.number)
+        except OSError:  # gone by now
+            continue
+        try:
+            found = socket.socket(fileno=copy)
+        except OSError:  # the number stands for something else by now
+            os.close(copy)
+            continue
+        with found:
+            if found.family not in (socket.AF_INET, socket.AF_INET6):
+                continue
+            if found.type != socket.SOCK_STREAM or found.getsockname()[1] != port:
+                continue
+            if bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) is listening:
+                yield Descriptor(descriptor.number, os.fstat(copy).st_ino), found
+
+
+def socket_descriptors() -> Iterator[Descriptor]:
+    """Yield the descriptors of this process that are sockets."""
+    try:
+        numbers = [int(name) for name in os.listdir(_DESCRIPTORS)]
+    except OSError:
+        return
+    for number in numbers:
+        try:
+            found = os.fstat(number)
+        except OSError:  # gone by now, as that of the listing itself
+            continue
+        if stat.S_ISSOCK(found.st_mode):
+            yield Descriptor(number, found.st_ino)
+
+
+def peer_name(address: tuple[str, int]) -> str:
+    """Return how gRPC names who is at a socket's other end."""
+    host, port = address[0].removeprefix("::ffff:"), address[1]
+    return f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"

@@ -1,0 +1,196 @@
+"""Responses that a client does not read, and calls that hold a place for nothing."""
+
+import asyncio
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from conferencing.v1 import conference_service_pb2 as c
+from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
+from gateway.bytebudget import ByteBudget
+from gateway.rpc import calls, commands
+from gateway.rpc.calls import Behavior, CallWrapper
+from gateway.rpc.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_CONNECTION_MAX
+from gateway.telnyx.operation import Safety
+from tests.conftest import StartGateway
+from tests.harness.gateway import failure_of
+from tests.harness.http2 import RawClient, message, rpc
+from tests.harness.loop import LoopThread
+from tests.harness.served import Served
+
+MIB = 1024 * 1024
+Code = grpc.StatusCode
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(loop: LoopThread) -> Iterator[Serve]:
+    served: list[Served] = []
+
+    def start(stream: bool = False, **behaviors: Behavior) -> Served:
+        served.append(Served(loop, stream, **behaviors))
+        return served[-1]
+
+    yield start
+    for one in served:
+        one.close()
+
+
+async def page(request: bytes, context: Any) -> bytes:
+    return bytes(MIB)
+
+
+def held(served: Served) -> int:
+    return served.calls.admission._budget.held
+
+
+def open_calls(client: RawClient, path: str, count: int) -> None:
+    for number in range(count):
+        client.socket.sendall(rpc(2 * number + 1, path) + message(2 * number + 1))
+
+
+def test_pages_that_a_connection_does_not_read_are_bounded_and_given_back(
+    serve: Serve, loop: LoopThread
+) -> None:
+    served = serve(Page=page)
+
+    with RawClient(f"127.0.0.1:{served.port}", deaf=True, window=0) as deaf:
+        open_calls(deaf, "/s/Page", 100)
+        refused = UNREAD_PER_CONNECTION_MAX // MIB
+        # Those that found no room have ended; the rest wait for their client.
+        assert set(served.codes(100)) == {Code.OK, Code.RESOURCE_EXHAUSTED}
+        assert served.codes(100).count(Code.OK) == refused
+        assert held(served) == UNREAD_PER_CONNECTION_MAX
+        # Other connections have their own.
+        assert len(served.call("Page").result()) == MIB
+    served.idle()
+
+    assert held(served) == 0
+
+
+def test_streams_that_a_connection_does_not_read_wait_with_what_they_have(
+    serve: Serve, loop: LoopThread
+) -> None:
+    begun = threading.Semaphore(0)
+
+    async def batches(request: bytes, context: Any) -> None:
+        begun.release()
+        for _ in range(8):
+            await context.write(bytes(MIB))
+
+    served = serve(stream=True, Batches=batches)
+
+    with RawClient(f"127.0.0.1:{served.port}", deaf=True, window=0) as deaf:
+        open_calls(deaf, "/s/Batches", 50)
+        for _ in range(50):
+            assert begun.acquire(timeout=20)
+        assert len(list(served.stream("Batches"))) == 8
+        assert 0 < held(served) <= STREAMED_PER_CONNECTION_MAX
+    served.idle()
+
+    assert held(served) == 0
+
+
+def test_a_call_whose_message_does_not_come_is_ended_in_words(
+    serve: Serve, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "MESSAGE_S", 0.0)
+    served = serve(Page=page)
+    method: Any = served.channel.stream_unary("/s/Page")
+    go_on = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        go_on.wait(20)
+        yield from ()
+
+    call = method.future(nothing(), timeout=20)
+    while not call.done():
+        loop.call(served.calls.end_silent)
+
+    failure = failure_of(call.result)
+    go_on.set()
+    assert (failure.code, failure.info.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert "message has not come" in failure.message
+
+
+def test_a_call_that_ends_without_a_message_is_told_so(serve: Serve) -> None:
+    served = serve(Page=page)
+    method: Any = served.channel.stream_unary("/s/Page")
+
+    failure = failure_of(method.future(iter(()), timeout=20).result)
+
+    assert (failure.code, failure.info.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+
+
+def test_the_budget_is_that_of_the_process(loop: LoopThread) -> None:
+    budget = ByteBudget(1)
+    wrapper = loop.call(lambda: CallWrapper(lambda end: None, budget))
+
+    assert wrapper.admission._budget is budget
+
+
+@pytest.mark.parametrize("years", [10, math.inf])
+def test_a_deadline_of_years_is_shortened(years: float) -> None:
+    handler = _Handler()
+    asked = handler.deadline(years * 365 * 86_400)
+
+    assert asked <= commands.TIMEOUT_MAX_S
+
+
+class _Handler:
+    """A command handler whose client only looks at the deadline."""
+
+    def deadline(self, granted: float) -> float:
+        found: list[float] = []
+
+        class Client:
+            async def call(self, _: Any, request: Any, deadline: Any, *__: Any, **___: Any) -> None:
+                found.append(deadline.remaining())
+
+        class Context:
+            def time_remaining(self) -> float:
+                return granted
+
+        handler = commands.CommandHandler(
+            (),
+            Client(),  # type: ignore[arg-type]
+            lambda: "",
+            lambda *_: None,
+            10.0,
+            CallWrapper(lambda end: None),
+        )
+        behavior: Any = handler._behavior(_Binding())  # type: ignore[arg-type]
+        asyncio.run(behavior(c.EndConferenceRequest(), Context()))
+        return found[0]
+
+
+class _Binding:
+    safety = Safety.READ
+    name = "x"
+
+
+def test_connections_beyond_their_number_are_closed(start_gateway: StartGateway) -> None:
+    gateway = start_gateway(GATEWAY_GRPC_CONNECTIONS="3")
+    gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
+    address = str(gateway.app.grpc_address)
+
+    crowd = [RawClient(address) for _ in range(10)]
+    over = [it for it in crowd if it.ended.wait(2)]
+
+    assert len(over) >= 7
+    gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
+    for one in crowd:
+        one.close()
+
+
+def test_a_header_beyond_its_size_is_refused(start_gateway: StartGateway) -> None:
+    gateway = start_gateway()
+    metadata = [(f"x-{number}", "v" * 1_000) for number in range(9)]
+
+    failure = failure_of(gateway.events.GetFeedInfo, GetFeedInfoRequest(), metadata=metadata)
+
+    assert failure.code is Code.RESOURCE_EXHAUSTED
