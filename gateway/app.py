@@ -236,13 +236,7 @@ class Gateway:
         random_ = random.Random()
         parts = (
             SubscribeStream(feed, settings.stream_age_max, random_),
-            WatchStream(
-                feed,
-                self._conferences,
-                self._passing,
-                settings.stream_age_max,
-                random_,
-            ),
+            WatchStream(feed, self._conferences, self._passing, settings.stream_age_max, random_),
             History(feed, self._backfill_report, self._clock.now),
         )
         return GrpcServer(
@@ -330,8 +324,7 @@ class Gateway:
 
 
 def _host_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return urlsplit(url)._replace(path="", query="", fragment="").geturl()
 
 
 def _transport(settings: Settings) -> Transport:

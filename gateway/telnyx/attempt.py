@@ -51,6 +51,8 @@ class Attempt(NamedTuple):
     @property
     def may_have_run(self) -> bool:
         """Whether the command may have run although no response says so."""
+        if self.is_doubtful:
+            return True
         if self.response is not None:
             status = self.response.status
             return status in PASSING_STATUSES or status >= 500
@@ -106,7 +108,8 @@ class History:
 
     def add(self, attempt: Attempt) -> None:
         """Take note of an attempt's end."""
-        self.may_have_run = self.may_have_run or (attempt.may_have_run and not attempt.succeeded)
+        failed = attempt.is_doubtful or not attempt.succeeded
+        self.may_have_run = self.may_have_run or (attempt.may_have_run and failed)
 
 
 def is_harmless_for_the_caller(call: RestCall, safety: Safety) -> bool:

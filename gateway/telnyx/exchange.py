@@ -173,7 +173,9 @@ class Exchange:
     def _note_wish(self, attempt: Attempt) -> None:
         """Take note of when the provider wants to be asked again."""
         if attempt.response is not None:
-            asked = retry_after(attempt.response.headers, self._sending.wall)
+            response = attempt.response
+            is_limited = response.status == TOO_MANY_REQUESTS
+            asked = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
             if asked is not None:
                 self._not_before = max(self._not_before or 0.0, self._sending.now() + asked)
 

@@ -152,11 +152,16 @@ class ProviderWatch:
             self._health.note(*_sign_of_error(error), probe=True)
         else:
             sign, words = _sign_of_probe(response)
-            wait = retry_after(response.headers, self._wall) if sign in _WISHES else None
+            wait = _wish(response, self._wall) if sign in _WISHES else None
             if wait:
                 self._not_before = self._now() + wait
                 words = f"it wants to be asked again in {wait:.0f} s: {words}"
             self._health.note(sign, words, probe=True)
+
+
+def _wish(response: HttpResponse, wall: Callable[[], float]) -> float | None:
+    is_limited = response.status == TOO_MANY_REQUESTS
+    return retry_after(response.headers, wall, is_limited=is_limited)
 
 
 def _sign_of_error(error: TransportError) -> tuple[Sign, str]:

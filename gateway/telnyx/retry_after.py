@@ -24,13 +24,19 @@ _MEMBER = re.compile(
 )
 
 
-def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
+def retry_after(
+    headers: Mapping[str, str], now: Callable[[], float], *, is_limited: bool
+) -> float | None:
     """Return the seconds to wait before the next request, None if the response does not say.
+
+    `is_limited` tells that the response is a 429: any response may say when its limit on the rate
+    is reset, and it is a wish only where the limit is reached (or `x-ratelimit-remaining` is 0).
 
     Header names are in lower case; `now` gives the time in seconds since 1970. Read are, in this
     order: `retry-after-ms` (milliseconds), `retry-after` (RFC 9110, 10.2.3: seconds or an HTTP
     date), `x-ratelimit-reset` and `ratelimit-reset`. Seconds may have a fraction, or be a moment
-    since 1970. A date is compared with the response's own `date`, so that clocks need not agree.
+    since 1970. Dates and moments are compared with the response's own `date`, so that clocks need
+    not agree.
     Where a header holds several (the provider's and a proxy's, as lines or as a list), the latest
     counts. What has passed is zero, what is longer than WAIT_MAX_S is WAIT_MAX_S; what cannot be
     read counts as not there.
@@ -41,6 +47,8 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float |
         ("x-ratelimit-reset", _seconds_or_moment),
         ("ratelimit-reset", _seconds_or_moment),
     ):
+        if name.endswith("ratelimit-reset") and not (is_limited or _is_used_up(headers)):
+            continue
         waits = (read(text, headers, now) for text in _members(headers.get(name, "")))
         wait = max((wait for wait in waits if wait is not None), default=None)
         if wait is not None:
@@ -64,10 +72,7 @@ def _seconds_or_date(
     if wait is not None:
         return wait
     moment = read_http_date(text)
-    if moment is None:
-        return None
-    sent = read_http_date(headers.get("date", ""))
-    return moment - (now() if sent is None else sent)
+    return None if moment is None else moment - _sent_at(headers, now)
 
 
 def _seconds_or_moment(
@@ -76,7 +81,21 @@ def _seconds_or_moment(
     number = _number(text)
     if number is None or number < _MOMENT_FROM_S:
         return number
-    return (number / 1_000 if number >= _MOMENT_FROM_MS else number) - now()
+    moment = number / 1_000 if number >= _MOMENT_FROM_MS else number
+    return moment - _sent_at(headers, now)
+
+
+def _sent_at(headers: Mapping[str, str], now: Callable[[], float]) -> float:
+    sent = read_http_date(headers.get("date", ""))
+    return now() if sent is None else sent
+
+
+def _is_used_up(headers: Mapping[str, str]) -> bool:
+    return any(
+        _number(text) == 0
+        for name in ("x-ratelimit-remaining", "ratelimit-remaining")
+        for text in _members(headers.get(name, ""))
+    )
 
 
 def _number(text: str) -> float | None:

@@ -312,6 +312,29 @@ def test_a_page_is_no_response_and_asked_for_again_where_that_is_harmless(number
     assert call(OWN_ID, page).summary == ("UNAVAILABLE", "unknown")
 
 
+@pytest.mark.parametrize("number", [404, 409, 422])
+@pytest.mark.parametrize("what", [OWN_ID, MADE_ID, STATE, DELETE])
+def test_a_refusal_after_an_error_in_a_success_does_not_prove_that_nothing_happened(
+    what: What, number: int
+) -> None:
+    it = call(what, After(7, ERROR_IN_SUCCESS), After(3, status(number)))
+
+    assert len(it.sent_at) == 2
+    # What is deleted is gone, whichever request did it.
+    if what is DELETE and number == 404:
+        assert not isinstance(it.result, GatewayError)
+    else:
+        assert it.error.metadata["outcome"] == "unknown"
+
+
+def test_a_command_is_not_sent_again_after_an_error_in_a_success_once_its_id_is_forgotten() -> None:
+    limited = HttpResponse(429, {"retry-after": "50"}, b"{}")
+    for what in (OWN_ID, MADE_ID):
+        it = call(what, After(20, ERROR_IN_SUCCESS), After(15, limited), OK, timeout=100)
+
+        assert all(at <= 55 for at in it.sent_at)
+
+
 def test_a_page_that_says_not_found_does_not_prove_a_deletion() -> None:
     it = call(DELETE, LOST, PAGE._replace(status=404))
 
@@ -413,7 +436,7 @@ def test_what_is_sent_beside_leaves_half_of_the_budget() -> None:
 
 @pytest.mark.parametrize("number", [429, 503])
 def test_nothing_is_sent_before_the_provider_wants_it(number: int) -> None:
-    it = call(OWN_ID, status(number, retry_after="2"), status(500, x_ratelimit_reset="1"), OK)
+    it = call(OWN_ID, status(number, retry_after="2"), status(429, x_ratelimit_reset="1"), OK)
 
     assert it.sent_at[1] >= 2
     assert it.sent_at[2] >= it.sent_at[1] + 1

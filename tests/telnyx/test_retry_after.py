@@ -11,8 +11,9 @@ from gateway.telnyx.retry_after import WAIT_MAX_S, retry_after
 NOW = 1_800_000_000
 
 
-def asked(**headers: str) -> float | None:
-    return retry_after({name.replace("_", "-"): it for name, it in headers.items()}, lambda: NOW)
+def asked(*, is_limited: bool = True, **headers: str) -> float | None:
+    named = {name.replace("_", "-"): it for name, it in headers.items()}
+    return retry_after(named, lambda: NOW, is_limited=is_limited)
 
 
 def http_dates(moment: int) -> list[str]:
@@ -64,6 +65,23 @@ def test_a_reset_may_be_a_moment(seconds: int) -> None:
     assert asked(x_ratelimit_reset=str(NOW + seconds)) == seconds
     assert asked(ratelimit_reset=str((NOW + seconds) * 1_000)) == seconds
     assert asked(x_ratelimit_reset=str(NOW - seconds)) == 0
+
+
+@given(st.integers(-1_000_000, 1_000_000), st.integers(0, 100_000))
+def test_a_moment_is_compared_with_the_responses_own_clock(skew: int, seconds: int) -> None:
+    theirs = NOW + skew
+    date = formatdate(theirs, usegmt=True)
+    assert asked(x_ratelimit_reset=str(theirs + seconds), date=date) == seconds
+    assert asked(retry_after=str(theirs + seconds), date=date) == seconds
+
+
+def test_a_reset_is_a_wish_only_where_the_limit_is_reached() -> None:
+    """Any response may say when the limit is reset."""
+    for header in ("x_ratelimit_reset", "ratelimit_reset"):
+        for remaining in ({}, {"x_ratelimit_remaining": "999"}, {"ratelimit_remaining": "1"}):
+            assert asked(is_limited=False, **{header: "45"}, **remaining) is None
+        assert asked(is_limited=False, **{header: "45"}, x_ratelimit_remaining="0") == 45
+        assert asked(is_limited=False, retry_after="7", **{header: "45"}) == 7
 
 
 @given(st.text(max_size=60))
