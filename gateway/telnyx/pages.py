@@ -2,9 +2,9 @@
 
 The provider counts pages: `page[number]` times `page[size]`. A token holds a place among its items,
 so that a request may ask for another size than the one before it (AIP-158) and still gets what
-follows, nothing twice and nothing left out. A provider may make its pages smaller than it was asked
-to; where that shows only in its response, the request gets no items and the token for the page
-that has them.
+follows, nothing twice and nothing left out. A provider may make its pages smaller or larger than
+it was asked to; where that shows only in its response, the request gets no items and the token for
+the page that has them.
 """
 
 import struct
@@ -24,9 +24,9 @@ PAGE_NUMBER_MAX = 1_000_000
 
 _KIND = b"p"
 # Page number, items of the page that have been given out, size asked for, size that the provider
-# said its pages have (zero: it did not say), the largest that it is known to make, digest of the
-# request's other fields.
-_LAYOUT = struct.Struct(">IIHHH8s")
+# said its pages have (zero: it did not say), whether it makes them of any size as far as is known,
+# digest of the request's other fields.
+_LAYOUT = struct.Struct(">IIHH?8s")
 
 
 class PageError(Exception):
@@ -50,8 +50,8 @@ class Page:
     skip: int
     take: int
     _arguments: bytes
-    # The largest page that the provider makes, as far as is known.
-    _largest: int = PAGE_SIZE_MAX
+    # Whether the provider makes pages of any size, as far as is known.
+    _is_any_size: bool = True
     # Whether another size would make it another page: it was counted out for a new size.
     _is_exact: bool = False
 
@@ -72,10 +72,8 @@ class Page:
             token = _LAYOUT.unpack(unseal(_KIND, request.page_token))
         except (ValueError, struct.error):
             raise _not_a_token() from None
-        number, skip, size, known, largest, token_arguments = token
+        number, skip, size, known, is_any_size, token_arguments = token
         if not (1 <= number <= PAGE_NUMBER_MAX and max(size, known) <= PAGE_SIZE_MAX):
-            raise _not_a_token()
-        if not 1 <= largest <= PAGE_SIZE_MAX:
             raise _not_a_token()
         if token_arguments != arguments:
             raise PageError(
@@ -85,10 +83,10 @@ class Page:
                     " token",
                 )
             )
-        if known and wanted not in (0, size):
-            place = _place((number - 1) * known + skip, min(wanted, largest), largest)
-            return cls(*place, wanted, arguments, largest, _is_exact=True)
-        return cls(number, size, skip, wanted, arguments, largest)
+        if is_any_size and known and wanted not in (0, size):
+            place = _place((number - 1) * known + skip, wanted)
+            return cls(*place, wanted, arguments, _is_exact=True)
+        return cls(number, size, skip, wanted, arguments, is_any_size)
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query parameters that ask the provider for this page."""
@@ -100,15 +98,19 @@ class Page:
 
         `count` is how many items there are, `meta` what the provider says of the list. The token
         is empty if nothing follows. Raises MismatchError where the list goes on beyond
-        `PAGE_NUMBER_MAX`.
+        `PAGE_NUMBER_MAX`, or the provider contradicts itself about the size of its pages.
         """
         told = meta if type(meta) is dict else {}
-        known = whole_number(told.get("page_size")) or 0
-        if not count <= known <= (self.size or PAGE_SIZE_MAX):
-            known = 0  # it cannot be so
-        if self._is_exact and known and known != self.size and not self._is_rest(count, told):
-            number, skip = divmod((self.number - 1) * self.size + self.skip, known)
-            return slice(0), self._token(number + 1, skip, known)
+        of_page = whole_number(told.get("page_size")) or 0
+        if not count <= of_page <= PAGE_SIZE_MAX:
+            of_page = 0  # it cannot be so
+        if self._is_exact and of_page not in (0, self.size) and not self._is_rest(count, told):
+            if 0 < count < of_page and self._goes_on(told):
+                raise MismatchError("the size of the page", "meta.page_size")
+            number, skip = divmod((self.number - 1) * self.size + self.skip, of_page)
+            return slice(0), self._token(number + 1, skip, of_page)
+        # More than it was asked for is no page of its: what it says is not to be relied on.
+        known = of_page if of_page <= (self.size or PAGE_SIZE_MAX) else 0
         end = self.skip + (self.take or count)
         part = slice(self.skip, end)
         if end < count:
@@ -129,25 +131,30 @@ class Page:
         page that is short by its own word, or an empty one, is the end: one request too many
         costs less than items that nobody misses.
         """
-        pages = whole_number(told.get("total_pages"))
-        if pages is not None and self.number < pages <= PAGE_NUMBER_MAX:
+        if self._goes_on(told):
             return False
-        if count < known or not count:
+        if not count:
             return True
         items = whole_number(told.get("total_results"))
         if known and items is not None and items >= (self.number - 1) * known + count:
             return items <= self.number * known
-        return pages == self.number
+        return count < known or whole_number(told.get("total_pages")) == self.number
+
+    def _goes_on(self, told: dict[str, Any]) -> bool:
+        pages = whole_number(told.get("total_pages"))
+        return pages is not None and self.number < pages <= PAGE_NUMBER_MAX
 
     def _token(self, number: int, skip: int, known: int) -> str:
         if number > PAGE_NUMBER_MAX:
             raise MismatchError(f"of a list with at most {PAGE_NUMBER_MAX} pages", "meta")
-        # Who makes pages smaller than asked for has a largest size of its own.
-        largest = min(self._largest, known) if 0 < known < self.size else self._largest
-        return seal(_KIND, _LAYOUT.pack(number, skip, self.size, known, largest, self._arguments))
+        # Who makes pages of sizes of its own is asked for those from then on.
+        is_any_size = self._is_any_size and (not self.size or known in (0, self.size))
+        size = self.size if is_any_size else known or self.size
+        token = _LAYOUT.pack(number, skip, size, known, is_any_size, self._arguments)
+        return seal(_KIND, token)
 
 
-def _place(first: int, wanted: int, largest: int) -> tuple[int, int, int]:
+def _place(first: int, wanted: int) -> tuple[int, int, int]:
     """Return the page number, size and items to skip that lead to an item, counted from zero.
 
     Pages begin at multiples of their size only. Where the item is no multiple of the wanted size,
@@ -157,7 +164,7 @@ def _place(first: int, wanted: int, largest: int) -> tuple[int, int, int]:
         size = wanted
     else:
         size = max(
-            range(1, largest + 1),
+            range(1, PAGE_SIZE_MAX + 1),
             key=lambda size: (min(wanted, size - first % size), -size),
         )
     return first // size + 1, size, first % size

@@ -74,21 +74,13 @@ def test_a_text_that_is_no_token_is_refused(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "size", "largest"),
-    [
-        (0, 10, 250),
-        (PAGE_NUMBER_MAX + 1, 10, 250),
-        (2**32 - 1, 10, 250),
-        (1, 251, 250),
-        (1, 10, 0),
-        (1, 10, 251),
-    ],
+    ("number", "size"), [(0, 10), (PAGE_NUMBER_MAX + 1, 10), (2**32 - 1, 10), (1, 251)]
 )
 def test_a_token_for_a_page_that_cannot_be_is_refused(
-    gateway: RunningGateway, number: int, size: int, largest: int
+    gateway: RunningGateway, number: int, size: int
 ) -> None:
     arguments = Page.of(ListQueuesRequest())._arguments
-    token = seal(_KIND, _LAYOUT.pack(number, 0, size, 0, largest, arguments))
+    token = seal(_KIND, _LAYOUT.pack(number, 0, size, 0, True, arguments))
 
     failure = failure_of(gateway.queues.ListQueues, ListQueuesRequest(page_token=token))
 
@@ -106,6 +98,8 @@ class Listing:
     items: int
     size_max: int = 250
     default: int = 20
+    # The sizes that he makes, if not all: the least that holds what was asked for, or the largest.
+    sizes: tuple[int, ...] = ()
     says: Any = None
     asked: list[dict[str, str]] = field(default_factory=list)
 
@@ -113,6 +107,8 @@ class Listing:
         self.asked.append(query)
         assert len(self.asked) < 2_000, "the list never ends"
         size = min(int(query.get("page[size]", self.default)), self.size_max)
+        if self.sizes:
+            size = min((it for it in self.sizes if it >= size), default=max(self.sizes))
         number = int(query.get("page[number]", 1))
         shown = range(self.items)[(number - 1) * size : number * size]
         truth = {
@@ -212,6 +208,31 @@ def test_each_page_may_have_another_size(
 
     assert [it for _, page in pages for it in page] == everything(listing)
     assert all(len(page) <= min(size, 250) for size, page in pages if size)
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(0, 300),
+    st.lists(st.integers(0, 60), min_size=1, max_size=12),
+    st.sampled_from([(20,), (10, 25, 50), (50, 100, 250), (7,)]),
+)
+@example(21, [0, 1], (20,))
+@example(45, [10, 2], (10, 25, 50))
+def test_nothing_is_lost_where_the_provider_has_sizes_of_its_own(
+    items: int, sizes: list[int], made: tuple[int, ...]
+) -> None:
+    listing = Listing(items, sizes=made)
+
+    pages = walk(listing, iter([*sizes, *[50] * 2_000]))
+
+    assert [it for _, page in pages for it in page] == everything(listing)
+
+
+def test_a_short_page_is_not_the_last_if_the_provider_counts_more() -> None:
+    page = Page(1, 10, 0, 10, b"")
+
+    assert page.read(3, {"page_size": 10, "total_results": 45})[1]
+    assert not page.read(3, {"page_size": 10, "total_results": 3})[1]
 
 
 def test_a_size_that_the_provider_does_not_make_costs_one_page_without_items() -> None:
