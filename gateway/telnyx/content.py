@@ -18,6 +18,9 @@ from gateway.telnyx.transport import (
 # More codings on one body than this are nobody's honest work.
 _CODINGS_MAX = 3
 
+# More members of gzip than any writer makes of a response; each costs a copy of what follows it.
+_MEMBERS_MAX = 100
+
 _IDENTITY = frozenset({"", "identity"})
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
@@ -72,6 +75,8 @@ def _gzip(body: bytes) -> bytes:
     left = ANSWER_BYTES_MAX
     # Zeros may fill up what follows the last member.
     while body.strip(b"\0"):
+        if len(parts) == _MEMBERS_MAX:
+            raise _DamagedError(f"the answer's gzip has more than {_MEMBERS_MAX} members")
         part, body = _inflated(body, _GZIP_WINDOW, left)
         parts.append(part)
         left -= len(part)

@@ -1,8 +1,13 @@
-"""Streams of httpx's connections that a request can be ended on.
+"""Streams of httpx's connections, which do what httpcore 1.0.9 leaves out.
 
-Cancelling a request inside httpcore 1.0.9 can lose its connection for good (httpcore#1093): the
-pool counts it as in use, and is full of such ones in the end. A connection that is closed beneath
-a request fails the request instead, and httpcore knows what to do with that.
+* A request can be ended on them. Cancelling one inside httpcore can lose its connection for good
+  (httpcore#1093): the pool counts it as in use, and is full of such ones in the end. A connection
+  that is closed beneath a request fails the request instead, and httpcore knows what to do with
+  that.
+* The head of a response is bounded, interim responses (1xx) included, of which httpcore reads any
+  number.
+* What came behind a response is never taken for the response to the next request, which httpcore
+  does: such a connection is closed.
 """
 
 import asyncio
@@ -12,6 +17,11 @@ from contextvars import ContextVar
 from typing import Any
 
 import httpcore
+import httpx
+
+# The most that is read before the head of a response has come, in bytes. Servers commonly write
+# less than 8 KiB; h11 takes an interim response of 25 bytes in 30 us of the event loop.
+HEAD_BYTES_MAX = 32 * 1024
 
 
 class Use:
@@ -19,12 +29,18 @@ class Use:
 
     def __init__(self) -> None:
         self.has_ended = False
+        # How much may still be read before the head has come; None once it has.
+        self.head_left: int | None = HEAD_BYTES_MAX
         self._stream: httpcore.AsyncNetworkStream | None = None
         self._closing: asyncio.Task[None] | None = None
 
     def begin(self, stream: httpcore.AsyncNetworkStream) -> None:
         """Take note of the stream that the request is written to."""
         self._stream = stream
+
+    def head_has_come(self) -> None:
+        """Take note that what is read from now on is the body."""
+        self.head_left = None
 
     def end(self) -> None:
         """End the request: what it waits for fails."""
@@ -80,7 +96,14 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         _must_go_on(httpcore.ReadError)
-        return await self._inner.read(max_bytes, timeout)
+        use = USE.get()
+        if use is None or use.head_left is None:
+            return await self._inner.read(max_bytes, timeout)
+        if not use.head_left:
+            raise httpcore.ReadError(f"the response's head is larger than {HEAD_BYTES_MAX} bytes")
+        data = await self._inner.read(min(max_bytes, use.head_left), timeout)
+        use.head_left -= len(data)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         _must_go_on(httpcore.WriteError)
@@ -101,7 +124,41 @@ class _Stream(httpcore.AsyncNetworkStream):
         return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        found = self._inner.get_extra_info(info)
+        if info == "is_readable" and not found:
+            # Of an idle connection: httpcore closes one with something to read.
+            return _has_read_ahead(self._inner)
+        return found
+
+
+async def close_if_more_came(response: httpx.Response) -> None:
+    """Close the connection of a response that has been read, but not been closed, if more came.
+
+    More bytes than the response has are nobody's answer, and the next request must not get them.
+    """
+    try:
+        stream: Any = response.stream
+        connection = stream._httpcore_stream._stream._connection
+        more = bool(connection._h11_state.trailing_data[0])
+    except AttributeError:
+        more = True  # nobody can tell: to connect anew is the safe way
+    if more:
+        await response.extensions["network_stream"].aclose()
+
+
+def _has_read_ahead(stream: Any) -> bool:
+    """Tell whether anyio has read more from the socket than it was asked for."""
+    try:
+        while not hasattr(stream, "_protocol"):
+            if hasattr(stream, "_read_bio"):  # TLS
+                if stream._read_bio.pending or stream._ssl_object.pending():
+                    return True
+                stream = stream.transport_stream
+            else:
+                stream = stream._stream
+        return bool(stream._protocol.read_queue)
+    except AttributeError:
+        return True  # nobody can tell: to connect anew is the safe way
 
 
 def _must_go_on(error: type[Exception]) -> None:

@@ -7,16 +7,16 @@ from typing import Any
 
 import httpx
 
+from gateway.bytebudget import ByteBudget
 from gateway.telnyx.content import decoded
-from gateway.telnyx.httpx_streams import USE, Streams, Use
+from gateway.telnyx.httpx_streams import USE, Streams, Use, close_if_more_came
+from gateway.telnyx.intake import Intake
 from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
-    ANSWER_BYTES_MAX,
     PROXY_REFUSAL,
     HttpRequest,
     HttpResponse,
     NotSentError,
-    OversizeError,
     UnansweredError,
     proxy_refused,
 )
@@ -41,7 +41,8 @@ class HttpxTransport:
     Several times slower than `PyreqwestTransport`; for those who need something of httpx's world.
     No more than `connections_max` requests may be sent at one time, and none may be cancelled while
     the transport is to be used further: see `httpx_streams`.
-    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
+    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's; `budget`
+    is what all buffers may hold together.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class HttpxTransport:
         *,
         proxy: str | None = None,
         certificates: Sequence[bytes] = (),
+        budget: ByteBudget | None = None,
     ) -> None:
         self._proxy = proxy
+        self._budget = budget or ByteBudget()
         trusted = _trusted(certificates)
         self._uses: dict[int, Use] = {}
         self._inner = inner or _Transport(
@@ -75,7 +78,7 @@ class HttpxTransport:
         # In total: httpx's own times are for each step.
         timer = asyncio.get_running_loop().call_later(timeout, use.end)
         try:
-            return await self._exchange(request, timeout)
+            return await self._exchange(request, timeout, use)
         except _NOT_SENT as error:
             if isinstance(error, httpx.ProxyError) and str(error).startswith(str(PROXY_REFUSAL)):
                 raise proxy_refused(self._proxy) from None
@@ -99,7 +102,7 @@ class HttpxTransport:
         """Close all connections."""
         await self._inner.aclose()
 
-    async def _exchange(self, request: HttpRequest, timeout: float) -> HttpResponse:
+    async def _exchange(self, request: HttpRequest, timeout: float, use: Use) -> HttpResponse:
         response = await self._inner.handle_async_request(
             httpx.Request(
                 request.method,
@@ -110,20 +113,22 @@ class HttpxTransport:
                 extensions={"timeout": httpx.Timeout(timeout, connect=timeout).as_dict()},
             )
         )
+        use.head_has_come()
+        intake = Intake(self._budget)
         try:
             if response.status_code == PROXY_REFUSAL:
                 raise proxy_refused(self._proxy)
-            parts: list[bytes] = []
-            size = 0
-            async for part in response.aiter_raw():
-                size += len(part)
-                if size > ANSWER_BYTES_MAX:
-                    raise OversizeError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
-                parts.append(part)
+            # As it was sent: what httpx would decode has no bounds. Not by `aiter_raw`, which closes
+            # the response at its end.
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            async for part in response.stream:
+                intake.add(part)
+            await close_if_more_came(response)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return decoded(HttpResponse(response.status_code, headers, intake.body))
         finally:
+            intake.close()
             await response.aclose()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return decoded(HttpResponse(response.status_code, headers, b"".join(parts)))
 
 
 class _Transport(httpx.AsyncHTTPTransport):

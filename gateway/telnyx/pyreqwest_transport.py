@@ -10,15 +10,15 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
+from gateway.bytebudget import ByteBudget
 from gateway.telnyx.content import decoded
+from gateway.telnyx.intake import UNCOUNTED_BYTES, Intake
 from gateway.telnyx.limit import CONNECTIONS_MAX
 from gateway.telnyx.transport import (
-    ANSWER_BYTES_MAX,
     PROXY_REFUSAL,
     HttpRequest,
     HttpResponse,
     NotSentError,
-    OversizeError,
     TransportError,
     UnansweredError,
     proxy_refused,
@@ -32,6 +32,10 @@ KEEPALIVE_S = 30.0
 # from one without an answer; one whose whole time is shorter counts as the latter.
 CONNECT_S = 5.0
 
+# How much of a body of unknown size is read at a time, in bytes. The pieces that it comes in, which
+# may be single bytes, are joined outside of Python.
+_PIECE_BYTES = 64 * 1024
+
 # What hyper-util calls failures before a connection is there: name resolution, TCP, TLS. The
 # classes of pyreqwest do not tell: ConnectError is also what a provider gives rise to that hangs up
 # after it has read the request, and ConnectTimeoutError is any time-out before the answer's head.
@@ -44,7 +48,8 @@ _PROXY_REFUSES = "tunnel error: proxy authorization required"
 class PyreqwestTransport:
     """Sends requests with pyreqwest. Neither are redirects followed nor requests repeated.
 
-    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's.
+    `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's; `budget`
+    is what all buffers may hold together.
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class PyreqwestTransport:
         *,
         proxy: str | None = None,
         certificates: Sequence[bytes] = (),
+        budget: ByteBudget | None = None,
     ) -> None:
         self._proxy = proxy
+        self._budget = budget or ByteBudget()
         # Without this it would take the proxy from the environment.
         builder = ClientBuilder().no_proxy()
         if proxy is not None:
@@ -84,7 +91,7 @@ class PyreqwestTransport:
             async with self._prepared(request, timeout) as response:
                 if response.status == PROXY_REFUSAL:
                     raise proxy_refused(self._proxy)
-                body = await _body(response)
+                body = await _body(response, self._budget)
                 return decoded(HttpResponse(response.status, _headers(response.headers), body))
         except PyreqwestError as error:
             if _PROXY_REFUSES in _causes(error):
@@ -121,25 +128,25 @@ class PyreqwestTransport:
             raise NotSentError("the request cannot be written as HTTP") from None
 
 
-async def _body(response: Response) -> bytes:
+async def _body(response: Response, budget: ByteBudget) -> bytes:
     declared = response.get_header("content-length")
-    if declared is not None and response.get_header("transfer-encoding") is None:
-        # hyper reads no more than was declared, and refuses what is no number.
-        if int(declared) > ANSWER_BYTES_MAX:
-            raise _oversize()
+    # hyper reads no more than was declared, and refuses what is no number: what it lets pass
+    # otherwise (a number said twice) is left to the count of what comes.
+    size = int(declared) if declared and declared.isdecimal() else None
+    if response.get_header("transfer-encoding") is not None:
+        size = None
+    if size is not None and size <= UNCOUNTED_BYTES:
         return bytes(await response.bytes())
-    parts: list[bytes] = []
-    size = 0
-    while (part := await response.body_reader.read_chunk()) is not None:
-        size += len(part)
-        if size > ANSWER_BYTES_MAX:
-            raise _oversize()
-        parts.append(bytes(part))
-    return b"".join(parts)
-
-
-def _oversize() -> OversizeError:
-    return OversizeError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+    intake = Intake(budget)
+    try:
+        if size is not None:
+            intake.expect(size)
+            return bytes(await response.bytes())
+        while (part := await response.body_reader.read(_PIECE_BYTES)) is not None:
+            intake.add(bytes(part))
+        return intake.body
+    finally:
+        intake.close()
 
 
 def _headers(headers: HeaderMap) -> dict[str, str]:

@@ -7,6 +7,7 @@ what happened in few words that the client builds on:
     +-- NotSentError      the request provably never left: nothing can have happened
     |   +-- OverloadedError   ... because too many are under way already
     +-- UnansweredError   it may have been received, but no whole answer came back
+    |   +-- NoRoomError       ... because the gateway could not hold it
     +-- OversizeError     an answer came, larger than the gateway is willing to hold
 
 Swap it (tests do) by handing another object of this shape to `TelnyxClient`.
@@ -17,8 +18,10 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-# The largest answer that a transport reads, in bytes: 250 conferences are about 200 KiB.
-ANSWER_BYTES_MAX = 8 * 1024 * 1024
+# The largest answer that a transport reads, in bytes. The largest that is asked for is a page of
+# webhook deliveries, 50 with up to 60,000 characters each; 250 conferences are about 200 KiB. As
+# Python objects a document can take thirty times its size, so this is also what bounds them.
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 
 # Tuples rather than dataclasses here and where else a value is made for each call: a frozen
@@ -62,6 +65,10 @@ class OverloadedError(NotSentError):
 
 class UnansweredError(TransportError):
     """The request may have been received, but no whole answer came back."""
+
+
+class NoRoomError(UnansweredError):
+    """There was an answer, but the gateway holds too much at present to take it in."""
 
 
 class OversizeError(TransportError):
