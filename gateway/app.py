@@ -89,7 +89,7 @@ class Gateway:
         settings: Settings,
         log: EventLog,
         feed: Feed,
-        transport: Transport,
+        transport: Transport | None,
         clock: Clock,
         log_counts: LogCounts | None = None,
     ) -> None:
@@ -98,6 +98,7 @@ class Gateway:
         self._log = log
         self._feed = feed
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
+        transport = transport or _transport(settings, self._buffers)
         self._metrics = Metrics()
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
@@ -176,8 +177,7 @@ class Gateway:
         log = await SqliteEventLog.open(settings.event_log, retention, clock.for_deleting)
         try:
             feed = Feed(log, await Window.of(log))
-            upstream = transport or _transport(settings)
-            gateway = cls(settings, log, feed, upstream, clock, logs)
+            gateway = cls(settings, log, feed, transport, clock, logs)
         except BaseException:
             await log.close()
             raise
@@ -327,13 +327,14 @@ def _host_of(url: str) -> str:
     return urlsplit(url)._replace(path="", query="", fragment="").geturl()
 
 
-def _transport(settings: Settings) -> Transport:
+def _transport(settings: Settings, buffers: ByteBudget) -> Transport:
     chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
     proxy, ca = settings.upstream_proxy, settings.upstream_ca
     return chosen(
         settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
         proxy=proxy.get_secret_value() if proxy else None,
         certificates=ca.der if ca else (),
+        budget=buffers,
     )
 
 

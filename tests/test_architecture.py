@@ -49,7 +49,7 @@ MAY_IMPORT = {
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
-    "httpx": {"telnyx/httpx_transport.py", "sandbox/posting.py"},
+    "httpx": {"telnyx/httpx_streams.py", "telnyx/httpx_transport.py", "sandbox/posting.py"},
     "pyreqwest": {"telnyx/pyreqwest_transport.py"},
     "nacl": {"webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {
