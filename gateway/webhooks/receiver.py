@@ -137,7 +137,8 @@ class WebhookReceiver:
     def connection_ended(self, reason: str, peer: str) -> None:
         """Take note of a connection that the HTTP server ended with no application asked."""
         self._observe(Received(reason.lower(), "", 0))
-        _log.info("an HTTP connection was ended: %s (from %s)", reason, peer)
+        extra = {"kind": reason, "peer": peer}
+        _log.info("an HTTP connection was ended: %s", reason, extra=extra)
 
     async def _answer(self, scope: Scope, receive: Receive, body_received: Body) -> _Answer:
         refuse = partial(self._refuse, scope, body_received)
@@ -191,7 +192,7 @@ class WebhookReceiver:
         headers: Iterable[tuple[str, str]] = (),
     ) -> _Answer:
         self._observe(Received(reason.lower(), "", body.size))
-        _log.info("refused a webhook: %s (from %s)", reason, _peer(scope))
+        _log.info("refused a webhook: %s", reason, extra={"kind": reason, "peer": _peer(scope)})
         document = {"error": {"reason": reason, "message": message}}
         return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
 

@@ -1,0 +1,61 @@
+"""The numbers in `docs/security.md` against the constants in the code."""
+
+from pathlib import Path
+
+from gateway import bytebudget, process
+from gateway.events.filter import VALUES_MAX
+from gateway.events.sqlite import reader
+from gateway.http import places, refusals
+from gateway.rpc import calls, events, filters, floods, history, peers, server, subscribe
+from gateway.telemetry import writer
+from gateway.telnyx import intake, transport
+from gateway.webhooks import body, signature, verification
+
+TEXT = " ".join((Path(__file__).parents[1] / "docs" / "security.md").read_text().split())
+KIB, MIB = 2**10, 2**20
+
+
+def test_the_numbers_about_http_are_those_of_the_code() -> None:
+    share = round(places._SHARE_OF_DESCRIPTORS * 100)
+    assert f"{places.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
+    head = f"{refusals.HEAD_BYTES_MAX // KIB} KiB, {refusals.HEADERS_MAX} header lines"
+    assert f"{head} (trailers included), {refusals.HEAD_S:.0f} s" in TEXT
+    wire = f"{refusals.BODY_WIRE_BYTES_MAX // MIB} MiB and {refusals.BODY_PIECES_MAX:,} pieces"
+    assert f"{body.BODY_BYTES_MAX // KIB} KiB; {wire} on the wire" in TEXT
+    assert f"extensions and trailers; {refusals.BODY_S:.0f} s" in TEXT
+    assert f"bodies above {body.ALWAYS_BYTES // KIB} KiB" in TEXT
+    assert f"ahead of a response | {refusals.PIPELINED_MAX} |" in TEXT
+    assert f"{refusals.IDLE_S} s; {refusals.HEAD_S:.0f} s if nothing has come yet" in TEXT
+    in_thread = f"above {verification._IN_LOOP_BYTES_MAX // KIB} KiB to be hashed in a thread"
+    assert f"{signature._TRIED_MAX} verifications; {in_thread}" in TEXT
+    assert f"in a thread, {verification._WAITING_MAX} waiting" in TEXT
+
+
+def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
+    assert f"connections | {server.CONNECTIONS_MAX:,} |" in TEXT
+    each = f"{peers.CALLS_PER_CONNECTION_MAX:,} on a connection"
+    assert f"{each}, {peers.CALLS_MAX:,} in all" in TEXT
+    assert f"keeps on a connection | {server.STREAMS_PER_CONNECTION_MAX:,} |" in TEXT
+    assert f"{server.PENDING_CALLS_MAX:,} to {server.PENDING_CALLS_LIMIT:,}" in TEXT
+    assert f"{peers.GIVEN_UP_MAX} on a connection, and {peers.GIVEN_UP_PER_S} a second" in TEXT
+    assert f"is read from it for {floods.HELD_S:.0f} s" in TEXT
+    unexplained = f"{floods.UNEXPLAINED_MAX // MIB} MiB on a connection"
+    assert f"{unexplained}, and {floods.UNEXPLAINED_PER_S // KIB} KiB a second" in TEXT
+    assert f"headers of a call | {calls.METADATA_BYTES_MAX // KIB} KiB" in TEXT
+    message = f"{server.REQUEST_BYTES_MAX // MIB} MiB, within {calls.MESSAGE_S:.0f} s"
+    assert f"{message}; {events.REQUEST_BYTES_MAX // KIB} KiB for the event service" in TEXT
+    unread = f"{peers.UNREAD_PER_CONNECTION_MAX // MIB} MiB on a connection"
+    streamed = peers.STREAMED_PER_CONNECTION_MAX // MIB
+    assert f"{unread}, and the buffers; streams wait beyond {streamed} MiB" in TEXT
+    sizes = f"{VALUES_MAX:,} values a field, {filters.FILTER_BYTES_MAX // KIB} KiB"
+    assert f"{sizes}; {subscribe.FILTERS_BYTES_MAX // MIB} MiB for all open streams" in TEXT
+    waiting = f"{reader.SEARCHES_WAITING_MAX} waiting; {history.SEARCHED_MAX:,} events"
+    assert f"{waiting}, {history.SEARCH_S:.0f} s and half of the deadline" in TEXT
+
+
+def test_the_other_numbers_are_those_of_the_code() -> None:
+    response = f"{transport.ANSWER_BYTES_MAX // MIB} MiB, also after decoding"
+    assert f"{response}; {intake.PARTS_MAX:,} pieces" in TEXT
+    assert f"hold {bytebudget.BUFFERED_BYTES_MAX // MIB} MiB together" in TEXT
+    assert f"a queue of {writer.WAITING_BYTES_MAX // MIB} MiB" in TEXT
+    assert f"fewer than {process.DESCRIPTORS_ENOUGH:,} are warned about" in TEXT
