@@ -5,13 +5,14 @@ import logging
 import random
 import time
 from importlib.metadata import PackageNotFoundError, version
-from urllib.parse import urlsplit
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
+from gateway.aside import Aside
 from gateway.backfill.backfill import Backfill
 from gateway.backfill.report import Report, State
 from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
+from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.config import Settings
 from gateway.events.feed import Feed
@@ -36,13 +37,12 @@ from gateway.telnyx.client import TelnyxClient, request_headers
 from gateway.telnyx.deliveries import WebhookDeliveries
 from gateway.telnyx.exchange import Sending
 from gateway.telnyx.health import ProviderHealth
-from gateway.telnyx.httpx_transport import HttpxTransport
-from gateway.telnyx.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
-from gateway.telnyx.probe import CONNECTIONS, ProviderWatch, WatchedTransport
+from gateway.telnyx.limit import LimitedTransport
+from gateway.telnyx.probe import ProviderWatch, WatchedTransport
 from gateway.telnyx.provider_time import DatedTransport
-from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
+from gateway.upstream import host_of, scrubbed, transport_of
 from gateway.values import Address
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
@@ -82,7 +82,13 @@ class Gateway:
     """The whole service. Build it with `start`; `stop` drains it."""
 
     def __init__(
-        self, settings: Settings, log: EventLog, feed: Feed, transport: Transport, clock: Clock
+        self,
+        settings: Settings,
+        log: EventLog,
+        feed: Feed,
+        transport: Transport,
+        clock: Clock,
+        budget: ByteBudget,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -93,9 +99,10 @@ class Gateway:
         user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
         probed = settings.upstream_probe == "on"
         self._provider = ProviderHealth(
-            _host_of(settings.base_url), time.monotonic, must_be_reached=probed
+            host_of(settings.base_url), time.monotonic, must_be_reached=probed
         )
-        dated = DatedTransport(transport, clock.provider_told)
+        aside = Aside()
+        dated = DatedTransport(scrubbed(transport, settings, aside), clock.provider_told)
         self._provider_watch = ProviderWatch(
             dated,
             settings.base_url,
@@ -117,10 +124,12 @@ class Gateway:
                 random.Random(),
                 self._metrics.attempt_ended,
                 settings.hedge_after,
+                aside=aside,
             ),
             settings.base_url,
             api_key,
             user_agent,
+            budget,
         )
         self._metrics.watch_upstream(
             UpstreamGauges(
@@ -162,7 +171,9 @@ class Gateway:
         log = await SqliteEventLog.open(settings.event_log, retention, clock.for_deleting)
         try:
             feed = Feed(log, await Window.of(log))
-            gateway = cls(settings, log, feed, transport or _transport(settings), clock)
+            budget = ByteBudget()
+            chosen = transport or transport_of(settings, budget)
+            gateway = cls(settings, log, feed, chosen, clock, budget)
         except BaseException:
             await log.close()
             raise
@@ -308,21 +319,6 @@ class Gateway:
             except LogUnavailableError as error:
                 _logger.error("events beyond the retention could not be deleted: %s", error)
             await asyncio.sleep(PRUNE_INTERVAL_S)
-
-
-def _host_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _transport(settings: Settings) -> Transport:
-    chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
-    proxy, ca = settings.upstream_proxy, settings.upstream_ca
-    return chosen(
-        settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
-        proxy=proxy.get_secret_value() if proxy else None,
-        certificates=ca.der if ca else (),
-    )
 
 
 def gateway_version() -> str:

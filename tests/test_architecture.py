@@ -14,7 +14,7 @@ MODULES = sorted(GATEWAY.rglob("*.py"))
 MAY_IMPORT = {
     "codec": set[str](),
     "events": {"bytebudget", "errors", "tokens"},
-    "telnyx": {"bytebudget", "codec", "errors", "tokens", "deadline"},
+    "telnyx": {"aside", "bytebudget", "codec", "errors", "tokens", "deadline"},
     "webhooks": {"bytebudget", "codec", "events"},
     "backfill": {"clock", "errors", "events", "telnyx", "webhooks"},
     "rpc": {
@@ -33,12 +33,14 @@ MAY_IMPORT = {
     "client": set[str](),
     "sandbox": set[str](),
     "config": {"names", "values"},
+    "upstream": {"aside", "bytebudget", "config", "telnyx"},
     "names": set[str](),
     "output": set[str](),
     "values": {"webhooks"},
     "clock": set[str](),
     "errors": set[str](),
     "tokens": set[str](),
+    "aside": set[str](),
     "bytebudget": set[str](),
     "deadline": set[str](),
     "background": set[str](),

@@ -14,6 +14,7 @@ from gateway.telnyx.retry_after import retry_after
 from gateway.telnyx.transport import (
     HttpRequest,
     HttpResponse,
+    NoRoomError,
     OversizeError,
     Transport,
     TransportError,
@@ -160,7 +161,7 @@ class ProviderWatch:
 
 
 def _sign_of_error(error: TransportError) -> tuple[Sign, str]:
-    if isinstance(error, OversizeError):
+    if isinstance(error, (NoRoomError, OversizeError)):
         return Sign.ANSWERED, ""
     return Sign.UNREACHABLE, str(error)
 
