@@ -5,9 +5,9 @@ import logging
 import random
 import time
 from importlib.metadata import PackageNotFoundError, version
-from urllib.parse import urlsplit
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
+from gateway.aside import Aside
 from gateway.backfill.backfill import Backfill
 from gateway.backfill.report import Report, State
 from gateway.backfill.sweep import Addressees, Sweeper
@@ -39,13 +39,12 @@ from gateway.telnyx.client import TelnyxClient, request_headers
 from gateway.telnyx.deliveries import WebhookDeliveries
 from gateway.telnyx.exchange import Sending
 from gateway.telnyx.health import ProviderHealth
-from gateway.telnyx.httpx_transport import HttpxTransport
-from gateway.telnyx.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
-from gateway.telnyx.probe import CONNECTIONS, ProviderWatch, WatchedTransport
+from gateway.telnyx.limit import LimitedTransport
+from gateway.telnyx.probe import ProviderWatch, WatchedTransport
 from gateway.telnyx.provider_time import DatedTransport
-from gateway.telnyx.pyreqwest_transport import PyreqwestTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
+from gateway.upstream import host_of, scrubbed, transport_of
 from gateway.values import Address
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
@@ -98,7 +97,7 @@ class Gateway:
         self._log = log
         self._feed = feed
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
-        transport = transport or _transport(settings, self._buffers)
+        transport = transport or transport_of(settings, self._buffers)
         self._metrics = Metrics()
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
@@ -106,9 +105,10 @@ class Gateway:
         user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
         probed = settings.upstream_probe == "on"
         self._provider = ProviderHealth(
-            _host_of(settings.base_url), time.monotonic, must_be_reached=probed
+            host_of(settings.base_url), time.monotonic, must_be_reached=probed
         )
-        dated = DatedTransport(transport, clock.provider_told)
+        aside = Aside()
+        dated = DatedTransport(scrubbed(transport, settings, aside), clock.provider_told)
         self._provider_watch = ProviderWatch(
             dated,
             settings.base_url,
@@ -130,10 +130,12 @@ class Gateway:
                 random.Random(),
                 self._metrics.attempt_ended,
                 settings.hedge_after,
+                aside=aside,
             ),
             settings.base_url,
             api_key,
             user_agent,
+            self._buffers,
         )
         self._metrics.watch_upstream(
             UpstreamGauges(
@@ -321,21 +323,6 @@ class Gateway:
             except LogUnavailableError as error:
                 _logger.error("events beyond the retention could not be deleted: %s", error)
             await asyncio.sleep(PRUNE_INTERVAL_S)
-
-
-def _host_of(url: str) -> str:
-    return urlsplit(url)._replace(path="", query="", fragment="").geturl()
-
-
-def _transport(settings: Settings, buffers: ByteBudget) -> Transport:
-    chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
-    proxy, ca = settings.upstream_proxy, settings.upstream_ca
-    return chosen(
-        settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
-        proxy=proxy.get_secret_value() if proxy else None,
-        certificates=ca.der if ca else (),
-        budget=buffers,
-    )
 
 
 def gateway_version() -> str:

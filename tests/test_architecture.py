@@ -14,7 +14,7 @@ MODULES = sorted(GATEWAY.rglob("*.py"))
 MAY_IMPORT = {
     "codec": set[str](),
     "events": {"bytebudget", "errors", "tokens"},
-    "telnyx": {"bytebudget", "codec", "errors", "tokens", "deadline"},
+    "telnyx": {"aside", "bytebudget", "codec", "errors", "tokens", "deadline"},
     "webhooks": {"bytebudget", "codec", "events"},
     "backfill": {"clock", "errors", "events", "telnyx", "webhooks"},
     "rpc": {
@@ -34,12 +34,14 @@ MAY_IMPORT = {
     "client": set[str](),
     "sandbox": set[str](),
     "config": {"names", "values"},
+    "upstream": {"aside", "bytebudget", "config", "telnyx"},
     "names": set[str](),
     "output": set[str](),
     "values": {"webhooks"},
     "clock": set[str](),
     "errors": set[str](),
     "tokens": set[str](),
+    "aside": set[str](),
     "bytebudget": set[str](),
     "deadline": set[str](),
     "memory": {"bytebudget"},
@@ -49,7 +51,7 @@ MAY_IMPORT = {
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
-    "httpx": {"telnyx/httpx_streams.py", "telnyx/httpx_transport.py", "sandbox/posting.py"},
+    "httpx": {"telnyx/httpx_transport.py", "sandbox/posting.py"},
     "pyreqwest": {"telnyx/pyreqwest_transport.py"},
     "nacl": {"webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {

@@ -15,6 +15,10 @@ from gateway.telnyx.pages import Page
 
 _INT32_MAX = 2**31 - 1
 
+# The most items that a page may have. Nobody asks for more than 250, which is also the most that
+# the provider makes.
+_ITEMS_MAX = 1_000
+
 # How many of the values that cannot be read a response names; the rest is counted.
 _NAMED_MAX = 10
 
@@ -89,6 +93,8 @@ class AnswerDecoder:
                 data = []
             if type(data) is not list:
                 raise MismatchError("an array", "data")
+            if len(data) > _ITEMS_MAX:
+                raise MismatchError(f"an array of at most {_ITEMS_MAX} items", "data")
             meta = document.get("meta")
             part, values["next_page_token"] = page.read(len(data), meta)
             values[self._resource_field] = self._items(data[part], part.start or 0, problems)

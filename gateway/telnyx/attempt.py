@@ -23,6 +23,10 @@ PASSING_STATUSES = frozenset({408, 500, 502, 503, 504})
 _NOT_FINAL = frozenset({408, 409, TOO_MANY_REQUESTS})
 
 
+# Redirections instead of work; the others say that it has been done, or nothing of it.
+_ELSEWHERE = frozenset({300, 301, 302, 307, 308})
+
+
 class Attempt(NamedTuple):
     """How one attempt ended: with a response, or with the reason why there is none."""
 
@@ -55,7 +59,7 @@ class Attempt(NamedTuple):
             return True
         if self.response is not None:
             status = self.response.status
-            return status in PASSING_STATUSES or status >= 500
+            return status in PASSING_STATUSES or not (200 <= status < 300 or _is_refusal(status))
         return not isinstance(self.error, NotSentError)
 
     def may_be_repeated(self, safety: Safety) -> bool:
@@ -90,6 +94,10 @@ class AttemptEnded(NamedTuple):
 
 
 AttemptObserver = Callable[[AttemptEnded], None]
+
+
+def _is_refusal(status: int) -> bool:
+    return 400 <= status < 500 or status in _ELSEWHERE
 
 
 @dataclass(slots=True)

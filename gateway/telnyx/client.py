@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from gateway.aside import LARGE_BYTES
+from gateway.bytebudget import ByteBudget
 from gateway.codec.decoder import MismatchError
 from gateway.deadline import Deadline
 from gateway.telnyx.attempt import Attempt, History
@@ -38,11 +40,20 @@ class TelnyxClient:
     """Calls the provider's REST operations.
 
     `call` turns messages into requests and responses into messages; the exchange decides how often
-    a request is sent, and the transport below it sends it.
+    a request is sent, and the transport below it sends it. `budget` is what all
+    buffers may hold together.
     """
 
-    def __init__(self, sending: Sending, base_url: str, api_key: str, user_agent: str) -> None:
+    def __init__(
+        self,
+        sending: Sending,
+        base_url: str,
+        api_key: str,
+        user_agent: str,
+        budget: ByteBudget | None = None,
+    ) -> None:
         self._sending = sending
+        self._budget = budget or ByteBudget()
         self._base_url = base_url.rstrip("/")
         self._headers = request_headers(api_key, user_agent)
         self._body_headers = self._headers | {"content-type": "application/json"}
@@ -67,7 +78,13 @@ class TelnyxClient:
             begun(state)
         body = await self._exchanged(state, deadline)
         try:
-            return operation.finish(call, body, cursor)
+            if len(body) < LARGE_BYTES:
+                return operation.finish(call, body, cursor)
+            self._budget.take(len(body))
+            try:
+                return await self._sending.aside.run(operation.finish, call, body, cursor)
+            finally:
+                self._budget.give_back(len(body))
         except NotAnAnswerError as instead:
             raise not_an_answer(state, instead) from None
         except MismatchError as mismatch:
@@ -78,6 +95,7 @@ class TelnyxClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._sending.transport.close()
+        self._sending.aside.close()
 
     async def _exchanged(self, state: FailedCall, deadline: Deadline) -> bytes:
         """Return the body of a 2xx response. Raises GatewayError."""

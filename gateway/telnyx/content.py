@@ -15,6 +15,10 @@ from gateway.telnyx.transport import (
     UnansweredError,
 )
 
+# The largest body of a response outside of 2xx that is looked at, in bytes: the provider's own are
+# below 10 KiB, and the status says enough.
+ERROR_BYTES_MAX = 64 * 1024
+
 # More codings on one body than this are nobody's honest work.
 _CODINGS_MAX = 3
 
@@ -34,19 +38,25 @@ def decoded(response: HttpResponse) -> HttpResponse:
     """Return a response with its body as it was before it was compressed.
 
     Raises OversizeError for a body that is too large then, and UnansweredError for one that
-    cannot be read. Outside of 2xx the status says enough: a body that cannot be read is left out.
+    cannot be read. Outside of 2xx the status says enough: a body that cannot be read, or is larger
+    than `ERROR_BYTES_MAX`, is left out.
     """
+    if len(response.body) > ERROR_BYTES_MAX and not 200 <= response.status < 300:
+        return response._replace(body=b"")
     header = response.headers.get("content-encoding")
     if header is None or not response.body:
         return response
     try:
-        return response._replace(body=_decoded(response.body, header))
+        body = _decoded(response.body, header)
     except (_DamagedError, OversizeError) as error:
         if not 200 <= response.status < 300:
             return response._replace(body=b"")
         if isinstance(error, OversizeError):
             raise
         raise UnansweredError(str(error)) from None
+    if len(body) > ERROR_BYTES_MAX and not 200 <= response.status < 300:
+        body = b""
+    return response._replace(body=body)
 
 
 def _decoded(body: bytes, header: str) -> bytes:

@@ -25,9 +25,12 @@ from gateway.telnyx.operation import RestCall, Safety
 from gateway.telnyx.query import query_string
 from gateway.telnyx.transport import HttpResponse
 
-# A delivery holds up to six attempts with up to 10,000 characters of an answer each: a hundred of
-# the largest still fit into what a transport is willing to read (8 MiB).
-PAGE_SIZE = 100
+# A delivery holds up to six attempts with up to 10,000 characters of an answer each: fifty of the
+# largest still fit into what a transport is willing to read (4 MiB).
+PAGE_SIZE = 50
+
+# The most rows that are read of a page, several times what is asked for.
+_ROWS_MAX = 1_000
 
 _PATH = "/webhook_deliveries"
 
@@ -161,12 +164,14 @@ def _page_of_texts(body: bytes) -> DeliveriesPage:
     """Read a page row by row. Raises ValueError if it is no page, or is cut off."""
     document = members(decoded(body)[0])
     data, meta = document.get("data", "null"), _value(document.get("meta"))
-    rows = elements(data) if data.startswith("[") else _rows(_value(data), meta)
+    rows = _rows(elements(data) if data.startswith("[") else _value(data), meta)
     return _page([_entry_of_text(row) for row in rows], meta)
 
 
 def _rows(data: Any, meta: Any) -> list[Any]:
     if isinstance(data, list):
+        if len(data) > _ROWS_MAX:
+            raise MismatchError(f"an array of at most {_ROWS_MAX} rows", "data")
         return data
     if data is None and isinstance(meta, dict) and 0 in (_count(meta, it) for it in _TOTALS):
         return []

@@ -17,6 +17,9 @@ from gateway.telnyx.secrets import scrubbed
 # The most entries that are looked at: more than any request has fields.
 _ENTRIES_MAX = 1_000
 
+# The most values that are looked at for them: of a body of nothing but `{}` none is an entry.
+_VALUES_MAX = 4 * _ENTRIES_MAX
+
 # How deep errors stand in one another at most, such as lists of words in a mapping in a list.
 _DEPTH_MAX = 4
 
@@ -87,25 +90,30 @@ class ErrorBody:
         return cls()
 
 
-def _entries(value: Any, depth: int = _DEPTH_MAX) -> Iterator[ProviderError]:
+def _entries(
+    value: Any, depth: int = _DEPTH_MAX, values: Iterator[int] | None = None
+) -> Iterator[ProviderError]:
     """Read what stands for the errors: a list or a single one, in the form of an entry or words.
 
     The provider's web framework writes a single object for what it refuses before the application
     sees it (405, 406).
     """
-    if not depth:
+    values = iter(range(_VALUES_MAX)) if values is None else values
+    if not depth or next(values, None) is None:
         return
     if isinstance(value, dict) and not value.keys() & _ENTRY_NAMES:
         for field, said in value.items():
-            for error in _entries(said, depth - 1):
+            for error in _entries(said, depth - 1, values):
                 yield error if error.pointer else replace(error, pointer=field)
         return
     for entry in value if isinstance(value, list) else [value]:
+        if next(values, None) is None:
+            return
         if isinstance(entry, dict):
             if entry.keys() & _ENTRY_NAMES:
                 yield from _entry(entry)
             elif not isinstance(value, dict):
-                yield from _entries(entry, depth - 1)
+                yield from _entries(entry, depth - 1, values)
         elif isinstance(entry, str) and entry:
             yield ProviderError(detail=entry)
 

@@ -11,9 +11,10 @@ import logging
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic, time
 
+from gateway.aside import LARGE_BYTES, Aside
 from gateway.deadline import Deadline
 from gateway.telnyx.attempt import (
     GIVEN_UP,
@@ -50,7 +51,8 @@ class Sending:
     """How requests are sent: what all calls share.
 
     `hedge_after_s` is the patience with a silent request, None for the policy's own. `now` is the
-    monotonic clock and `wall` the time since 1970, both in seconds.
+    monotonic clock and `wall` the time since 1970, both in seconds. Large responses are read in
+    `aside`.
     """
 
     transport: LimitedTransport
@@ -61,6 +63,7 @@ class Sending:
     hedge_after_s: float | None = None
     now: Callable[[], float] = monotonic
     wall: Callable[[], float] = time
+    aside: Aside = field(default_factory=Aside)
 
 
 class Exchange:
@@ -145,8 +148,8 @@ class Exchange:
         attempts = []
         for number, sent in tuple(self._in_flight.items()):
             if sent.ended.done():
+                attempt = await self._attempt_of(sent)
                 del self._in_flight[number]
-                attempt = self._attempt_of(sent)
                 attempts.append(attempt)
                 self._history.add(attempt)
                 if isinstance(attempt.error, OverloadedError):
@@ -246,7 +249,7 @@ class Exchange:
         assert self._last.response is not None
         return f"the last response had status {self._last.response.status}"
 
-    def _attempt_of(self, sent: SentRequest) -> Attempt:
+    async def _attempt_of(self, sent: SentRequest) -> Attempt:
         try:
             response = sent.ended.result()
         except TransportError as error:
@@ -259,7 +262,10 @@ class Exchange:
             _log.exception("a request to the provider failed unexpectedly")
             return Attempt(error=UnansweredError("the response could not be taken in"))
         try:
-            self._check(response)
+            if len(response.body) < LARGE_BYTES:
+                self._check(response)
+            else:
+                await self._sending.aside.run(self._check, response)
         except NotAnAnswerError as instead:
             if instead.errors.errors:
                 return Attempt(response=response, is_doubtful=True)

@@ -17,7 +17,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import httpcore
-import httpx
 
 # The most that is read before the head of a response has come, in bytes. Servers commonly write
 # less than 8 KiB; h11 takes an interim response of 25 bytes in 30 us of the event loop.
@@ -131,14 +130,13 @@ class _Stream(httpcore.AsyncNetworkStream):
         return found
 
 
-async def close_if_more_came(response: httpx.Response) -> None:
-    """Close the connection of a response that has been read, but not been closed, if more came.
+async def close_if_more_came(response: Any) -> None:
+    """Close the connection of httpx's response, read but not closed yet, if more came.
 
     More bytes than the response has are nobody's answer, and the next request must not get them.
     """
     try:
-        stream: Any = response.stream
-        connection = stream._httpcore_stream._stream._connection
+        connection = response.stream._httpcore_stream._stream._connection
         more = bool(connection._h11_state.trailing_data[0])
     except AttributeError:
         more = True  # nobody can tell: to connect anew is the safe way

@@ -118,8 +118,8 @@ class HttpxTransport:
         try:
             if response.status_code == PROXY_REFUSAL:
                 raise proxy_refused(self._proxy)
-            # As it was sent: what httpx would decode has no bounds. Not by `aiter_raw`, which
-            # closes the response at its end.
+            # As it was sent: what httpx would decode has no bounds. `aiter_raw` would close the
+            # response at its end.
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async for part in response.stream:
                 intake.add(part)

@@ -14,6 +14,7 @@ from gateway.telnyx.retry_after import retry_after
 from gateway.telnyx.transport import (
     HttpRequest,
     HttpResponse,
+    NoRoomError,
     OversizeError,
     Transport,
     TransportError,
@@ -165,7 +166,7 @@ def _wish(response: HttpResponse, wall: Callable[[], float]) -> float | None:
 
 
 def _sign_of_error(error: TransportError) -> tuple[Sign, str]:
-    if isinstance(error, OversizeError):
+    if isinstance(error, (NoRoomError, OversizeError)):
         return Sign.ANSWERED, ""
     return Sign.UNREACHABLE, str(error)
 
