@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from gateway import bytebudget, process
+from gateway import aside, bytebudget, process
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
 from gateway.http import places, refusals
 from gateway.rpc import calls, events, filters, floods, history, peers, server, subscribe
 from gateway.telemetry import writer
-from gateway.telnyx import intake, transport
+from gateway.telnyx import answer, content, intake, scrubbing, transport
 from gateway.webhooks import body, signature, verification
 
 TEXT = " ".join((Path(__file__).parents[1] / "docs" / "security.md").read_text().split())
@@ -56,6 +56,10 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
 def test_the_other_numbers_are_those_of_the_code() -> None:
     response = f"{transport.ANSWER_BYTES_MAX // MIB} MiB, also after decoding"
     assert f"{response}; {intake.PARTS_MAX:,} pieces" in TEXT
+    assert f"body of an error | {content.ERROR_BYTES_MAX // KIB} KiB |" in TEXT
+    assert f"items on a page | {answer._ITEMS_MAX:,} |" in TEXT
+    assert f"Responses of {aside.LARGE_BYTES // KIB} KiB and more" in TEXT
+    assert f"Keys shorter than {scrubbing.SECRET_CHARACTERS_MIN} characters" in TEXT
     assert f"hold {bytebudget.BUFFERED_BYTES_MAX // MIB} MiB together" in TEXT
     assert f"a queue of {writer.WAITING_BYTES_MAX // MIB} MiB" in TEXT
     assert f"fewer than {process.DESCRIPTORS_ENOUGH:,} are warned about" in TEXT

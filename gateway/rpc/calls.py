@@ -82,6 +82,7 @@ class _InFlight:
     # Bytes of a response that the client has not taken.
     unread: int = 0
     given_up: bool = False
+    answered: bool = False  # a stream that has had a response: to leave it is no flood
     silent: bool = False
     late: bool = False
 
@@ -176,7 +177,11 @@ class CallWrapper:
         """Return the handler of a method whose responses are a stream of bytes."""
 
         async def respond(call: _InFlight, request: Any, context: Context) -> None:
-            await behavior(request, StreamContext(context, call.peer, self.admission))
+            stream = StreamContext(context, call.peer, self.admission)
+            try:
+                await behavior(request, stream)
+            finally:
+                call.answered = stream.has_written
 
         return grpc.stream_stream_rpc_method_handler(self._wrap(method, read, respond))
 
@@ -218,7 +223,7 @@ class CallWrapper:
                 del context
                 seconds = perf_counter() - started
                 if call is not None and code is grpc.StatusCode.CANCELLED:
-                    call.given_up = seconds < GIVEN_UP_WITHIN_S
+                    call.given_up = seconds < GIVEN_UP_WITHIN_S and not call.answered
                 self._observe(CallEnded(name, code, seconds))
 
         return wrapped
