@@ -121,6 +121,12 @@ class Settings(BaseModel):
         None,
         "A file of CA certificates (PEM) to trust beside the system's.",
     )
+    upstream_plaintext: Annotated[Literal["refused", "allowed"], Word] = _named(
+        "GATEWAY_UPSTREAM_PLAINTEXT",
+        "refused",
+        "Whether `TELNYX_BASE_URL` may be `http://` to another host, which sends the API key in"
+        " clear: `allowed` or `refused`.",
+    )
     upstream_in_flight: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
         "GATEWAY_UPSTREAM_IN_FLIGHT",
         100,
@@ -230,6 +236,23 @@ def unread(env: Mapping[str, str]) -> list[str]:
 
 def _clashes(given: Mapping[str, str]) -> list[str]:
     """Return the mistakes that only several settings together make."""
+    return [*_sends_key_in_clear(given), *_same_port(given)]
+
+
+def _sends_key_in_clear(given: Mapping[str, str]) -> list[str]:
+    try:
+        host = values.plaintext_host(given.get("TELNYX_BASE_URL", DEFAULT_BASE_URL))
+    except ValueError:
+        return []  # named already
+    if host is None or given.get("GATEWAY_UPSTREAM_PLAINTEXT", "").lower() == "allowed":
+        return []
+    return [
+        f"TELNYX_BASE_URL would send the API key in clear to {host}: begin it with https://, or"
+        " set GATEWAY_UPSTREAM_PLAINTEXT=allowed if nobody else can read on the way"
+    ]
+
+
+def _same_port(given: Mapping[str, str]) -> list[str]:
     try:
         grpc = values.read_address(given.get("GATEWAY_GRPC_ADDRESS", DEFAULT_GRPC_ADDRESS))
         http = values.read_address(given.get("GATEWAY_HTTP_ADDRESS", DEFAULT_HTTP_ADDRESS))

@@ -142,6 +142,18 @@ def read_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def plaintext_host(text: str) -> str | None:
+    """Return the host that is spoken to in clear over a network; None if there is none."""
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return None
+    try:
+        return None if ipaddress.ip_address(host).is_loopback else host
+    except ValueError:
+        return host
+
+
 def read_webhook_urls(text: str) -> tuple[str, ...]:
     """Read addresses that webhooks are posted to, separated by commas."""
     urls = _parts(text)

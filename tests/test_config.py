@@ -332,11 +332,27 @@ def test_an_address_that_cannot_be_the_providers_is_refused(url: str, words: str
         "https://api.telnyx.com/v2",
         "http://127.0.0.1:8081",
         "http://[::1]:80/a/b",
-        "http://dev_1/v2",
+        "https://dev_1/v2",
     ],
 )
 def test_a_slash_at_the_end_of_the_providers_address_does_not_matter(url: str) -> None:
     assert settings(TELNYX_BASE_URL=url + "/").base_url == url
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.1.2.3:80", "[::1]"])
+def test_the_key_may_go_in_clear_to_this_host(host: str) -> None:
+    assert settings(TELNYX_BASE_URL=f"http://{host}/v2").base_url == f"http://{host}/v2"
+
+
+@pytest.mark.parametrize("host", ["dev_1", "sandbox:8081", "10.0.0.1", "[fd00::1]:80", "127.evil"])
+def test_the_key_goes_in_clear_to_no_other_host_unless_that_is_said(host: str) -> None:
+    url = f"http://{host}/v2"
+
+    assert mistake(TELNYX_BASE_URL=url).startswith(
+        "TELNYX_BASE_URL would send the API key in clear to"
+    )
+    allowed = settings(TELNYX_BASE_URL=url, GATEWAY_UPSTREAM_PLAINTEXT="Allowed")
+    assert allowed.base_url == url
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=12), st.integers(0, 25))
