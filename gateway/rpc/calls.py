@@ -219,8 +219,7 @@ class CallWrapper:
                 code = _code_of_the_gone(context, granted)
                 raise asyncio.CancelledError from None
             finally:
-                # Or a traceback would hold it.
-                del context
+                del context, _messages  # or a traceback would hold them, and they the call
                 seconds = perf_counter() - started
                 if call is not None and code is grpc.StatusCode.CANCELLED:
                     call.given_up = seconds < GIVEN_UP_WITHIN_S and not call.answered
