@@ -44,7 +44,7 @@ from gateway.telnyx.probe import ProviderWatch, WatchedTransport
 from gateway.telnyx.provider_time import DatedTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import Transport
-from gateway.upstream import host_of, scrubbed, transport_of
+from gateway.upstream import host_of, scrubbed_transport, transport_of
 from gateway.values import Address
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import Received, WebhookReceiver
@@ -108,7 +108,7 @@ class Gateway:
             host_of(settings.base_url), time.monotonic, must_be_reached=probed
         )
         aside = Aside()
-        dated = DatedTransport(scrubbed(transport, settings, aside), clock.provider_told)
+        dated = DatedTransport(scrubbed_transport(transport, settings, aside), clock.provider_told)
         self._provider_watch = ProviderWatch(
             dated,
             settings.base_url,
@@ -159,7 +159,9 @@ class Gateway:
         self._conferences = ConferenceReader(self._client, settings.call_timeout)
         self._calls = CallWrapper(self._metrics.call_ended, self._buffers)
         self._grpc = self._build_grpc()
-        self._http = self._build_http()
+        self._receiver = self._build_receiver()
+        app = http_app(self._receiver, self._metrics, self._why_not_ready)
+        self._http = HttpServer(app, self._receiver.connection_ended)
         self._not_ready: str | None = "starting"
         self._background: list[asyncio.Task[None]] = []
         self.grpc_address = settings.grpc_address
@@ -204,6 +206,7 @@ class Gateway:
         self._feed.drain()
         await self._grpc.drain(self._calls, self._settings.drain_timeout)
         await asyncio.gather(self._grpc.stop(), self._http.stop(_LATE_WEBHOOK_S))
+        self._receiver.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -252,9 +255,9 @@ class Gateway:
             self._metrics.flooded,
         )
 
-    def _build_http(self) -> HttpServer:
+    def _build_receiver(self) -> WebhookReceiver:
         settings = self._settings
-        receiver = WebhookReceiver(
+        return WebhookReceiver(
             SignatureVerifier(settings.public_keys, time.time, settings.webhook_tolerance),
             self._decoder,
             self._log,
@@ -262,8 +265,6 @@ class Gateway:
             self._webhook_received,
             self._buffers,
         )
-        app = http_app(receiver, self._metrics, self._why_not_ready)
-        return HttpServer(app, receiver.connection_ended)
 
     def _why_not_ready(self) -> str | None:
         return self._not_ready or self._log.problem or self._provider.not_ready

@@ -45,3 +45,28 @@ class ByteBudget:
     def give_back(self, size: int) -> None:
         """Give back what was taken."""
         self.held -= size
+
+
+class Share:
+    """What one user of a budget holds: it grows as it is needed, and is given back whole."""
+
+    __slots__ = ("_budget", "_held")
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
+        self._held = 0
+
+    def grow_to(self, size: int) -> bool:
+        """Hold `size` bytes and return True, or hold no more than before if there is no room."""
+        more = size - self._held
+        if more <= 0:
+            return True
+        if not self._budget.try_take(more):
+            return False
+        self._held = size
+        return True
+
+    def close(self) -> None:
+        """Give all of it back."""
+        self._budget.give_back(self._held)
+        self._held = 0

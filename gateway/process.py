@@ -36,6 +36,14 @@ def tune_interpreter() -> None:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
+def descriptors_max() -> int | None:
+    """Return how many files and connections may be open at one time, None if nothing limits it."""
+    if resource is None:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
 def raise_descriptors() -> None:
     """Allow as many descriptors as the system lets us, and warn if these are few.
 

@@ -25,7 +25,7 @@ def transport_of(settings: Settings, budget: ByteBudget) -> Transport:
     )
 
 
-def scrubbed(transport: Transport, settings: Settings, aside: Aside) -> Transport:
+def scrubbed_transport(transport: Transport, settings: Settings, aside: Aside) -> Transport:
     """Return a transport that brings back none of the secrets in the settings."""
     api_key = settings.api_key.get_secret_value() if settings.api_key else ""
     return ScrubbedTransport(transport, Scrubber(secrets_of(api_key, _proxy_of(settings))), aside)

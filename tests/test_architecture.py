@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "codec": set[str](),
     "events": {"bytebudget", "errors", "tokens"},
     "telnyx": {"aside", "bytebudget", "codec", "errors", "tokens", "deadline"},
-    "webhooks": {"bytebudget", "codec", "events"},
+    "webhooks": {"aside", "bytebudget", "codec", "events"},
     "backfill": {"clock", "errors", "events", "telnyx", "webhooks"},
     "rpc": {
         "background",
@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "tokens",
     },
     "telemetry": {"backfill", "bytebudget", "rpc", "telnyx", "webhooks"},
-    "http": {"bytebudget", "telemetry", "webhooks"},
+    "http": {"bytebudget", "process", "telemetry", "webhooks"},
     "client": set[str](),
     "sandbox": set[str](),
     "config": {"names", "values"},

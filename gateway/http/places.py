@@ -7,9 +7,10 @@ that wait for their next request. Only where every connection waits for a respon
 refused.
 """
 
-import resource
 from collections.abc import Iterator
 from typing import Protocol
+
+from gateway.process import descriptors_max
 
 # Connections in all. The provider opens some hundred after an outage; each costs a few kilobytes,
 # and with the largest body that is held half a megabyte.
@@ -21,8 +22,8 @@ _SHARE_OF_DESCRIPTORS = 0.4
 
 def connections_max() -> int:
     """Return how many connections the limit on descriptors allows, at most `CONNECTIONS_MAX`."""
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if descriptors == resource.RLIM_INFINITY:
+    descriptors = descriptors_max()
+    if descriptors is None:
         return CONNECTIONS_MAX
     return min(CONNECTIONS_MAX, int(descriptors * _SHARE_OF_DESCRIPTORS))
 

@@ -6,7 +6,7 @@ A connection stands for its caller until callers have names.
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from grpc import StatusCode
 
@@ -99,8 +99,6 @@ class Peers:
         self._now = now
         self._peers: dict[str, Peer] = {}
         self._calls = 0
-        # How many calls were refused.
-        self.refused = 0
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -205,8 +203,7 @@ class Peers:
     def _still_given_up(self, peer: Peer, now: float) -> float:
         return max(peer.given_up - (now - peer.given_up_at) * GIVEN_UP_PER_S, 0.0)
 
-    def _refuse(self, text: str) -> None:
-        self.refused += 1
+    def _refuse(self, text: str) -> NoReturn:
         raise GatewayError(
             StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED", text, retry_after=RETRY_S
         )

@@ -1,6 +1,6 @@
 """Intake: the body of one response as it comes in, within bounds."""
 
-from gateway.bytebudget import ByteBudget
+from gateway.bytebudget import ByteBudget, Share
 from gateway.telnyx.transport import ANSWER_BYTES_MAX, NoRoomError, OversizeError
 
 # Bodies up to so many bytes count for nothing: nearly all responses are smaller, and as many as may
@@ -24,26 +24,22 @@ class Intake:
     no room for is not read to its end.
     """
 
-    __slots__ = ("_budget", "_parts", "_size", "_taken")
+    __slots__ = ("_parts", "_share", "_size")
 
     def __init__(self, budget: ByteBudget) -> None:
-        self._budget = budget
+        self._share = Share(budget)
         self._parts: list[bytes] = []
         self._size = 0
-        self._taken = 0
 
     def expect(self, size: int) -> None:
         """Take room for a body whose size is known. Raises OversizeError or NoRoomError."""
         if size > ANSWER_BYTES_MAX:
             raise oversize()
-        wanted = size - UNCOUNTED_BYTES - self._taken
-        if wanted > 0:
-            if not self._budget.try_take(wanted):
-                raise NoRoomError(
-                    "the gateway holds too much at present to take in a response of"
-                    f" {size} bytes or more"
-                )
-            self._taken += wanted
+        if not self._share.grow_to(size - UNCOUNTED_BYTES):
+            raise NoRoomError(
+                f"the gateway holds too much at present to take in a response of {size} bytes or"
+                " more"
+            )
 
     def add(self, part: bytes) -> None:
         """Take a part. Raises OversizeError or NoRoomError."""
@@ -61,6 +57,5 @@ class Intake:
 
     def close(self) -> None:
         """Give back the room that was taken."""
-        self._budget.give_back(self._taken)
-        self._taken = 0
+        self._share.close()
         self._parts = []

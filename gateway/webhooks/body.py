@@ -1,8 +1,6 @@
 """Bodies as they come, within bounds: of each, and of all that are held at one time."""
 
-from types import TracebackType
-
-from gateway.bytebudget import ByteBudget
+from gateway.bytebudget import ByteBudget, Share
 
 # The provider's webhooks are a few kilobytes. The limit leaves room for their growth and keeps an
 # event with its signed bytes below the 4 MiB that gRPC clients accept.
@@ -22,40 +20,26 @@ class NoRoomError(Exception):
 
 
 class Body:
-    """A body in pieces. As a context, it gives back its share of the budget at the end."""
+    """A body in pieces; `close` it in any case."""
 
     def __init__(self, budget: ByteBudget) -> None:
-        self._budget = budget
+        self._share = Share(budget)
         self._pieces: list[bytes] = []
-        self._taken = 0
         self.size = 0
-
-    def __enter__(self) -> "Body":
-        """Begin."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Give back what is held."""
-        self._budget.give_back(self._taken)
-        self._taken = 0
 
     def add(self, piece: bytes) -> None:
         """Add a piece. Raises TooLargeError or NoRoomError."""
         self.size += len(piece)
         if self.size > BODY_BYTES_MAX:
             raise TooLargeError
-        if self.size > ALWAYS_BYTES:
-            more = self.size - self._taken
-            if not self._budget.try_take(more):
-                raise NoRoomError
-            self._taken += more
+        if self.size > ALWAYS_BYTES and not self._share.grow_to(self.size):
+            raise NoRoomError
         self._pieces.append(piece)
 
     def whole(self) -> bytes:
         """Return all of it."""
-        return b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
+        return b"".join(self._pieces)
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self._share.close()

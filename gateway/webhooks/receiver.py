@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -129,10 +130,14 @@ class WebhookReceiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        with Body(self._buffers) as body_received:
+        with closing(Body(self._buffers)) as body_received:
             start, body = await self._answer(scope, receive, body_received)
         await send(start)
         await send(body)
+
+    def close(self) -> None:
+        """Receive nothing more; called when all requests have ended."""
+        self._verification.close()
 
     def connection_ended(self, reason: str, peer: str) -> None:
         """Take note of a connection that the HTTP server ended with no application asked."""

@@ -50,10 +50,6 @@ class SignatureVerifier:
         self._now = now
         self._tolerance_s = tolerance_s
 
-    def verify(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        """Return if the body was signed by a known key just now. Raises SignatureError."""
-        self.verify_body(self.read(headers), body)
-
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Sequence[Reading]:
         """Return the ways to read the headers whose signature may be good; at least one.
 
@@ -67,10 +63,10 @@ class SignatureVerifier:
         return self._fresh(readings.found)
 
     def cost(self, readings: Sequence[Reading], body: bytes) -> int:
-        """Return how many bytes `verify_body` hashes if no signature is good."""
+        """Return how many bytes `verify` hashes if no signature is good."""
         return min(len(readings) * len(self._keys), _TRIED_MAX) * len(body)
 
-    def verify_body(self, readings: Sequence[Reading], body: bytes) -> None:
+    def verify(self, readings: Sequence[Reading], body: bytes) -> None:
         """Return if one of the signatures is good; one is enough. Raises SignatureError."""
         for reading, key in islice(product(readings, self._keys), _TRIED_MAX):
             if _is_valid(key, reading.prefix + body, reading.signature):

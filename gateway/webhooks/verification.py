@@ -1,9 +1,8 @@
-"""Verification where it harms nobody: in the event loop if it is quick, else in one thread."""
+"""Verification where it harms nobody: in the event loop if it is quick, else in a thread."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+from gateway.aside import Aside
 from gateway.webhooks.signature import SignatureVerifier
 from gateway.webhooks.signed_headers import Reading
 
@@ -21,25 +20,28 @@ class TooManyError(Exception):
 
 
 class Verification:
-    """Verifies bodies with a `SignatureVerifier`."""
+    """Verifies bodies with a `SignatureVerifier`; `close` it at the end."""
 
     def __init__(self, verifier: SignatureVerifier) -> None:
         self._verifier = verifier
         self._waiting = 0
-        # libsodium works without the interpreter's lock.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="verification")
+        # Of its own: no webhook waits for what the provider sends otherwise. libsodium works
+        # without the interpreter's lock.
+        self._aside = Aside()
 
     async def verify(self, readings: Sequence[Reading], body: bytes) -> None:
         """Return if the body is signed. Raises SignatureError, or TooManyError at once."""
         if self._verifier.cost(readings, body) <= _IN_LOOP_BYTES_MAX:
-            self._verifier.verify_body(readings, body)
+            self._verifier.verify(readings, body)
             return
         if self._waiting >= _WAITING_MAX:
             raise TooManyError
         self._waiting += 1
         try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._verifier.verify_body, readings, body
-            )
+            await self._aside.run(self._verifier.verify, readings, body)
         finally:
             self._waiting -= 1
+
+    def close(self) -> None:
+        """Verify nothing more that is large."""
+        self._aside.close()

@@ -15,7 +15,7 @@ from tests.events.test_sqlite_log import PLENTY, OpenLog
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
-from tests.harness.mounts import as_root
+from tests.harness.needs import as_root
 
 # Some other user of the machine, whom nothing belongs to.
 OTHER = 12_345

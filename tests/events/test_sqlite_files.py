@@ -30,7 +30,7 @@ from tests.events.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
-from tests.harness.mounts import as_root
+from tests.harness.needs import as_root
 
 MIB = 2**20
 SHORT = Retention(100, 2**40)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -59,3 +60,7 @@ class Served(grpc.GenericRpcHandler):
     def close(self) -> None:
         self.channel.close()
         self._loop.run(self.server.stop(0))
+
+
+# Makes a server of behaviours by their names, `stream` if they write streams.
+Serve = Callable[..., Served]

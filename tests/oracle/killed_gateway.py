@@ -116,8 +116,8 @@ def _after_answering(kill: _Countdown) -> None:
 
 # In the order in which a webhook passes them.
 STEPS: dict[str, Callable[[_Countdown], None]] = {
-    "before the signature is checked": _before(SignatureVerifier, "verify_body"),
-    "after the signature is checked": _after(SignatureVerifier, "verify_body"),
+    "before the signature is checked": _before(SignatureVerifier, "verify"),
+    "after the signature is checked": _after(SignatureVerifier, "verify"),
     "after the event is decoded": _after(WebhookDecoder, "decode"),
     "before the event is submitted": _before(GroupWriter, "_submit", _is_append),
     "after the event is submitted": _after(GroupWriter, "_submit", _is_append),

@@ -17,6 +17,7 @@ from conferencing.v1.event_service_pb2 import EventFilter, GetFeedInfoRequest, S
 from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed
 from tests.harness.events import new_event
+from tests.harness.needs import on_linux
 from tests.harness.process import GatewayProcess
 from tests.oracle.breaks import Break
 from tests.oracle.breaks_of_feed import keeps_a_queue_for_each
@@ -27,10 +28,6 @@ from tests.oracle.model import Fields, Wanted
 from tests.oracle.remote import RemoteLog, RemoteReader, posted
 from tests.oracle.stepped import SteppedLoop, run_stepped
 from tests.oracle.verdict import violations
-
-linux_only = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="asks the kernel what a process takes"
-)
 
 FIELDS = Fields("conference.participant.joined", conference_id="c1")
 
@@ -169,7 +166,7 @@ STREAMS, WAVES, WARM_UP = 250, 16, 8
 GROWTH_MAX_KIB = 3 * 1_024
 
 
-@linux_only
+@on_linux
 def test_a_storm_of_cancelled_streams_leaves_memory_flat(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         assert gateway.webhooks.post(posted("e", FIELDS).raw).status == 200
@@ -216,7 +213,7 @@ def full_disk(gateway: GatewayProcess, path: Path, room: int) -> Iterator[None]:
         resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="fills another process's disk")
+@on_linux
 @pytest.mark.parametrize("room", [0, 5_000, 70_001])
 def test_a_full_disk_is_a_503_until_there_is_room_again(tmp_path: Path, room: int) -> None:
     with GatewayProcess(tmp_path) as gateway:
@@ -245,7 +242,7 @@ def test_a_full_disk_is_a_503_until_there_is_room_again(tmp_path: Path, room: in
     assert sorted(it.id for it in reader.streams[0].events()) == sorted(it.id for it in made)
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="fills another process's disk")
+@on_linux
 def test_a_gateway_killed_on_a_full_disk_has_lost_nothing_acknowledged(tmp_path: Path) -> None:
     made = [posted(f"e{number}", FIELDS, 3_000) for number in range(20)]
     with GatewayProcess(tmp_path) as gateway:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
@@ -14,27 +14,12 @@ from gateway.errors import GatewayError
 from gateway.rpc.calls import Behavior, CallEnded, CallWrapper
 from tests.harness.gateway import failure_of
 from tests.harness.loop import LoopThread
-from tests.harness.served import Served
+from tests.harness.served import Serve, Served
 
 Code = grpc.StatusCode
-Serve = Callable[..., Served]
 
 # How often a race is run: an unguarded abort loses one of about fifty.
 RACES = 1_500
-
-
-@pytest.fixture
-def serve(loop: LoopThread) -> Iterator[Serve]:
-    """Serves behaviours on a server of its own."""
-    served: list[Served] = []
-
-    def start(stream: bool = False, **behaviors: Behavior) -> Served:
-        served.append(Served(loop, stream, **behaviors))
-        return served[-1]
-
-    yield start
-    for one in served:
-        one.close()
 
 
 class Begun:

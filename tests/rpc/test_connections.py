@@ -8,27 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.rpc.connections import GOAWAY, Connections
+from tests.harness import ports
+from tests.harness.ports import peer
 
 
-class Port:
-    """A port of this process, and clients of it."""
+class Port(ports.Port):
+    """A port, and how its connections are ended."""
 
     def __init__(self, patience: int = 0) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.number: int = self.listener.getsockname()[1]
+        super().__init__()
         self.connections = Connections(self.number, patience)
-        self._open: list[socket.socket] = [self.listener]
-
-    def connect(self) -> tuple[socket.socket, socket.socket]:
-        """Connect a client; returns its end and ours."""
-        client = socket.create_connection(("127.0.0.1", self.number), timeout=20)
-        ours, _ = self.listener.accept()
-        self._open += [client, ours]
-        return client, ours
-
-    def close(self) -> None:
-        for one in self._open:
-            one.close()
 
 
 @pytest.fixture
@@ -36,12 +25,6 @@ def port() -> Iterator[Port]:
     port = Port()
     yield port
     port.close()
-
-
-def peer(client: socket.socket) -> str:
-    """A client as gRPC names it."""
-    host, number = client.getsockname()
-    return f"ipv4:{host}:{number}"
 
 
 def has_more(client: socket.socket) -> bool:

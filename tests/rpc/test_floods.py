@@ -14,9 +14,12 @@ from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeReque
 from gateway.rpc import floods
 from gateway.rpc.floods import HELD_S, UNEXPLAINED_MAX, Floods
 from tests.conftest import StartGateway
+from tests.harness import ports
 from tests.harness.clock import ManualClock
 from tests.harness.gateway import RunningGateway
 from tests.harness.http2 import CONTINUATION, PRIORITY, RawClient, message, reset, rpc, stream_ids
+from tests.harness.needs import on_linux
+from tests.harness.ports import peer
 
 INFO = "/conferencing.v1.EventService/GetFeedInfo"
 SUBSCRIBE = "/conferencing.v1.EventService/Subscribe"
@@ -26,8 +29,6 @@ _FLOOD_S = 30.0
 
 # What a header's field of 4,000 bytes looks like that is to be forgotten again (RFC 7541, 6.2.2).
 _FIELD = b"\x00\x05x-abc\x7f\xa1\x1e" + b"v" * 4_000
-
-linux = pytest.mark.skipif(not floods._LINUX, reason="needs what Linux's kernel tells and does")
 
 
 def rapid_reset(path: str, *, with_message: bool) -> Iterator[bytes]:
@@ -77,7 +78,7 @@ def flooded(start_gateway: StartGateway) -> RunningGateway:
     return start_gateway()
 
 
-@linux
+@on_linux
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_connection_that_floods_is_not_read_any_more_and_others_are(
     flooded: RunningGateway, kind: str, caplog: pytest.LogCaptureFixture
@@ -112,32 +113,20 @@ def test_a_client_that_gives_up_many_calls_among_others_goes_on(flooded: Running
         call.result(timeout=20)
 
 
-class Port:
-    """A port of this process whose connections are looked at."""
+class Port(ports.Port):
+    """A port whose connections are looked at."""
 
     def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        number: int = self.listener.getsockname()[1]
+        super().__init__()
         self.clock = ManualClock()
         self.explained: dict[str, int] = {}
         self.seen: list[tuple[str, str]] = []
         self.floods = Floods(
-            number,
+            self.number,
             lambda peer: self.explained.pop(peer, 0),
             lambda peer, kind: self.seen.append((peer, kind)),
             self.clock,
         )
-        self._open = [self.listener]
-
-    def connect(self) -> tuple[socket.socket, socket.socket]:
-        client = socket.create_connection(self.listener.getsockname(), timeout=5)
-        ours, _ = self.listener.accept()
-        self._open += [client, ours]
-        return client, ours
-
-    def close(self) -> None:
-        for one in self._open:
-            one.close()
 
 
 @pytest.fixture
@@ -145,11 +134,6 @@ def port() -> Iterator[Port]:
     port = Port()
     yield port
     port.close()
-
-
-def peer(client: socket.socket) -> str:
-    host, number = client.getsockname()
-    return f"ipv4:{host}:{number}"
 
 
 def pump(client: socket.socket, ours: socket.socket, size: int) -> None:
@@ -161,7 +145,7 @@ def pump(client: socket.socket, ours: socket.socket, size: int) -> None:
     sender.join()
 
 
-@linux
+@on_linux
 def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> None:
     client, ours = port.connect()
     quiet, _ = port.connect()
@@ -176,7 +160,7 @@ def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> No
     quiet.send(b"x")
 
 
-@linux
+@on_linux
 def test_bytes_that_calls_explain_are_never_too_many(port: Port) -> None:
     client, ours = port.connect()
 
@@ -188,7 +172,7 @@ def test_bytes_that_calls_explain_are_never_too_many(port: Port) -> None:
     assert port.seen == []
 
 
-@linux
+@on_linux
 def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     client, ours = port.connect()
     ours.setblocking(False)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -13,31 +13,17 @@ from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from gateway.bytebudget import ByteBudget
 from gateway.rpc import calls, commands
-from gateway.rpc.calls import Behavior, CallWrapper
+from gateway.rpc.calls import CallWrapper
 from gateway.rpc.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_CONNECTION_MAX
 from gateway.telnyx.operation import Safety
 from tests.conftest import StartGateway
 from tests.harness.gateway import failure_of
 from tests.harness.http2 import RawClient, message, rpc
 from tests.harness.loop import LoopThread
-from tests.harness.served import Served
+from tests.harness.served import Serve, Served
 
 MIB = 1024 * 1024
 Code = grpc.StatusCode
-Serve = Callable[..., Served]
-
-
-@pytest.fixture
-def serve(loop: LoopThread) -> Iterator[Serve]:
-    served: list[Served] = []
-
-    def start(stream: bool = False, **behaviors: Behavior) -> Served:
-        served.append(Served(loop, stream, **behaviors))
-        return served[-1]
-
-    yield start
-    for one in served:
-        one.close()
 
 
 async def page(request: bytes, context: Any) -> bytes:

@@ -16,7 +16,7 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     SubscribeRequest,
 )
-from tests.harness.mounts import as_root
+from tests.harness.needs import as_root
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.webhooks import Reply, Signer, webhook
 from tests.system.test_lifecycle import http_get

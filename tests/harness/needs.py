@@ -1,0 +1,17 @@
+"""What a test needs of the machine, for laptops: in CI it runs all the same, and then fails."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+_IN_CI = bool(os.environ.get("CI"))
+_CAN_MOUNT = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("mount") is not None
+
+as_root = pytest.mark.skipif(
+    not _CAN_MOUNT and not _IN_CI, reason="mounts a file system: needs root"
+)
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux" and not _IN_CI, reason="asks Linux's kernel, or has it do something"
+)

@@ -1,0 +1,27 @@
+"""A port of this process with clients on it: both ends of each connection are the test's."""
+
+import socket
+
+
+class Port:
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.number: int = self.listener.getsockname()[1]
+        self._open: list[socket.socket] = [self.listener]
+
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """Connect a client; returns its end and ours."""
+        client = socket.create_connection(("127.0.0.1", self.number), timeout=20)
+        ours, _ = self.listener.accept()
+        self._open += [client, ours]
+        return client, ours
+
+    def close(self) -> None:
+        for one in self._open:
+            one.close()
+
+
+def peer(client: socket.socket) -> str:
+    """A client as gRPC names it."""
+    host, number = client.getsockname()
+    return f"ipv4:{host}:{number}"
