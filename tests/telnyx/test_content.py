@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.telnyx.content import decoded
+from gateway.telnyx.content import _MEMBERS_MAX, ERROR_BYTES_MAX, decoded
 from gateway.telnyx.transport import (
     ANSWER_BYTES_MAX,
     HttpResponse,
@@ -110,3 +110,19 @@ def test_as_much_as_may_be_held_is_decoded() -> None:
     data = orjson.dumps("x" * (ANSWER_BYTES_MAX - 2))
 
     assert decoded(response(gzip.compress(data), "gzip")).body == data
+
+
+def test_a_gzip_of_more_members_than_anybody_writes_is_not_read() -> None:
+    member = gzip.compress(b"{}")
+    assert decoded(response(member * _MEMBERS_MAX, "gzip")).body == b"{}" * _MEMBERS_MAX
+
+    with pytest.raises(UnansweredError, match="more than 100 members"):
+        decoded(response(member * (_MEMBERS_MAX + 1), "gzip"))
+
+
+@pytest.mark.parametrize("coding", ["gzip", ""])
+def test_of_a_refusal_with_much_to_say_the_status_is_left(coding: str) -> None:
+    longest = b"x" * ERROR_BYTES_MAX
+    for body, left in ((longest, longest), (longest + b"x", b"")):
+        assert decoded(response(CODINGS[coding](body), coding, 422)).body == left
+    assert decoded(response(CODINGS[coding](longest + b"x"), coding, 200)).body

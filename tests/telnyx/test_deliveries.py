@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, ListDeliveries
+from gateway.telnyx.deliveries import _ROWS_MAX, DeliveriesPage, DeliveriesRequest, ListDeliveries
 from tests.harness import odd_json
 
 OPERATION = ListDeliveries()
@@ -158,3 +158,10 @@ def test_the_number_of_pages_is_read_in_any_form_or_not_known(said: Any, pages: 
 def test_an_answer_of_another_shape_is_an_error_not_an_empty_page(document: Any) -> None:
     with pytest.raises(ValueError, match=r"it does not|an array"):
         answered(document)
+
+
+def test_a_page_of_far_more_rows_than_were_asked_for_is_an_error() -> None:
+    assert answered({"data": [{}] * _ROWS_MAX, "meta": META}).pages == 1
+
+    with pytest.raises(ValueError, match="at most 1000 rows"):
+        answered({"data": [{}] * (_ROWS_MAX + 1), "meta": META})

@@ -12,6 +12,7 @@ from conferencing.v1.event_service_pb2 import WatchConferenceRequest
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
 from gateway.app import COMMAND_SERVICES
 from gateway.codec.decoder import MismatchError
+from gateway.telnyx.answer import _ITEMS_MAX
 from gateway.telnyx.binding import compile_services
 from gateway.telnyx.pages import _KIND, _LAYOUT, PAGE_NUMBER_MAX, Page, PageError
 from gateway.tokens import seal
@@ -261,6 +262,16 @@ def test_a_larger_size_is_not_paid_for_in_small_pages(first: int, second: int) -
     assert [it for _, page in pages for it in page] == everything(listing)
     # At worst each page begins behind half of the largest that the provider gives.
     assert len(pages) <= 2 + 3_000 / min(second, 125)
+
+
+def test_a_page_of_far_more_items_than_anybody_asks_for_is_an_error() -> None:
+    call = LIST_QUEUES.prepare(ListQueuesRequest())
+    most = Answer(200, {"data": [{}] * _ITEMS_MAX}).encoded()
+    response: Any = LIST_QUEUES.finish(call, most, "")
+    assert len(response.queues) == _ITEMS_MAX
+
+    with pytest.raises(MismatchError, match="at most 1000 items"):
+        LIST_QUEUES.finish(call, Answer(200, {"data": [{}] * (_ITEMS_MAX + 1)}).encoded(), "")
 
 
 def test_the_issues_list_comes_whole_over_grpc(
