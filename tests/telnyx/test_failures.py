@@ -597,3 +597,10 @@ def test_no_secret_is_in_any_error(gateway: RunningGateway, provider: RecordingP
     assert provider.last.headers["authorization"] == "Bearer KEY0123456789"
     assert "KEY0123456789" not in str(failure.status)
     assert "TELNYX_API_KEY" in failure.message
+
+
+def test_of_errors_without_end_so_many_are_looked_at() -> None:
+    said = {"detail": "no"}
+    nothing: list[dict[str, str]] = [{}] * 100_000
+
+    assert [it.detail for it in ErrorBody.of({"errors": [said, *nothing, said]}).errors] == ["no"]

@@ -264,6 +264,13 @@ def test_a_larger_size_is_not_paid_for_in_small_pages(first: int, second: int) -
     assert len(pages) <= 2 + 3_000 / min(second, 125)
 
 
+def test_a_provider_that_contradicts_itself_about_its_pages_is_not_believed() -> None:
+    page = Page(2, 10, 0, 10, b"", _is_exact=True)
+
+    with pytest.raises(MismatchError, match=r"meta\.page_size"):
+        page.read(5, {"page_size": 20, "total_pages": 9})
+
+
 def test_a_page_of_far_more_items_than_anybody_asks_for_is_an_error() -> None:
     call = LIST_QUEUES.prepare(ListQueuesRequest())
     most = Answer(200, {"data": [{}] * _ITEMS_MAX}).encoded()
