@@ -171,6 +171,7 @@ def test_a_proxy_that_rejects_the_password_is_named_with_and_without_tls(
     proxy.refuse_with = 407
     gateway = start_gateway(
         f"{scheme}://provider.example/v2",
+        GATEWAY_UPSTREAM_PLAINTEXT="allowed",
         GATEWAY_HTTP_CLIENT=client,
         GATEWAY_UPSTREAM_PROXY=f"http://someone:secret@{proxy.address}",
     )
