@@ -6,7 +6,7 @@ import re
 import socket
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +43,15 @@ class Mark(NamedTuple):
 
     epoch: str
     folded: int
+
+    @classmethod
+    def of(cls, meta: Mapping[str, int | bytes]) -> "Mark":
+        """Return what a database says of itself; see `schema.read_meta`."""
+        return cls(bytes(meta["epoch"]).hex(), int(meta["folded"]))
+
+    def follows(self, earlier: "Mark") -> bool:
+        """Whether this is the same log at that state or at a later one."""
+        return self.epoch == earlier.epoch and self.folded >= earlier.folded
 
 
 class FileLock:
@@ -95,6 +104,7 @@ class FileLock:
     def leave(self, mark: Mark | None) -> None:
         """Note how far the log has come, for whoever opens it next; None if that is unknown."""
         assert self._named is not None
+        self.left = mark
         text = f"{self._holder}\n"
         if mark is not None:
             text += f"folded {mark.folded} of {mark.epoch}\n"

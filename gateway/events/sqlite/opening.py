@@ -2,17 +2,18 @@
 
 import logging
 import sqlite3
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.events.log import LogOpenError
 from gateway.events.sqlite.faults import UNREADABLE, described, is_for_want_of_room
-from gateway.events.sqlite.files import FileWatch, LogFiles
+from gateway.events.sqlite.files import LogFiles
 from gateway.events.sqlite.lock import FileLock, Mark
 from gateway.events.sqlite.reserve import Reserve
-from gateway.events.sqlite.schema import open_for_writing, read_meta_unfolded
+from gateway.events.sqlite.schema import open_for_reading, open_for_writing, read_meta_unfolded
 from gateway.events.sqlite.upkeep import Upkeep
+from gateway.events.sqlite.watch import FileWatch
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +29,20 @@ class OpenFiles:
     lock: FileLock
 
     def close(self) -> None:
-        """Close them, when nothing else has them open."""
-        self.connection.close()
+        """Close them, when nothing else has them open.
+
+        The last connection to go folds the write-ahead log into the database. If the files have
+        come to harm, one that may not fold goes last: each file is left as it is.
+        """
+        with ExitStack() as closing_last:
+            if self.watch.harm is not None:
+                with suppress(sqlite3.Error):
+                    guard = closing_last.enter_context(
+                        closing(open_for_reading(self.files.database))
+                    )
+                    guard.execute("SELECT count(*) FROM sqlite_schema")  # takes its lock
+            self.connection.close()
+        self.watch.close()
         self.lock.release()
 
 
@@ -50,7 +63,7 @@ def open_files(path: Path, size_bytes: int) -> OpenFiles:
             upkeep = Upkeep(connection, files, lock, reserve, size_bytes, cramped=cramped)
             with suppress(sqlite3.Error):  # on a full disk: the next upkeep tries again
                 upkeep.fold()
-            return OpenFiles(files, connection, FileWatch(files), upkeep, lock)
+            return OpenFiles(files, connection, FileWatch(files, lock), upkeep, lock)
         except UNREADABLE as error:
             connection.close()
             raise LogOpenError(
@@ -71,8 +84,8 @@ def _goes_on(files: LogFiles, left: Mark | None) -> bool:
     meta = read_meta_unfolded(files.database)
     if left is None or meta is None:
         return False  # what is wrong with it, if anything is, shows when it is opened
-    found = Mark(bytes(meta["epoch"]).hex(), int(meta["folded"]))
-    if found.epoch == left.epoch and found.folded >= left.folded:
+    found = Mark.of(meta)
+    if found.follows(left):
         return True
     if files.wal.exists() and files.wal.stat().st_size:
         raise LogOpenError(

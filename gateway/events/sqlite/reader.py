@@ -21,9 +21,9 @@ from gateway.events.log import (
     TimeBounds,
 )
 from gateway.events.sqlite.faults import UNREADABLE, DamagedError, described
-from gateway.events.sqlite.files import FileWatch
 from gateway.events.sqlite.schema import open_for_reading
 from gateway.events.sqlite.threads import Query, R, ReadingThreads
+from gateway.events.sqlite.watch import FileWatch
 
 # Threads that read for those who follow the log; further ones wait their turn, after each step.
 # Nobody is refused: each stream has one read at a time.
@@ -173,7 +173,7 @@ class LogReader:
         try:
             return await threads.run(query, asker)
         except UNREADABLE as error:
-            told = described(error, self._database)
+            told = self._watch.harm or described(error, self._database)
             raise LogUnavailableError(f"the event log cannot be read: {told}") from error
 
     def _connect(self) -> sqlite3.Connection:

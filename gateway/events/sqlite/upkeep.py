@@ -62,8 +62,7 @@ class Upkeep:
         self._reserve = reserve
         self._limit = max(size_bytes, SIZE_BYTES_MIN)
         self._page_bytes = _number(connection, "page_size")
-        meta = read_meta(connection)
-        self._mark = Mark(bytes(meta["epoch"]).hex(), int(meta["folded"]))
+        self._mark = Mark.of(read_meta(connection))
         # What had been changed by this connection when everything was folded last.
         self._folded_changes: int | None = None
         # Whether the disk has been full, and there is no reserve yet for the next time.

@@ -166,8 +166,8 @@ class GroupWriter:
         except Exception as error:  # whatever it was, the thread must live and the callers be told
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
-            if isinstance(error, LogUnavailableError):  # the files are gone
-                self._upkeep.save()
+            if isinstance(error, LogUnavailableError) and self._watch.harm is None:
+                self._upkeep.save()  # the files are whole, and only have lost their names
             self._upkeep.failed()
             failure = LogUnavailableError(f"the event log cannot be written: {self._told(error)}")
             self._in_loop(lambda: self._fail(futures, failure))
