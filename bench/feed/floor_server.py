@@ -54,7 +54,7 @@ class Floor:
             message = await receive()
             raw += message["body"]
             more = message["more_body"]
-        self._verifier.verify(scope["headers"], raw)
+        self._verifier.verify(self._verifier.read(scope["headers"]), raw)
         now = round(time.time() * 1e6)
         await self._log.append(NewEvent(f"{next(self._numbers):032d}", _KEYS, now, _BODY, raw))
         await send(_START)
