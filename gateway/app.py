@@ -14,6 +14,7 @@ from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
 from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
+from gateway.codec.event_keys import declared_keys
 from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
@@ -153,7 +154,7 @@ class Gateway:
                 clock_ahead=lambda: self._clock.now().ahead or 0.0,
             )
         )
-        self._decoder = WebhookDecoder(self._metrics.event_noted)
+        self._decoder = WebhookDecoder(log.keys, self._metrics.event_noted)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
         self._conferences = ConferenceReader(self._client, settings.call_timeout)
@@ -178,7 +179,9 @@ class Gateway:
         """
         retention = Retention(settings.retention_age, settings.retention_size)
         clock = Clock(time.time, time.monotonic)
-        log = await SqliteEventLog.open(settings.event_log, retention, clock.for_deleting)
+        log = await SqliteEventLog.open(
+            settings.event_log, declared_keys(), retention, clock.for_deleting
+        )
         try:
             feed = Feed(log, await Window.of(log))
             gateway = cls(settings, log, feed, transport, clock, logs)

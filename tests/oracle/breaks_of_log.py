@@ -132,10 +132,10 @@ def forgets_duplicates_at_a_restart() -> Patches:
 
     original = GroupWriter._write
 
-    def write(self: Any, rows: Any) -> None:
+    def write(self: Any, rows: Any, filling: Any) -> Any:
         if numbers(self._connection, [row[1] for row in rows]):
             raise sqlite3.IntegrityError
-        original(self, rows)
+        return original(self, rows, filling)
 
     return [_no_index(), (writer, "numbers_of", numbers), (GroupWriter, "_write", write)]
 

@@ -2,13 +2,16 @@
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.codec.event_keys import EventKey
 from gateway.events.log import LogOpenError
 from gateway.events.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.events.sqlite.files import LogFiles
+from gateway.events.sqlite.key_columns import fit_keys
 from gateway.events.sqlite.lock import FileLock, Mark
 from gateway.events.sqlite.reserve import Reserve
 from gateway.events.sqlite.schema import open_for_reading, open_for_writing, read_meta_unfolded
@@ -46,10 +49,11 @@ class OpenFiles:
         self.lock.release()
 
 
-def open_files(path: Path, size_bytes: int) -> OpenFiles:
+def open_files(path: Path, keys: Sequence[EventKey], size_bytes: int) -> OpenFiles:
     """Lock and open the log at a path, making it first where there is none.
 
-    `size_bytes` is how large the database may be. Raises LogOpenError.
+    `keys` are what its events are found by, and `size_bytes` is how large the database may be.
+    Raises LogOpenError.
     """
     files = LogFiles.of(path)
     lock = FileLock(files)
@@ -59,6 +63,7 @@ def open_files(path: Path, size_bytes: int) -> OpenFiles:
         lock.leave(lock.left if _goes_on(files, lock.left) else None)
         connection, cramped = _connected(files)
         try:
+            fit_keys(connection, keys)
             reserve = Reserve(files.reserve)
             upkeep = Upkeep(connection, files, lock, reserve, size_bytes, cramped=cramped)
             with suppress(sqlite3.Error):  # on a full disk: the next upkeep tries again
