@@ -52,6 +52,8 @@ class UpstreamGauges:
     in_flight: Callable[[], float]
     abandoned: Callable[[], float]
     waiting: Callable[[], float]
+    # Seconds.
+    stalled: Callable[[], float]
 
 
 class Metrics:
@@ -189,6 +191,11 @@ class Metrics:
             ("in_flight", "Requests to the provider in flight", gauges.in_flight),
             ("abandoned", "Those of them whose callers have gone", gauges.abandoned),
             ("waiting", "Requests that wait for their turn", gauges.waiting),
+            (
+                "stalled_seconds",
+                "How long as many requests as may be have been in flight without a response",
+                gauges.stalled,
+            ),
         ):
             gauge = Gauge(f"gateway_upstream_{name}", text, registry=self._registry)
             gauge.set_function(value)
