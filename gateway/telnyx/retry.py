@@ -28,7 +28,7 @@ class RetryPolicy:
     # Without it, a hanging connection would be held for as long as a caller without a deadline
     # likes, and with it the place of others. Not less, although a path that hung would be free
     # sooner: the official SDK waits for a minute too, so a response may come that late, and what
-    # cannot be sent again would end without one although it ran. A hang is told after 5 s.
+    # cannot be sent again would end without one although it ran. A hang is told after 10 s.
     attempt_max_s: float = 60.0
     # A request with less time left than this could not be answered.
     useful_s: float = 0.02

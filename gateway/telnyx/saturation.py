@@ -12,10 +12,11 @@ from time import monotonic
 from typing import Protocol
 
 # How long every place may be taken without a response before the gateway is not ready, in seconds.
-# The provider takes a tenth of one, and advises to send again after half of one. It is allowed to
-# be slow: at 6 s a request, 100 in flight end every 60 ms, and each end is a sign of life. So this
-# is not how long a request may take, but how long none of all those under way may end.
-STALLED_S = 5.0
+# The provider takes a tenth of one, and advises to send again after half of one, but it is allowed
+# to be slow: at 6 s a request, 100 in flight end every 60 ms, and each end is a sign of life. Where
+# all were sent at once, they end at once: so this is as long as a call has by default. Whoever gets
+# its responses within that is served, and is no stall.
+STALLED_S = 10.0
 
 # How often to look, in seconds.
 TICK_S = 1.0
