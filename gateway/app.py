@@ -159,7 +159,10 @@ class Gateway:
         self._decoder = WebhookDecoder(self._metrics.event_noted)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
-        self._conferences = ConferenceReader(self._client, settings.call_timeout)
+        self._conferences = ConferenceReader(
+            self._client, settings.call_timeout, settings.watch_requests
+        )
+        self._metrics.watch_questions(self._conferences.queue)
         self._calls = CallWrapper(self._metrics.call_ended, self._buffers)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
