@@ -43,8 +43,8 @@ def test_in_no_span_of_time_are_more_taken_than_its_burst_and_its_rate(
 
     for index, (begins, _) in enumerate(taken):
         sum_ = 0.0
-        for ends, tokens in taken[index:]:
-            sum_ += tokens
+        for ends, amount in taken[index:]:
+            sum_ += amount
             assert sum_ <= BURST + PER_S * (ends - begins) + 1e-6
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -148,7 +149,7 @@ class Stage:
 
     async def watch(self, watcher: Any) -> None:
         request = WatchConferenceRequest(
-            conference_id=watcher.conference, heartbeat_interval={"seconds": 60}
+            conference_id=watcher.conference, heartbeat_interval=Duration(seconds=60)
         )
         await self._stream.watch_conference(request, watcher)
 
@@ -314,8 +315,9 @@ def test_what_a_command_did_is_asked_for_before_what_is_asked_now_and_then() -> 
             stage.open(f"c{number % 5}", str(number), comes_back=True)
         await asyncio.sleep(60)
         queue = stage.reader.queue
-        while queue.waiting(Rank.WHENEVER) < 200:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(60):
+            while queue.waiting(Rank.WHENEVER) < 200:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.1)
         # The last to be asked for would be asked for in eight seconds.
         last = list(stage.reader.queue._by_key)[-1]
         conference = last.conference_id  # type: ignore[attr-defined]
