@@ -34,12 +34,15 @@ class TokenBucket:
         return True
 
     def spend(self, tokens: float) -> None:
-        """Take tokens that may not be there: whoever comes next waits for them."""
-        self._held = self.held - tokens
+        """Take tokens that may not be there: whoever comes next waits for them.
+
+        Fewer than none are put back.
+        """
+        self._held = min(self.burst, self.held - tokens)
 
     def give_back(self, tokens: float) -> None:
         """Put back tokens that were taken and not used."""
-        self._held = min(self.burst, self.held + tokens)
+        self.spend(-tokens)
 
     def wait_s(self, tokens: float) -> float:
         """Return in how many seconds there will be so many tokens, if nobody takes any."""
