@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,9 @@ from gateway.telnyx.exchange import Sending
 from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import HttpRequest, HttpResponse
+from tests.conftest import StartGateway
+from tests.harness.gateway import failure_of
+from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.virtual_time import run_in_virtual_time
 
 PER_S = 50
@@ -402,3 +406,34 @@ def test_no_story_costs_more_than_the_budget(
         await asyncio.sleep(45)
 
     assert_within_budget(staged(story))
+
+
+def test_a_refusal_says_when_to_come_back_and_is_counted(
+    start_gateway: StartGateway, provider: RecordingProvider
+) -> None:
+    def answer(request: SentRequest) -> Answer:
+        listed = request.path.endswith("/participants")
+        return Answer(200, {"data": [] if listed else {"id": "c"}})
+
+    provider.answer = answer
+    gateway = start_gateway(provider.base_url, GATEWAY_WATCH_REQUESTS="1")
+    streams = [
+        gateway.events.WatchConference(WatchConferenceRequest(conference_id=str(number)))
+        for number in range(5)
+    ]
+    assert all(next(it).HasField("snapshot") for it in streams)
+
+    failure = failure_of(
+        gateway.events.WatchConference, WatchConferenceRequest(conference_id="6"), timeout=1
+    )
+
+    assert failure.code.name == "RESOURCE_EXHAUSTED"
+    assert failure.info.reason == "GATEWAY_OVERLOADED"
+    assert "GATEWAY_WATCH_REQUESTS" in failure.message
+    assert failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds == RETRY_S
+    assert gateway.gauge("gateway_watch_refused_total") == 1
+    assert gateway.gauge(r'gateway_watch_waiting\{kind="prompt"\}') == 0
+    assert gateway.gauge(r'gateway_watch_waiting\{kind="periodic"\}') == 0
+    assert len(provider.requests) == 10
+    for it in streams:
+        it.cancel()
