@@ -139,7 +139,6 @@ class ConferenceReader:
 
     async def _question(self, place: Place, since: float, asker: Asker) -> _Question:
         """Return a question that was sent at a moment or later. Raises TooBusyError."""
-        until = self._now() + asker.patience_s
         while True:
             sent = self._sent.get(place)
             if sent is not None:
@@ -148,7 +147,7 @@ class ConferenceReader:
                 if not sent.task.done():
                     await asyncio.wait([sent.task])
                     continue
-            ask = Ask(asker.flow, place, _REQUESTS, asker.rank, until - self._now())
+            ask = Ask(asker.flow, place, _REQUESTS, asker.rank, asker.patience_s)
             if await self.queue.turn(ask):
                 return self._send(place)
 

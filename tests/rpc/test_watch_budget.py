@@ -277,6 +277,21 @@ def test_a_thousand_who_watch_one_conference_are_served_at_once() -> None:
     staged(story)
 
 
+def test_waiting_for_a_slow_response_to_another_is_no_waiting_for_a_turn() -> None:
+    async def story(stage: Stage) -> None:
+        stage.provider.takes_s = 60
+        first = stage.open("a", "meeting")
+        await asyncio.sleep(0.01)
+        second = stage.open("b", "meeting")
+        await asyncio.sleep(9)
+        stage.provider.takes_s = 0.1
+        await asyncio.sleep(3)
+        assert first.snapshot_at is None
+        assert second.snapshot_at is not None
+
+    staged(story)
+
+
 @pytest.mark.parametrize("deadline_s", [None, 1.0])
 def test_who_would_wait_too_long_is_refused_at_once(deadline_s: float | None) -> None:
     patience_s = FIRST_WAIT_MAX_S if deadline_s is None else deadline_s
