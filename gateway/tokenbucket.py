@@ -47,3 +47,7 @@ class TokenBucket:
     def wait_s(self, tokens: float) -> float:
         """Return in how many seconds there will be so many tokens, if nobody takes any."""
         return max(0.0, (tokens - self.held) / self.per_s)
+
+    def within(self, seconds: float) -> float:
+        """Return how many tokens can be taken by then, one after the other, if nobody else does."""
+        return self.held + seconds * self.per_s

@@ -174,14 +174,15 @@ class FairQueue:
         That is more than its patience if it is too late, and perhaps less than the truth then.
         """
         keys = 1 + sum(line.keys for rank, line in self._lines.items() if rank < ask.rank)
-        slower = 1.0
+        each = float(ask.tokens)
         if ask.rank is not Rank.WHENEVER and self._lines[Rank.WHENEVER].keys:
-            slower = _TURN_OF_THE_LAST / (_TURN_OF_THE_LAST - 1)
+            each *= _TURN_OF_THE_LAST / (_TURN_OF_THE_LAST - 1)
+        most = self._bucket.within(ask.patience_s) / each
         for ahead in self._lines[ask.rank].ahead_of(ask):
             keys += ahead
-            if self._bucket.wait_s(keys * ask.tokens * slower) > ask.patience_s:
+            if keys > most:
                 break
-        return self._bucket.wait_s(keys * ask.tokens * slower)
+        return self._bucket.wait_s(keys * each)
 
     def _next(self) -> _Waiter | None:
         last = self._lines[Rank.WHENEVER]
