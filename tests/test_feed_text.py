@@ -3,20 +3,11 @@
 import re
 from pathlib import Path
 
-from gateway.config import Settings
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
 from gateway.events.window import BYTES_MAX, ENTRIES_MAX
 from gateway.http import outgoing, places, refusals
-from gateway.rpc import (
-    conference_reader,
-    events,
-    fair_queue,
-    filters,
-    history,
-    subscribe,
-    watch,
-)
+from gateway.rpc import events, filters, history, subscribe
 from gateway.webhooks import body, receiver, signature
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -66,19 +57,3 @@ def test_every_server_error_that_is_named_exists() -> None:
     errors = {reason for reason, status in receiver._STATUS_OF_REASON.items() if status >= 500}
 
     assert set(re.findall(r"[A-Z_]{4,}", named)) == errors
-
-
-def test_the_numbers_about_watched_conferences_are_those_of_the_code() -> None:
-    per_s = Settings.model_fields["watch_requests"].default
-    assert f"`GATEWAY_WATCH_REQUESTS` ({per_s}) a second" in TEXT
-    assert (conference_reader._BURST_S, conference_reader._REQUESTS) == (10, 2)
-    assert "that takes two requests" in TEXT
-    assert "and ten times as many at once" in TEXT
-    assert f"each further {conference_reader._PAGE_SIZE} participants" in TEXT
-    assert f"asked every {watch.REFRESH_INTERVAL_S:.0f} seconds" in TEXT
-    in_time = per_s * watch.REFRESH_INTERVAL_S / conference_reader._REQUESTS
-    assert f"can be asked for in that time ({in_time:.0f})" in TEXT
-    assert f"a first response for more than {watch.FIRST_WAIT_MAX_S:.0f} s" in TEXT
-    assert f"`RetryInfo` ({conference_reader.RETRY_S:.0f} s)" in TEXT
-    assert fair_queue._TURN_OF_THE_LAST == 10
-    assert "One turn in ten is left to it" in TEXT
