@@ -44,6 +44,7 @@ from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.probe import ProviderWatch, WatchedTransport
 from gateway.telnyx.provider_time import DatedTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
+from gateway.telnyx.saturation import Saturation
 from gateway.telnyx.transport import Transport
 from gateway.upstream import host_of, scrubbed_transport, transport_of
 from gateway.values import Address
@@ -123,6 +124,7 @@ class Gateway:
             settings.upstream_in_flight,
             settings.upstream_waiting,
         )
+        self._saturation = Saturation(upstream, self._provider_changed)
         self._client = TelnyxClient(
             Sending(
                 upstream,
@@ -143,6 +145,7 @@ class Gateway:
                 in_flight=lambda: upstream.in_flight,
                 abandoned=lambda: upstream.abandoned,
                 waiting=lambda: upstream.waiting,
+                stalled=lambda: upstream.stalled_s,
             )
         )
         self._metrics.watch_feed(
@@ -157,7 +160,10 @@ class Gateway:
         self._decoder = WebhookDecoder(log.keys, self._metrics.event_noted)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
-        self._conferences = ConferenceReader(self._client, settings.call_timeout)
+        self._conferences = ConferenceReader(
+            self._client, settings.call_timeout, settings.watch_requests
+        )
+        self._metrics.watch_questions(self._conferences.queue)
         self._calls = CallWrapper(self._metrics.call_ended, self._buffers)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
@@ -222,7 +228,11 @@ class Gateway:
         grpc, http = self._settings.grpc_address, self._settings.http_address
         self.http_address = Address(http.host, await self._http.start(http.host, http.port))
         self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
-        work = {"pruning": self._prune, "the watch on the provider": self._provider_watch.run}
+        work = {
+            "pruning": self._prune,
+            "the watch on the provider": self._provider_watch.run,
+            "the watch on requests in flight": self._saturation.run,
+        }
         if self._backfill is not None:
             work["back-fill"] = self._backfill.run
         self._background = [
@@ -270,7 +280,10 @@ class Gateway:
         )
 
     def _why_not_ready(self) -> str | None:
-        return self._not_ready or self._log.problem or self._provider.not_ready
+        return self._not_ready or self._log.problem or self._why_no_commands()
+
+    def _why_no_commands(self) -> str | None:
+        return self._provider.not_ready or self._saturation.not_ready
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings
@@ -316,7 +329,7 @@ class Gateway:
             return
         # The feed goes on: webhooks and streams do not depend on the provider's REST API.
         names = ("", *(service.full_name for service in COMMAND_SERVICES))
-        await self._grpc.set_serving(self._provider.not_ready is None, names)
+        await self._grpc.set_serving(self._why_no_commands() is None, names)
 
     async def _prune(self) -> None:
         while True:

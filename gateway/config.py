@@ -137,6 +137,12 @@ class Settings(BaseModel):
         1_000,
         "The most requests that wait for their turn; further RPCs are refused at once.",
     )
+    watch_requests: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
+        "GATEWAY_WATCH_REQUESTS",
+        50,
+        "The most requests to the provider in a second for all conferences that are watched, and"
+        " ten times as many at once; a question takes two.",
+    )
     upstream_probe: Annotated[Literal["on", "off"], Word] = _named(
         "GATEWAY_UPSTREAM_PROBE",
         "on",

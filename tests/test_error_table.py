@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 from gateway.events.start import LossReason
+from gateway.rpc.watch import FIRST_WAIT_MAX_S
 from gateway.telnyx import failures, meanings
 from gateway.telnyx.attempt import PASSING_STATUSES
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
+from gateway.telnyx.saturation import STALLED_S
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "errors.md").read_text()
@@ -65,6 +67,8 @@ def test_the_numbers_in_the_text_are_those_of_the_policy() -> None:
     assert f"(at least {shortest:.0f} s, at most {longest:.0f} s)" in FLAT
     assert "no request takes longer than a minute" in FLAT
     assert policy.attempt_max_s == 60
+    assert f"no response to any of them for {STALLED_S:.0f} s" in FLAT
+    assert f"would have to wait for more than {FIRST_WAIT_MAX_S:.0f} s" in FLAT
     latest = policy.command_memory_s - policy.command_memory_margin_s
     assert f"later than {latest:.0f} s after its first request" in FLAT
     assert (budget._per_call, budget._balance_max) == (0.1, 100)

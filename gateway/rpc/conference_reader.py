@@ -1,11 +1,12 @@
 """Conferences as the provider knows them, asked for once for everybody who wants to know."""
 
 import asyncio
+import logging
 import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from grpc import StatusCode
 
@@ -20,8 +21,11 @@ from conferencing.v1.conference_service_pb2 import (
 )
 from gateway.deadline import Deadline
 from gateway.errors import GatewayError
+from gateway.rpc.fair_queue import Ask, FairQueue, Rank, TooBusyError
 from gateway.telnyx.binding import Binding
 from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.failures import FailedCall
+from gateway.tokenbucket import TokenBucket
 
 # Answers older than this, in seconds, are forgotten: nobody asks for so old a state.
 _KEPT_S = 60.0
@@ -32,6 +36,19 @@ _PAGE_SIZE = 250
 # The most pages that are read. A conference has 800 participants at most: a list that is still not
 # at its end never ends, whatever the provider says, and would fill the memory.
 _PAGES_MAX = 100
+
+# Requests that may be sent at once are those of so many seconds: after a restart all who watch come
+# back together, and most of them need not wait.
+_BURST_S = 10
+
+# What a question takes: the conference, and the first page of its participants. The rest of a long
+# list has to wait for its turns, but before all questions that have not begun.
+_REQUESTS = 2
+
+# When to watch again after a refusal, in seconds: half of those who wait ten have been served.
+RETRY_S = 5.0
+
+_log = logging.getLogger(__name__)
 
 M = TypeVar("M", Conference, Participant)
 
@@ -54,11 +71,20 @@ class ConferenceRead:
     participants: Sequence[Participant]
 
 
-@dataclass(slots=True)
-class _Question:
+class Asker(NamedTuple):
+    """Who asks: those of one `flow` wait for each other before others wait for them.
+
+    `patience_s` is the longest time in seconds that it waits for its turn.
+    """
+
+    flow: Hashable
+    rank: Rank
+    patience_s: float = math.inf
+
+
+class _Question(NamedTuple):
     task: asyncio.Task[ConferenceRead]
-    # When it was sent; never, as long as it waits for the one before it.
-    began_at: float = math.inf
+    began_at: float
 
 
 class ConferenceReader:
@@ -66,91 +92,108 @@ class ConferenceReader:
 
     For each conference one question is under way at a time, and one more waits for its end,
     however many want to know: a hundred who watch a conference cost the provider as much as one.
+    All conferences together cost it `requests_per_s`, and ten times as many at once.
     """
 
     def __init__(
-        self, client: TelnyxClient, timeout_s: float, now: Callable[[], float] = monotonic
+        self,
+        client: TelnyxClient,
+        timeout_s: float,
+        requests_per_s: int,
+        now: Callable[[], float] = monotonic,
     ) -> None:
         self._client = client
         self._timeout_s = timeout_s
         self._now = now
         self._get = Binding.compile(_METHODS["GetConference"])
         self._list = Binding.compile(_METHODS["ListParticipants"])
+        self.queue = FairQueue(TokenBucket(requests_per_s, requests_per_s * _BURST_S, now))
         # The last that was sent, by age: the newest is at the end.
         self._sent: dict[Place, _Question] = {}
-        self._waiting: dict[Place, _Question] = {}
 
-    async def read(self, place: Place, since: float) -> ConferenceRead:
+    async def read(self, place: Place, since: float, asker: Asker) -> ConferenceRead:
         """Return a conference as it was asked for at a moment or later. Raises GatewayError."""
-        # Others may wait for the same answer. Not by a name of its own: a failure would hold the
-        # question, which holds the failure, and with it the call of whoever asked.
-        found = await asyncio.shield(self._question(place, since).task)
+        try:
+            # Others may wait for the same answer. Not by a name of its own: a failure would hold
+            # the question, which holds the failure, and with it the call of whoever asked.
+            found = await asyncio.shield((await self._question(place, since, asker)).task)
+        except TooBusyError as busy:
+            _log.warning("a question about a watched conference was refused: %s", busy)
+            raise GatewayError(
+                StatusCode.RESOURCE_EXHAUSTED,
+                "GATEWAY_OVERLOADED",
+                f"so many conferences are asked for that {busy}: watch again a little later, or see"
+                " GATEWAY_WATCH_REQUESTS",
+                retry_after=RETRY_S,
+            ) from None
         # Those who get it change it.
         return ConferenceRead(_copy(found.conference), [_copy(it) for it in found.participants])
 
     async def close(self) -> None:
         """Give up all questions."""
-        tasks = [it.task for it in (*self._sent.values(), *self._waiting.values())]
+        self.queue.close()
+        tasks = [it.task for it in self._sent.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _question(self, place: Place, since: float) -> _Question:
-        sent = self._sent.get(place)
-        if sent is None or (sent.task.done() and (sent.began_at < since or _failed(sent.task))):
-            question = _Question(self._task(self._fetch(place)))
-            self._note(place, question)
-            return question
-        if sent.began_at >= since:
-            return sent
-        waiting = self._waiting.get(place)
-        if waiting is None:
-            waiting = _Question(self._task(self._fetch_after(sent, place)))
-            self._waiting[place] = waiting
-        return waiting
+    async def _question(self, place: Place, since: float, asker: Asker) -> _Question:
+        """Return a question that was sent at a moment or later. Raises TooBusyError."""
+        while True:
+            sent = self._sent.get(place)
+            if sent is not None:
+                if sent.began_at >= since and not _failed(sent.task):
+                    return sent
+                if not sent.task.done():
+                    await asyncio.wait([sent.task])
+                    continue
+            ask = Ask(asker.flow, place, _REQUESTS, asker.rank, asker.patience_s)
+            if await self.queue.turn(ask):
+                return self._send(place)
 
-    def _task(self, work: Coroutine[Any, Any, ConferenceRead]) -> "asyncio.Task[ConferenceRead]":
-        task = asyncio.create_task(work)
-        # Whoever asked may have gone when it fails: asyncio wants the failure to be looked at.
-        task.add_done_callback(_failed)
-        return task
-
-    def _note(self, place: Place, question: _Question) -> None:
-        question.began_at = now = self._now()
+    def _send(self, place: Place) -> _Question:
+        now = self._now()
         for known, old in list(self._sent.items()):
             if old.began_at > now - _KEPT_S:
                 break
             if old.task.done():
                 del self._sent[known]
         self._sent.pop(place, None)
-        self._sent[place] = question
-
-    async def _fetch_after(self, before: _Question, place: Place) -> ConferenceRead:
-        await asyncio.wait([before.task])
-        self._note(place, self._waiting.pop(place))
-        return await self._fetch(place)
+        question = self._sent[place] = _Question(asyncio.create_task(self._fetch(place)), now)
+        # Whoever asked may have gone when it fails: asyncio wants the failure to be looked at.
+        question.task.add_done_callback(_failed)
+        return question
 
     async def _fetch(self, place: Place) -> ConferenceRead:
-        deadline = Deadline.after(self._timeout_s)
+        deadline = Deadline.after(self._timeout_s, now=self._now)
         get = GetConferenceRequest(conference_id=place.conference_id, region=place.region)
-        answer = await self._client.call(self._get, get, deadline, "")
+        answer = await self._call(self._get, get, deadline)
         assert isinstance(answer, GetConferenceResponse)
         participants: list[Participant] = []
         page = ListParticipantsRequest(
             conference_id=place.conference_id, region=place.region, page_size=_PAGE_SIZE
         )
         for _ in range(_PAGES_MAX):
-            listed = await self._client.call(self._list, page, deadline, "")
+            listed = await self._call(self._list, page, deadline)
             assert isinstance(listed, ListParticipantsResponse)
             participants.extend(listed.participants)
             if not listed.next_page_token:
                 return ConferenceRead(answer.conference, participants)
             page.page_token = listed.next_page_token
+            await self.queue.turn(Ask(place, object(), 1, Rank.BEGUN, deadline.remaining()))
         raise GatewayError(
             StatusCode.INTERNAL,
             "UPSTREAM_UNREADABLE_ANSWER",
             f"the provider's list of participants does not end after {_PAGES_MAX} pages",
         )
+
+    async def _call(self, binding: Binding, request: Any, deadline: Deadline) -> Any:
+        calls: list[FailedCall] = []
+        try:
+            return await self._client.call(binding, request, deadline, "", begun=calls.append)
+        finally:
+            # What was sent again counts, too.
+            self.queue.spend(sum(max(0, it.history.attempts - 1) for it in calls))
 
 
 def _failed(task: asyncio.Task[ConferenceRead]) -> bool:

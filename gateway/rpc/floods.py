@@ -22,6 +22,7 @@ from time import monotonic
 
 from gateway.rpc.peers import FloodObserver
 from gateway.rpc.sockets import Descriptor, peer_name, socket_descriptors, sockets_on
+from gateway.tokenbucket import TokenBucket
 
 # How often connections are looked at, in seconds.
 LOOK_EVERY_S = 0.5
@@ -46,12 +47,12 @@ _LINUX = sys.platform == "linux"
 
 @dataclass(slots=True)
 class _Connection:
-    """A connection that is looked at: how much had come, and what of it was not explained."""
+    """A connection that is looked at: how much had come, and what more needs no explanation."""
 
     peer: str
     family: int
+    unexplained: TokenBucket
     received: int = 0
-    unexplained: float = 0.0
     held_until: float | None = None
 
 
@@ -73,7 +74,6 @@ class Floods:
         self._explained = explained
         self._observe = observe
         self._now = now
-        self._looked_at = now()
         # None stands for a socket that is none of the port's connections.
         self._known: dict[Descriptor, _Connection | None] = {}
 
@@ -85,8 +85,6 @@ class Floods:
     def look(self) -> None:
         """Look at all connections once: hold those that flood, end those held for long enough."""
         now = self._now()
-        allowed = (now - self._looked_at) * UNEXPLAINED_PER_S
-        self._looked_at = now
         found = tuple(socket_descriptors())
         if any(it not in self._known for it in found):
             self._meet()
@@ -101,9 +99,8 @@ class Floods:
             received = _bytes_received(descriptor.number, connection.family)
             new = received - connection.received
             connection.received = received
-            unexplained = connection.unexplained + new - self._explained(connection.peer) - allowed
-            connection.unexplained = max(unexplained, 0.0)
-            if connection.unexplained > UNEXPLAINED_MAX:
+            connection.unexplained.spend(new - self._explained(connection.peer))
+            if connection.unexplained.held < 0:
                 self._hold(descriptor, connection, "bytes without a call")
 
     def flooded(self, peer: str, kind: str) -> None:
@@ -120,7 +117,8 @@ class Floods:
                     peer = peer_name(found.getpeername())
                 except OSError:  # the client has gone already
                     continue
-                self._known[descriptor] = _Connection(peer, found.family)
+                bucket = TokenBucket(UNEXPLAINED_PER_S, UNEXPLAINED_MAX, self._now)
+                self._known[descriptor] = _Connection(peer, found.family, bucket)
 
     def _hold(self, descriptor: Descriptor, connection: _Connection, kind: str) -> None:
         if connection.held_until is not None:

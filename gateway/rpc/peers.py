@@ -12,6 +12,7 @@ from grpc import StatusCode
 
 from gateway.bytebudget import ByteBudget
 from gateway.errors import GatewayError
+from gateway.tokenbucket import TokenBucket
 
 # Calls of a connection under way, streams among them. A service that follows a thousand
 # conferences over one connection is large; a call holds some 20 to 70 KB until it has ended.
@@ -55,18 +56,17 @@ class FloodObserver(Protocol):
 class Peer:
     """A connection's calls and the bytes it has not taken."""
 
-    __slots__ = ("_room", "calls", "given_up", "given_up_at", "name", "requests", "unread")
+    __slots__ = ("_room", "calls", "name", "patience", "requests", "unread")
 
-    def __init__(self, name: str, at: float) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self.calls = 0
         # What the requests of late explain of the bytes that have come, see `explained`.
         self.requests = 0
         # Bytes of responses that wait to be taken.
         self.unread = 0
-        # Calls given up beyond those waited for, as of a moment.
-        self.given_up = 0.0
-        self.given_up_at = at
+        # What is left of the calls that it may give up; None before it has given up any.
+        self.patience: TokenBucket | None = None
         self._room: asyncio.Event | None = None
 
     async def room(self) -> None:
@@ -107,7 +107,7 @@ class Peers:
         """Count a call that begins. Raises GatewayError if there are too many."""
         peer = self._peers.get(name)
         if peer is None:
-            peer = self._peers[name] = Peer(name, self._now())
+            peer = self._peers[name] = Peer(name)
         if peer.calls >= CALLS_PER_CONNECTION_MAX:
             self._refuse(
                 f"{peer.calls} calls are under way on this connection, as many as may be: "
@@ -133,8 +133,8 @@ class Peers:
         self._calls -= 1
         if given_up or silent:
             self._given_up(peer, _WITHOUT_MESSAGE if silent else 1)
-        elif peer.given_up > 0:
-            peer.given_up -= 1
+        elif peer.patience is not None:
+            peer.patience.give_back(1)
 
     def explained(self, name: str) -> int:
         """Return how many bytes a connection may well have sent since this was asked before."""
@@ -146,9 +146,8 @@ class Peers:
 
     def forget_idle(self) -> None:
         """Forget connections without calls, except those that lately gave up many."""
-        now = self._now()
         for peer in tuple(self._peers.values()):
-            if not peer.calls and self._still_given_up(peer, now) <= 0:
+            if not peer.calls and (peer.patience is None or peer.patience.held >= GIVEN_UP_MAX):
                 del self._peers[peer.name]
 
     def respond(self, peer: Peer, size: int) -> int:
@@ -193,15 +192,13 @@ class Peers:
             peer.made_room()
 
     def _given_up(self, peer: Peer, count: int) -> None:
-        now = self._now()
-        peer.given_up, peer.given_up_at = self._still_given_up(peer, now) + count, now
-        if peer.given_up > GIVEN_UP_MAX:
-            peer.given_up = 0.0
+        if peer.patience is None:
+            peer.patience = TokenBucket(GIVEN_UP_PER_S, GIVEN_UP_MAX, self._now)
+        peer.patience.spend(count)
+        if peer.patience.held < 0:
+            peer.patience = None
             if self.on_flood is not None:
                 self.on_flood(peer.name, "calls given up")
-
-    def _still_given_up(self, peer: Peer, now: float) -> float:
-        return max(peer.given_up - (now - peer.given_up_at) * GIVEN_UP_PER_S, 0.0)
 
     def _refuse(self, text: str) -> NoReturn:
         raise GatewayError(

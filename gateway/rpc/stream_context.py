@@ -8,12 +8,13 @@ from gateway.rpc.peers import Peer, Peers
 class StreamContext:
     """What a behaviour sees of a stream: like gRPC's own context, with bounds on what waits."""
 
-    __slots__ = ("_context", "_peer", "_peers", "has_written", "time_remaining")
+    __slots__ = ("_context", "_peer", "_peers", "has_written", "peer", "time_remaining")
 
     def __init__(self, context: Any, peer: Peer, peers: Peers) -> None:
         self._context = context
         self._peer = peer
         self._peers = peers
+        self.peer = context.peer
         self.time_remaining = context.time_remaining
         # Whether the stream has had a response.
         self.has_written = False

@@ -22,8 +22,9 @@ from gateway.events.filter import Filter
 from gateway.events.frames import event_of
 from gateway.events.start import Start, loss_error
 from gateway.rpc.calls import Context
-from gateway.rpc.conference_reader import ConferenceRead, ConferenceReader, Place
+from gateway.rpc.conference_reader import Asker, ConferenceRead, ConferenceReader, Place
 from gateway.rpc.conference_state import Change, ConferencePicture
+from gateway.rpc.fair_queue import Rank
 from gateway.rpc.passing import PassedCommand, PassingCommands
 from gateway.rpc.requests import read_heartbeat
 from gateway.rpc.subscribe import BATCH_DEFAULT, StreamTimes
@@ -31,6 +32,11 @@ from gateway.rpc.subscribe import BATCH_DEFAULT, StreamTimes
 # How often the provider is asked while somebody watches, in seconds: nothing else tells of a mute
 # or hold that did not pass through this gateway.
 REFRESH_INTERVAL_S = 30.0
+
+# How long the first response may wait for its turn to ask the provider, in seconds, if the caller's
+# own deadline is not shorter: as long as a call has by default. Who would wait longer is refused at
+# once, and can go to another gateway.
+FIRST_WAIT_MAX_S = 10.0
 
 # What a caller can do about events that are lost.
 _WAY_ON = "watch again: the first response has the whole state"
@@ -77,24 +83,24 @@ class WatchStream:
             self._passing.listening(request.conference_id, commands.append),
         ):
             place = Place(request.conference_id, request.region)
-            found = await self._reader.read(place, self._now())
+            found = await self._reader.read(place, self._now(), _first_asker(context))
             picture = ConferencePicture(found.conference, list(found.participants))
             stream = _Watch(self._feed, context, subscription, picture, self._now)
             await stream.write(WatchConferenceResponse(snapshot=picture.snapshot()))
             with self._passing.listening(
                 request.conference_id, lambda command: subscription.interrupt()
             ):
-                await self._follow(place, stream, commands, times)
+                refresh = _Refresh(self._reader, place, context.peer(), stream.interrupt, self._now)
+                await self._follow(stream, refresh, commands, times)
 
     async def _follow(
         self,
-        place: Place,
         stream: "_Watch",
+        refresh: "_Refresh",
         commands: list[PassedCommand],
         times: StreamTimes,
     ) -> None:
         ends_at = self._now() + times.age_max_s
-        refresh = _Refresh(self._reader, place, stream.interrupt, self._now)
         try:
             while not stream.picture.has_ended:
                 passed = commands.copy()
@@ -123,30 +129,39 @@ class WatchStream:
 
 
 class _Refresh:
-    """Asks the provider now and then, beside the stream, which must not wait for the answer."""
+    """Asks the provider now and then, beside the stream, which must not wait for the answer.
+
+    What has happened is asked about before anything else; asking now and then has to wait for all
+    others, and is put off rather than done twice.
+    """
 
     def __init__(
         self,
         reader: ConferenceReader,
         place: Place,
+        peer: str,
         ready: Callable[[], None],
         now: Callable[[], float],
     ) -> None:
         self._reader = reader
         self._place = place
+        self._flow = (peer, "refresh")
         self._ready = ready
         self._now = now
         self._task: asyncio.Task[ConferenceRead | None] | None = None
-        # From when on the provider has to be asked; None if there is no reason to.
+        # From when on the provider has to be asked, None if there is no reason to, and how soon.
         self._wanted_since: float | None = None
+        self._wanted = Rank.WHENEVER
+        self._asking = Rank.WHENEVER
         # Participants whom the provider has been asked about: their events do not tell who joins
         # muted, and those who left again at once would be asked about for ever.
         self._asked: frozenset[str] = frozenset()
         self.due_at = now() + REFRESH_INTERVAL_S
 
-    def want(self, since: float) -> None:
+    def want(self, since: float, rank: Rank = Rank.PROMPT) -> None:
         """Have the provider asked for what holds since a moment."""
         self._wanted_since = max(since, self._wanted_since or since)
+        self._wanted = min(rank, self._wanted)
 
     def meet(self, strangers: frozenset[str], since: float) -> None:
         """Have the provider asked about participants of whom events told at a moment."""
@@ -162,23 +177,31 @@ class _Refresh:
             answer, self._task = self._task.result(), None
             self.due_at = now + REFRESH_INTERVAL_S
         if now >= self.due_at:
-            self.want(now - _RECENT_S)
-        # What happens while a question is under way may not be in its answer: it is asked again.
-        if self._task is None and self._wanted_since is not None:
-            self._task = asyncio.create_task(self._read(self._wanted_since))
+            self.want(now - _RECENT_S, Rank.WHENEVER)
+        if self._wanted_since is not None and self._may_ask():
+            self.cancel()
+            self._asking = self._wanted
+            self._task = asyncio.create_task(self._read(self._wanted_since, self._wanted))
             self._task.add_done_callback(lambda task: self._ready())
-            self._wanted_since = None
+            self._wanted_since, self._wanted = None, Rank.WHENEVER
             self.due_at = math.inf
         return answer
+
+    def _may_ask(self) -> bool:
+        """Whether a question may begin, or may take the place of one that waits behind all others.
+
+        What happens while one is under way may not be in its answer: it is asked again after it.
+        """
+        return self._task is None or self._wanted < self._asking
 
     def cancel(self) -> None:
         """Stop asking."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _read(self, since: float) -> ConferenceRead | None:
+    async def _read(self, since: float, rank: Rank) -> ConferenceRead | None:
         try:
-            return await self._reader.read(self._place, since)
+            return await self._reader.read(self._place, since, Asker(self._flow, rank))
         except GatewayError as error:
             # The events go on; the provider is asked again at the next occasion.
             _log.debug("a watched conference could not be refreshed: %s", error)
@@ -240,6 +263,13 @@ class _Watch:
             for change in self.picture.apply(event):
                 await self.write(_update(change, event.id), stored.sequence)
         return True
+
+
+def _first_asker(context: Context) -> Asker:
+    """Return who asks for the first response: flows are connections, until callers have names."""
+    left_s = context.time_remaining()
+    patience_s = FIRST_WAIT_MAX_S if left_s is None else min(left_s, FIRST_WAIT_MAX_S)
+    return Asker((context.peer(), "first"), Rank.PROMPT, patience_s)
 
 
 def _update(change: Change, event_id: str) -> WatchConferenceResponse:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from grpc import StatusCode
 from prometheus_client import (
@@ -17,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily
 from gateway.backfill.report import Outcome, SweepEnded
 from gateway.bytebudget import ByteBudget
 from gateway.rpc.calls import CallEnded
+from gateway.rpc.fair_queue import FairQueue, Rank
 from gateway.telemetry.logs import LogCounts
 from gateway.telnyx.attempt import AttemptEnded
 from gateway.webhooks.receiver import Received
@@ -52,6 +54,8 @@ class UpstreamGauges:
     in_flight: Callable[[], float]
     abandoned: Callable[[], float]
     waiting: Callable[[], float]
+    # Seconds.
+    stalled: Callable[[], float]
 
 
 class Metrics:
@@ -189,9 +193,27 @@ class Metrics:
             ("in_flight", "Requests to the provider in flight", gauges.in_flight),
             ("abandoned", "Those of them whose callers have gone", gauges.abandoned),
             ("waiting", "Requests that wait for their turn", gauges.waiting),
+            (
+                "stalled_seconds",
+                "How long as many requests as may be have been in flight without a response",
+                gauges.stalled,
+            ),
         ):
             gauge = Gauge(f"gateway_upstream_{name}", text, registry=self._registry)
             gauge.set_function(value)
+
+    def watch_questions(self, queue: FairQueue) -> None:
+        """Show from now on how many questions about watched conferences wait for their turn."""
+        waiting = Gauge(
+            "gateway_watch_waiting",
+            "Questions about watched conferences that wait for their turn, by what they are for",
+            ("kind",),
+            registry=self._registry,
+        )
+        for kind, rank in (("prompt", Rank.PROMPT), ("periodic", Rank.WHENEVER)):
+            waiting.labels(kind).set_function(partial(queue.waiting, rank))
+        text = "Watches that were refused because their turn would have come too late"
+        self._registry.register(_Kept("gateway_watch_refused", text, lambda: queue.refused))
 
     def watch_buffers(self, buffers: ByteBudget) -> None:
         """Show from now on what is held in all buffers together."""

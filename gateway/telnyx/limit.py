@@ -7,6 +7,7 @@ use. So places are counted twice: those whose callers wait, and those that are i
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -88,6 +89,10 @@ class LimitedTransport:
         # Those who have a place, by whether somebody waits for them.
         self._attended = 0
         self._abandoned = 0
+        # Since when no place has been free, infinite while one is, and when the latest response
+        # came; on the monotonic clock.
+        self._full_since = math.inf
+        self._responded_at = now()
         # Nobody else holds those that nobody waits for, and asyncio's references are weak.
         self._left: set[asyncio.Task[HttpResponse]] = set()
 
@@ -105,6 +110,20 @@ class LimitedTransport:
     def waiting(self) -> int:
         """How many requests wait for their turn."""
         return sum(not turn.done() for turn in self._waiting)
+
+    @property
+    def stalled_s(self) -> float:
+        """For how long all places have been taken and no response has come; 0 while one is free.
+
+        In seconds. A request that has run into its time is no response, and a place that is taken
+        in the moment it is freed is none that is free: neither tells that others get through.
+        """
+        return max(0.0, self._now() - max(self._full_since, self._responded_at))
+
+    @property
+    def silence_s(self) -> float:
+        """How long ago the latest response came, in seconds."""
+        return self._now() - self._responded_at
 
     def start(self, request: HttpRequest, until: float, longest_s: float) -> SentRequest:
         """Send a request when it is its turn, to end by a moment on the monotonic clock.
@@ -128,6 +147,7 @@ class LimitedTransport:
     async def _send(self, sent: SentRequest) -> HttpResponse:
         if self._has_place:
             self._attended += 1
+            self._note_places()
         else:
             await self._place()
         try:
@@ -137,14 +157,15 @@ class LimitedTransport:
             if now >= sent.until:
                 raise NotSentError("the provider was too busy for it to be sent in time")
             sent.left_at = now
-            return await self._inner.send(sent.request, min(sent.until - now, sent.longest_s))
+            response = await self._inner.send(sent.request, min(sent.until - now, sent.longest_s))
+            self._responded_at = self._now()
+            return response
         finally:
             if sent.attended:
                 self._attended -= 1
             else:
                 self._abandoned -= 1
-            if self._waiting:
-                self._admit()
+            self._admit()
             # Its `ended` holds what is raised here, and that would hold it by its traceback.
             del sent
 
@@ -182,11 +203,19 @@ class LimitedTransport:
             raise
 
     def _admit(self) -> None:
+        """Give the places that are free to those who wait."""
         while self._waiting and self._has_place:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._attended += 1
                 turn.set_result(None)
+        self._note_places()
+
+    def _note_places(self) -> None:
+        if self._has_place:
+            self._full_since = math.inf
+        elif self._full_since == math.inf:
+            self._full_since = self._now()
 
     def _overloaded(self) -> OverloadedError:
         if self.in_flight >= self._connections_max:

@@ -24,9 +24,11 @@ class RetryPolicy:
     patience_min_s: float = 1.0
     # ... and not later. The provider responds within a second nearly always.
     patience_max_s: float = 10.0
-    # The longest that one request may take: the official SDK gives up after a minute, too, and by
-    # then the provider has forgotten a command's id. Without it, a hanging connection would be held
-    # for as long as a caller without a deadline likes.
+    # The longest that one request may take: by then the provider has forgotten a command's id.
+    # Without it, a hanging connection would be held for as long as a caller without a deadline
+    # likes, and with it the place of others. Not less, although a path that hung would be free
+    # sooner: the official SDK waits for a minute too, so a response may come that late, and what
+    # cannot be sent again would end without one although it ran. A hang is told after 10 s.
     attempt_max_s: float = 60.0
     # A request with less time left than this could not be answered.
     useful_s: float = 0.02

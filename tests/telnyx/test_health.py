@@ -2,17 +2,14 @@
 
 import asyncio
 import contextlib
-import http.client
 import logging
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +27,7 @@ from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider
+from tests.harness.readiness import ready, serving, until
 from tests.harness.webhooks import webhook
 
 WHERE = "https://api.example.com"
@@ -377,29 +375,6 @@ def test_no_story_is_told_more_than_once_a_minute(story: list[tuple[Sign, bool, 
 
 
 # --- A whole gateway
-
-
-def ready(gateway: RunningGateway) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(gateway.http_address, timeout=20)
-    try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
-
-
-def serving(gateway: RunningGateway, service: str) -> bool:
-    stub = health_pb2_grpc.HealthStub(gateway.channel)
-    found = stub.Check(health_pb2.HealthCheckRequest(service=service)).status
-    return bool(found == health_pb2.HealthCheckResponse.SERVING)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, "it did not come about"
-        time.sleep(0.02)
 
 
 def test_a_gateway_with_a_wrong_address_is_not_ready_but_serves_its_feed(

@@ -1,0 +1,32 @@
+"""What a gateway says of itself: `/readyz`, the gRPC health service, and waiting for either."""
+
+import http.client
+import time
+from collections.abc import Callable
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.harness.gateway import RunningGateway
+
+
+def ready(gateway: RunningGateway) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(gateway.http_address, timeout=20)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def serving(gateway: RunningGateway, service: str) -> bool:
+    stub = health_pb2_grpc.HealthStub(gateway.channel)
+    found = stub.Check(health_pb2.HealthCheckRequest(service=service)).status
+    return bool(found == health_pb2.HealthCheckResponse.SERVING)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.02)
