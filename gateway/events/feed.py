@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from weakref import WeakValueDictionary
 
+from gateway.codec.event_keys import EventKey
 from gateway.events.cursor import Cursor
 from gateway.events.delivery import Audience, Delivery, Lot, lot_of
 from gateway.events.entry import LogEntry, StoredFrame
@@ -53,6 +54,11 @@ class Feed:
     def log(self) -> EventLog:
         """The log that is followed."""
         return self._log
+
+    @property
+    def keys(self) -> Sequence[EventKey]:
+        """What events are found by; see `EventLog.keys`."""
+        return self._log.keys
 
     @property
     def newest(self) -> int:

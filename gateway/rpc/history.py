@@ -74,7 +74,7 @@ class History:
     ) -> None:
         self._feed = feed
         self._log = feed.log
-        self._filters = FilterReader(feed.log.keys)
+        self._filters = FilterReader(feed.keys)
         self._backfill = backfill
         self._clock = clock
         self._now = now

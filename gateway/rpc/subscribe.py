@@ -95,7 +95,7 @@ class SubscribeStream:
         self._age_max_s = age_max_s
         self._random = random_
         self._now = now
-        self._reader = FilterReader(feed.log.keys)
+        self._reader = FilterReader(feed.keys)
         self._filters = filters or ByteBudget(FILTERS_BYTES_MAX)
         # The last delivery that was encoded, and how: most often the next subscriber's, too.
         self._last = (Delivery((), -1, False), b"")
