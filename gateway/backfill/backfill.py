@@ -5,7 +5,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, Beginning, beginning
+from gateway.backfill.beginning import (
+    OVERLAP_S,
+    SETTLE_S,
+    Beginning,
+    Reached,
+    beginning,
+    is_credible,
+)
 from gateway.backfill.report import Cause, Outcome, Report, State, SweepEnded
 from gateway.backfill.sweep import Sweeper
 from gateway.clock import Clock, ClockState, Moment
@@ -77,6 +84,7 @@ class Backfill:
         # What makes a full sweep necessary, and since when: until one that began `SETTLE_S` later.
         self._suspicion: tuple[Cause, float] | None = (Cause.START, clock())
         self._started = False
+        self._reached: Reached | None = None
         self._nudge = asyncio.Event()
 
     @property
@@ -99,12 +107,17 @@ class Backfill:
 
     @property
     def _complete(self) -> Complete | None:
-        """What the log says of its completeness; the future is never complete."""
-        complete = self._event_log.complete
-        latest_us = self._time.now().latest_us
-        if complete is None or complete.until_us <= latest_us:
+        """What the log says of its completeness, or what is known if that cannot be true."""
+        complete, now = self._event_log.complete, self._time.now()
+        if complete is None or is_credible(complete, now):
             return complete
-        return Complete(min(complete.since_us, latest_us), latest_us)
+        reached_us = self._reached_us(now)
+        until_us = complete.since_us if reached_us is None else reached_us
+        until_us = min(until_us, now.latest_us)
+        return Complete(min(complete.since_us, until_us), until_us)
+
+    def _reached_us(self, now: Moment) -> int | None:
+        return None if self._reached is None else self._reached.by(now, self._clock())
 
     def webhook_received(self, outcome: str) -> None:
         """Take note of a request to the webhook address and how it ended (see `Received`)."""
@@ -223,12 +236,23 @@ class Backfill:
 
     async def _mark_complete(self, until_us: int) -> None:
         # The provider may have told its time since.
-        until_us = min(until_us, self._time.now().earliest_us - _OVERLAP_US)
+        now = self._time.now()
+        until_us = min(until_us, now.earliest_us - _OVERLAP_US)
         await self._event_log.mark_complete(until_us)
+        before_us = self._reached_us(now)
+        if before_us is None or until_us > before_us:
+            self._reached = Reached(until_us, self._clock())
 
     async def _beginning(self, info: LogInfo, now: Moment) -> Beginning | None:
         complete, is_first = self._event_log.complete, not self._started
-        start = beginning(complete, info, now, self._retention_age_s, is_first=is_first)
+        start = beginning(
+            complete,
+            info,
+            now,
+            self._retention_age_s,
+            is_first=is_first,
+            reached_us=self._reached_us(now),
+        )
         if start is not None and start.corrected is not None:
             _log.warning(
                 "the log was marked complete by a clock that was ahead, until a time that cannot be"

@@ -6,8 +6,9 @@ to look back far enough loses events.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from gateway.clock import CLOCKS_APART_S, Moment
+from gateway.clock import CLOCKS_APART_S, ClockState, Moment
 from gateway.events.log import Complete, LogInfo
 
 # For how long a delivery is not final, in seconds: the provider repeats for 60 s, each try has its
@@ -23,11 +24,30 @@ OVERLAP_S = SETTLE_S + CLOCKS_APART_S
 START_MARGIN_S = 900.0
 
 
+class Reached(NamedTuple):
+    """Up to when this process has read everything, and when (by a clock nobody sets) it had.
+
+    What the log is marked with outlives the process; this is known also while the mark cannot be
+    believed, or cannot be corrected yet.
+    """
+
+    until_us: int
+    at: float
+
+    def by(self, now: Moment, at: float) -> int:
+        """Return up to when that was, by what is known of the time now.
+
+        The clock may have been ahead when it was read, and the future that it showed was empty.
+        """
+        then_us = now.earliest_us - _us(at - self.at)
+        return min(self.until_us, then_us - _us(OVERLAP_S))
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """Where a sweep begins, in microseconds since 1970.
 
-    `corrected` is what the log can say of its completeness, if what it says cannot be believed.
+    `corrected` is what the log can say of its completeness, if what it says cannot be true.
     """
 
     since_us: int
@@ -41,8 +61,14 @@ def beginning(
     retention_age_s: float,
     *,
     is_first: bool,
+    reached_us: int | None = None,
 ) -> Beginning | None:
-    """Return where a sweep at this moment has to begin, None if there was nothing before."""
+    """Return where a sweep at this moment has to begin, None if there was nothing before.
+
+    `reached_us` is up to when this process has read everything (see `Reached`), None if it has not
+    read anything yet. A mark that the time contradicts is not used, but it is corrected only when
+    two witnesses agree on the time: a lone wrong `Date` must not undo what is known.
+    """
     if complete is None and info.newest_received_at_us is None:
         return None
     future_us = now.latest_us + _us(CLOCKS_APART_S)
@@ -67,12 +93,15 @@ def beginning(
     )
     assert known_us is not None  # what is kept begins in the past
     margin_s = START_MARGIN_S if is_first else 0.0
+    if reached_us is not None:
+        # Read by this process, by its own steady clock: no margin.
+        known_us, margin_s = max(known_us, reached_us), 0.0
     since_us = min(known_us, now.likely_us - _us(OVERLAP_S)) - _us(margin_s)
     if begun_us is not None and begun_us < now.likely_us:
         # What was sent before there was a log was not missed.
         since_us = max(since_us, begun_us)
     since_us = max(since_us, kept_us)
-    if complete is None or is_marked:
+    if complete is None or is_marked or now.state is not ClockState.CONFIRMED:
         return Beginning(since_us)
     return Beginning(since_us, Complete(min(begun_us or since_us, since_us), since_us))
 

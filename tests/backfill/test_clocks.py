@@ -259,6 +259,41 @@ def test_a_date_that_stands_still_keeps_nothing_back(
     claims_no_more_than_it_knows(bench)
 
 
+@pytest.mark.parametrize("off", [-900 * DAY_S, -DAY_S, -900.0, 900.0, DAY_S, 900 * DAY_S])
+def test_a_lone_wrong_date_at_the_start_undoes_nothing_that_is_known(
+    make: Callable[..., Bench], off: float
+) -> None:
+    bench = make(tells_time=True)
+    bench.sweep()
+    bench.received("before")
+    for _ in range(72):
+        bench.clock.advance(3_600)
+        bench.sweep()
+    known = bench.log.complete
+    assert known is not None
+
+    bench.restart()
+    bench.date_ahead = off
+    bench.sweep()
+    first = len(bench.provider.requests)
+    bench.sweep(3)
+
+    complete = bench.log.complete
+    assert complete is not None
+    assert complete.since_us == known.since_us
+    assert complete.until_us >= known.until_us
+    claims_no_more_than_it_knows(bench)
+    # What the first sweep has looked through is not looked through again.
+    assert len(bench.provider.requests) - first <= 3 * (2 + abs(off) / 3_600)
+
+    bench.date_ahead = 0.0
+    sent = outage(bench)
+    bench.sweep()
+    assert set(bench.held_ids) == {"before", *sent}
+    assert bench.log.complete is not None
+    assert bench.log.complete.until_us > true_us(bench) - 600_000_000
+
+
 dates = st.lists(
     st.one_of(
         st.tuples(
