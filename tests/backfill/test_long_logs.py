@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.backfill import fetch
 from gateway.backfill.report import Cause, State, SweepEnded
+from gateway.backfill.span import PAGES_ABSURD
 from gateway.errors import GatewayError
 from gateway.telnyx.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from tests.backfill.bench import START, Bench
@@ -201,7 +202,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
             began = len(endless.requests)
             assert bench.sweep() == [SweepEnded(Cause.START, True)]
             asked = endless.requests[began:]
-            assert len(asked) <= fetch.ROUND_REQUESTS_MAX + 2 * fetch.PAGES_ABSURD
+            assert len(asked) <= fetch.ROUND_REQUESTS_MAX + 2 * PAGES_ABSURD
             complete = bench.log.complete
             assert complete is not None
             # It goes on where it stopped, and claims no more than that.
