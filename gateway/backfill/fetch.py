@@ -84,18 +84,21 @@ class Fetcher:
         `failed_before` is how many sweeps have failed since the last that did not. Raises
         GatewayError.
         """
-        span_us, was_cut, ends_at = SPAN_MAX_US, False, self._asking.requests + ROUND_REQUESTS_MAX
+        span_us, was_cut, until_us = SPAN_MAX_US, False, reach().until_us
+        ends_at = self._asking.requests + ROUND_REQUESTS_MAX
         while True:
-            # A clock may have been found wrong since the last span, or set.
+            # A clock may have been found wrong since the last span, or set. A time that has become
+            # earlier goes on from there: to follow it would never end.
             now = reach()
+            until_us = min(until_us, now.until_us)
             since_us = max(since_us, now.since_us)
-            if since_us >= now.until_us:
+            if since_us >= until_us:
                 return True
             if self._asking.requests >= ends_at:
                 return False
             if since_us >= now.likely_us and not was_cut and not failed_before:
-                span_us = now.until_us - since_us
-            end_us = min(since_us + span_us, now.until_us)
+                span_us = until_us - since_us
+            end_us = min(since_us + span_us, until_us)
             request = DeliveriesRequest(since_us, end_us, failed_only=failed_only)
             is_settled = not since_us < now.settled_us < end_us
             rows = await self._rows(request, store, failed_before, is_settled=is_settled)
