@@ -1,0 +1,114 @@
+"""What is asked of a gateway under attack, as ratios and bounds.
+
+How late an honest call may be is judged by how late such calls were right before the attack, and by
+how late the machine is meanwhile: a neighbour that does next to nothing is asked as often.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.hostile.canary import KINDS, NEIGHBOUR, Call
+
+MIB = 2**20
+
+# By how much honest calls may be slower than when idle; the second under floods at full speed.
+FACTOR = 5.0
+FACTOR_OF_FLOODS = 10.0
+
+# What counts as idle at least, in seconds. A call that waits for nothing takes 2 to 5 ms, but a few
+# seconds of idling do not show the slowest of a hundred: a page to the disk, a walk over garbage
+# and a turn of another program's take 20 ms each now and then.
+IDLE_FLOOR_S = 0.025
+
+# How much more memory than idle the process may have at any time, and a minute later, in bytes.
+GROWN_MAX = 256 * MIB
+LEFT_MAX = 64 * MIB
+RECOVERY_S = 60.0
+
+# Descriptors more than when idle that are none of an attack's: honest calls are going on.
+DESCRIPTORS_MORE = 8
+
+# Lines of one kind: one in a second, and those of the second that was under way.
+LINES_MORE = 3
+
+# What no log may say of an attack.
+_ALARM = re.compile(r" (ERROR|CRITICAL) |Traceback")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that the log must have, by two patterns: what it says, and of whom."""
+
+    kind: str
+    peer: str
+
+    def is_in(self, line: str) -> bool:
+        return bool(re.search(self.kind, line) and re.search(self.peer, line))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a gateway during an attack of `seconds`, and before it."""
+
+    idle: Sequence[Call]
+    calls: Sequence[Call]
+    seconds: float
+    idle_bytes: int
+    most_bytes: int
+    lines: Sequence[str]
+
+
+def p99(calls: Iterable[Call], kind: str) -> float:
+    """Return how long the slowest hundredth of a kind took, in seconds: of few, the slowest."""
+    found = sorted(it.seconds for it in calls if it.kind == kind)
+    return found[-1 - len(found) // 100] if found else 0.0
+
+
+def slowness(seen: Seen) -> dict[str, float]:
+    """Return by how much each kind of call was slower than idle."""
+    neighbour = p99(seen.calls, NEIGHBOUR)
+    return {
+        kind: p99(seen.calls, kind) / max(p99(seen.idle, kind), IDLE_FLOOR_S, neighbour)
+        for kind in KINDS
+    }
+
+
+def faults(
+    seen: Seen, *, flood: bool, line: Line | None, spared: frozenset[str] = frozenset()
+) -> list[str]:
+    """Return what is wrong, in words. The kinds in `spared` may fail or be late."""
+    found: list[str] = []
+    factor = FACTOR_OF_FLOODS if flood else FACTOR
+    for kind, times in slowness(seen).items():
+        if kind in spared:
+            continue
+        made = [it for it in seen.calls if it.kind == kind]
+        failures = [it.failure for it in made if it.failure]
+        if not made:
+            found.append(f"no {kind} was made at all")
+        if failures:
+            found.append(f"{len(failures)} of {len(made)} {kind} failed: {failures[0]}")
+        elif times > factor:
+            found.append(
+                f"{kind}: p99 {p99(made, kind):.3f} s is {times:.1f} times idle, at most"
+                f" {factor:.0f} (idle {p99(seen.idle, kind):.3f} s, the machine's own"
+                f" {p99(seen.calls, NEIGHBOUR):.3f} s)"
+            )
+    grown = seen.most_bytes - seen.idle_bytes
+    if grown > GROWN_MAX:
+        found.append(f"memory grew by {grown // MIB} MiB, at most {GROWN_MAX // MIB}")
+    return found + line_faults(seen, line)
+
+
+def line_faults(seen: Seen, line: Line | None) -> list[str]:
+    """Return what is wrong with the log."""
+    found = [f"the log is alarmed: {it.strip()}" for it in seen.lines if _ALARM.search(it)][:3]
+    if line is not None:
+        told = sum(line.is_in(it) for it in seen.lines)
+        if not told:
+            some = "".join(seen.lines[:5])
+            found.append(f"no line says {line.kind!r} of {line.peer!r}, but:\n{some}")
+        elif told > seen.seconds + LINES_MORE:
+            found.append(f"{told} lines say {line.kind!r} within {seen.seconds:.0f} s")
+    return found

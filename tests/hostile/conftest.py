@@ -1,0 +1,28 @@
+"""The gateways that the rows of the table are for; one is up at a time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.hostile.stage import Stage
+
+STAGES: dict[str, Callable[..., Stage]] = {
+    "usual": Stage,
+}
+
+
+@pytest.fixture(scope="session")
+def stage_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
+    up: dict[str, Stage] = {}
+    stack = ExitStack()
+
+    def start(name: str) -> Stage:
+        if name not in up:
+            stack.close()
+            up.clear()
+            up[name] = stack.enter_context(STAGES[name](tmp_path_factory.mktemp(name)))
+        return up[name]
+
+    with stack:
+        yield start

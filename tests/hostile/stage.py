@@ -1,0 +1,173 @@
+"""A gateway as its users start it, with a provider, a canary and attackers, each in a process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, nullcontext, suppress
+from multiprocessing import get_context
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Self
+
+from tests.harness.process import GatewayProcess, environment
+from tests.hostile.attacks.target import Attack, Target
+from tests.hostile.bars import DESCRIPTORS_MORE, LEFT_MAX, RECOVERY_S, Seen
+from tests.hostile.canary import Addresses, Canary
+
+# How often a gateway is looked at for having recovered, in seconds.
+_LOOK_S = 0.1
+
+# How long at least honest calls are measured without an attack, in seconds: eight of each kind.
+IDLE_S = 2.0
+
+# Attackers come over a network: they do not take the processor from the gateway.
+_NICE = 10
+
+
+class Stage:
+    """Set up at construction; use as a context manager. `env` are settings of the gateway."""
+
+    def __init__(
+        self, folder: Path, *, attackers: int = 1, descriptors: int | None = None, **env: str
+    ) -> None:
+        self._folder = folder
+        self._attackers = attackers
+        self._descriptors = descriptors
+        self._env = env
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            provider = self._helper(stack, "tests.hostile.provider")
+            neighbour = self._helper(
+                stack, "tests.hostile.neighbour", str(self._folder / "neighbour")
+            )
+            self.log = self._folder / "log" / "events.db"
+            self.provider = provider
+            self.gateway = stack.enter_context(
+                GatewayProcess(
+                    self._folder,
+                    descriptors=self._descriptors,
+                    **{
+                        "TELNYX_BASE_URL": f"http://{provider}/v2",
+                        "GATEWAY_EVENT_LOG": f"sqlite:///{self.log}",
+                        **self._env,
+                    },
+                )
+            )
+            addresses = Addresses(self.gateway.http_address, self.gateway.grpc_address, neighbour)
+            self.canary = stack.enter_context(Canary(addresses, self.gateway.signer))
+            self._pool = stack.enter_context(
+                ProcessPoolExecutor(
+                    self._attackers, get_context("spawn"), initializer=_become_attacker
+                )
+            )
+            self._pool.submit(os.getpid).result()
+            sleep(IDLE_S)
+            self.idle_bytes = self._kib("VmRSS")
+            self.idle_descriptors = self._descriptors_open()
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, traceback)
+
+    def attack(
+        self, attack: Attack, seconds: float, *, log_is_read: bool = True
+    ) -> tuple[Seen, str]:
+        """Have an attack made, beside honest calls; returns what was seen, and what it did."""
+        idle_since = monotonic()
+        sleep(IDLE_S)
+        self.gateway.new_lines()
+        self._forget_most_bytes()
+        reading = nullcontext() if log_is_read else self.gateway.unread()
+        with reading:
+            began = monotonic()
+            told = self._pool.submit(attack, self.target(seconds)).result(seconds + 60)
+            ended = monotonic()
+            idle = self.canary.calls(idle_since, began)
+            calls = self.canary.calls(began, ended)
+        # A line is held for the rest of its second if another of its kind came before.
+        sleep(1.2)
+        lines = self.gateway.new_lines()
+        seen = Seen(idle, calls, monotonic() - began, self.idle_bytes, self._kib("VmHWM"), lines)
+        return seen, told
+
+    def target(self, seconds: float) -> Target:
+        """Return what an attack of so many seconds is given."""
+        return Target(
+            self.gateway.http_address,
+            self.gateway.grpc_address,
+            self.provider,
+            monotonic() + seconds,
+            str(self.log),
+        )
+
+    def recovers(self, within_s: float = RECOVERY_S) -> list[str]:
+        """Wait until memory and descriptors are back; returns what is not, in words."""
+        ends_at = monotonic() + within_s
+        while True:
+            left = self._kib("VmRSS") - self.idle_bytes
+            more = self._descriptors_open() - self.idle_descriptors
+            found: list[str] = []
+            if left > LEFT_MAX:
+                found.append(f"{left >> 20} MiB more than idle {within_s:.0f} s later")
+            if more > DESCRIPTORS_MORE:
+                found.append(f"{more} descriptors more than idle {within_s:.0f} s later")
+            if not found or monotonic() >= ends_at:
+                return found
+            sleep(_LOOK_S)
+
+    def _descriptors_open(self) -> int:
+        return len(os.listdir(f"/proc/{self.gateway.pid}/fd"))
+
+    def _kib(self, name: str) -> int:
+        """Return a number of the gateway's memory, in bytes."""
+        for line in Path(f"/proc/{self.gateway.pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1_024
+        raise AssertionError(f"the gateway has no {name}: it is gone")
+
+    def _forget_most_bytes(self) -> None:
+        # See proc(5): 5 has VmHWM begin anew.
+        Path(f"/proc/{self.gateway.pid}/clear_refs").write_text("5")
+
+    def _helper(self, stack: ExitStack, *command: str) -> str:
+        """Start a program that tells its port; returns its address."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=self._folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        stack.callback(_end, process)
+        assert process.stdout is not None
+        return f"127.0.0.1:{process.stdout.readline().strip()}"
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _become_attacker() -> None:
+    with suppress(ImportError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.nice(_NICE)
+
+
+Start = Callable[[str], Stage]
