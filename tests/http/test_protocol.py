@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from gateway.bytebudget import ByteBudget
 from gateway.events.entry import Appended, NewEvent
+from gateway.http import refusals
 from gateway.http.outgoing import TAKEN_S
 from gateway.http.places import Places
 from gateway.http.protocol import RequestProtocol
@@ -29,10 +30,11 @@ from gateway.http.refusals import (
     HEAD_S,
     IDLE_S,
     PIPELINED_MAX,
+    Refusal,
 )
 from gateway.webhooks.body import BODY_BYTES_MAX
 from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import Received, WebhookReceiver
+from gateway.webhooks.receiver import _STATUS_OF_REASON, Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook
@@ -380,6 +382,13 @@ def test_what_does_not_end_is_refused_after_so_much(what: str) -> None:
         assert not stage.places.count
 
     run_stepped(lambda loop: run(Stage(loop)))
+
+
+@pytest.mark.parametrize(
+    "refusal", [it for it in vars(refusals).values() if isinstance(it, Refusal)], ids=str
+)
+def test_the_receiver_knows_each_reason_for_which_the_server_ends_a_body(refusal: Refusal) -> None:
+    assert _STATUS_OF_REASON[refusal.reason] == refusal.status
 
 
 @staged
