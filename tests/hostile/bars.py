@@ -103,12 +103,17 @@ def faults(
 
 def line_faults(seen: Seen, line: Line | None) -> list[str]:
     """Return what is wrong with the log."""
-    found = [f"the log is alarmed: {it.strip()}" for it in seen.lines if _ALARM.search(it)][:3]
+    found: list[str] = []
+    alarms = [number for number, it in enumerate(seen.lines) if _ALARM.search(it)]
+    if alarms:
+        # With the traceback that stands below it.
+        told = "".join(seen.lines[alarms[0] : alarms[0] + 80])
+        found.append(f"{len(alarms)} lines of the log are alarms: {told}")
     if line is not None:
-        told = sum(line.is_in(it) for it in seen.lines)
-        if not told:
+        count = sum(line.is_in(it) for it in seen.lines)
+        if not count:
             some = "".join(seen.lines[:5])
             found.append(f"no line says {line.kind!r} of {line.peer!r}, but:\n{some}")
-        elif told > seen.seconds + LINES_MORE:
-            found.append(f"{told} lines say {line.kind!r} within {seen.seconds:.0f} s")
+        elif count > seen.seconds + LINES_MORE:
+            found.append(f"{count} lines say {line.kind!r} within {seen.seconds:.0f} s")
     return found

@@ -20,8 +20,10 @@ from tests.hostile.canary import Addresses, Canary
 # How often a gateway is looked at for having recovered, in seconds.
 _LOOK_S = 0.1
 
-# How long at least honest calls are measured without an attack, in seconds: eight of each kind.
-IDLE_S = 2.0
+# How long at least honest calls are measured without an attack, in seconds: a dozen of each kind;
+# and how long after an attack that begins.
+IDLE_S = 3.0
+_CALM_S = 0.5
 
 # Attackers come over a network: they do not take the processor from the gateway.
 _NICE = 10
@@ -66,6 +68,7 @@ class Stage:
                 )
             )
             self._pool.submit(os.getpid).result()
+            self._attacked_at = monotonic()
             sleep(IDLE_S)
             self.idle_bytes = self._kib("VmRSS")
             self.idle_descriptors = self._descriptors_open()
@@ -84,15 +87,15 @@ class Stage:
         self, attack: Attack, seconds: float, *, log_is_read: bool = True
     ) -> tuple[Seen, str]:
         """Have an attack made, beside honest calls; returns what was seen, and what it did."""
-        idle_since = monotonic()
-        sleep(IDLE_S)
+        idle_since = max(self._attacked_at + _CALM_S, monotonic() - IDLE_S)
+        sleep(max(idle_since + IDLE_S - monotonic(), 0))
         self.gateway.new_lines()
         self._forget_most_bytes()
         reading = nullcontext() if log_is_read else self.gateway.unread()
         with reading:
             began = monotonic()
             told = self._pool.submit(attack, self.target(seconds)).result(seconds + 60)
-            ended = monotonic()
+            ended = self._attacked_at = monotonic()
             idle = self.canary.calls(idle_since, began)
             calls = self.canary.calls(began, ended)
         # A line is held for the rest of its second if another of its kind came before.
