@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from tests.hostile.attacks import internet
+from tests.hostile.attacks import internet, mesh
 from tests.hostile.attacks.target import ATTACKER, Attack
 from tests.hostile.bars import Line
 
@@ -46,21 +46,209 @@ def _refused(reason: str) -> Line:
 _GET = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 _SIGNED = b"@signed\r\n\r\n"
 
+_ENDLESS = (
+    ("a URL", b"GET /", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
+    ("the name of a header", internet.HEAD + b"x", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
+    ("the value of a header", internet.HEAD + b"x: ", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
+    ("header lines", internet.HEAD, b"a: b\r\n" * 10_000, _ended("HEAD_TOO_LARGE")),
+    ("trailers", _SIGNED + b"0\r\n", b"a: b\r\n" * 10_000, _refused("HEAD_TOO_LARGE")),
+    ("the value of a trailer", _SIGNED + b"0\r\nx: ", b"x" * 65_536, _refused("BODY_TOO_LARGE")),
+    ("chunk extensions", _SIGNED + b"2", b";a=b" * 16_384, _refused("BODY_TOO_LARGE")),
+    ("chunks of a byte", _SIGNED, b"1\r\nx\r\n" * 10_000, _refused("BODY_TOO_LARGE")),
+)
+_PLACES = _ended("TOO_MANY_CONNECTIONS")
+
 INTERNET = [
+    *(
+        Row(
+            "internet",
+            f"{what} without end",
+            partial(internet.pour, head=head, piece=piece),
+            line,
+            flood=True,
+        )
+        for what, head, piece, line in _ENDLESS
+    ),
+    Row("internet", "silent connections", partial(internet.silent, count=1_200), _PLACES),
     Row(
         "internet",
-        f"{what} without end",
-        partial(internet.pour, head=head, piece=piece),
-        line,
+        "halves of heads",
+        partial(internet.silent, count=1_200, head=internet.HEAD),
+        _PLACES,
+    ),
+    Row(
+        "internet",
+        "connections that wait for the next request",
+        partial(internet.silent, count=1_200, head=_GET),
+        _PLACES,
+    ),
+    Row(
+        "internet",
+        "bodies held back without a signature",
+        partial(internet.bodies_held_back, count=2_000, signed=False),
+        _refused("MISSING_HEADER"),
         flood=True,
-    )
-    for what, head, piece, line in (
-        ("a URL", b"GET /", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
-        ("the name of a header", internet.HEAD + b"x", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
-        ("the value of a header", internet.HEAD + b"x: ", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
-        ("header lines", internet.HEAD, b"a: b\r\n" * 10_000, _ended("HEAD_TOO_LARGE")),
-        ("trailers", _SIGNED + b"0\r\n", b"a: b\r\n" * 10_000, _refused("HEAD_TOO_LARGE")),
-    )
+        seconds=4,
+    ),
+    Row(
+        "internet",
+        "bodies held back",
+        partial(internet.bodies_held_back, count=2_000, signed=True),
+        _refused("GATEWAY_OVERLOADED"),
+        flood=True,
+        seconds=4,
+    ),
+    Row(
+        "internet",
+        "queries without waiting",
+        partial(internet.pipelined, what=_GET),
+        _ended("PIPELINED"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "webhooks without waiting",
+        partial(internet.pipelined, what=internet.unsigned()),
+        _ended("PIPELINED"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "large bodies with many wrong signatures",
+        internet.bad_signatures,
+        _refused("SIGNATURE_MISMATCH"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "unsigned webhooks",
+        partial(internet.posts, what=internet.unsigned()),
+        _refused("MISSING_HEADER"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "requests that are no HTTP",
+        partial(internet.posts, what=b"\0\1\2\r\n\r\n"),
+        _ended("BAD_REQUEST"),
+        flood=True,
+    ),
+    Row("internet", "offers to upgrade", internet.upgrades, None, flood=True),
+    Row("internet", "metrics that are not read", internet.unread_metrics, None),
+    Row(
+        "itself",
+        "a log that nobody reads",
+        partial(internet.posts, what=internet.unsigned()),
+        _refused("MISSING_HEADER"),
+        flood=True,
+        log_is_read=False,
+    ),
 ]
 
-ROWS: list[Row] = [*INTERNET]
+
+def _held(kind: str) -> Line:
+    return Line(f"is not read for .* too many {kind}", ATTACKER)
+
+
+_GIVEN_UP = _held("calls given up")
+_BYTES = _held("bytes without a call")
+_LIST, _SUBSCRIBE = f"{mesh.EVENTS}/ListEvents", f"{mesh.EVENTS}/Subscribe"
+_HELD = {
+    "resets": _GIVEN_UP,
+    "resets after the message": _GIVEN_UP,
+    "streams that are reset": _GIVEN_UP,
+    "metadata": _held("."),
+    "a header without end": _BYTES,
+    "streams without a message": _held("."),
+    "settings": _BYTES,
+    "priorities": _BYTES,
+    "window updates": _BYTES,
+    "unknown frames": _BYTES,
+    "methods that nobody knows": _held("."),
+    "pings": None,  # gRPC closes the connection after three
+    "empty pieces of a message": _BYTES,
+}
+
+MESH = [
+    *(
+        Row("mesh", kind, partial(mesh.flood, kind=kind), line, flood=True)
+        for kind, line in _HELD.items()
+    ),
+    Row(
+        "mesh",
+        "filters of empty values",
+        partial(mesh.calls, path=_LIST, body=mesh.empty_values()),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "large filters of streams",
+        partial(mesh.opened, path=_SUBSCRIBE, body=mesh.large_filter(), count_=1_000),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "searches that find nothing",
+        partial(mesh.calls, path=_LIST, body=mesh.nothing(), at_once=20),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "searches in a queue",
+        partial(mesh.opened, path=_LIST, body=mesh.nothing(), count_=1_000, connections=3),
+        Line("refused: too many search", "."),
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "responses that are not read",
+        partial(mesh.opened, path=_LIST, body=mesh.everything(), count_=1_000, deaf=True),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "streams that are not read",
+        partial(
+            mesh.opened, path=_SUBSCRIBE, body=mesh.from_the_beginning(), count_=1_000, deaf=True
+        ),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "forged page tokens",
+        partial(mesh.calls, path=_LIST, body=mesh.forged()),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "watches on thousands of conferences",
+        partial(mesh.watches, count_=1_000, connections=5, rate_max=50),
+        None,
+        flood=True,
+    ),
+    Row("mesh", "connections", partial(mesh.connections, count_=2_500, speaks=True), None),
+    Row(
+        "mesh",
+        "connections that say nothing",
+        partial(mesh.connections, count_=2_500, speaks=False),
+        None,
+    ),
+    Row(
+        "mesh",
+        "large messages",
+        partial(
+            mesh.calls, path=f"{mesh.CONFERENCES}/SpeakText", body=mesh.large_message(), at_once=4
+        ),
+        None,
+        flood=True,
+    ),
+    Row("mesh", "messages that do not end", mesh.silent_messages, None),
+]
+
+ROWS: list[Row] = [*INTERNET, *MESH]
