@@ -30,8 +30,8 @@ CONFERENCE = "canary"
 WEBHOOK, STREAM, COMMAND, QUERY, HEALTH = "webhook", "stream", "command", "query", "healthz"
 KINDS = (WEBHOOK, STREAM, COMMAND, QUERY, HEALTH)
 
-# Not of the gateway: how late the machine itself is.
-NEIGHBOUR = "neighbour"
+# Not of the gateway: how late the machine itself is, and the provider, asked by nobody between.
+NEIGHBOUR, PROVIDER = "neighbour", "provider"
 
 _OWN = [("grpc.use_local_subchannel_pool", 1)]
 
@@ -48,11 +48,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a gateway is, and the neighbour."""
+    """Where a gateway is, the neighbour, and the gateway's provider."""
 
     http: str
     grpc: str
     neighbour: str
+    provider: str
 
 
 class Canary:
@@ -79,6 +80,7 @@ class Canary:
             QUERY: self._list,
             HEALTH: self._ask_health,
             NEIGHBOUR: self._ask_neighbour,
+            PROVIDER: self._ask_provider,
         }
         self._threads = [threading.Thread(target=self._follow, daemon=True)] + [
             threading.Thread(target=self._repeat, args=(kind, call), daemon=True)
@@ -92,7 +94,7 @@ class Canary:
     def calls(self, since: float, until: float) -> list[Call]:
         """Return the calls that began within a time, once all of them have ended."""
         ends_at = monotonic() + 2 * PATIENCE_S
-        repeated = [kind for kind in (*KINDS, NEIGHBOUR) if kind != STREAM]
+        repeated = [kind for kind in (*KINDS, NEIGHBOUR, PROVIDER) if kind != STREAM]
         with self._lock:
 
             def all_ended() -> bool:
@@ -164,6 +166,10 @@ class Canary:
 
     def _ask_neighbour(self) -> None:
         assert ask(self._addresses.neighbour, b"well?\n") == b"well?\n"
+
+    def _ask_provider(self) -> None:
+        request = b"GET /v2/conferences/canary HTTP/1.1\r\nhost: x\r\n\r\n"
+        assert ask(self._addresses.provider, request).startswith(b"HTTP/1.1 200")
 
     def _follow(self) -> None:
         request = SubscribeRequest(filter=EventFilter(conference_ids=[CONFERENCE]))

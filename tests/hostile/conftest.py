@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
 from tests.hostile.stage import Stage
 
 STAGES: dict[str, Callable[..., Stage]] = {
-    "usual": Stage,
+    # With as few descriptors as many systems give, which makes room scarce.
+    "usual": partial(Stage, descriptors=None),
+    "httpx": partial(
+        Stage, GATEWAY_HTTP_CLIENT="httpx", GATEWAY_BACKFILL="on", GATEWAY_BACKFILL_INTERVAL="1s"
+    ),
 }
 
 

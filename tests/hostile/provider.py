@@ -26,8 +26,12 @@ def _errors() -> bytes:
     return b'{"errors": [' + one * (8 * MIB // len(one)) + b"{}]}"
 
 
+# What a bomb is when it has gone off, in bytes.
+_BLAST = 256 * MIB
+
+
 def _bomb() -> bytes:
-    return gzip.compress(gzip.compress(b" " * 600 * MIB))
+    return gzip.compress(b" " * _BLAST, 6)
 
 
 def _said(body: bytes, status: str = "200 OK", *headers: str) -> Callable[[bytes], bytes]:
@@ -45,7 +49,7 @@ _CHUNKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 
-# Ways that are one response, each made when it is first asked for.
+# Ways that are one response. Some take a while to make, so all are made at the start.
 ANSWERS: dict[str, Callable[[], Callable[[bytes], bytes]]] = {
     "two-lengths": lambda: (
         lambda head: (
@@ -56,8 +60,8 @@ ANSWERS: dict[str, Callable[[], Callable[[bytes], bytes]]] = {
     "empty-items": lambda: _said(b'{"data": [' + b"{}," * (8 * MIB // 3) + b"{}]}"),
     "items-within-the-size": lambda: _said(b'{"data": [' + b"{}," * MIB + b"{}]}"),
     "errors": lambda: _said(_errors(), "422 No"),
-    "gzip-of-gzip": lambda: _said(_bomb(), "200 OK", "content-encoding: gzip, gzip"),
-    "gzip": lambda: _said(gzip.compress(b" " * 600 * MIB), "200 OK", "content-encoding: gzip"),
+    "gzip-of-gzip": lambda: _said(gzip.compress(_bomb()), "200 OK", "content-encoding: gzip, gzip"),
+    "gzip": lambda: _said(_bomb(), "200 OK", "content-encoding: gzip"),
     "two-at-once": lambda: _said_twice,
     "echo": lambda: _echo,
     "nested": lambda: _said(b'{"data": ' + b"[" * (2 * MIB)),
@@ -76,7 +80,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
-        self._made: dict[str, Callable[[bytes], bytes]] = {}
+        self._made = {name: make() for name, make in ANSWERS.items()}
         # How many pages its log of deliveries says it has.
         self._pages = 0
 
@@ -105,8 +109,6 @@ class Provider:
             await WAYS[way[1]](reader, writer)
             return False
         else:
-            if way[1] not in self._made:
-                self._made[way[1]] = ANSWERS[way[1]]()
             writer.write(self._made[way[1]](head))
             await writer.drain()
             return way[1] not in {"nonsense", "head"}

@@ -60,7 +60,9 @@ class Stage:
                     },
                 )
             )
-            addresses = Addresses(self.gateway.http_address, self.gateway.grpc_address, neighbour)
+            addresses = Addresses(
+                self.gateway.http_address, self.gateway.grpc_address, neighbour, provider
+            )
             self.canary = stack.enter_context(Canary(addresses, self.gateway.signer))
             self._pool = stack.enter_context(
                 ProcessPoolExecutor(

@@ -1,12 +1,14 @@
 """Who attacks, with what, and how it has to end: one row for each kind."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from tests.hostile.attacks import internet, mesh
+from tests.hostile.attacks import internet, mesh, neighbours
 from tests.hostile.attacks.target import ATTACKER, Attack
 from tests.hostile.bars import Line
+from tests.hostile.canary import COMMAND
 
 From = Literal["internet", "mesh", "provider", "host", "itself"]
 
@@ -22,8 +24,8 @@ class Row:
     line: Line | None
     # Whether it is made at full speed, which may make honest calls slower.
     flood: bool = False
-    # Kinds of honest calls that may fail meanwhile.
-    spared: frozenset[str] = frozenset()
+    # Kinds of honest calls that may be late meanwhile, but not fail.
+    late: frozenset[str] = frozenset()
     # Which gateway it is for, see `conftest.py`.
     stage: str = "usual"
     seconds: float = 2.5
@@ -184,7 +186,7 @@ MESH = [
     Row(
         "mesh",
         "large filters of streams",
-        partial(mesh.opened, path=_SUBSCRIBE, body=mesh.large_filter(), count_=1_000),
+        partial(mesh.streams, path=_SUBSCRIBE, body=mesh.large_filter(), count_=1_000),
         None,
         flood=True,
     ),
@@ -251,4 +253,52 @@ MESH = [
     Row("mesh", "messages that do not end", mesh.silent_messages, None),
 ]
 
-ROWS: list[Row] = [*INTERNET, *MESH]
+
+def _asked(
+    way: str, name: str, line: Line | None = None, may: frozenset[str] = frozenset()
+) -> Iterator[Row]:
+    for stage in ("usual", "httpx"):
+        with_ = "" if stage == "usual" else ", httpx"
+        attack = partial(neighbours.asked_about, way=way, may=may)
+        yield Row("provider", f"{name}{with_}", attack, line, stage=stage, flood=True)
+
+
+PROVIDER = [
+    *_asked("two-lengths", "two equal lengths", may=frozenset({"OK"})),
+    *_asked("empty-items", "8 MiB of empty items"),
+    *_asked("items-within-the-size", "a page of empty items"),
+    *_asked("errors", "8 MiB of errors"),
+    *_asked("chunks-of-a-byte", "chunks of a byte without end"),
+    *_asked("pours", "a gigabyte"),
+    *_asked("gzip-of-gzip", "gzip of gzip"),
+    *_asked("gzip", "gzip of blanks"),
+    *_asked("two-at-once", "two responses at once"),
+    *_asked("echo", "the key in an error"),
+    *_asked("nested", "nesting without end"),
+    *_asked("nonsense", "what is no HTTP"),
+    *_asked("head", "a head without end"),
+    Row(
+        "provider",
+        "hangs, and its callers leave",
+        neighbours.callers_who_leave,
+        None,
+        late=frozenset({COMMAND}),
+    ),
+    Row(
+        "provider",
+        "a delivery log of a million pages",
+        partial(neighbours.long_delivery_log, pages=1_000_000),
+        None,
+        stage="httpx",
+        seconds=4,
+    ),
+]
+
+HOST = [
+    Row("host", "another user of the machine", neighbours.another_user, None, seconds=1),
+    Row("host", "files that others may open", neighbours.modes, None, seconds=1),
+]
+
+ROWS: list[Row] = sorted(
+    [*INTERNET, *MESH, *PROVIDER, *HOST], key=lambda row: row.stage, reverse=True
+)

@@ -18,7 +18,7 @@ def test_an_attack_takes_the_gateway_from_nobody(
     stage = stage_of(row.stage)
 
     seen, did = stage.attack(row.attack, row.seconds, log_is_read=row.log_is_read)
-    found = faults(seen, flood=row.flood, line=row.line, spared=row.spared)
+    found = faults(seen, flood=row.flood, line=row.line, late=row.late)
     found += stage.recovers()
 
     times = ", ".join(f"{kind} {it:.1f}" for kind, it in slowness(seen).items())

@@ -1,11 +1,15 @@
 """From the mesh: calls, streams and frames on the port of gRPC, as bugs and malice send them."""
 
+import json
 import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import count, repeat
+from time import monotonic, sleep
+
+import grpc
 
 from bench.feed import http2
 from conferencing.v1.conference_service_pb2 import SpeakTextRequest
@@ -25,8 +29,11 @@ from tests.hostile.canary import ask
 EVENTS = "/conferencing.v1.EventService"
 CONFERENCES = "/conferencing.v1.ConferenceService"
 
-# How long an attacker waits for room to send, in seconds.
+# How long an attacker waits for room to send, and for a response, in seconds.
 _PATIENCE_S = 0.5
+_CALL_S = 5.0
+
+_OWN = [("grpc.use_local_subchannel_pool", 1)]
 
 
 def client(target: Target, *, deaf: bool = False, window: int = http2.STREAM_WINDOW) -> RawClient:
@@ -88,33 +95,46 @@ def flood(target: Target, kind: str, connections: int = 2) -> str:
 
 
 def calls(target: Target, path: str, body: bytes, at_once: int = 20, connections: int = 2) -> str:
-    """Make a call at full speed, so many at a time, and wait for its response."""
-    seen: Counter[str] = Counter()
+    """Make calls as a client library does: so many at a time on each connection, again and again."""
+    ends: Counter[str] = Counter()
 
-    def one() -> None:
+    def one(channel: grpc.Channel) -> None:
+        method = channel.unary_unary(path)
         while target.goes_on:
-            with suppress(OSError), client(target) as raw:
-                made = 0
-                for first in count(1, 2 * at_once):
-                    numbers = range(first, first + 2 * at_once, 2)
-                    whole = b"".join(rpc(it, path) + message(it, body) for it in numbers)
-                    if not target.goes_on or not raw.send(whole):
-                        break
-                    made += at_once
-                    # Trailers are the last of a call, and their only headers where it is refused.
-                    while target.goes_on and not raw.ended.is_set():
-                        if raw.frames[http2.HEADERS] >= made:
-                            break
-                        raw.ended.wait(0.005)
-                seen["calls"] += made
-                seen["connections"] += 1
+            try:
+                method(body, timeout=_CALL_S)
+                ends["OK"] += 1
+            except grpc.RpcError as error:
+                ends[error.code().name] += 1  # type: ignore[attr-defined]
 
-    threads = [threading.Thread(target=one) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return str(dict(seen))
+    with ExitStack() as stack:
+        channels = [
+            stack.enter_context(grpc.insecure_channel(target.grpc, _OWN))
+            for _ in range(connections)
+        ]
+        threads = [
+            threading.Thread(target=one, args=(channel,))
+            for channel in channels
+            for _ in range(at_once)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return str(dict(ends))
+
+
+def streams(target: Target, path: str, body: bytes, count_: int) -> str:
+    """Open so many streams on one connection as a client library does, and keep them."""
+    with grpc.insecure_channel(target.grpc, _OWN) as channel:
+        method = channel.unary_stream(path)
+        held = [method(body) for _ in range(count_)]
+        while target.goes_on:
+            sleep(0.1)
+        for one in held:
+            one.cancel()
+    ends = Counter(code.name for one in held if (code := one.code()) is not None)
+    return str(dict(ends))
 
 
 def opened(
@@ -194,15 +214,16 @@ def watch() -> bytes:
 
 def watches(target: Target, count_: int, connections: int, rate_max: float) -> str:
     """Watch ever other conferences. Fails if the provider is asked more often than at a rate."""
-    import json
 
     def asked() -> int:
         said = ask(target.provider, b"GET /control HTTP/1.1\r\nhost: x\r\n\r\n")
         return int(json.loads(said.partition(b"\r\n\r\n")[2]).get("watched", 0))
 
-    before = asked()
+    before, began = asked(), monotonic()
     told = opened(target, f"{EVENTS}/WatchConference", watch(), count_, connections, each=True)
-    return f"{told}; {asked() - before} requests to the provider"
+    rate = (asked() - before) / (monotonic() - began)
+    assert rate <= rate_max, f"{told}; {rate:.0f} requests a second to the provider"
+    return f"{told}; {rate:.0f} requests a second to the provider"
 
 
 def connections(target: Target, count_: int, *, speaks: bool) -> str:
@@ -221,7 +242,7 @@ def connections(target: Target, count_: int, *, speaks: bool) -> str:
         except OSError:
             refused += 1
     while target.goes_on:
-        threading.Event().wait(0.1)
+        sleep(0.1)
     for one in held:
         one.close()
     return f"{len(held)} connections, {refused} refused"
