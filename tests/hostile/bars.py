@@ -1,8 +1,8 @@
 """What is asked of a gateway under attack, as ratios and bounds.
 
 How late an honest call may be is judged by how late such calls were right before the attack, and by
-how late the machine is meanwhile: a neighbour that does next to nothing is asked as often. So is the
-provider itself, for commands.
+how late the machine is meanwhile: a neighbour that does next to nothing is asked as often. So is
+the provider itself, for commands.
 """
 
 import re

@@ -8,11 +8,17 @@ import pytest
 
 from tests.hostile.stage import Stage
 
+HURRIED = "tests.hostile.hurried"
+
 STAGES: dict[str, Callable[..., Stage]] = {
     # With as few descriptors as many systems give, which makes room scarce.
-    "usual": partial(Stage, descriptors=None),
+    "usual": partial(Stage, module=HURRIED, descriptors=1_024),
     "httpx": partial(
-        Stage, GATEWAY_HTTP_CLIENT="httpx", GATEWAY_BACKFILL="on", GATEWAY_BACKFILL_INTERVAL="1s"
+        Stage,
+        module=HURRIED,
+        GATEWAY_HTTP_CLIENT="httpx",
+        GATEWAY_BACKFILL="on",
+        GATEWAY_BACKFILL_INTERVAL="1s",
     ),
 }
 

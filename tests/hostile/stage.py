@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,6 +12,12 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
 
+from conferencing.v1.event_service_pb2 import (
+    POSITION_EARLIEST,
+    GetFeedInfoRequest,
+    ListEventsRequest,
+    SubscribeRequest,
+)
 from tests.harness.process import GatewayProcess, environment
 from tests.hostile.attacks.target import Attack, Target
 from tests.hostile.bars import DESCRIPTORS_MORE, LEFT_MAX, RECOVERY_S, Seen
@@ -25,6 +31,9 @@ _LOOK_S = 0.1
 IDLE_S = 3.0
 _CALM_S = 0.5
 
+# Events that the log holds before anything begins: what a search without an index looks through.
+HELD_EVENTS = 100_000
+
 # Attackers come over a network: they do not take the processor from the gateway.
 _NICE = 10
 
@@ -33,8 +42,15 @@ class Stage:
     """Set up at construction; use as a context manager. `env` are settings of the gateway."""
 
     def __init__(
-        self, folder: Path, *, attackers: int = 1, descriptors: int | None = None, **env: str
+        self,
+        folder: Path,
+        *,
+        module: str = "gateway",
+        attackers: int = 1,
+        descriptors: int | None = None,
+        **env: str,
     ) -> None:
+        self._module = module
         self._folder = folder
         self._attackers = attackers
         self._descriptors = descriptors
@@ -48,10 +64,16 @@ class Stage:
                 stack, "tests.hostile.neighbour", str(self._folder / "neighbour")
             )
             self.log = self._folder / "log" / "events.db"
+            subprocess.run(
+                command_of("tests.hostile.filled", str(self.log), str(HELD_EVENTS)),
+                env=environment(),
+                check=True,
+            )
             self.provider = provider
             self.gateway = stack.enter_context(
                 GatewayProcess(
                     self._folder,
+                    module=self._module,
                     descriptors=self._descriptors,
                     **{
                         "TELNYX_BASE_URL": f"http://{provider}/v2",
@@ -69,7 +91,7 @@ class Stage:
                     self._attackers, get_context("spawn"), initializer=_become_attacker
                 )
             )
-            self._pool.submit(os.getpid).result()
+            warm_up(self.gateway)
             self._attacked_at = monotonic()
             sleep(IDLE_S)
             self.idle_bytes = self._kib("VmRSS")
@@ -148,7 +170,7 @@ class Stage:
     def _helper(self, stack: ExitStack, *command: str) -> str:
         """Start a program that tells its port; returns its address."""
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            command_of(*command),
             cwd=self._folder,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -157,6 +179,26 @@ class Stage:
         stack.callback(_end, process)
         assert process.stdout is not None
         return f"127.0.0.1:{process.stdout.readline().strip()}"
+
+
+def command_of(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def warm_up(gateway: GatewayProcess) -> None:
+    """Have honest work done, at once and much: what is idle is a gateway that has worked.
+
+    Its caches, and what its libraries keep for the next call, are none of an attack's.
+    """
+    calls = [gateway.events.GetFeedInfo.future(GetFeedInfoRequest()) for _ in range(1_000)]
+    for call in calls:
+        call.result(timeout=30)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: gateway.webhooks.event(filling="x" * 1_000), range(2_000)))
+    everything = SubscribeRequest(position=POSITION_EARLIEST, stop_when_caught_up=True)
+    for _ in gateway.events.Subscribe(everything):
+        pass
+    gateway.events.ListEvents(ListEventsRequest(page_size=1_000, include_raw=True), timeout=30)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

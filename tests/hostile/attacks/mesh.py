@@ -95,7 +95,7 @@ def flood(target: Target, kind: str, connections: int = 2) -> str:
 
 
 def calls(target: Target, path: str, body: bytes, at_once: int = 20, connections: int = 2) -> str:
-    """Make calls as a client library does: so many at a time on each connection, again and again."""
+    """Make calls as a client library does: so many at a time on each connection, for ever."""
     ends: Counter[str] = Counter()
 
     def one(channel: grpc.Channel) -> None:
