@@ -17,10 +17,10 @@ MIB = 2**20
 FACTOR = 5.0
 FACTOR_OF_FLOODS = 10.0
 
-# What counts as idle at least, in seconds. A call that waits for nothing takes 2 to 5 ms, but a few
-# seconds of idling do not show the slowest of a hundred: a page to the disk, a walk over garbage
-# and a turn of another program's take 20 ms each now and then.
-IDLE_FLOOR_S = 0.025
+# What counts as idle at least, in seconds. Calls that wait for nothing take 2 to 6 ms, on a machine
+# that does nothing else; beside other programs on two cores the slowest of a hundred took 30 to
+# 80 ms, and a few seconds of idling do not show that. Below it, noise would decide.
+IDLE_FLOOR_S = 0.05
 
 # How much more memory than idle the process may have at any time, and a minute later, in bytes.
 GROWN_MAX = 256 * MIB

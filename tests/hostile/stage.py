@@ -3,8 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +21,7 @@ from conferencing.v1.event_service_pb2 import (
 from tests.harness.process import GatewayProcess, environment
 from tests.hostile.attacks.target import Attack, Target
 from tests.hostile.bars import DESCRIPTORS_MORE, LEFT_MAX, RECOVERY_S, Seen
-from tests.hostile.canary import Addresses, Canary
+from tests.hostile.canary import Addresses, Call, Canary
 
 # How often a gateway is looked at for having recovered, in seconds.
 _LOOK_S = 0.1
@@ -30,6 +30,9 @@ _LOOK_S = 0.1
 # and how long after an attack that begins.
 IDLE_S = 3.0
 _CALM_S = 0.5
+
+# How long a line of the log may be on its way, in seconds.
+_HELD_LINE_S = 1.2
 
 # Events that the log holds before anything begins: what a search without an index looks through.
 HELD_EVENTS = 100_000
@@ -111,22 +114,37 @@ class Stage:
         self, attack: Attack, seconds: float, *, log_is_read: bool = True
     ) -> tuple[Seen, str]:
         """Have an attack made, beside honest calls; returns what was seen, and what it did."""
-        idle_since = max(self._attacked_at + _CALM_S, monotonic() - IDLE_S)
-        sleep(max(idle_since + IDLE_S - monotonic(), 0))
+        idle = self.idle_calls()
+        self.begin()
+        with nullcontext() if log_is_read else self.gateway.unread():
+            began = monotonic()
+            told = self.submit(attack, seconds).result(seconds + 60)
+            ended = monotonic()
+        return self.seen(idle, began, ended), told
+
+    def idle_calls(self) -> list[Call]:
+        """Return honest calls without an attack, after a while without one."""
+        since = max(self._attacked_at + _CALM_S, monotonic() - IDLE_S)
+        sleep(max(since + IDLE_S - monotonic(), 0))
+        return self.canary.calls(since, monotonic())
+
+    def begin(self) -> None:
+        """Have the log and the memory looked at from now on."""
         self.gateway.new_lines()
         self._forget_most_bytes()
-        reading = nullcontext() if log_is_read else self.gateway.unread()
-        with reading:
-            began = monotonic()
-            told = self._pool.submit(attack, self.target(seconds)).result(seconds + 60)
-            ended = self._attacked_at = monotonic()
-            idle = self.canary.calls(idle_since, began)
-            calls = self.canary.calls(began, ended)
+
+    def submit(self, attack: Attack, seconds: float) -> Future[str]:
+        """Have an attacker begin."""
+        return self._pool.submit(attack, self.target(seconds))
+
+    def seen(self, idle: Sequence[Call], began: float, ended: float) -> Seen:
+        """Return what was seen of an attack that began and ended then."""
+        self._attacked_at = ended
+        calls = self.canary.calls(began, ended)
         # A line is held for the rest of its second if another of its kind came before.
-        sleep(1.2)
+        sleep(_HELD_LINE_S)
         lines = self.gateway.new_lines()
-        seen = Seen(idle, calls, monotonic() - began, self.idle_bytes, self._kib("VmHWM"), lines)
-        return seen, told
+        return Seen(idle, calls, monotonic() - began, self.idle_bytes, self._kib("VmHWM"), lines)
 
     def target(self, seconds: float) -> Target:
         """Return what an attack of so many seconds is given."""
@@ -215,6 +233,3 @@ def _become_attacker() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.nice(_NICE)
-
-
-Start = Callable[[str], Stage]

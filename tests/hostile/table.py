@@ -30,6 +30,8 @@ class Row:
     stage: str = "usual"
     seconds: float = 2.5
     log_is_read: bool = True
+    # How the gateway is known to fall short of what is asked in this row, empty if it does not.
+    known_fault: str = ""
 
     @property
     def id(self) -> str:
