@@ -26,10 +26,11 @@ from tests.hostile.canary import Addresses, Call, Canary
 # How often a gateway is looked at for having recovered, in seconds.
 _LOOK_S = 0.1
 
-# How long at least honest calls are measured without an attack, in seconds: a dozen of each kind;
-# and how long after an attack that begins.
+# How long honest calls are measured before the first attack, in seconds: a dozen of each kind; how
+# long after an attack that begins again, and for how long such calls tell what is idle.
 IDLE_S = 3.0
 _CALM_S = 0.5
+_IDLE_COUNTS_S = 60.0
 
 # How long a line of the log may be on its way, in seconds.
 _HELD_LINE_S = 1.2
@@ -59,6 +60,7 @@ class Stage:
         self._descriptors = descriptors
         self._env = env
         self._open = ExitStack()
+        self._idle: list[Call] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -123,10 +125,14 @@ class Stage:
         return self.seen(idle, began, ended), told
 
     def idle_calls(self) -> list[Call]:
-        """Return honest calls without an attack, after a while without one."""
-        since = max(self._attacked_at + _CALM_S, monotonic() - IDLE_S)
-        sleep(max(since + IDLE_S - monotonic(), 0))
-        return self.canary.calls(since, monotonic())
+        """Return the honest calls of late that no attack was beside, after a while without one."""
+        now = monotonic()
+        calm_since = self._attacked_at + _CALM_S
+        if calm_since + _CALM_S > now:
+            sleep(calm_since + _CALM_S - now)
+        self._idle += self.canary.calls(max(calm_since, now - _IDLE_COUNTS_S), monotonic())
+        self._idle = [it for it in self._idle if it.began >= now - _IDLE_COUNTS_S]
+        return self._idle
 
     def begin(self) -> None:
         """Have the log and the memory looked at from now on."""

@@ -28,7 +28,7 @@ class Row:
     late: frozenset[str] = frozenset()
     # Which gateway it is for, see `conftest.py`.
     stage: str = "usual"
-    seconds: float = 2.5
+    seconds: float = 2.0
     log_is_read: bool = True
     # How the gateway is known to fall short of what is asked in this row, empty if it does not.
     known_fault: str = ""
@@ -257,26 +257,32 @@ MESH = [
 
 
 def _asked(
-    way: str, name: str, line: Line | None = None, may: frozenset[str] = frozenset()
+    way: str,
+    name: str,
+    stages: tuple[str, ...] = ("usual", "httpx"),
+    may: frozenset[str] = frozenset(),
 ) -> Iterator[Row]:
-    for stage in ("usual", "httpx"):
+    """Yield the rows of a provider's way, with each HTTP client that may read it differently."""
+    for stage in stages:
         with_ = "" if stage == "usual" else ", httpx"
         attack = partial(neighbours.asked_about, way=way, may=may)
-        yield Row("provider", f"{name}{with_}", attack, line, stage=stage, flood=True)
+        yield Row("provider", f"{name}{with_}", attack, None, flood=True, stage=stage, seconds=1.5)
 
+
+_USUAL = ("usual",)
 
 PROVIDER = [
     *_asked("two-lengths", "two equal lengths", may=frozenset({"OK"})),
-    *_asked("empty-items", "8 MiB of empty items"),
-    *_asked("items-within-the-size", "a page of empty items"),
-    *_asked("errors", "8 MiB of errors"),
+    *_asked("empty-items", "8 MiB of empty items", _USUAL),
+    *_asked("items-within-the-size", "a page of empty items", _USUAL),
+    *_asked("errors", "8 MiB of errors", _USUAL),
     *_asked("chunks-of-a-byte", "chunks of a byte without end"),
     *_asked("pours", "a gigabyte"),
     *_asked("gzip-of-gzip", "gzip of gzip"),
     *_asked("gzip", "gzip of blanks"),
     *_asked("two-at-once", "two responses at once"),
     *_asked("echo", "the key in an error"),
-    *_asked("nested", "nesting without end"),
+    *_asked("nested", "nesting without end", _USUAL),
     *_asked("nonsense", "what is no HTTP"),
     *_asked("head", "a head without end"),
     Row(

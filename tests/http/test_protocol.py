@@ -29,10 +29,12 @@ from gateway.http.refusals import (
     HEAD_BYTES_MAX,
     HEAD_S,
     IDLE_S,
+    LINGER_S,
     PIPELINED_MAX,
+    REST_BYTES_MAX,
     Refusal,
 )
-from gateway.webhooks.body import BODY_BYTES_MAX
+from gateway.webhooks.body import BODY_BYTES_MAX, LARGE_MAX
 from gateway.webhooks.decoder import WebhookDecoder
 from gateway.webhooks.receiver import _STATUS_OF_REASON, Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
@@ -63,6 +65,7 @@ class Wire(asyncio.Transport):
         # How many bytes more the other end takes.
         self.takes = math.inf
         self.waiting = b""
+        self.reads = True
         self._closing = False
 
     def write(self, data: Any) -> None:
@@ -96,10 +99,10 @@ class Wire(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
     def pause_reading(self) -> None:
-        pass
+        self.reads = False
 
     def resume_reading(self) -> None:
-        pass
+        self.reads = True
 
     @property
     def responses(self) -> list[WireResponse]:
@@ -451,6 +454,38 @@ async def test_what_needs_no_body_is_refused_without_one(stage: Stage) -> None:
         # The rest is passed over, and the next request is served.
         await stage.send(wire, b"x" * 1_000 + stage.signed())
         assert [it.status for it in wire.responses] == [status, 200]
+
+
+@staged
+async def test_of_a_large_body_that_is_refused_nothing_more_is_read(stage: Stage) -> None:
+    wire = stage.connect()
+    head = HEAD + b"content-length: %d\r\n\r\n" % (REST_BYTES_MAX * 2)
+    await stage.send(wire, head + b"x" * (REST_BYTES_MAX - 1))
+    assert [it.reason for it in wire.responses] == ["MISSING_HEADER"]
+    assert not wire.reads
+    # Its sender has time to read why.
+    await stage.passes(LINGER_S - 0.1)
+    assert not wire.is_closing()
+
+    await stage.passes(0.2)
+
+    assert wire.is_closing()
+
+
+@staged
+async def test_so_many_large_bodies_are_received_at_one_time(stage: Stage) -> None:
+    held = [stage.connect() for _ in range(LARGE_MAX + 1)]
+    for wire in held:
+        await stage.send(wire, stage.signed_head(b"content-length: 30000\r\n"))
+        await stage.send(wire, b"x" * 20_000)
+
+    assert [len(wire.responses) for wire in held] == [0] * LARGE_MAX + [1]
+    assert held[-1].responses[0].reason == "GATEWAY_OVERLOADED"
+    held[0].close()
+    await stage.passes(0)
+    later = stage.connect()
+    await stage.send(later, stage.signed_head(b"content-length: 30000\r\n") + b"x" * 20_000)
+    assert not later.responses
 
 
 @staged
