@@ -11,9 +11,9 @@ BODY_BYTES_MAX = 512 * 1024
 ALWAYS_BYTES = 16 * 1024
 
 
-# Larger bodies that are received at one time. The provider's are seldom so large; each one takes
-# the loop a millisecond, and up to a megabyte while it is read and put together.
-LARGE_MAX = 64
+# What larger bodies may hold together, in bytes: 32 of the largest, or 800 of 20 KiB.
+# It takes the loop a millisecond to receive one of the largest, and a thread 20 ms to verify it.
+LARGE_BYTES_MAX = 16 * 1024 * 1024
 
 
 class TooLargeError(Exception):
@@ -24,20 +24,11 @@ class NoRoomError(Exception):
     """There is no room for so large a body at present."""
 
 
-class LargeBodies:
-    """How many bodies beyond `ALWAYS_BYTES` are being received."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
 class Body:
-    """A body in pieces; `close` it in any case. `large` counts it if it is."""
+    """A body in pieces; `close` it in any case. `budgets` are what it takes of, if it is large."""
 
-    def __init__(self, budget: ByteBudget, large: LargeBodies) -> None:
-        self._share = Share(budget)
-        self._large = large
-        self._is_large = False
+    def __init__(self, *budgets: ByteBudget) -> None:
+        self._shares = [Share(budget) for budget in budgets]
         self._pieces: list[bytes] = []
         self.size = 0
 
@@ -47,13 +38,9 @@ class Body:
         if self.size > BODY_BYTES_MAX:
             raise TooLargeError
         if self.size > ALWAYS_BYTES:
-            if not self._is_large:
-                if self._large.count >= LARGE_MAX:
+            for share in self._shares:
+                if not share.grow_to(self.size):
                     raise NoRoomError
-                self._is_large = True
-                self._large.count += 1
-            if not self._share.grow_to(self.size):
-                raise NoRoomError
         self._pieces.append(piece)
 
     def whole(self) -> bytes:
@@ -66,7 +53,5 @@ class Body:
 
     def close(self) -> None:
         """Give back what is held."""
-        self._share.close()
-        if self._is_large:
-            self._is_large = False
-            self._large.count -= 1
+        for share in self._shares:
+            share.close()

@@ -103,7 +103,7 @@ class Provider:
         target = head.split(b" ", 2)[1].decode()
         way = _WAY.search(target)
         self.asked[way[1] if way else target.split("?")[0]] += 1
-        if way is None:
+        if way is None or way[1] not in {*WAYS, *ANSWERS}:
             writer.write(json_answer(self._well(target)))
         elif way[1] in WAYS:
             await WAYS[way[1]](reader, writer)

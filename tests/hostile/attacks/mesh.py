@@ -149,7 +149,7 @@ def opened(
 ) -> str:
     """Open so many calls on each connection and keep them; `deaf` reads nothing of them.
 
-    With `each`, "%d" in the request's bytes is another number in each call.
+    With `each`, "00000" in the request's bytes is another number in each call.
     """
     sent = 0
     with ExitStack() as stack:
@@ -162,7 +162,7 @@ def opened(
         for raw in crowd:
             for number in range(count_):
                 stream = 2 * number + 1
-                of_it = body.replace(b"%05d", b"%05d" % number) if each else body
+                of_it = body.replace(b"00000", b"%05d" % number) if each else body
                 if not target.goes_on or not raw.send(rpc(stream, path) + message(stream, of_it)):
                     break
                 sent += 1
@@ -209,7 +209,7 @@ def large_message() -> bytes:
 
 def watch() -> bytes:
     """A watch on a conference of which there are as many as asked for."""
-    return WatchConferenceRequest(conference_id="hostile-watched-%05d").SerializeToString()
+    return WatchConferenceRequest(conference_id="hostile-watched-00000").SerializeToString()
 
 
 def watches(target: Target, count_: int, connections: int, rate_max: float) -> str:
