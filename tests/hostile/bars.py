@@ -27,9 +27,9 @@ GROWN_MAX = 256 * MIB
 LEFT_MAX = 64 * MIB
 RECOVERY_S = 60.0
 
-# Descriptors more than when idle that are none of an attack's: honest calls are going on, and some
-# connections to the provider are kept for the next request.
-DESCRIPTORS_MORE = 24
+# Descriptors more than when idle that are none of an attack's: connections to the provider, as
+# many as requests may be in flight are kept for the next ones, and honest calls are going on.
+DESCRIPTORS_MORE = 120
 
 # Lines of one kind: one in a second, and those of the second that was under way.
 LINES_MORE = 3

@@ -10,9 +10,13 @@ from tests.hostile.stage import Stage
 
 HURRIED = "tests.hostile.hurried"
 
+# With as few descriptors as many systems give, which makes room scarce.
+_USUAL = partial(Stage, module=HURRIED, descriptors=1_024)
+
 STAGES: dict[str, Callable[..., Stage]] = {
-    # With as few descriptors as many systems give, which makes room scarce.
-    "usual": partial(Stage, module=HURRIED, descriptors=1_024),
+    "internet": _USUAL,
+    "mesh": _USUAL,
+    "provider": _USUAL,
     "httpx": partial(
         Stage,
         module=HURRIED,
