@@ -71,8 +71,8 @@ _CONNECTION_AGE_FACTOR = 2
 _LATE_STREAM_FACTOR = 0.5
 _LATE_CALL_S = 60.0
 
-# The share of the descriptors that gRPC's connections may have: HTTP has 0.4, and the rest is for the
-# log and for requests to the provider, 200 by default.
+# The share of the descriptors that gRPC's connections may have: HTTP has 0.4, and the rest is for
+# the log and for requests to the provider, 200 by default.
 _GRPC_DESCRIPTORS = 0.3
 
 # How long a webhook that is being received when calls have ended has for its rest and its answer,

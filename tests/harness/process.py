@@ -50,12 +50,12 @@ class GatewayProcess:
         folder: Path,
         *arguments: str,
         module: str = "gateway",
-        descriptors: int | None = None,
+        descriptors: str = "",
         **env: str,
     ) -> None:
         self.signer = Signer()
         serve = command("serve", *arguments, module=module)
-        if descriptors is not None:
+        if descriptors:
             serve = ["/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *serve]
         self._process = subprocess.Popen(
             serve,

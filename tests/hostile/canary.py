@@ -127,7 +127,7 @@ class Canary:
             try:
                 call()
             except grpc.RpcError as error:
-                failure = f"{error.code()}: {error.details()}"  # type: ignore[attr-defined]
+                failure = f"{error.code()}: {error.details()}"
             except (OSError, AssertionError, ValueError) as error:
                 failure = f"{type(error).__name__}: {error}"
             self._note(Call(kind, began, monotonic() - began, failure))
@@ -182,7 +182,7 @@ class Canary:
                     for event in response.events:
                         self._arrive(event.id)
             except grpc.RpcError as error:
-                told = f"{error.code()}: {error.details()}"  # type: ignore[attr-defined]
+                told = f"{error.code()}: {error.details()}"
                 self._note(Call(STREAM, began, monotonic() - began, told))
                 self._stopping.wait(EVERY_S)
 

@@ -11,7 +11,7 @@ from tests.hostile.stage import Stage
 HURRIED = "tests.hostile.hurried"
 
 # With as few descriptors as many systems give, which makes room scarce.
-_USUAL = partial(Stage, module=HURRIED, descriptors=1_024)
+_USUAL = partial(Stage, module=HURRIED, descriptors="1024")
 
 STAGES: dict[str, Callable[..., Stage]] = {
     "internet": _USUAL,

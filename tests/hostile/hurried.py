@@ -6,9 +6,9 @@ time; the long form runs the gateway as it is. Run as `python -m tests.hostile.h
 
 from gateway import memory
 from gateway.cli import main
-from gateway.rpc import floods, server
+from gateway.rpc import floods
 
 if __name__ == "__main__":
     memory.LOOK_S, memory.GIVE_BACK_S, memory._PAUSE_SHARE = 0.5, 2.0, 0.05
-    floods.HELD_S = server.HELD_S = 2.5
+    floods.HELD_S = 2.5
     main()

@@ -135,7 +135,7 @@ class Traffic:
                         waiting = False
                         ready.wait(30)
             except grpc.RpcError as error:
-                if error.code() is grpc.StatusCode.CANCELLED:  # type: ignore[attr-defined]
+                if error.code() is grpc.StatusCode.CANCELLED:
                     return
             except ValueError:  # the channel is closed
                 return

@@ -51,7 +51,7 @@ class Stage:
         *,
         module: str = "gateway",
         attackers: int = 1,
-        descriptors: int | None = None,
+        descriptors: str = "",
         **env: str,
     ) -> None:
         self._module = module

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import count, repeat
 from time import monotonic, sleep
+from typing import Any
 
 import grpc
 
@@ -99,13 +100,13 @@ def calls(target: Target, path: str, body: bytes, at_once: int = 20, connections
     ends: Counter[str] = Counter()
 
     def one(channel: grpc.Channel) -> None:
-        method = channel.unary_unary(path)
+        method: Any = channel.unary_unary(path)
         while target.goes_on:
             try:
                 method(body, timeout=_CALL_S)
                 ends["OK"] += 1
             except grpc.RpcError as error:
-                ends[error.code().name] += 1  # type: ignore[attr-defined]
+                ends[error.code().name] += 1
 
     with ExitStack() as stack:
         channels = [
@@ -127,7 +128,7 @@ def calls(target: Target, path: str, body: bytes, at_once: int = 20, connections
 def streams(target: Target, path: str, body: bytes, count_: int) -> str:
     """Open so many streams on one connection as a client library does, and keep them."""
     with grpc.insecure_channel(target.grpc, _OWN) as channel:
-        method = channel.unary_stream(path)
+        method: Any = channel.unary_stream(path)
         held = [method(body) for _ in range(count_)]
         while target.goes_on:
             sleep(0.1)

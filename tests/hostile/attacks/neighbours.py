@@ -60,7 +60,7 @@ def asked_about(
                     )
                 ends["OK"] += 1
             except grpc.RpcError as error:
-                code, told = error.code().name, f"{error.details()} {error.trailing_metadata()}"  # type: ignore[attr-defined]
+                code, told = error.code().name, f"{error.details()} {error.trailing_metadata()}"
                 ends[code] += 1
                 if _SECRET in told:
                     wrong.append(f"the key: {told}")
