@@ -32,7 +32,7 @@ CONFERENCES = "/conferencing.v1.ConferenceService"
 
 # How long an attacker waits for room to send, and for a response, in seconds.
 _PATIENCE_S = 0.5
-_CALL_S = 5.0
+_CALL_S = 3.0
 
 _OWN = [("grpc.use_local_subchannel_pool", 1)]
 

@@ -23,7 +23,7 @@ from tests.hostile.canary import ask
 _SECRET = "0123456789"
 
 _OWN = [("grpc.use_local_subchannel_pool", 1)]
-_CALL_S = 10.0
+_CALL_S = 3.0
 
 # Nobody of this machine.
 _OTHER = 12_345
