@@ -22,8 +22,10 @@ run: $(VENV)/ready ## Serve on the default ports, against a simulated Telnyx
 test: $(VENV)/ready ## Run the tests
 	$(BIN)/python -m pytest -q
 
-soak: $(VENV)/ready ## Run the long tests: more calls under faults, more random schedules
+MINUTES ?= 30
+soak: $(VENV)/ready ## Run the long tests: calls under faults, random schedules, MINUTES=30 of attacks
 	SOAK=1 $(BIN)/python -m pytest -q tests/telnyx/test_executions.py tests/oracle
+	$(BIN)/python -m tests.hostile --minutes $(MINUTES)
 
 bench: $(VENV)/ready ## Measure, beside the floor and the peers; writes bench/results.json
 	$(BIN)/python -m bench

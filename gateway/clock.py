@@ -6,6 +6,11 @@ time that was believed: it stands still while the machine sleeps. The provider, 
 its responses and, within the tolerance of a signature, by each verified webhook: a proxy may
 freeze a `Date` or make one up. What two of them say is believed. While they disagree, the time is
 only known to lie between what they say.
+
+What is promised: a time that is called confirmed is the machine's, and while the `Date` told last
+was right, it is no further from the truth than one tolerance. So it takes two wrong witnesses, this
+one and the machine's, to confirm a wrong time. Where no response has a `Date`, the tolerance of a
+webhook's signature and that of a wall clock that is set may add up to two.
 """
 
 import enum
@@ -17,7 +22,7 @@ from typing import NamedTuple
 # refused by their signatures.
 CLOCKS_APART_S = 300.0
 
-# No machine's clock is right that shows less, in seconds since 1970: the start of 2025. Machines
+# No clock is right that shows less, in seconds since 1970: the start of 2025. Machines
 # whose clock has not been set begin in 1970, or when they were made.
 _NO_EARLIER_THAN = 1_735_689_600.0
 
@@ -108,7 +113,7 @@ class Clock:
         ahead = None if self._dated is None else wall - self._dated.at(steady)
         if not self._confirmed and abs(wall - counted) <= _SLEW_S:
             self._believed = _Reading(wall, steady)
-        own = wall if _agree(wall, counted) else counted
+        own = wall if _agree(wall, counted) and not self._is_outvoted(wall, steady) else counted
         if self._contested and self._dated:
             date = self._dated.at(steady)
             # Before anything was confirmed, the `Date` is the better guess.
@@ -124,7 +129,12 @@ class Clock:
         return Moment(earliest, max(wall, counted), ClockState.SUSPECT, ahead, earliest)
 
     def provider_told(self, seconds: float) -> None:
-        """Take note of the time (seconds since 1970) in a response that has just come."""
+        """Take note of the time (seconds since 1970) in a response that has just come.
+
+        One that no clock can show that is right is not taken for a time at all.
+        """
+        if seconds < _NO_EARLIER_THAN:
+            return
         wall, steady = self._wall(), self._steady()
         self._dated = date = _Reading(seconds, steady)
         if _agree(wall, seconds):
@@ -132,7 +142,7 @@ class Clock:
             self._believe(_Reading(wall, steady))
         elif _agree(self._believed.at(steady), seconds):
             self._believe(self._believed)
-        elif not self._confirmed and wall < _NO_EARLIER_THAN <= seconds:
+        elif not self._confirmed and wall < _NO_EARLIER_THAN:
             self._believe(date)
         else:
             self._contest(date, wall)
@@ -156,6 +166,16 @@ class Clock:
         if heard or (waited and now.state is ClockState.UNCONFIRMED):
             return min(now.earliest, self._wall())
         return 0.0
+
+    def _is_outvoted(self, wall: float, steady: float) -> bool:
+        """Tell whether the `Date` contradicts the wall clock and not the believed time.
+
+        Each is within its tolerance of the believed time, but one on this side and one on that.
+        """
+        if self._dated is None:
+            return False
+        date = self._dated.at(steady)
+        return not _agree(wall, date) and _agree(self._believed.at(steady), date)
 
     def _contest(self, date: _Reading, wall: float) -> None:
         """Take note of a `Date` that nothing agrees with.

@@ -44,6 +44,12 @@ def descriptors_max() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
+def within_descriptors(most: int, share: float) -> int:
+    """Return how many of `most` connections a share of the descriptors allows."""
+    descriptors = descriptors_max()
+    return most if descriptors is None else min(most, int(descriptors * share))
+
+
 def raise_descriptors() -> None:
     """Allow as many descriptors as the system lets us, and warn if these are few.
 

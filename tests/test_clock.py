@@ -1,8 +1,10 @@
 """What is made of several clocks, of which any may be wrong."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from gateway.clock import UNCONFIRMED_S, Clock, ClockState
+from gateway.clock import CLOCKS_APART_S, UNCONFIRMED_S, Clock, ClockState
 from tests.harness.clock import MachineClock
 
 TRUE = 1_800_000_000.0
@@ -198,3 +200,72 @@ def test_a_provider_that_is_away_does_not_keep_events_for_ever(machine: MachineC
     assert clock.for_deleting() == machine.true
     machine.now += DAY_S
     assert clock.for_deleting() == 0
+
+
+def test_a_date_before_any_that_can_be_right_is_no_witness(machine: MachineClock) -> None:
+    for date in (0.0, -1.0, 5.0, 1_700_000_000.0):
+        clock = clock_of(machine)
+        for _ in range(61):
+            clock.provider_told(date + machine.steady())
+            machine.advance(60)
+
+        assert clock.now()[:4] == (machine.true, machine.true, ClockState.UNCONFIRMED, None)
+
+
+def test_two_tolerances_do_not_add_up(machine: MachineClock) -> None:
+    machine.now = TRUE + 200
+    clock = confirmed(machine)
+
+    for _ in range(3):
+        machine.advance(60)
+        machine.now = machine.true + 450
+        assert clock.now()[:4] == (
+            machine.true + 200,
+            machine.true + 200,
+            ClockState.SUSPECT,
+            450,
+        )
+        clock.provider_told(machine.true)
+
+    machine.put_right()
+    assert clock.now()[:3] == (machine.true, machine.true, ClockState.CONFIRMED)
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), st.floats(-1_000, 1_000) | st.sampled_from([-DAY_S, DAY_S])),
+        st.tuples(st.just("pass"), st.sampled_from([1.0, 60.0, 3_700.0])),
+        st.tuples(st.just("date"), st.just(0.0) | st.floats(-1_000, 1_000)),
+        st.tuples(st.sampled_from(["look", "webhook"]), st.just(0.0)),
+    ),
+    max_size=15,
+)
+
+
+@given(steps)
+@example([("set", 200.0), ("date", 0.0), ("set", 450.0)])
+@example([("set", -299.0), ("webhook", 0.0), ("date", 0.0), ("look", 0.0), ("set", -590.0)])
+def test_a_confirmed_time_is_within_one_tolerance_while_the_date_or_the_machine_is_right(
+    story: list[tuple[str, float]],
+) -> None:
+    machine = MachineClock(TRUE)
+    clock = clock_of(machine)
+    date_ahead: float | None = None
+
+    for what, seconds in story:
+        match what:
+            case "set":
+                machine.now = machine.true + seconds
+            case "pass":
+                machine.advance(seconds)
+            case "date":
+                date_ahead = seconds
+                clock.provider_told(machine.true + seconds)
+            case "webhook" if abs(machine.now - machine.true) <= CLOCKS_APART_S:
+                clock.webhook_verified()
+        now = clock.now()
+        if now.state is not ClockState.CONFIRMED:
+            continue
+        assert now.earliest == now.latest == now.likely == machine.now
+        if date_ahead == 0:
+            assert abs(now.latest - machine.true) <= CLOCKS_APART_S + 1e-3

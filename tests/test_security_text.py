@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from gateway import aside, bytebudget, process
+from gateway import app, aside, bytebudget, process
+from gateway.codec import lenient_json
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
+from gateway.http import app as http_app
 from gateway.http import places, refusals
 from gateway.rpc import calls, events, filters, floods, history, peers, server, subscribe
 from gateway.telemetry import writer
@@ -23,7 +25,10 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
     wire = f"{refusals.BODY_WIRE_BYTES_MAX // MIB} MiB and {refusals.BODY_PIECES_MAX:,} pieces"
     assert f"{body.BODY_BYTES_MAX // KIB} KiB; {wire} on the wire" in TEXT
     assert f"extensions and trailers; {refusals.BODY_S:.0f} s" in TEXT
-    assert f"bodies above {body.ALWAYS_BYTES // KIB} KiB" in TEXT
+    large = f"{body.LARGE_BYTES_MAX // MIB} MiB, and the share of the buffers"
+    assert f"bodies above {body.ALWAYS_BYTES // KIB} KiB, all together | {large}" in TEXT
+    assert f"a body that is refused | {refusals.REST_BYTES_MAX // KIB} KiB;" in TEXT
+    assert f"writing `/metrics` | {round(http_app._METRICS_SHARE * 100)} % of the time" in TEXT
     assert f"ahead of a response | {refusals.PIPELINED_MAX} |" in TEXT
     assert f"{refusals.IDLE_S} s; {refusals.HEAD_S:.0f} s if nothing has come yet" in TEXT
     in_thread = f"above {verification._IN_LOOP_BYTES_MAX // KIB} KiB to be hashed in a thread"
@@ -32,7 +37,8 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
 
 
 def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
-    assert f"connections | {server.CONNECTIONS_MAX:,} |" in TEXT
+    share = round(app._GRPC_DESCRIPTORS * 100)
+    assert f"connections | {server.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
     each = f"{peers.CALLS_PER_CONNECTION_MAX:,} on a connection"
     assert f"{each}, {peers.CALLS_MAX:,} in all" in TEXT
     assert f"keeps on a connection | {server.STREAMS_PER_CONNECTION_MAX:,} |" in TEXT
@@ -57,6 +63,7 @@ def test_the_other_numbers_are_those_of_the_code() -> None:
     response = f"{transport.ANSWER_BYTES_MAX // MIB} MiB, also after decoding"
     assert f"{response}; {intake.PARTS_MAX:,} pieces" in TEXT
     assert f"body of an error | {content.ERROR_BYTES_MAX // KIB} KiB |" in TEXT
+    assert f"values of a response | {lenient_json.VALUES_MAX:,} |" in TEXT
     assert f"items on a page | {answer._ITEMS_MAX:,} |" in TEXT
     assert f"Responses of {aside.LARGE_BYTES // KIB} KiB and more" in TEXT
     assert f"Keys shorter than {scrubbing.SECRET_CHARACTERS_MIN} characters" in TEXT

@@ -5,7 +5,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, Beginning, beginning
+from gateway.backfill.beginning import (
+    OVERLAP_S,
+    SETTLE_S,
+    Beginning,
+    Reached,
+    beginning,
+    is_credible,
+    kept_since_us,
+)
+from gateway.backfill.fetch import ROUND_REQUESTS_MAX, Reach
 from gateway.backfill.report import Cause, Outcome, Report, State, SweepEnded
 from gateway.backfill.sweep import Sweeper
 from gateway.clock import Clock, ClockState, Moment
@@ -77,6 +86,8 @@ class Backfill:
         # What makes a full sweep necessary, and since when: until one that began `SETTLE_S` later.
         self._suspicion: tuple[Cause, float] | None = (Cause.START, clock())
         self._started = False
+        self._reached: Reached | None = None
+        self._told_rest = False
         self._nudge = asyncio.Event()
 
     @property
@@ -99,12 +110,18 @@ class Backfill:
 
     @property
     def _complete(self) -> Complete | None:
-        """What the log says of its completeness; the future is never complete."""
-        complete = self._event_log.complete
-        latest_us = self._time.now().latest_us
-        if complete is None or complete.until_us <= latest_us:
+        """What the log says of its completeness, or what is known if that cannot be true."""
+        complete, now = self._event_log.complete, self._time.now()
+        if complete is None or is_credible(complete, now):
             return complete
-        return Complete(min(complete.since_us, latest_us), latest_us)
+        since_us = until_us = complete.since_us
+        if (reached := self._reached_by(now)) is not None:
+            since_us, until_us = max(since_us, reached.since_us), reached.until_us
+        until_us = min(until_us, now.latest_us)
+        return Complete(min(since_us, until_us), until_us)
+
+    def _reached_by(self, now: Moment) -> Reached | None:
+        return None if self._reached is None else self._reached.by(now, self._clock())
 
     def webhook_received(self, outcome: str) -> None:
         """Take note of a request to the webhook address and how it ended (see `Received`)."""
@@ -157,14 +174,15 @@ class Backfill:
             info = await self._event_log.info()
             await self._look_at_the_time()
             now = self._time.now()
-            final_us = now.earliest_us - _OVERLAP_US
             start = await self._beginning(info, now)
+            is_all = True
             if start is not None:
-                await self._sweeper.sweep(
+                final_us = now.earliest_us - _OVERLAP_US
+                is_all = await self._sweeper.sweep(
                     start.since_us,
-                    now.latest_us,
+                    lambda: self._reach(info, now.latest_us, final_us),
                     self._delivery_seen,
-                    lambda until_us: self._mark_complete(min(until_us, final_us)),
+                    lambda until_us: self._mark_complete(start.since_us, min(until_us, final_us)),
                     failed_only=cause is Cause.ROUTINE,
                     failed_before=self._failed_sweeps,
                 )
@@ -191,11 +209,35 @@ class Backfill:
             _log.info("back-fill (%s) stored %d events that had been missed", cause.value, stored)
         self._error = ""
         self._failed_sweeps = 0
-        self._started = True
         self._finished_at_us = self._time.now().likely_us
-        if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
-            self._suspicion = None
+        self._tell_rest(is_all=is_all)
+        if is_all:
+            self._started = True
+            if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
+                self._suspicion = None
         return True
+
+    def _tell_rest(self, *, is_all: bool) -> None:
+        """Log, once, that the provider's log holds more than one sweep fetches."""
+        if not is_all and not self._told_rest:
+            reached = self._reached
+            _log.warning(
+                "back-fill has asked %d times and is not at the end of the provider's log of"
+                " webhooks: it has all until %s, and goes on from there each interval",
+                ROUND_REQUESTS_MAX,
+                "its beginning" if reached is None else moment_text(reached.until_us),
+            )
+        self._told_rest = not is_all
+
+    def _reach(self, info: LogInfo, until_us: int, final_us: int) -> Reach:
+        """Return what a sweep that was to ask up to `until_us` has to ask for by now."""
+        now = self._time.now()
+        return Reach(
+            kept_since_us(info, now, self._retention_age_s),
+            min(final_us, now.earliest_us - _OVERLAP_US),
+            now.likely_us,
+            min(until_us, now.latest_us),
+        )
 
     async def _look_at_the_time(self) -> None:
         """Have the provider tell its time, unless it has confirmed the time already.
@@ -221,14 +263,25 @@ class Backfill:
                     why = f"it is {now.ahead:.0f} s ahead of the provider's"
                 _log.error("the machine's clock is not believed: %s", why)
 
-    async def _mark_complete(self, until_us: int) -> None:
+    async def _mark_complete(self, since_us: int, until_us: int) -> None:
+        """Take note that everything between two moments is held."""
         # The provider may have told its time since.
-        until_us = min(until_us, self._time.now().earliest_us - _OVERLAP_US)
+        now = self._time.now()
+        until_us = min(until_us, now.earliest_us - _OVERLAP_US)
         await self._event_log.mark_complete(until_us)
+        read, before = Reached(since_us, until_us, self._clock()), self._reached_by(now)
+        self._reached = read if before is None else before.and_then(read)
 
     async def _beginning(self, info: LogInfo, now: Moment) -> Beginning | None:
         complete, is_first = self._event_log.complete, not self._started
-        start = beginning(complete, info, now, self._retention_age_s, is_first=is_first)
+        start = beginning(
+            complete,
+            info,
+            now,
+            self._retention_age_s,
+            is_first=is_first,
+            reached=self._reached_by(now),
+        )
         if start is not None and start.corrected is not None:
             _log.warning(
                 "the log was marked complete by a clock that was ahead, until a time that cannot be"

@@ -6,8 +6,9 @@ to look back far enough loses events.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from gateway.clock import CLOCKS_APART_S, Moment
+from gateway.clock import CLOCKS_APART_S, ClockState, Moment
 from gateway.events.log import Complete, LogInfo
 
 # For how long a delivery is not final, in seconds: the provider repeats for 60 s, each try has its
@@ -23,11 +24,37 @@ OVERLAP_S = SETTLE_S + CLOCKS_APART_S
 START_MARGIN_S = 900.0
 
 
+class Reached(NamedTuple):
+    """The span of which this process has read everything, and when (by a clock nobody sets).
+
+    What the log is marked with outlives the process; this is known also while the mark cannot be
+    believed, or cannot be corrected yet.
+    """
+
+    since_us: int
+    until_us: int
+    at: float
+
+    def by(self, now: Moment, at: float) -> "Reached":
+        """Return what of it is true by what is known of the time now.
+
+        The clock may have been ahead when it was read, and the future that it showed was empty.
+        """
+        then_us = now.earliest_us - _us(at - self.at)
+        return self._replace(until_us=min(self.until_us, then_us - _us(OVERLAP_S)))
+
+    def and_then(self, more: "Reached") -> "Reached":
+        """Return this with what was read after it, or only that if they do not touch."""
+        if not self.since_us <= more.since_us <= self.until_us:
+            return more
+        return more._replace(since_us=self.since_us) if more.until_us > self.until_us else self
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """Where a sweep begins, in microseconds since 1970.
 
-    `corrected` is what the log can say of its completeness, if what it says cannot be believed.
+    `corrected` is what the log can say of its completeness, if what it says cannot be true.
     """
 
     since_us: int
@@ -41,8 +68,14 @@ def beginning(
     retention_age_s: float,
     *,
     is_first: bool,
+    reached: Reached | None = None,
 ) -> Beginning | None:
-    """Return where a sweep at this moment has to begin, None if there was nothing before."""
+    """Return where a sweep at this moment has to begin, None if there was nothing before.
+
+    `reached` is what this process has read already, None if nothing. A mark that the time
+    contradicts is not used, but it is corrected only when two witnesses agree on the time: a lone
+    wrong `Date` must not undo what is known.
+    """
     if complete is None and info.newest_received_at_us is None:
         return None
     future_us = now.latest_us + _us(CLOCKS_APART_S)
@@ -51,11 +84,7 @@ def beginning(
         """Return the first of some moments that is known and not in the future."""
         return next((it for it in moments_us if it is not None and it <= future_us), None)
 
-    # What retention has deleted must not come back as new.
-    kept_us = now.earliest_us - _us(retention_age_s)
-    deleted_us = believed(info.deleted_received_at_us)
-    if deleted_us is not None:
-        kept_us = max(kept_us, deleted_us + 1)
+    kept_us = kept_since_us(info, now, retention_age_s)
     begun_us = believed(complete.since_us) if complete else None
     is_marked = complete is not None and is_credible(complete, now)
     known_us = believed(
@@ -66,15 +95,30 @@ def beginning(
         kept_us,
     )
     assert known_us is not None  # what is kept begins in the past
-    margin_s = START_MARGIN_S if is_first else 0.0
-    since_us = min(known_us, now.likely_us - _us(OVERLAP_S)) - _us(margin_s)
-    if begun_us is not None and begun_us < now.likely_us:
-        # What was sent before there was a log was not missed.
-        since_us = max(since_us, begun_us)
-    since_us = max(since_us, kept_us)
-    if complete is None or is_marked:
+
+    def since(known_us: int, margin_s: float) -> int:
+        since_us = min(known_us, now.likely_us - _us(OVERLAP_S)) - _us(margin_s)
+        if begun_us is not None and begun_us < now.likely_us:
+            # What was sent before there was a log was not missed.
+            since_us = max(since_us, begun_us)
+        return max(since_us, kept_us)
+
+    since_us = since(known_us, START_MARGIN_S if is_first else 0.0)
+    if reached is not None and reached.since_us <= since_us < reached.until_us:
+        # Read by this process, by its own steady clock: no margin.
+        since_us = since(reached.until_us, 0.0)
+    if complete is None or is_marked or now.state is not ClockState.CONFIRMED:
         return Beginning(since_us)
     return Beginning(since_us, Complete(min(begun_us or since_us, since_us), since_us))
+
+
+def kept_since_us(info: LogInfo, now: Moment, retention_age_s: float) -> int:
+    """Return from when on what was sent is kept: what retention has deleted must not come back."""
+    kept_us = now.earliest_us - _us(retention_age_s)
+    deleted_us = info.deleted_received_at_us
+    if deleted_us is None or deleted_us > now.latest_us + _us(CLOCKS_APART_S):
+        return kept_us
+    return max(kept_us, deleted_us + 1)
 
 
 def is_credible(complete: Complete, now: Moment) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
-from gateway.backfill.fetch import DeliverySource, Entry, Fetcher
+from gateway.backfill.asking import DeliverySource, Entry
+from gateway.backfill.fetch import Fetcher, Reach
 from gateway.backfill.report import Outcome
 from gateway.clock import CLOCKS_APART_S
 from gateway.events.log import EventLog, LogUnavailableError
@@ -75,30 +76,29 @@ class Sweeper:
     async def sweep(
         self,
         since_us: int,
-        until_us: int,
+        reach: Callable[[], Reach],
         seen: Callable[[Outcome], None],
         done: Callable[[int], Awaitable[None]],
         *,
         failed_only: bool,
         failed_before: int = 0,
-    ) -> None:
-        """Store what was first sent between two moments and is not held, oldest first.
+    ) -> bool:
+        """Store what was first sent from a moment on and is not held, oldest first.
 
         `seen` is told what became of each delivery, `done` after each part up to which moment
-        everything is stored. Raises GatewayError or LogUnavailableError; what is stored stays.
-        See `Fetcher.fetch` for the rest.
+        everything is stored. Returns whether that was all, or as much as one sweep fetches. Raises
+        GatewayError or LogUnavailableError; what is stored stays. See `Fetcher.fetch` for the rest.
         """
 
-        async def store(entries: list[Entry], end_us: int) -> None:
+        async def store(entries: list[Entry]) -> None:
             await self._store(entries, seen)
-            await done(end_us)
 
-        await self._fetcher.fetch(
-            since_us, until_us, store, failed_only=failed_only, failed_before=failed_before
+        return await self._fetcher.fetch(
+            since_us, reach, store, done, failed_only=failed_only, failed_before=failed_before
         )
 
     async def _store(self, entries: Sequence[Entry], seen: Callable[[Outcome], None]) -> None:
-        # Any order would be right, this one is what readers expect.
+        # A page shows the newest first, the feed has the oldest first.
         ordered = sorted(entries, key=lambda it: getattr(it, "started_at_us", 0))
         # All at once: the log stores them in a few commits.
         outcomes = await asyncio.gather(*map(self._store_one, ordered), return_exceptions=True)

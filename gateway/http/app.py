@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import TypeAlias
 
 from starlette.applications import Starlette
@@ -12,15 +13,48 @@ from starlette.routing import Route
 from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
 from gateway.webhooks.receiver import WEBHOOK_PATH, Receive, Scope, Send, WebhookReceiver
 
+# The share of the event loop's time that writing metrics may take, and how much of it, in seconds,
+# may come at once. A scrape takes some milliseconds every few seconds; who asks for more, and
+# anybody may, gets what was written last.
+_METRICS_SHARE = 0.02
+_METRICS_AT_ONCE_S = 0.1
+
 _SLASHES = re.compile("/{2,}")
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class MetricsPage:
+    """What is written by `write`, anew as often as there is time for it.
+
+    `now` is a clock in seconds that is never set back.
+    """
+
+    def __init__(self, write: Callable[[], bytes], now: Callable[[], float] = perf_counter) -> None:
+        self._write = write
+        self._now = now
+        self._written = b""
+        self._looked_at = now()
+        # Seconds that writing may take at present.
+        self._spare = _METRICS_AT_ONCE_S
+
+    def text(self) -> bytes:
+        """Return the page."""
+        began = self._now()
+        earned = (began - self._looked_at) * _METRICS_SHARE
+        self._spare = min(self._spare + earned, _METRICS_AT_ONCE_S)
+        self._looked_at = began
+        if self._spare > 0:
+            self._written = self._write()
+            self._spare -= self._now() - began
+        return self._written
 
 
 def http_app(
     receiver: WebhookReceiver, metrics: Metrics, not_ready: Callable[[], str | None]
 ) -> Application:
     """Return the application. `not_ready` says why the gateway is not ready, None if it is."""
+    page = MetricsPage(metrics.text)
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -32,7 +66,7 @@ def http_app(
         return PlainTextResponse(f"not ready: {reason}\n", 503)
 
     async def show_metrics(request: Request) -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE)
+        return Response(page.text(), media_type=CONTENT_TYPE)
 
     async def not_found(request: Request, error: Exception) -> Response:
         text = f"there is nothing at this address; webhooks are received at {WEBHOOK_PATH}"

@@ -10,7 +10,7 @@ refused.
 from collections.abc import Iterator
 from typing import Protocol
 
-from gateway.process import descriptors_max
+from gateway.process import within_descriptors
 
 # Connections in all. The provider opens some hundred after an outage; each costs a few kilobytes,
 # and with the largest body that is held half a megabyte.
@@ -22,10 +22,7 @@ _SHARE_OF_DESCRIPTORS = 0.4
 
 def connections_max() -> int:
     """Return how many connections the limit on descriptors allows, at most `CONNECTIONS_MAX`."""
-    descriptors = descriptors_max()
-    if descriptors is None:
-        return CONNECTIONS_MAX
-    return min(CONNECTIONS_MAX, int(descriptors * _SHARE_OF_DESCRIPTORS))
+    return within_descriptors(CONNECTIONS_MAX, _SHARE_OF_DESCRIPTORS)
 
 
 class Connection(Protocol):

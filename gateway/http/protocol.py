@@ -33,9 +33,11 @@ from gateway.http.refusals import (
     HEAD_TIMED_OUT,
     HEAD_TOO_LARGE,
     HEADERS_MAX,
+    LINGER_S,
     NOT_TAKEN,
     PIPELINED,
     PIPELINED_MAX,
+    REST_BYTES_MAX,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_HEADERS,
     Refusal,
@@ -172,6 +174,10 @@ class RequestProtocol(HttpToolsProtocol):
         if self._half_closed and not self.pipeline:
             self.transport.close()
         super().on_response_complete()
+        if self._stage is _Stage.BODY and self._declared_rest() > REST_BYTES_MAX:
+            self._cancel_timer()
+            self.transport.pause_reading()
+            self._timer = self.loop.call_later(LINGER_S, self.transport.close)
 
     def on_message_begin(self) -> None:
         """See `httptools.HttpRequestParser`."""
@@ -213,6 +219,11 @@ class RequestProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._has_served = True
         self._enter(_Stage.REQUEST)
+
+    def _declared_rest(self) -> int:
+        """Return how much of the body is still to come, as far as it was declared."""
+        declared = next((it for name, it in self.headers if name == b"content-length"), b"0")
+        return int(declared) - self._bytes
 
     def _feed(self, data: bytes) -> None:
         while data:

@@ -30,6 +30,14 @@ HEADERS_MAX = 128
 # extensions and trailers, or for the rest of a body that has been refused already.
 BODY_WIRE_BYTES_MAX = 2 * BODY_BYTES_MAX
 
+# How much of a body may still be to come when its request has been refused, in bytes, for the rest
+# to be passed over and the connection kept.
+REST_BYTES_MAX = 64 * 1024
+
+# How long the sender of more has for reading the refusal before the connection is closed, in
+# seconds. Nothing is read of it meanwhile: thousands of such bodies would keep the loop busy.
+LINGER_S = 1.0
+
 # Pieces that a body may come in. Each costs the loop about a microsecond, whatever its size; the
 # largest webhook in pieces of 256 bytes has as many.
 BODY_PIECES_MAX = 2_048

@@ -35,9 +35,10 @@ PENDING_CALLS_LIMIT = 8_000
 
 # Streams that gRPC keeps for one connection, those included that the client has given up and we
 # have not yet come to; it refuses others at once. That bounds what a client can make it remember
-# (CVE-2023-44487). Twice the calls that we take of a connection and refuse in words beyond: of a
-# busy client nearly as many have just ended as are under way.
-STREAMS_PER_CONNECTION_MAX = 2 * CALLS_PER_CONNECTION_MAX
+# (CVE-2023-44487), and what others wait for: gRPC hands us one call after the other, whoever sent
+# it, some 3,000 a second. A fifth more than the calls that we take of a connection: those beyond
+# are refused in words, and of a busy client some have just ended.
+STREAMS_PER_CONNECTION_MAX = CALLS_PER_CONNECTION_MAX * 6 // 5
 
 # How long a new connection may take to show that it speaks HTTP/2, in milliseconds.
 HANDSHAKE_MS = 10_000

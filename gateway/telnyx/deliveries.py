@@ -34,6 +34,9 @@ _ROWS_MAX = 1_000
 
 _PATH = "/webhook_deliveries"
 
+# The years 1 to 9999, in microseconds since 1970.
+_CALENDAR_US = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+
 # Where a page says how many there are of all.
 _TOTALS = ("total_results", "total_pages")
 
@@ -259,6 +262,10 @@ def _moment(text: Any) -> int:
 
 
 def moment_text(moment_us: int) -> str:
-    """Return a moment (microseconds since 1970) as the provider's filters take it."""
+    """Return a moment (microseconds since 1970) as the provider's filters take it.
+
+    A clock may show anything; what no calendar has is the first or the last moment that it has.
+    """
+    moment_us = min(max(moment_us, _CALENDAR_US[0]), _CALENDAR_US[1])
     moment = datetime.fromtimestamp(moment_us // 1_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_us % 1_000_000:06}Z"

@@ -96,8 +96,11 @@ class Exchange:
         self._in_flight: dict[int, SentRequest] = {}
         self._last: Attempt | None = None
         self._began_at = sending.now()
-        # After this no further request may be sent: the provider would take it for a new command.
-        self._forgotten_at = sending.policy.forgotten_at(self._began_at) if remembers else math.inf
+        # After this nothing that may have run is sent again: the provider would take it for a new
+        # command. One without an id would undo so late what others have done since.
+        is_read = safety is Safety.READ
+        self._forgotten_at = math.inf if is_read else sending.policy.forgotten_at(self._began_at)
+        self._remembers = remembers
         # When the next request may be sent, if it is time by then; never, where there is none.
         self._next_at = self._began_at
         # When the provider wants to be asked again at the earliest; None if it did not say.
@@ -120,7 +123,8 @@ class Exchange:
                     self._observe(number, GIVEN_UP)
                 sent.give_up()
             now = self._sending.now()
-            self._history.remembered_s = max(0.0, self._forgotten_at - now)
+            if self._remembers:
+                self._history.remembered_s = max(0.0, self._forgotten_at - now)
             if self._not_before is not None:
                 self._history.retry_after_s = max(0.0, self._not_before - now)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from gateway.bytebudget import ByteBudget
 from gateway.events.log import EventLog, LogUnavailableError
-from gateway.webhooks.body import BODY_BYTES_MAX, Body, NoRoomError, TooLargeError
+from gateway.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX, Body, NoRoomError, TooLargeError
 from gateway.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.webhooks.signature import SignatureError, SignatureVerifier
 from gateway.webhooks.verification import TooManyError, Verification
@@ -46,6 +46,9 @@ _STATUS_OF_REASON = {
     DISCONNECTED: 400,
     "TIMED_OUT": 408,
     "BODY_TOO_LARGE": 413,
+    "HEAD_TOO_LARGE": 431,
+    "PIPELINED": 429,
+    "TOO_MANY_CONNECTIONS": 503,
     "METHOD_NOT_ALLOWED": 405,
     "GATEWAY_OVERLOADED": 503,
     "LOG_UNAVAILABLE": 503,
@@ -123,6 +126,7 @@ class WebhookReceiver:
         self._verifier = verifier
         self._verification = Verification(verifier)
         self._buffers = buffers or ByteBudget()
+        self._large = ByteBudget(LARGE_BYTES_MAX)
         self._decoder = decoder
         self._event_log = log
         self._now = now
@@ -130,7 +134,7 @@ class WebhookReceiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        with closing(Body(self._buffers)) as body_received:
+        with closing(Body(self._large, self._buffers)) as body_received:
             start, body = await self._answer(scope, receive, body_received)
         await send(start)
         await send(body)

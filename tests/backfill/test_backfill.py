@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
 from gateway.backfill.backfill import FAILED_WRITE_DELAY_S
 from gateway.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
-from gateway.backfill.fetch import PAGES_MAX, SPAN_MIN_US
+from gateway.backfill.fetch import SPAN_MIN_US
 from gateway.backfill.report import Cause, Outcome, State, SweepEnded
+from gateway.backfill.span import PAGES_MAX
 from gateway.backfill.sweep import Addressees
 from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent
@@ -185,7 +186,7 @@ def test_an_outage_longer_than_the_retention_is_fetched_across_failures(bench: B
     failure = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
 
     def fail_in_the_middle(_: object) -> None:
-        bench.provider.failure = failure if len(bench.provider.requests) == 150 else None
+        bench.provider.failure = failure if len(bench.provider.requests) == 20 else None
 
     bench.provider.before_answer = fail_in_the_middle
     assert [it.succeeded for it in bench.sweep(2)] == [False, True]

@@ -158,10 +158,10 @@ def test_nothing_is_lost_when_the_gateway_is_away_for_two_minutes(
     start: StartHere, story: Story
 ) -> None:
     gateway = start()
+    finished(gateway)  # what was sent before it began is not for it to fetch
     story.join(BOB)
     story.simulated.control.wait_until_delivered()
     before = everything(gateway)
-    finished(gateway)
     cursor = newest_cursor(gateway)
     gateway.stop()
 

@@ -46,10 +46,18 @@ def stream_ids() -> Iterator[int]:
 
 
 class RawClient:
-    """One connection to a gRPC server. Unless `deaf`, what comes is read and counted by frame."""
+    """One connection to a gRPC server. Unless `deaf`, what comes is read and counted by frame.
+
+    `source` is the address of this machine that it comes from, by default the system's choice.
+    """
 
     def __init__(
-        self, address: str, *, deaf: bool = False, window: int = http2.STREAM_WINDOW
+        self,
+        address: str,
+        *,
+        deaf: bool = False,
+        window: int = http2.STREAM_WINDOW,
+        source: str = "",
     ) -> None:
         host, _, port = address.rpartition(":")
         self.socket = socket.socket()
@@ -57,6 +65,8 @@ class RawClient:
             # What the kernel takes for a client that does not read says nothing of the server.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(20)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((host, int(port)))
         self.socket.sendall(http2.opening(window))
         self.frames: Counter[int] = Counter()

@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
+from time import monotonic, sleep
 from types import TracebackType
 
 import grpc
@@ -17,6 +20,9 @@ from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from tests.harness.webhooks import Poster, Signer
 
 ROOT = Path(__file__).parents[2]
+
+# How long a pipe has to be full before it stays so, in seconds: its reader has a buffer, too.
+_FULL_S = 0.2
 
 
 def command(*arguments: str, module: str = "gateway") -> list[str]:
@@ -34,12 +40,25 @@ def environment(**env: str) -> dict[str, str]:
 
 
 class GatewayProcess:
-    """Serves from construction on; use as a context manager."""
+    """Serves from construction on; use as a context manager.
 
-    def __init__(self, folder: Path, *arguments: str, module: str = "gateway", **env: str) -> None:
+    `descriptors`, if given, is how many files and connections it may have open.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        module: str = "gateway",
+        descriptors: str = "",
+        **env: str,
+    ) -> None:
         self.signer = Signer()
+        serve = command("serve", *arguments, module=module)
+        if descriptors:
+            serve = ["/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *serve]
         self._process = subprocess.Popen(
-            command("serve", *arguments, module=module),
+            serve,
             cwd=folder,
             env=environment(
                 **{
@@ -58,6 +77,8 @@ class GatewayProcess:
         )
         self.log: list[str] = []
         self._lines: Queue[str | None] = Queue()
+        self._reads = threading.Event()
+        self._reads.set()
         threading.Thread(target=self._read, daemon=True).start()
         grpc_address = self.wait_for(r"gRPC on (\S+)")
         self.http_address = self.wait_for(r"webhooks on http://([^/]+)/")
@@ -70,8 +91,44 @@ class GatewayProcess:
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
+            self._reads.wait()
             self._lines.put(line)
         self._lines.put(None)
+
+    def new_lines(self) -> list[str]:
+        """Take what has come of the log since it was last looked at."""
+        found: list[str] = []
+        while True:
+            try:
+                line = self._lines.get_nowait()
+            except Empty:
+                self.log += found
+                return found
+            if line is not None:
+                found.append(line)
+
+    @contextmanager
+    def unread(self) -> Iterator[None]:
+        """Let nobody read the log, and its pipe be full (Linux)."""
+        assert self._process.stderr is not None
+        pipe = os.fstat(self._process.stderr.fileno()).st_ino
+        own = Path(f"/proc/{self.pid}/fd")
+        end = next(it for it in own.iterdir() if os.readlink(it) == f"pipe:[{pipe}]")
+        self._reads.clear()
+        # Opened anew, or the gateway's own end would not block any more either.
+        sink = os.open(end, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            full_since = monotonic()
+            while monotonic() < full_since + _FULL_S:
+                try:
+                    os.write(sink, b"filling\n" * 100)
+                    full_since = monotonic()
+                except BlockingIOError:
+                    sleep(_FULL_S / 10)
+            yield
+        finally:
+            os.close(sink)
+            self._reads.set()
 
     def wait_for(self, pattern: str, timeout: float = 30) -> str:
         """Wait for a line of the log, and return its first group."""

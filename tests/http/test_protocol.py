@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from gateway.bytebudget import ByteBudget
 from gateway.events.entry import Appended, NewEvent
+from gateway.http import refusals
 from gateway.http.outgoing import TAKEN_S
 from gateway.http.places import Places
 from gateway.http.protocol import RequestProtocol
@@ -28,11 +29,14 @@ from gateway.http.refusals import (
     HEAD_BYTES_MAX,
     HEAD_S,
     IDLE_S,
+    LINGER_S,
     PIPELINED_MAX,
+    REST_BYTES_MAX,
+    Refusal,
 )
-from gateway.webhooks.body import BODY_BYTES_MAX
+from gateway.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
 from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import Received, WebhookReceiver
+from gateway.webhooks.receiver import _STATUS_OF_REASON, Received, WebhookReceiver
 from gateway.webhooks.signature import SignatureVerifier
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook
@@ -61,6 +65,7 @@ class Wire(asyncio.Transport):
         # How many bytes more the other end takes.
         self.takes = math.inf
         self.waiting = b""
+        self.reads = True
         self._closing = False
 
     def write(self, data: Any) -> None:
@@ -94,10 +99,10 @@ class Wire(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
     def pause_reading(self) -> None:
-        pass
+        self.reads = False
 
     def resume_reading(self) -> None:
-        pass
+        self.reads = True
 
     @property
     def responses(self) -> list[WireResponse]:
@@ -382,6 +387,13 @@ def test_what_does_not_end_is_refused_after_so_much(what: str) -> None:
     run_stepped(lambda loop: run(Stage(loop)))
 
 
+@pytest.mark.parametrize(
+    "refusal", [it for it in vars(refusals).values() if isinstance(it, Refusal)], ids=str
+)
+def test_the_receiver_knows_each_reason_for_which_the_server_ends_a_body(refusal: Refusal) -> None:
+    assert _STATUS_OF_REASON[refusal.reason] == refusal.status
+
+
 @staged
 async def test_a_body_has_so_many_pieces_however_small_they_are(stage: Stage) -> None:
     wire = stage.connect()
@@ -442,6 +454,39 @@ async def test_what_needs_no_body_is_refused_without_one(stage: Stage) -> None:
         # The rest is passed over, and the next request is served.
         await stage.send(wire, b"x" * 1_000 + stage.signed())
         assert [it.status for it in wire.responses] == [status, 200]
+
+
+@staged
+async def test_of_a_large_body_that_is_refused_nothing_more_is_read(stage: Stage) -> None:
+    wire = stage.connect()
+    head = HEAD + b"content-length: %d\r\n\r\n" % (REST_BYTES_MAX * 2)
+    await stage.send(wire, head + b"x" * (REST_BYTES_MAX - 1))
+    assert [it.reason for it in wire.responses] == ["MISSING_HEADER"]
+    assert not wire.reads
+    # Its sender has time to read why.
+    await stage.passes(LINGER_S - 0.1)
+    assert not wire.is_closing()
+
+    await stage.passes(0.2)
+
+    assert wire.is_closing()
+
+
+@staged
+async def test_large_bodies_hold_so_much_together(stage: Stage) -> None:
+    most = LARGE_BYTES_MAX // 500_000
+    held = [stage.connect() for _ in range(most + 1)]
+    for wire in held:
+        await stage.send(wire, stage.signed_head(b"content-length: 510000\r\n"))
+        await stage.send(wire, b"x" * 500_000)
+
+    assert [len(wire.responses) for wire in held] == [0] * most + [1]
+    assert held[-1].responses[0].reason == "GATEWAY_OVERLOADED"
+    held[0].close()
+    await stage.passes(0)
+    later = stage.connect()
+    await stage.send(later, stage.signed_head(b"content-length: 510000\r\n") + b"x" * 500_000)
+    assert not later.responses
 
 
 @staged

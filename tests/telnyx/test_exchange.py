@@ -327,9 +327,9 @@ def test_a_refusal_after_an_error_in_a_success_does_not_prove_that_nothing_happe
         assert it.error.metadata["outcome"] == "unknown"
 
 
-def test_a_command_is_not_sent_again_after_an_error_in_a_success_once_its_id_is_forgotten() -> None:
+def test_nothing_that_may_have_run_is_sent_again_once_its_id_is_forgotten_or_would_be() -> None:
     limited = HttpResponse(429, {"retry-after": "50"}, b"{}")
-    for what in (OWN_ID, MADE_ID):
+    for what in (OWN_ID, MADE_ID, STATE, DELETE):
         it = call(what, After(20, ERROR_IN_SUCCESS), After(15, limited), OK, timeout=100)
 
         assert all(at <= 55 for at in it.sent_at)

@@ -12,7 +12,9 @@ from conferencing.v1.queue_service_pb2 import ListQueuesRequest
 from gateway.app import COMMAND_SERVICES
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.bytebudget import ByteBudget
+from gateway.codec.lenient_json import VALUES_MAX
 from gateway.deadline import Deadline
+from gateway.errors import GatewayError
 from gateway.telnyx.binding import compile_services
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.exchange import Sending
@@ -76,6 +78,29 @@ def test_a_large_response_is_read_in_a_thread_and_a_small_one_is_not(beyond: int
         # To be checked, and to be decoded.
         assert aside.held == ([0, len(body)] if beyond == 0 else [])
         assert budget.held == 0
+        await client.close()
+
+    asyncio.run(run())
+
+
+def test_a_response_of_too_many_values_is_not_read() -> None:
+    body = b'{"data": [' + b"{}," * (VALUES_MAX + 1) + b"{}]}"
+
+    async def run() -> None:
+        budget = ByteBudget()
+        sending = Sending(
+            LimitedTransport(Answering(body)),
+            RetryPolicy(),
+            RetryBudget(),
+            random.Random(),
+            lambda ended: None,
+        )
+        client = TelnyxClient(sending, "http://provider/v2", "KEY", "test", budget)
+
+        with pytest.raises(GatewayError, match="at most 200000 values") as failure:
+            await client.call(LIST_QUEUES, ListQueuesRequest(), Deadline.after(20), "")
+
+        assert failure.value.reason == "UPSTREAM_UNREADABLE_ANSWER"
         await client.close()
 
     asyncio.run(run())

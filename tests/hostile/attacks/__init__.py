@@ -1,0 +1,1 @@
+"""What attackers do, by where they come from. They run in processes of their own."""

@@ -1,0 +1,28 @@
+"""Fills a log before a gateway opens it. Run as `python -m tests.hostile.filled FILE COUNT`."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from tests.harness.events import new_event
+
+_AT_ONCE = 5_000
+
+
+async def fill(path: Path, count: int) -> None:
+    log = await SqliteEventLog.open(path, Retention(7 * 86_400, 2**40), time.time)
+    now_us = round(time.time() * 1e6)
+    for first in range(0, count, _AT_ONCE):
+        events = [
+            new_event(id_=f"held-{number}", received_at_us=now_us, raw=b"x" * 200)
+            for number in range(first, first + _AT_ONCE)
+        ]
+        await asyncio.gather(*map(log.append, events))
+    await log.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(fill(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,347 @@
+"""Who attacks, with what, and how it has to end: one row for each kind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from tests.hostile.attacks import internet, mesh, neighbours
+from tests.hostile.attacks.target import ATTACKER, Attack
+from tests.hostile.bars import Line
+from tests.hostile.canary import COMMAND
+
+From = Literal["internet", "mesh", "provider", "host", "itself"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An attack, and what is asked of the gateway beside what is asked of it in every row."""
+
+    from_: From
+    name: str
+    attack: Attack
+    # What the log has to say, None where there is nothing for an operator to know.
+    line: Line | None
+    # Whether it is made at full speed, which may make honest calls slower.
+    flood: bool = False
+    # Kinds of honest calls that may be late meanwhile, but not fail.
+    late: frozenset[str] = frozenset()
+    # The HTTP client that the gateway uses.
+    client: str = "pyreqwest"
+    seconds: float = 2.0
+    log_is_read: bool = True
+
+    @property
+    def stage(self) -> str:
+        """Which gateway it is for, see `conftest.py`; each has rows enough to be worth a start."""
+        if self.client == "httpx":
+            return self.client
+        return "internet" if self.from_ in ("itself", "host") else self.from_
+
+    @property
+    def known_fault(self) -> str:
+        """How the gateway is known to fall short of what is asked, empty if it does not."""
+        return KNOWN_FAULTS.get(self.id, "")
+
+    @property
+    def id(self) -> str:
+        return f"{self.from_}: {self.name}"
+
+
+def _ended(reason: str) -> Line:
+    """The line of the HTTP server about what is refused before anybody is asked."""
+    return Line(f"an HTTP connection was ended: {reason}", ATTACKER)
+
+
+def _refused(reason: str) -> Line:
+    return Line(f"refused a webhook: {reason}", ATTACKER)
+
+
+_GET = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+_SIGNED = b"@signed\r\n\r\n"
+
+_ENDLESS = (
+    ("a URL", b"GET /", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
+    ("the name of a header", internet.HEAD + b"x", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
+    ("the value of a header", internet.HEAD + b"x: ", b"x" * 65_536, _ended("HEAD_TOO_LARGE")),
+    ("header lines", internet.HEAD, b"a: b\r\n" * 10_000, _ended("HEAD_TOO_LARGE")),
+    ("trailers", _SIGNED + b"0\r\n", b"a: b\r\n" * 10_000, _refused("HEAD_TOO_LARGE")),
+    ("the value of a trailer", _SIGNED + b"0\r\nx: ", b"x" * 65_536, _refused("BODY_TOO_LARGE")),
+    ("chunk extensions", _SIGNED + b"2", b";a=b" * 16_384, _refused("BODY_TOO_LARGE")),
+    ("chunks of a byte", _SIGNED, b"1\r\nx\r\n" * 10_000, _refused("BODY_TOO_LARGE")),
+)
+_PLACES = _ended("TOO_MANY_CONNECTIONS")
+
+INTERNET = [
+    *(
+        Row(
+            "internet",
+            f"{what} without end",
+            partial(internet.pour, head=head, piece=piece),
+            line,
+            flood=True,
+        )
+        for what, head, piece, line in _ENDLESS
+    ),
+    Row("internet", "silent connections", partial(internet.silent, count=1_200), _PLACES),
+    Row(
+        "internet",
+        "halves of heads",
+        partial(internet.silent, count=1_200, head=internet.HEAD),
+        _PLACES,
+    ),
+    Row(
+        "internet",
+        "connections that wait for the next request",
+        partial(internet.silent, count=1_200, head=_GET),
+        _PLACES,
+    ),
+    Row(
+        "internet",
+        "bodies held back without a signature",
+        partial(internet.bodies_held_back, count=2_000, signed=False),
+        _refused("MISSING_HEADER"),
+        flood=True,
+        seconds=4,
+    ),
+    Row(
+        "internet",
+        "bodies held back",
+        partial(internet.bodies_held_back, count=2_000, signed=True),
+        _refused("GATEWAY_OVERLOADED"),
+        flood=True,
+        seconds=4,
+    ),
+    Row(
+        "internet",
+        "queries without waiting",
+        partial(internet.pipelined, what=_GET),
+        _ended("PIPELINED"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "webhooks without waiting",
+        partial(internet.pipelined, what=internet.unsigned()),
+        _ended("PIPELINED"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "large bodies with many wrong signatures",
+        internet.bad_signatures,
+        _refused("SIGNATURE_MISMATCH"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "unsigned webhooks",
+        partial(internet.posts, what=internet.unsigned()),
+        _refused("MISSING_HEADER"),
+        flood=True,
+    ),
+    Row(
+        "internet",
+        "requests that are no HTTP",
+        partial(internet.posts, what=b"\0\1\2\r\n\r\n"),
+        _ended("BAD_REQUEST"),
+        flood=True,
+    ),
+    Row("internet", "offers to upgrade", internet.upgrades, None, flood=True),
+    Row("internet", "metrics that are not read", internet.unread_metrics, None),
+    Row(
+        "itself",
+        "a log that nobody reads",
+        partial(internet.posts, what=internet.unsigned()),
+        _refused("MISSING_HEADER"),
+        flood=True,
+        log_is_read=False,
+    ),
+]
+
+
+def _held(kind: str) -> Line:
+    return Line(f"is not read for .* too many {kind}", ATTACKER)
+
+
+_GIVEN_UP = _held("calls given up")
+_BYTES = _held("bytes without a call")
+_LIST, _SUBSCRIBE = f"{mesh.EVENTS}/ListEvents", f"{mesh.EVENTS}/Subscribe"
+_HELD = {
+    "resets": _GIVEN_UP,
+    "resets after the message": _GIVEN_UP,
+    "streams that are reset": _GIVEN_UP,
+    "metadata": _held("."),
+    "a header without end": _BYTES,
+    "streams without a message": _held("."),
+    "settings": _BYTES,
+    "priorities": _BYTES,
+    "window updates": _BYTES,
+    "unknown frames": _BYTES,
+    "methods that nobody knows": _held("."),
+    "pings": None,  # gRPC closes the connection after three
+    "empty pieces of a message": None,  # gRPC closes the connection
+}
+
+MESH = [
+    *(
+        Row("mesh", kind, partial(mesh.flood, kind=kind), line, flood=True)
+        for kind, line in _HELD.items()
+    ),
+    Row(
+        "mesh",
+        "filters of empty values",
+        partial(mesh.calls, path=_LIST, body=mesh.empty_values()),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "large filters of streams",
+        partial(mesh.streams, path=_SUBSCRIBE, body=mesh.large_filter(), count_=1_000),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "searches that find nothing",
+        partial(mesh.calls, path=_LIST, body=mesh.nothing(), at_once=20),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "searches in a queue",
+        partial(mesh.opened, path=_LIST, body=mesh.nothing(), count_=1_000, connections=3),
+        Line("refused: .* calls wait for the event log", "."),
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "responses that are not read",
+        partial(mesh.opened, path=_LIST, body=mesh.everything(), count_=1_000, deaf=True),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "streams that are not read",
+        partial(
+            mesh.opened, path=_SUBSCRIBE, body=mesh.from_the_beginning(), count_=1_000, deaf=True
+        ),
+        None,
+        flood=True,
+    ),
+    Row(
+        "mesh",
+        "forged page tokens",
+        partial(mesh.calls, path=_LIST, body=mesh.forged()),
+        None,
+        flood=True,
+    ),
+    Row("mesh", "connections", partial(mesh.connections, count_=2_500, speaks=True), None),
+    Row(
+        "mesh",
+        "connections that say nothing",
+        partial(mesh.connections, count_=2_500, speaks=False),
+        None,
+    ),
+    Row(
+        "mesh",
+        "large messages",
+        partial(
+            mesh.calls, path=f"{mesh.CONFERENCES}/SpeakText", body=mesh.large_message(), at_once=4
+        ),
+        None,
+        flood=True,
+    ),
+    Row("mesh", "messages that do not end", mesh.silent_messages, None),
+    # The last one: thousands of watches take long to go.
+    Row(
+        "mesh",
+        "watches on thousands of conferences",
+        partial(mesh.watches, count_=1_000, connections=5, rate_max=50),
+        None,
+        flood=True,
+    ),
+]
+
+
+def _asked(
+    way: str,
+    name: str,
+    clients: tuple[str, ...] = ("pyreqwest", "httpx"),
+    may: frozenset[str] = frozenset(),
+) -> Iterator[Row]:
+    """Yield the rows of a provider's way, with each HTTP client that may read it differently."""
+    for client in clients:
+        with_ = "" if client == "pyreqwest" else ", httpx"
+        attack = partial(neighbours.asked_about, way=way, may=may)
+        yield Row(
+            "provider", f"{name}{with_}", attack, None, flood=True, client=client, seconds=1.5
+        )
+
+
+_ONE = ("pyreqwest",)
+
+PROVIDER = [
+    *_asked("two-lengths", "two equal lengths", may=frozenset({"OK"})),
+    *_asked("empty-items", "8 MiB of empty items", _ONE),
+    *_asked("items-within-the-size", "a page of empty items", _ONE),
+    *_asked("errors", "8 MiB of errors", _ONE),
+    *_asked("chunks-of-a-byte", "chunks of a byte without end"),
+    *_asked("pours", "a gigabyte"),
+    *_asked("gzip-of-gzip", "gzip of gzip"),
+    *_asked("gzip", "gzip of blanks"),
+    *_asked("two-at-once", "two responses at once"),
+    *_asked("echo", "the key in an error"),
+    *_asked("nested", "nesting without end", _ONE),
+    *_asked("nonsense", "what is no HTTP"),
+    *_asked("head", "a head without end"),
+    Row(
+        "provider",
+        "hangs, and its callers leave",
+        neighbours.callers_who_leave,
+        None,
+        late=frozenset({COMMAND}),
+    ),
+    Row(
+        "provider",
+        "a delivery log of a million pages",
+        partial(neighbours.long_delivery_log, pages=1_000_000),
+        None,
+        client="httpx",
+        seconds=4,
+    ),
+]
+
+HOST = [
+    Row("host", "another user of the machine", neighbours.another_user, None, seconds=1),
+    Row("host", "files that others may open", neighbours.modes, None, seconds=1),
+]
+
+# What the gateway is known to fall short of, by the row's id. The bars stay as they are.
+_ONE_BY_ONE = (
+    "gRPC hands over one call after the other, some 3,000 a second, whoever sent it: a call that"
+    " comes behind thousands sent in one go waits 0.6 to 1.7 s"
+)
+_ALL_AT_ONCE = (
+    "of each connection 256 KiB are read before the first word can be refused: 2,000 of them at"
+    " once take the loop 0.4 to 0.7 s"
+)
+KNOWN_FAULTS = {
+    "mesh: searches in a queue": _ONE_BY_ONE,
+    "mesh: responses that are not read": _ONE_BY_ONE,
+    "mesh: watches on thousands of conferences": (
+        f"the provider is asked for each conference, with no common limit; and {_ONE_BY_ONE}"
+    ),
+    "internet: bodies held back without a signature": _ALL_AT_ONCE,
+    "internet: bodies held back": _ALL_AT_ONCE,
+    "provider: chunks of a byte without end": (
+        "pyreqwest keeps each chunk of a response by itself, some 100 MiB for eight, until the"
+        " requests end, a minute after their callers have left"
+    ),
+}
+
+
+ROWS: list[Row] = sorted([*INTERNET, *HOST, *MESH, *PROVIDER], key=lambda row: row.stage)

@@ -1,0 +1,36 @@
+"""Every row of the table: nothing that one of them sends takes the gateway from the others."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.harness.needs import on_linux
+from tests.hostile.bars import MIB, faults, slowness
+from tests.hostile.stage import Stage
+from tests.hostile.table import ROWS, Row
+
+
+def _marked(row: Row) -> Any:
+    known = pytest.mark.xfail(reason=row.known_fault, strict=False)
+    return pytest.param(row, marks=[known] if row.known_fault else [])
+
+
+@on_linux
+@pytest.mark.parametrize("row", [_marked(row) for row in ROWS], ids=lambda row: row.id)
+def test_an_attack_takes_the_gateway_from_nobody(
+    stage_of: Callable[[str], Stage], row: Row
+) -> None:
+    stage = stage_of(row.stage)
+
+    seen, did = stage.attack(row.attack, row.seconds, log_is_read=row.log_is_read)
+    found = faults(seen, flood=row.flood, line=row.line, late=row.late)
+    # What is known to fail is not waited for; later rows are asked for the same.
+    found += stage.recovers() if not row.known_fault else []
+
+    times = ", ".join(f"{kind} {it:.1f}" for kind, it in slowness(seen).items())
+    print(
+        f"{row.id}: {did}; times idle: {times}; "
+        f"memory +{(seen.most_bytes - seen.idle_bytes) // MIB} MiB"
+    )
+    assert not found, "\n".join(found)
