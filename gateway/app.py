@@ -24,7 +24,6 @@ from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.memory import buffers_within, memory_limit
-from gateway.process import within_descriptors
 from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_reader import ConferenceReader
@@ -72,10 +71,6 @@ _CONNECTION_AGE_FACTOR = 2
 # in no other way, are opened again by those who watch.
 _LATE_STREAM_FACTOR = 0.5
 _LATE_CALL_S = 60.0
-
-# The share of the descriptors that gRPC's connections may have: HTTP has 0.4, and the rest is for
-# the log and for requests to the provider, 200 by default.
-_GRPC_DESCRIPTORS = 0.3
 
 # How long a webhook that is being received when calls have ended has for its rest and its answer,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
@@ -269,7 +264,7 @@ class Gateway:
             settings.stream_age_max
             + max(settings.stream_age_max * _LATE_STREAM_FACTOR, _LATE_CALL_S),
             self._calls,
-            within_descriptors(settings.grpc_connections, _GRPC_DESCRIPTORS),
+            settings.grpc_connections,
             self._metrics.flooded,
         )
 

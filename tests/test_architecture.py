@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "deadline",
         "errors",
         "events",
+        "process",
         "telnyx",
         "tokenbucket",
         "tokens",
