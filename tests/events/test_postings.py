@@ -4,7 +4,7 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -170,7 +170,7 @@ def test_retention_takes_the_index_with_it(loop: LoopThread, tmp_path: Path) -> 
     clock.advance(RETENTION.age_s + 3 * BLOCK + 10)
     log = loop.run(SqliteEventLog.open(path, KEYS, RETENTION, clock))
 
-    loop.run(log.prune())
+    loop.run(log.prune())  # and its index, in steps
 
     oldest = log.span.oldest
     assert oldest > 3 * BLOCK
@@ -181,6 +181,63 @@ def test_retention_takes_the_index_with_it(loop: LoopThread, tmp_path: Path) -> 
         for table in ("postings", "blocks"):
             (first,) = connection.execute(f"SELECT min(block) FROM {table}").fetchone()
             assert first == postings.block_of(oldest)
+
+
+def test_a_log_that_an_older_gateway_has_written_to_is_indexed_again(
+    loop: LoopThread, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.db"
+    loop.run(loop.run(filled(path)).close())
+
+    async def written_to_by(keys: Sequence[EventKey]) -> None:
+        log = await SqliteEventLog.open(path, keys, RETENTION, ManualClock())
+        for number in range(2):
+            event = new_event(id_=f"{len(keys)}-{number}", queue_name="rare")
+            await log.append(event._replace(keys=event.keys[: len(keys)]))
+        await log.close()
+
+    loop.run(written_to_by(KEYS[:2]))
+    loop.run(written_to_by(KEYS))
+
+    log = loop.run(SqliteEventLog.open(path, KEYS, RETENTION, ManualClock()))
+    wanted = choosing(queue_name=["rare"])
+    found = loop.run(followed(log, wanted, 0, 100))
+    assert found == [*scanned(wanted), *range(EVENTS + 1, EVENTS + 5)]
+    loop.run(log.close())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE events SET call_session_id = x'ff00' WHERE sequence = 3",
+        "UPDATE events SET call_session_id = CAST(x'ff41' AS TEXT) WHERE sequence = 3",
+        "UPDATE events SET frame = x'00' WHERE sequence = 3",
+        "UPDATE events SET frame = x'' WHERE sequence = 3",
+    ],
+)
+def test_a_damaged_event_keeps_nothing_else_from_being_stored_and_found(
+    loop: LoopThread, tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "events.db"
+
+    async def stored(count: int, keys: Sequence[EventKey]) -> SqliteEventLog:
+        log = await SqliteEventLog.open(path, keys, Retention(1e9, 2**40), ManualClock())
+        events = [new_event(queue_name="q", raw=b"x") for _ in range(count)]
+        for it in events:
+            await log.append(it._replace(keys=it.keys[: len(keys)]))
+        return log
+
+    loop.run(loop.run(stored(10, KEYS[:2])).close())
+    with closing(sqlite3.connect(path)) as outside:
+        outside.execute("PRAGMA ignore_check_constraints = ON")
+        with suppress(sqlite3.IntegrityError):  # a STRICT table takes no bytes for a text
+            outside.execute(damage)
+        outside.commit()
+
+    log = loop.run(stored(BLOCK, KEYS))
+    numbers = loop.run(followed(log, choosing(queue_name=["q"]), 3, 100))
+    assert numbers == list(range(4, BLOCK + 11))
+    loop.run(log.close())
 
 
 @pytest.mark.parametrize("begun_with", [1, 3])

@@ -268,8 +268,8 @@ def test_another_program_that_stores_events_is_named_as_the_cause(
     log.append(new_event())
     with closing(sqlite3.connect(path)) as outside:
         outside.execute(
-            "INSERT INTO events SELECT 2, 'theirs', received_at_us, type, conference_id,"
-            " queue_name, call_control_id, call_session_id, connection_id, frame, raw FROM events"
+            "INSERT INTO events (sequence, id, received_at_us, frame, raw)"
+            " SELECT 2, 'theirs', received_at_us, frame, raw FROM events"
         )
         outside.commit()
 

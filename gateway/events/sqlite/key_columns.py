@@ -2,7 +2,10 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+
+from google.protobuf.message import DecodeError
 
 from conferencing.v1.event_pb2 import Event
 from gateway.codec.event_keys import EventKey
@@ -10,32 +13,24 @@ from gateway.events.entry import Keys
 from gateway.events.frames import event_of
 from gateway.events.sqlite.postings import BLOCK, block_of, index_block, indexed_through
 
+# Under which the log keeps what its columns and its index were made for.
+_META = "indexed_for"
+
 _log = logging.getLogger(__name__)
 
 
 def fit_keys(connection: sqlite3.Connection, keys: Sequence[EventKey]) -> None:
     """Give the log the columns and the index of these keys. Raises sqlite3.Error.
 
-    A log that was made for others gets those that it lacks, filled with what its events say; it
-    keeps those that it has beside them.
+    A log that was used with others is filled with what its events say and indexed anew; it keeps
+    the columns that it has beside them.
     """
-    held = {name for _, name, *_ in connection.execute("PRAGMA table_info(events)")}
-    lacking = [key for key in keys if key.name not in held]
-    (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
-    if lacking:
-        if events:
-            names = ", ".join(key.label for key in lacking)
-            _log.info(
-                "the log's %d events are being given what is new to find them by: %s", events, names
-            )
-        connection.execute("BEGIN IMMEDIATE")
-        for key in lacking:
-            connection.execute(f"ALTER TABLE events ADD COLUMN {key.name} TEXT NOT NULL DEFAULT ''")
-        if events:
-            _fill(connection, lacking)
-            for table in ("postings", "blocks", "key_values"):
-                connection.execute(f"DELETE FROM {table}")
-        connection.commit()
+    fingerprint = _fingerprint(keys)
+    (made_for,) = connection.execute(
+        "SELECT (SELECT value FROM meta WHERE key = ?)", (_META,)
+    ).fetchone()
+    if made_for != fingerprint:
+        _fit(connection, keys, fingerprint)
     for block in _full_blocks(connection):
         connection.execute("BEGIN IMMEDIATE")
         index_block(connection, keys, block, keys_in(connection, keys, block))
@@ -45,13 +40,64 @@ def fit_keys(connection: sqlite3.Connection, keys: Sequence[EventKey]) -> None:
 def keys_in(
     connection: sqlite3.Connection, keys: Sequence[EventKey], block: int
 ) -> list[tuple[int, Keys]]:
-    """Return the events of a block that are held, with their keys. Raises sqlite3.Error."""
-    names = "".join(f", {key.name}" for key in keys)
+    """Return the events of a block that are held, with their keys. Raises sqlite3.Error.
+
+    What is damaged is read as far as it goes: it must not keep out what comes.
+    """
+    names = "".join(f", CAST({key.name} AS BLOB)" for key in keys)
     rows = connection.execute(
         f"SELECT sequence{names} FROM events WHERE sequence > ? AND sequence <= ?",
         (block * BLOCK, (block + 1) * BLOCK),
     )
-    return [(sequence, tuple(values)) for sequence, *values in rows]
+    return [
+        (sequence, tuple((value or b"").decode(errors="replace") for value in values))
+        for sequence, *values in rows
+    ]
+
+
+def _fit(connection: sqlite3.Connection, keys: Sequence[EventKey], fingerprint: int) -> None:
+    held = {name for _, name, *_ in connection.execute("PRAGMA table_info(events)")}
+    (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
+    if events:
+        names = ", ".join(key.name for key in keys)
+        _log.info("the log's %d events are being indexed by %s", events, names)
+    connection.execute("BEGIN IMMEDIATE")
+    for key in keys:
+        if key.name not in held:
+            connection.execute(f"ALTER TABLE events ADD COLUMN {key.name} TEXT NOT NULL DEFAULT ''")
+    if events:
+        _fill(connection, keys)
+    for table in ("postings", "blocks", "key_values"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_META, fingerprint),
+    )
+    connection.commit()
+
+
+def _fill(connection: sqlite3.Connection, keys: Sequence[EventKey]) -> None:
+    unreadable = 0
+
+    def value_of(name: str) -> Callable[[bytes], str]:
+        def value(frame: bytes) -> str:
+            nonlocal unreadable
+            try:
+                return str(getattr(Event.FromString(event_of(frame)), name))
+            except (DecodeError, TypeError, IndexError):
+                unreadable += 1
+                return ""
+
+        return value
+
+    for key in keys:
+        connection.create_function("value_of", 1, value_of(key.name))
+        connection.execute(
+            f"UPDATE events SET {key.name} = value_of(frame)"
+            f" WHERE {key.name} IS NOT value_of(frame)"
+        )
+    if unreadable:
+        _log.error("some events are damaged, and cannot be found by their keys")
 
 
 def _full_blocks(connection: sqlite3.Connection) -> Iterator[int]:
@@ -64,12 +110,7 @@ def _full_blocks(connection: sqlite3.Connection) -> Iterator[int]:
         yield from range(block_of(begins_after + 1), block_of(newest + 1))
 
 
-def _fill(connection: sqlite3.Connection, keys: Sequence[EventKey]) -> None:
-    for number, key in enumerate(keys):
-
-        def value(frame: bytes, name: str = key.name) -> str:
-            return str(getattr(Event.FromString(event_of(frame)), name))
-
-        connection.create_function(f"key_{number}", 1, value)
-    values = ", ".join(f"{key.name} = key_{number}(frame)" for number, key in enumerate(keys))
-    connection.execute(f"UPDATE events SET {values}")
+def _fingerprint(keys: Sequence[EventKey]) -> int:
+    """Return a number that tells keys and the way that they are indexed from others."""
+    text = repr((BLOCK, sorted((key.name, key.takes_prefixes) for key in keys)))
+    return int.from_bytes(blake2b(text.encode(), digest_size=7).digest(), "big")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.codec.event_keys import EventKey
-from gateway.events.log import LogOpenError
+from gateway.events.log import LogOpenError, LogUnavailableError
 from gateway.events.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.events.sqlite.files import LogFiles
 from gateway.events.sqlite.key_columns import fit_keys
@@ -37,8 +37,11 @@ class OpenFiles:
         The last connection to go folds the write-ahead log into the database. If the files have
         come to harm, one that may not fold goes last: each file is left as it is.
         """
+        with suppress(LogUnavailableError):
+            self.watch.check()
         with ExitStack() as closing_last:
             if self.watch.harm is not None:
+                _log.error("the event log is closed as it is: %s", self.watch.harm)
                 with suppress(sqlite3.Error):
                     guard = closing_last.enter_context(
                         closing(open_for_reading(self.files.database))
@@ -74,6 +77,9 @@ def open_files(path: Path, keys: Sequence[EventKey], size_bytes: int) -> OpenFil
             raise LogOpenError(
                 f"cannot open the event log {described(error, files.database)}"
             ) from error
+        except OSError as error:
+            connection.close()
+            raise LogOpenError(f"cannot open the event log {files.database}: {error}") from error
     except BaseException:
         lock.release()
         raise

@@ -69,7 +69,11 @@ def block_of(sequence: int) -> int:
 
 def indexed_through(connection: sqlite3.Connection) -> int:
     """Return the number up to which events are indexed. Raises sqlite3.Error."""
-    (block,) = connection.execute("SELECT max(block) FROM blocks").fetchone()
+    (block,) = connection.execute(
+        # Not beyond what there is, whatever damage says.
+        "SELECT max(block) FROM blocks"
+        f" WHERE block < (SELECT ifnull(max(sequence), 0) / {BLOCK} FROM events)"
+    ).fetchone()
     return 0 if block is None else (int(block) + 1) * BLOCK
 
 
@@ -108,18 +112,36 @@ def index_block(
     )
 
 
-def drop_blocks(connection: sqlite3.Connection, oldest: int) -> None:
-    """Delete what is known of blocks whose events are all before `oldest`. Raises sqlite3.Error."""
+def drop_postings(connection: sqlite3.Connection, oldest: int, most: int) -> int:
+    """Delete some of what is known of blocks whose events are all before `oldest`.
+
+    At most so many rows, each perhaps on a page of its own; returns how many, zero if that was all.
+    Raises sqlite3.Error.
+    """
     gone = connection.execute(
-        "SELECT block, hashes FROM blocks WHERE block < ?", (block_of(oldest),)
-    ).fetchall()
-    for block, packed in gone:
-        for lot in _lots(_hashes(packed), _LOT):
+        "SELECT block, hashes FROM blocks WHERE block < ? ORDER BY block LIMIT 1",
+        (block_of(oldest),),
+    ).fetchone()
+    if gone is None:
+        return 0
+    block, packed = gone
+    connection.execute("BEGIN IMMEDIATE")
+    if type(packed) is not bytes or len(packed) % 8:  # damage must not keep retention from the rest
+        connection.execute("DELETE FROM postings WHERE block = ?", (block,))
+        rest = b""
+    else:
+        rest = packed[most * 8 :]
+        for lot in _lots(_hashes(packed[: most * 8]), _LOT):
             marks = ",".join("?" * len(lot))
             connection.execute(
                 f"DELETE FROM postings WHERE value IN ({marks}) AND block = ?", (*lot, block)
             )
+    if rest:
+        connection.execute("UPDATE blocks SET hashes = ? WHERE block = ?", (rest, block))
+    else:
         connection.execute("DELETE FROM blocks WHERE block = ?", (block,))
+    connection.commit()
+    return most
 
 
 class Search:
@@ -192,7 +214,11 @@ class Search:
             held = self._connection.execute(
                 "SELECT value FROM key_values WHERE key = ?", (key.name,)
             )
-            values.update(value for (value,) in held if limit.allows(value))
+            for (value,) in held:
+                if type(value) is not str:
+                    raise DamagedError("its index by key cannot be read")
+                if limit.allows(value):
+                    values.add(value)
         return sorted(_hash(key.name, value) for value in values)
 
 
@@ -233,8 +259,6 @@ def _places(bits: Bits) -> list[int]:
 
 
 def _hashes(packed: bytes) -> Sequence[int]:
-    if type(packed) is not bytes or len(packed) % 8:
-        raise DamagedError("its index by key cannot be read")
     return struct.unpack(f">{len(packed) // 8}q", packed)
 
 

@@ -20,7 +20,7 @@ from gateway.events.sqlite.faults import UNREADABLE, described
 from gateway.events.sqlite.jobs import Alone, Append, JobQueue
 from gateway.events.sqlite.key_columns import keys_in
 from gateway.events.sqlite.opening import OpenFiles
-from gateway.events.sqlite.postings import block_of, drop_blocks, index_block
+from gateway.events.sqlite.postings import block_of, drop_postings, index_block
 from gateway.events.sqlite.rows import Row, columns_of, insert_events, numbers_of
 from gateway.events.sqlite.schema import read_meta
 
@@ -283,6 +283,9 @@ class GroupWriter:
 
     def _prune_step(self, before_us: int, now_us: int) -> Pruned:
         pruned = self._upkeep.within_room(partial(self._prune, before_us, now_us), PRUNE_STEP)
+        drop = partial(drop_postings, self._connection, self._span.oldest)
+        if self._upkeep.within_room(drop, PRUNE_STEP):
+            return Pruned(pruned, more=True)
         if pruned and (pruned >= PRUNE_STEP or self._upkeep.presses):
             return Pruned(pruned, more=True)
         try:
@@ -307,7 +310,6 @@ class GroupWriter:
         deleted = _newest_believed((self._deleted_received_at_us, gone.received_at_us), known_us)
         pruned, oldest = gone.through + 1 - oldest, gone.through + 1
         connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
-        drop_blocks(connection, oldest)
         self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
         connection.commit()
         self._span = Span(oldest, self._span.newest)
