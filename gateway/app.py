@@ -14,6 +14,7 @@ from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
 from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
+from gateway.codec.event_keys import declared_keys
 from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
@@ -23,7 +24,6 @@ from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.memory import buffers_within, memory_limit
-from gateway.process import within_descriptors
 from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_reader import ConferenceReader
@@ -71,10 +71,6 @@ _CONNECTION_AGE_FACTOR = 2
 # in no other way, are opened again by those who watch.
 _LATE_STREAM_FACTOR = 0.5
 _LATE_CALL_S = 60.0
-
-# The share of the descriptors that gRPC's connections may have: HTTP has 0.4, and the rest is for
-# the log and for requests to the provider, 200 by default.
-_GRPC_DESCRIPTORS = 0.3
 
 # How long a webhook that is being received when calls have ended has for its rest and its answer,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
@@ -161,7 +157,7 @@ class Gateway:
                 clock_ahead=lambda: self._clock.now().ahead or 0.0,
             )
         )
-        self._decoder = WebhookDecoder(self._metrics.event_noted)
+        self._decoder = WebhookDecoder(log.keys, self._metrics.event_noted)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         self._passing = PassingCommands()
         self._conferences = ConferenceReader(
@@ -189,7 +185,9 @@ class Gateway:
         """
         retention = Retention(settings.retention_age, settings.retention_size)
         clock = Clock(time.time, time.monotonic)
-        log = await SqliteEventLog.open(settings.event_log, retention, clock.for_deleting)
+        log = await SqliteEventLog.open(
+            settings.event_log, declared_keys(), retention, clock.for_deleting
+        )
         try:
             feed = Feed(log, await Window.of(log))
             gateway = cls(settings, log, feed, transport, clock, logs)
@@ -266,7 +264,7 @@ class Gateway:
             settings.stream_age_max
             + max(settings.stream_age_max * _LATE_STREAM_FACTOR, _LATE_CALL_S),
             self._calls,
-            within_descriptors(settings.grpc_connections, _GRPC_DESCRIPTORS),
+            settings.grpc_connections,
             self._metrics.flooded,
         )
 

@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 import grpc
@@ -31,6 +31,7 @@ from gateway.client.demo import Cast, Demo
 from gateway.client.event_text import EventText
 from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
 from gateway.client.tail_errors import error_lines, loss_of
+from gateway.codec.event_keys import EventKey, declared_keys
 from gateway.config import (
     DEFAULT_GRPC_ADDRESS,
     Settings,
@@ -54,6 +55,8 @@ EXIT_FAILED = 1
 
 # The demonstration's speech takes a fraction of a second.
 _DEMO_SPEED = 10.0
+
+Command: TypeAlias = Callable[..., None]
 
 _log = logging.getLogger("gateway")
 
@@ -131,6 +134,20 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
         sys.exit(EXIT_FAILED)
 
 
+def key_options(keys: Sequence[EventKey]) -> Callable[[Command], Command]:
+    """Return what adds an option for each key to a command, under its name in EventFilter."""
+
+    def add(command: Command) -> Command:
+        for key in reversed(keys):
+            more = ", or prefix ending in *" if key.takes_prefixes else ""
+            help_ = f"Only this {key.label}{more}."
+            option = click.option(f"--{key.option}", key.filter_field, multiple=True, help=help_)
+            command = option(command)
+        return command
+
+    return add
+
+
 @main.command()
 @click.option("--address", default=DEFAULT_GRPC_ADDRESS, show_default=True, help="The gateway.")
 @click.option("--earliest", is_flag=True, help="Begin with the oldest event that is held.")
@@ -145,12 +162,7 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
     show_default=True,
     help="When events after the cursor are no longer held: stop, or say so and go on.",
 )
-@click.option("--type", "types", multiple=True, help="Only this type, or prefix ending in *.")
-@click.option("--conference", "conferences", multiple=True, help="Only this conference id.")
-@click.option("--queue", "queues", multiple=True, help="Only this queue.")
-@click.option("--call", "calls", multiple=True, help="Only this call control id.")
-@click.option("--session", "sessions", multiple=True, help="Only this call session id.")
-@click.option("--connection", "connections", multiple=True, help="Only this connection id.")
+@key_options(declared_keys())
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 @click.option("--raw", is_flag=True, help="With --json: the signed bytes, too.")
 @click.option("--stop", is_flag=True, help="Stop when everything that is held has been printed.")
@@ -160,15 +172,10 @@ def tail(
     after: str | None,
     since: str | None,
     on_gap: str,
-    types: tuple[str, ...],
-    conferences: tuple[str, ...],
-    queues: tuple[str, ...],
-    calls: tuple[str, ...],
-    sessions: tuple[str, ...],
-    connections: tuple[str, ...],
     as_json: bool,
     raw: bool,
     stop: bool,
+    **wanted: tuple[str, ...],
 ) -> None:
     """Print events as they come, across restarts of the gateway."""
     if raw and not as_json:
@@ -176,14 +183,7 @@ def tail(
     if sum(map(bool, (earliest, after, since))) > 1:
         raise click.UsageError("--earliest, --after and --since exclude each other")
     request = SubscribeRequest(
-        filter=EventFilter(
-            types=types,
-            conference_ids=conferences,
-            queue_names=queues,
-            call_control_ids=calls,
-            call_session_ids=sessions,
-            connection_ids=connections,
-        ),
+        filter=EventFilter(**wanted),
         include_raw=raw,
         stop_when_caught_up=stop,
         on_gap=GAP_POLICY_CONTINUE if on_gap == "continue" else GAP_POLICY_FAIL,

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
+from gateway.codec.event_keys import declared_keys, payload_names
 from gateway.events.filter import VALUES_MAX
-from gateway.events.sqlite import reader
+from gateway.events.sqlite import postings, reader, reads
 from gateway.events.window import BYTES_MAX, ENTRIES_MAX
 from gateway.http import outgoing, places, refusals
 from gateway.rpc import events, filters, history, subscribe
@@ -40,9 +41,22 @@ def test_the_numbers_about_the_log_are_those_of_the_code() -> None:
     assert f"At most {searches} searches and {look_ups:,} look-ups wait" in TEXT
     assert f"at most {history.SEARCHED_MAX:,} events for a page" in TEXT
     assert f"A page has at most {history.PAGE_BYTES_MAX // 2**20} MiB" in TEXT
-    assert f"steps of at most {reader.SCAN_MAX:,} events" in TEXT
+    assert f"steps of at most {reads.SCAN_MAX:,} events" in TEXT
     assert f"for at most {history.SEARCH_S:.0f} s and at most half" in TEXT
     assert history._SEARCH_SHARE == 0.5
+
+
+def test_the_table_of_keys_is_that_of_the_protos() -> None:
+    names = payload_names()
+    lines = (DOCS / "feed.md").read_text().splitlines()
+    first = lines.index("| filter field | `tail` | what | in a payload |") + 2
+    for line, key in zip(lines[first:], declared_keys(), strict=False):
+        what = f"{key.label}{', or prefix ending in `*`' if key.takes_prefixes else ''}"
+        sources = ", else ".join(f"`{name}`" for name in names.get(key.name, ()))
+        row = f"| `{key.filter_field}` | `--{key.option}` | {what} | {sources} |"
+        assert line == row.replace("|  |", "| |")
+    assert lines[first + len(declared_keys())] == ""
+    assert f"in blocks of {postings.BLOCK:,} events" in TEXT
 
 
 def test_the_numbers_about_filters_are_those_of_the_code() -> None:

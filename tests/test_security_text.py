@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway import app, aside, bytebudget, process
+from gateway import aside, bytebudget, process
 from gateway.codec import lenient_json
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
@@ -37,7 +37,7 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
 
 
 def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
-    share = round(app._GRPC_DESCRIPTORS * 100)
+    share = round(server._SHARE_OF_DESCRIPTORS * 100)
     assert f"connections | {server.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
     each = f"{peers.CALLS_PER_CONNECTION_MAX:,} on a connection"
     assert f"{each}, {peers.CALLS_MAX:,} in all" in TEXT

@@ -65,7 +65,7 @@ def _rate(stage: Stage, gateway: GatewayProcess, streams: int, events: int) -> f
 
 async def write_log(path: Path, frames: Path, events: int) -> None:
     """Store events in a log through its own interface, and their frames in a file beside."""
-    log = await SqliteEventLog.open(path, Retention(7 * 86_400, 2**32), time.time)
+    log = await SqliteEventLog.open(path, webhooks.KEYS, Retention(7 * 86_400, 2**32), time.time)
     templates = [Template.of(0), Template.of(1)]
     with frames.open("wb") as file:
 
@@ -82,4 +82,6 @@ async def write_log(path: Path, frames: Path, events: int) -> None:
 def _event(templates: list[Template], number: int) -> NewEvent:
     body, raw = templates[number % 2].with_number(number, webhooks.CONFERENCES)
     keys = webhooks.keys_of(number, webhooks.CONFERENCES)
-    return NewEvent(webhooks.id_of(number), keys, round(time.time() * 1e6), body, raw)
+    return NewEvent(
+        webhooks.id_of(number), webhooks.type_of(number), keys, round(time.time() * 1e6), body, raw
+    )

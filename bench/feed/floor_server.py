@@ -18,13 +18,15 @@ import uvloop
 
 from bench.feed import webhooks
 from bench.processes import until_input_ends
-from gateway.events.entry import EventKeys, NewEvent
+from gateway.codec.event_keys import declared_keys
+from gateway.events.entry import NewEvent
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.http.server import HttpServer
 from gateway.webhooks.signature import SignatureVerifier
 
-_KEYS = EventKeys("bench")
+_DECLARED = declared_keys()
+_KEYS = tuple("bench" if key.name == "type" else "" for key in _DECLARED)
 _BODY = b"{}"
 _START = {
     "type": "http.response.start",
@@ -56,13 +58,15 @@ class Floor:
             more = message["more_body"]
         self._verifier.verify(self._verifier.read(scope["headers"]), raw)
         now = round(time.time() * 1e6)
-        await self._log.append(NewEvent(f"{next(self._numbers):032d}", _KEYS, now, _BODY, raw))
+        await self._log.append(
+            NewEvent(f"{next(self._numbers):032d}", "bench", _KEYS, now, _BODY, raw)
+        )
         await send(_START)
         await send(_END)
 
 
 async def _main(port: str, path: str) -> None:
-    log = await SqliteEventLog.open(Path(path), Retention(7 * 86_400, 2**32), time.time)
+    log = await SqliteEventLog.open(Path(path), _DECLARED, Retention(7 * 86_400, 2**32), time.time)
     verifier = SignatureVerifier([webhooks.PUBLIC_KEY], time.time)
     server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
     await server.start("127.0.0.1", int(port))

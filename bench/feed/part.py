@@ -14,6 +14,7 @@ from bench.feed.finding import Finding
 from bench.feed.idle import measure_idle
 from bench.feed.ingest import measure_ingest
 from bench.feed.proof import prove_checks
+from bench.feed.rare_filter import measure_rare_filter
 from bench.feed.resume import measure_resume
 from bench.feed.signature_speed import signature_check_us
 from bench.feed.slow_readers import measure_slow_readers
@@ -47,6 +48,8 @@ class FeedPlan:
     slow_turn_s: float = 1.5
     catch_up_events: int = 200_000
     catch_up_rounds: int = 2
+    rare_rounds: int = 4
+    rare_turn_s: float = 1.5
     resume_backlog: int = 1_000
     resume_rounds: int = 1
     cores: Cores = NO_CORES
@@ -104,6 +107,10 @@ def _catch_up(stage: Stage, plan: FeedPlan) -> Finding:
     return report.catch_up(measure_catch_up(stage, plan.catch_up_events, plan.catch_up_rounds))
 
 
+def _rare_filter(stage: Stage, plan: FeedPlan) -> Finding:
+    return report.rare_filter(measure_rare_filter(stage, plan.rare_rounds, plan.rare_turn_s))
+
+
 def _resume(stage: Stage, plan: FeedPlan) -> Finding:
     return report.resume(measure_resume(stage, plan.resume_backlog, plan.resume_rounds))
 
@@ -116,5 +123,6 @@ MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Finding]] = {
     "idle": _idle,
     "slow-readers": _slow_readers,
     "catch-up": _catch_up,
+    "rare-filter": _rare_filter,
     "resume": _resume,
 }

@@ -6,6 +6,7 @@ from datetime import date
 from bench.feed import catch_up as catching_up
 from bench.feed import delay, webhooks
 from bench.feed import fan_out as fanning_out
+from bench.feed import rare_filter as rare
 from bench.feed import resume as resuming
 from bench.feed import slow_readers as slow
 from bench.feed.delay import Delays, DelayTurn, Subscribers
@@ -214,6 +215,34 @@ def catch_up(found: catching_up.CatchUp) -> Finding:
         f"what was stored, byte for byte. The gateway kept {found.busy:.2f} cores busy.",
     ]
     return Finding({"feed_catch_up_events_per_s": round(found.alone.median)}, lines)
+
+
+def rare_filter(found: rare.RareFilter) -> Finding:
+    """Report rare filters. The headline is the slower of the two ways to search."""
+    tax = found.tax
+    slower = max(found.page_ms, found.catch_up_ms, key=lambda it: it.median)
+    lines = [
+        f"| {rare.MATCHING} of {rare.EVENTS:,} events match | the log takes |",
+        "| --- | --- |",
+        _row("a page", _text(found.page_ms, ".2f") + " ms"),
+        _row("catching up", _text(found.catch_up_ms, ".2f") + " ms"),
+        "",
+        f"| {rare.HEALTHY} live streams, {rare.RATE} events/s | p50 | p99 |",
+        "| --- | --- | --- |",
+        _slow_row("alone", found.alone),
+        _slow_row(f"beside {rare.SEARCHERS} programs that search", found.beside),
+        "",
+        f"p99 beside searches is x {_text(tax, '.2f')} of that alone. Each program lists what "
+        f"matches, or catches up with it, and pauses for {rare.PAUSE_S} s: {found.searches:,} "
+        "searches, each of which found all that matches.",
+    ]
+    return Finding(
+        {
+            "feed_rare_filter_ms": round(slower.median, 2),
+            "feed_scan_tax": round(tax.median, 3),
+        },
+        lines,
+    )
 
 
 def resume(found: resuming.Resume) -> Finding:

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import EventKeys
+from gateway.codec.event_keys import declared_keys
+from gateway.events.entry import Keys
 from gateway.webhooks.decoder import WebhookDecoder
 
 # Conferences that everybody's events belong to, where it does not matter which.
 CONFERENCES = 50
 
 _DIGITS = "%012d"
+# What the events are found by.
+KEYS = declared_keys()
+
 _TYPES = ("conference.participant.joined", "conference.participant.left")
 _ID = f"5eed0000-0000-4000-8000-{_DIGITS}"
 _CONFERENCE = f"c0fe0000-0000-4000-8000-{_DIGITS}"
@@ -81,15 +85,21 @@ def id_of(number: int) -> str:
     return _ID % number
 
 
-def keys_of(number: int, conferences: int) -> EventKeys:
+def type_of(number: int) -> str:
+    """Return the type of the event with a number."""
+    return _TYPES[number % 2]
+
+
+def keys_of(number: int, conferences: int) -> Keys:
     """Return the keys of the event with a number."""
-    return EventKeys(
-        type=_TYPES[number % 2],
-        conference_id=conference_id(number % conferences),
-        call_control_id=_CALL % number,
-        call_session_id=_SESSION,
-        connection_id=_CONNECTION,
-    )
+    values = {
+        "type": type_of(number),
+        "conference_id": conference_id(number % conferences),
+        "call_control_id": _CALL % number,
+        "call_session_id": _SESSION,
+        "connection_id": _CONNECTION,
+    }
+    return tuple(values.get(key.name, "") for key in KEYS)
 
 
 @dataclass(frozen=True, slots=True)

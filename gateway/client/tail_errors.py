@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from conferencing.v1.event_service_pb2 import Gap, GapReason
+from gateway.codec.event_keys import declared_keys
 
 D = TypeVar("D", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
 
@@ -19,12 +20,7 @@ D = TypeVar("D", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
 OPTIONS = {
     "after_cursor": "--after",
     "since": "--since",
-    "filter.types": "--type",
-    "filter.conference_ids": "--conference",
-    "filter.queue_names": "--queue",
-    "filter.call_control_ids": "--call",
-    "filter.call_session_ids": "--session",
-    "filter.connection_ids": "--connection",
+    **{f"filter.{key.filter_field}": f"--{key.option}" for key in declared_keys()},
 }
 
 # Why events are missing, by the reason in an error or a gap.

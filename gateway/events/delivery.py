@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.events.entry import StoredFrame
-from gateway.events.filter import Filter, Key
+from gateway.events.filter import Filter, WakeKey
 from gateway.events.frames import fitting
 from gateway.events.log import READ_BYTES_MAX
 from gateway.events.start import Loss
@@ -38,7 +38,7 @@ class Audience:
 
     wanted: Filter
     batch_max: int
-    keys: tuple[Key, ...] = field(init=False)
+    keys: tuple[WakeKey, ...] = field(init=False)
     """What they are woken by. Kept once for all of them: a filter may have thousands."""
 
     def __post_init__(self) -> None:

@@ -4,18 +4,13 @@ Named tuples, because several are made for each webhook: a frozen dataclass take
 long to make.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+Keys: TypeAlias = tuple[str, ...]
+"""What an event can be asked for by: a value for each declared key, in their order.
 
-class EventKeys(NamedTuple):
-    """What an event can be asked for by. An empty text means that the event has no such key."""
-
-    type: str
-    conference_id: str = ""
-    queue_name: str = ""
-    call_control_id: str = ""
-    call_session_id: str = ""
-    connection_id: str = ""
+An empty text means that the event has no such key.
+"""
 
 
 class NewEvent(NamedTuple):
@@ -26,7 +21,8 @@ class NewEvent(NamedTuple):
     """
 
     id: str
-    keys: EventKeys
+    type: str
+    keys: Keys
     received_at_us: int
     body: bytes
     raw: bytes
@@ -43,7 +39,7 @@ class LogEntry(NamedTuple):
     """A stored event together with what it is found by."""
 
     stored: StoredFrame
-    keys: EventKeys
+    keys: Keys
 
 
 class Appended(NamedTuple):

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from weakref import WeakValueDictionary
 
+from gateway.codec.event_keys import EventKey
 from gateway.events.cursor import Cursor
 from gateway.events.delivery import Audience, Delivery, Lot, lot_of
 from gateway.events.entry import LogEntry, StoredFrame
-from gateway.events.filter import Filter, Key, keys_of
+from gateway.events.filter import Filter, WakeKey, wake_keys_of
 from gateway.events.log import EventLog
 from gateway.events.rounds import Rounds
 from gateway.events.sleep import Sleep
@@ -33,7 +34,7 @@ class Feed:
         self._log = log
         self._window = window or Window(log.span.newest)
         # Most keys have one subscriber: a tuple takes a third of a set's memory.
-        self._sleepers: dict[Key, tuple[Subscription] | set[Subscription]] = {}
+        self._sleepers: dict[WakeKey, tuple[Subscription] | set[Subscription]] = {}
         self._subscriptions: set[Subscription] = set()
         # The newest event when the drain began; None until then.
         self._drain_after: int | None = None
@@ -43,7 +44,7 @@ class Feed:
         self._shared: dict[tuple[int, Audience], Lot] = {}
         # What has come since the last round, and by what keys.
         self._arrivals: list[LogEntry] = []
-        self._due: set[Key] = set()
+        self._due: set[WakeKey] = set()
         # The newest event when the last round began: whoever has a key of it has been told so.
         self._rounded = self._window.newest
         self._rounds = Rounds(self._concerned)
@@ -53,6 +54,11 @@ class Feed:
     def log(self) -> EventLog:
         """The log that is followed."""
         return self._log
+
+    @property
+    def keys(self) -> Sequence[EventKey]:
+        """What events are found by; see `EventLog.keys`."""
+        return self._log.keys
 
     @property
     def newest(self) -> int:
@@ -127,7 +133,7 @@ class Feed:
             self._shared.clear()
             self._window.extend(arrivals)
             for entry in arrivals:
-                self._due.update(keys_of(entry.keys))
+                self._due.update(wake_keys_of(entry.keys))
 
     def _concerned(self) -> "list[Subscription]":
         """Begin a round: take in what has arrived, and return who waits for it."""
@@ -140,11 +146,11 @@ class Feed:
         self._rounded = self._window.newest
         return concerned
 
-    def _passed_by(self, keys: Sequence[Key]) -> int:
+    def _passed_by(self, keys: Sequence[WakeKey]) -> int:
         """Return up to where nothing has come for one of these keys that no round has told."""
         return self._window.newest if self._due.isdisjoint(keys) else self._rounded
 
-    def _add(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
+    def _add(self, subscription: "Subscription", keys: Sequence[WakeKey]) -> None:
         self._subscriptions.add(subscription)
         sleepers = self._sleepers
         for key in keys:
@@ -156,7 +162,7 @@ class Feed:
             else:
                 found.add(subscription)
 
-    def _remove(self, subscription: "Subscription", keys: Sequence[Key]) -> None:
+    def _remove(self, subscription: "Subscription", keys: Sequence[WakeKey]) -> None:
         self._subscriptions.discard(subscription)
         for key in keys:
             found = self._sleepers.get(key, ())

@@ -1,10 +1,12 @@
 """Filters: which events somebody wants."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from sys import getsizeof
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from gateway.events.entry import EventKeys
+from gateway.codec.event_keys import EventKey
+from gateway.events.entry import Keys
 
 # More values than this in one filter is a mistake of the caller; it also bounds what one
 # subscriber costs.
@@ -14,76 +16,79 @@ VALUES_MAX = 1_000
 # place in a set, the key that wakes the stream, and that key's place in an index. Measured.
 _VALUE_BYTES = 250
 
-Key: TypeAlias = tuple[str, str]
-"""A name of EventKeys and a value: what subscribers are woken by."""
+WakeKey: TypeAlias = tuple[int, str]
+"""The number of a key among the declared ones and a value: what subscribers are woken by."""
 
-EVERYTHING: Key = ("", "")
+EVERYTHING: WakeKey = (-1, "")
 
-# The names of keys beside the type, by how few events one is likely to match: the fewest first.
-KEY_NAMES = (
-    "call_control_id",
-    "call_session_id",
-    "conference_id",
-    "queue_name",
-    "connection_id",
-)
+
+class Limit(NamedTuple):
+    """What one key must be: one of some values, or begin like one of some prefixes.
+
+    `key` is its number among the declared keys.
+    """
+
+    key: int
+    values: frozenset[str]
+    prefixes: tuple[str, ...] = ()
+
+    def allows(self, value: str) -> bool:
+        """Tell whether the key may have this value."""
+        return value in self.values or (bool(self.prefixes) and value.startswith(self.prefixes))
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition on events: every field that is not empty must hold, by any of its values.
+    """A condition on events: every limit must hold. Limits stand in the order of the keys."""
 
-    Types are exact, or prefixes (kept apart, without their star).
-    """
+    limits: tuple[Limit, ...] = ()
 
-    types: frozenset[str] = frozenset()
-    type_prefixes: tuple[str, ...] = ()
-    conference_id: frozenset[str] = frozenset()
-    queue_name: frozenset[str] = frozenset()
-    call_control_id: frozenset[str] = frozenset()
-    call_session_id: frozenset[str] = frozenset()
-    connection_id: frozenset[str] = frozenset()
-    is_everything: bool = field(init=False, compare=False)
-    """Whether every event matches. Known from the beginning, because it is asked all the time."""
+    @classmethod
+    def of(cls, keys: Sequence[EventKey], wanted: Mapping[str, Iterable[str]]) -> "Filter":
+        """Return the filter for some values of each of some keys, by the keys' names.
 
-    def __post_init__(self) -> None:
-        limits = (self.types, self.type_prefixes, *(getattr(self, name) for name in KEY_NAMES))
-        object.__setattr__(self, "is_everything", not any(limits))
+        No values do not limit. Of a key that takes prefixes, a value that ends in a star is one;
+        the prefix of everything does not limit, whatever stands beside it.
+        """
+        limits = []
+        for number, key in enumerate(keys):
+            values = dict.fromkeys(wanted.get(key.name, ()))
+            prefixes = [it[:-1] for it in values if key.takes_prefixes and it.endswith("*")]
+            if not values or "" in prefixes:
+                continue
+            exact = frozenset(it for it in values if not (prefixes and it.endswith("*")))
+            limits.append(Limit(number, exact, tuple(prefixes)))
+        return cls(tuple(limits))
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every event matches."""
+        return not self.limits
 
     @property
     def size_bytes(self) -> int:
         """About how much memory a stream with this filter takes because of it."""
-        limits = (self.types, self.type_prefixes, *(getattr(self, name) for name in KEY_NAMES))
-        return sum(getsizeof(value) + _VALUE_BYTES for values in limits for value in values)
+        values = (it for limit in self.limits for it in (*limit.values, *limit.prefixes))
+        return sum(getsizeof(value) + _VALUE_BYTES for value in values)
 
-    def matches(self, keys: EventKeys) -> bool:
+    def matches(self, keys: Keys) -> bool:
         """Tell whether an event matches."""
-        if (self.types or self.type_prefixes) and not (
-            keys.type in self.types or keys.type.startswith(self.type_prefixes)
-        ):
-            return False
-        for name in KEY_NAMES:
-            wanted: frozenset[str] = getattr(self, name)
-            if wanted and getattr(keys, name) not in wanted:
+        for key, values, prefixes in self.limits:
+            value = keys[key]
+            if value not in values and not (prefixes and value.startswith(prefixes)):
                 return False
         return True
 
-    def wake_keys(self) -> tuple[Key, ...]:
+    def wake_keys(self) -> tuple[WakeKey, ...]:
         """Return keys of which every matching event has at least one, few others having any."""
-        for name in KEY_NAMES:
-            wanted: frozenset[str] = getattr(self, name)
-            if wanted:
-                return tuple((name, value) for value in wanted)
-        if self.types and not self.type_prefixes:
-            return tuple(("type", value) for value in self.types)
+        for key, values, prefixes in self.limits:
+            if not prefixes:
+                return tuple((key, value) for value in values)
         return (EVERYTHING,)
 
 
-def keys_of(keys: EventKeys) -> list[Key]:
+def wake_keys_of(keys: Keys) -> list[WakeKey]:
     """Return all keys that an event wakes subscribers by."""
-    found: list[Key] = [EVERYTHING, ("type", keys.type)]
-    for name in KEY_NAMES:
-        value = getattr(keys, name)
-        if value:
-            found.append((name, value))
+    found: list[WakeKey] = [EVERYTHING]
+    found += ((number, value) for number, value in enumerate(keys) if value)
     return found

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from gateway.codec.event_keys import EventKey
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
 
@@ -157,6 +158,10 @@ class EventLog(Protocol):
     Those who follow the log and those who search it or look events up do not wait for each other.
     The latter are refused with LogBusyError when too many wait already.
     """
+
+    @property
+    def keys(self) -> Sequence[EventKey]:
+        """What its events are found by; `Keys` and `Limit`s follow this order."""
 
     @property
     def epoch(self) -> bytes:

@@ -1,11 +1,12 @@
 """The window: the newest events of the log, in memory, for everybody who follows live."""
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from heapq import merge
 
-from gateway.events.entry import EventKeys, LogEntry, StoredFrame
-from gateway.events.filter import EVERYTHING, Filter, Key, keys_of
+from gateway.events.entry import Keys, LogEntry, StoredFrame
+from gateway.events.filter import Filter, WakeKey
 from gateway.events.log import EventLog
 
 # Enough for a burst that outruns a subscriber for a few seconds; a few megabytes of memory.
@@ -28,9 +29,9 @@ class Window:
     ) -> None:
         # Two lists in step: what is delivered, and what it is found by.
         self._frames: list[StoredFrame] = []
-        self._keys: list[EventKeys] = []
-        self._by_key: dict[Key, list[int]] = {}
-        self._types: set[str] = set()
+        self._keys: list[Keys] = []
+        # The numbers of the events that have a value of a key, by the key's number.
+        self._by_key: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
         self._entries_max = entries_max
         self._bytes_max = bytes_max
         self._bytes = 0
@@ -58,10 +59,9 @@ class Window:
             self._frames.append(stored)
             self._keys.append(keys)
             self._bytes += len(stored.frame)
-            self._types.add(keys.type)
-            for key in keys_of(keys):
-                if key is not EVERYTHING:
-                    self._by_key.setdefault(key, []).append(stored.sequence)
+            for key, value in enumerate(keys):
+                if value:
+                    self._by_key[key].setdefault(value, []).append(stored.sequence)
         self.newest = self._frames[-1].sequence
         if len(self._frames) > self._entries_max or self._bytes > self._bytes_max:
             self._shed()
@@ -81,35 +81,30 @@ class Window:
         return found
 
     def _candidates(self, position: int, wanted: Filter) -> Iterator[int] | range:
-        keys = wanted.wake_keys()
-        if EVERYTHING in keys:
-            if self.newest - position <= _FEW:
-                return range(position + 1, self.newest + 1)
-            # It wants types by prefix: those there are, are few.
-            prefixes, types = wanted.type_prefixes, wanted.types
-            held = (it for it in self._types if it in types or it.startswith(prefixes))
-            keys = tuple(("type", it) for it in held)
-        lists = (self._by_key.get(key) for key in keys)
+        # The first limit without prefixes is the narrowest.
+        limit = next((it for it in wanted.limits if not it.prefixes), wanted.limits[0])
+        if limit.prefixes and self.newest - position <= _FEW:
+            return range(position + 1, self.newest + 1)
+        by_value = self._by_key[limit.key]
+        values = filter(limit.allows, by_value) if limit.prefixes else limit.values
+        lists = (by_value.get(value) for value in values)
         return merge(*(found[bisect_right(found, position) :] for found in lists if found))
 
     def _shed(self) -> None:
         # A quarter at a time, so that cutting lists costs little for each event.
         keep_entries, keep_bytes = self._entries_max * 3 // 4, self._bytes_max * 3 // 4
         count = 0
-        touched: set[Key] = set()
+        touched: set[WakeKey] = set()
         for stored, keys in zip(self._frames, self._keys, strict=True):
             if len(self._frames) - count <= keep_entries and self._bytes <= keep_bytes:
                 break
             count += 1
             self._bytes -= len(stored.frame)
-            touched.update(keys_of(keys))
+            touched.update((key, value) for key, value in enumerate(keys) if value)
         del self._frames[:count], self._keys[:count]
         self.start += count
-        touched.discard(EVERYTHING)
-        for key in touched:
-            found = self._by_key[key]
+        for key, value in touched:
+            found = self._by_key[key][value]
             del found[: bisect_right(found, self.start)]
             if not found:
-                del self._by_key[key]
-                if key[0] == "type":
-                    self._types.discard(key[1])
+                del self._by_key[key][value]

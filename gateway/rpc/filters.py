@@ -1,6 +1,10 @@
 """Filters of requests, read into the feed's own terms within bounds; all mistakes at once."""
 
-from conferencing.v1.event_service_pb2 import EventFilter
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
+
+from gateway.codec.event_keys import EventKey
 from gateway.errors import FieldViolation
 from gateway.events.filter import VALUES_MAX, Filter
 
@@ -14,64 +18,48 @@ _PREFIXES_MAX = 100
 # How many wrong values of one field are named: whoever has more makes the same mistake everywhere.
 _NAMED_MAX = 10
 
-_VALUE_FIELDS = (
-    "types",
-    "conference_ids",
-    "queue_names",
-    "call_control_ids",
-    "call_session_ids",
-    "connection_ids",
-)
+
+class FilterReader:
+    """Reads messages of the kind of `EventFilter`, whose fields are the declared keys."""
+
+    def __init__(self, keys: Sequence[EventKey]) -> None:
+        self._keys = keys
+
+    def read(self, message: Message, violations: list[FieldViolation]) -> Filter:
+        """Return a filter; what is wrong with it is added to `violations`.
+
+        Sizes come first: what is too long is not looked into. Of a filter with faults nothing is
+        returned but the filter that lets everything through.
+        """
+        size = message.ByteSize()
+        faults: list[FieldViolation] = []
+        if size > FILTER_BYTES_MAX:
+            text = f"takes {size} bytes, at most {FILTER_BYTES_MAX} are allowed"
+            faults.append(FieldViolation("filter", text))
+        wanted: dict[str, Sequence[str]] = {}
+        for key in self._keys:
+            values = wanted[key.name] = getattr(message, key.filter_field)
+            faults += _faults(key, values)
+        if faults:
+            violations += faults
+            return Filter()
+        return Filter.of(self._keys, wanted)
 
 
-def read_filter(message: EventFilter, violations: list[FieldViolation]) -> Filter:
-    """Return a filter; what is wrong with it is added to `violations`.
-
-    Sizes come first: what is too long is not looked into. Of a filter with faults nothing is
-    returned but the filter that lets everything through.
-    """
-    found = _faults(message)
-    if found:
-        violations += found
-        return Filter()
-    prefixes = tuple({value[:-1]: None for value in message.types if value.endswith("*")})
-    # The prefix of everything would make the other values of the field pointless.
-    every_type = "" in prefixes
-    return Filter(
-        types=frozenset()
-        if every_type
-        else frozenset(value for value in message.types if not value.endswith("*")),
-        type_prefixes=() if every_type else prefixes,
-        conference_id=frozenset(message.conference_ids),
-        queue_name=frozenset(message.queue_names),
-        call_control_id=frozenset(message.call_control_ids),
-        call_session_id=frozenset(message.call_session_ids),
-        connection_id=frozenset(message.connection_ids),
-    )
-
-
-def _faults(message: EventFilter) -> list[FieldViolation]:
-    size = message.ByteSize()
-    faults: list[FieldViolation] = []
-    if size > FILTER_BYTES_MAX:
-        text = f"takes {size} bytes, at most {FILTER_BYTES_MAX} are allowed"
-        faults.append(FieldViolation("filter", text))
-    for name in _VALUE_FIELDS:
-        values = getattr(message, name)
-        if len(values) > VALUES_MAX:
-            text = f"has {len(values)} values, at most {VALUES_MAX} are allowed"
-            faults.append(FieldViolation(f"filter.{name}", text))
-            continue
-        faults += _named(name, [not value for value in values], "must not be empty")
-        if name == "types":
-            text = "may have a star only at its end, for a prefix"
-            faults += _named(name, ["*" in value[:-1] for value in values], text)
-            if sum(value.endswith("*") for value in values) > _PREFIXES_MAX:
-                text = f"has more than {_PREFIXES_MAX} prefixes"
-                faults.append(FieldViolation("filter.types", text))
+def _faults(key: EventKey, values: Sequence[str]) -> list[FieldViolation]:
+    field = f"filter.{key.filter_field}"
+    if len(values) > VALUES_MAX:
+        text = f"has {len(values)} values, at most {VALUES_MAX} are allowed"
+        return [FieldViolation(field, text)]
+    faults = _named(field, [not value for value in values], "must not be empty")
+    if key.takes_prefixes:
+        text = "may have a star only at its end, for a prefix"
+        faults += _named(field, ["*" in value[:-1] for value in values], text)
+        if sum(value.endswith("*") for value in values) > _PREFIXES_MAX:
+            faults.append(FieldViolation(field, f"has more than {_PREFIXES_MAX} prefixes"))
     return faults
 
 
-def _named(name: str, wrong: list[bool], text: str) -> list[FieldViolation]:
+def _named(field: str, wrong: list[bool], text: str) -> list[FieldViolation]:
     places = [index for index, it in enumerate(wrong) if it]
-    return [FieldViolation(f"filter.{name}[{place}]", text) for place in places[:_NAMED_MAX]]
+    return [FieldViolation(f"{field}[{place}]", text) for place in places[:_NAMED_MAX]]

@@ -29,7 +29,7 @@ from gateway.events.filter import Filter
 from gateway.events.frames import event_of, fitting, joined
 from gateway.events.log import Asker, LogBusyError, Page, Stretch, TimeBounds
 from gateway.rpc.calls import Context
-from gateway.rpc.filters import read_filter
+from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import read_page_size, read_times
 from gateway.tokens import arguments_digest, seal, unseal
@@ -74,6 +74,7 @@ class History:
     ) -> None:
         self._feed = feed
         self._log = feed.log
+        self._filters = FilterReader(feed.keys)
         self._backfill = backfill
         self._clock = clock
         self._now = now
@@ -81,7 +82,7 @@ class History:
     async def list_events(self, request: ListEventsRequest, context: Context) -> bytes:
         """Return a page of stored events, already encoded."""
         violations: list[FieldViolation] = []
-        wanted = read_filter(request.filter, violations)
+        wanted = self._filters.read(request.filter, violations)
         size = read_page_size(request.page_size, violations)
         token = _read_token(request, self._log.span.newest, violations)
         if violations:

@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.background import kept_running
+from gateway.process import within_descriptors
 from gateway.rpc.calls import METADATA_BYTES_MAX, CallWrapper
 from gateway.rpc.connections import Connections
 from gateway.rpc.floods import HELD_S, LOOK_EVERY_S, Floods
@@ -32,6 +33,10 @@ PING_STRIKES_MAX = 2
 # 33 KB.
 PENDING_CALLS_MAX = 6_000
 PENDING_CALLS_LIMIT = 8_000
+
+# The share of the descriptors that connections may have: those over HTTP have 0.4, and the
+# rest is for the log and for requests to the provider, 200 by default.
+_SHARE_OF_DESCRIPTORS = 0.3
 
 # Streams that gRPC keeps for one connection, those included that the client has given up and we
 # have not yet come to; it refuses others at once. That bounds what a client can make it remember
@@ -95,7 +100,10 @@ class GrpcServer:
                 ("grpc.http.overload_protection", 1),
                 ("grpc.max_metadata_size", METADATA_BYTES_MAX),
                 ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
-                ("grpc.max_allowed_incoming_connections", connections_max),
+                (
+                    "grpc.max_allowed_incoming_connections",
+                    within_descriptors(connections_max, _SHARE_OF_DESCRIPTORS),
+                ),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
                 ("grpc.max_connection_age_ms", round(connection_age_max_s * 1_000)),
                 ("grpc.max_connection_age_grace_ms", round(connection_grace_s * 1_000)),

@@ -27,7 +27,7 @@ from gateway.events.filter import Filter
 from gateway.events.frames import joined
 from gateway.events.start import Loss, Start, after_cursor, loss_error
 from gateway.rpc.calls import OVERLOAD_RETRY_S, Context
-from gateway.rpc.filters import read_filter
+from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import microseconds, read_heartbeat
 
@@ -95,6 +95,7 @@ class SubscribeStream:
         self._age_max_s = age_max_s
         self._random = random_
         self._now = now
+        self._reader = FilterReader(feed.keys)
         self._filters = filters or ByteBudget(FILTERS_BYTES_MAX)
         # The last delivery that was encoded, and how: most often the next subscriber's, too.
         self._last = (Delivery((), -1, False), b"")
@@ -141,7 +142,7 @@ class SubscribeStream:
 
     def _read(self, request: SubscribeRequest) -> _Options:
         violations: list[FieldViolation] = []
-        wanted = read_filter(request.filter, violations)
+        wanted = self._reader.read(request.filter, violations)
         if violations:
             raise invalid_argument(violations)
         given = request.heartbeat_interval if request.HasField("heartbeat_interval") else None

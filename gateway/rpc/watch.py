@@ -74,7 +74,7 @@ class WatchStream:
         """Write the state, then its changes, until the conference has ended or the caller goes."""
         given = request.heartbeat_interval if request.HasField("heartbeat_interval") else None
         times = StreamTimes(read_heartbeat(given), self._age_max_s).jittered(self._random)
-        wanted = Filter(conference_id=frozenset([request.conference_id]))
+        wanted = Filter.of(self._feed.keys, {"conference_id": [request.conference_id]})
         commands: list[PassedCommand] = []
         # The position and the commands first, the provider's state after them: what happens in
         # between is in both, and taking it in twice changes nothing.

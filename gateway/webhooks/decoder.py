@@ -1,9 +1,10 @@
 """Webhook bodies to events: typed where the type is known, whole where it is not."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -22,9 +23,10 @@ from conferencing.v1.event_pb2 import (
 from gateway.codec.annotations import enum_texts, rest_name
 from gateway.codec.decoder import MessageDecoder, MismatchError
 from gateway.codec.descriptors import enum_type, fields_of, message_class_of
+from gateway.codec.event_keys import EventKey, declared_keys, payload_names
 from gateway.codec.lenient_json import read
 from gateway.codec.timestamps import parse_timestamp
-from gateway.events.entry import EventKeys, NewEvent
+from gateway.events.entry import NewEvent
 from gateway.webhooks.notes import Notes
 from gateway.webhooks.struct import struct_of
 
@@ -58,12 +60,24 @@ class WebhookDecoder:
     What is signed is stored, whatever it holds, and what is stored can be read by every client. An
     event of unknown type, or of a known type in an unknown shape, becomes `unknown`; what a message
     cannot show as it was sent stands in the event's `notes`, each of whose reasons is given to
-    `noted`, by name.
+    `noted`, by name. `keys` are what events are found by.
     """
 
-    def __init__(self, noted: Callable[[str], None] = lambda reason: None) -> None:
+    def __init__(
+        self,
+        keys: Sequence[EventKey] | None = None,
+        noted: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         members = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
         self._noted = noted
+        self._keys = [key.name for key in (declared_keys() if keys is None else keys)]
+        taken = payload_names()
+        self._copied = [
+            (name, names[1:])
+            for name, names in taken.items()
+            if Event.DESCRIPTOR.fields_by_name[name].type == FieldDescriptor.TYPE_STRING
+        ]
+        self._moments = taken["occurred_at"]
         self._typed = {
             field.name.replace("_", "."): _typed_payload(message_class_of(field))
             for field in members
@@ -85,14 +99,14 @@ class WebhookDecoder:
                 "NOT_AN_EVENT", "the body's `data` lacks `id` or `event_type`: it is not an event"
             )
         try:
-            keys, content = self._content(event_type, data, notes)
+            content = self._content(event_type, data, notes)
         except Exception:
             # The provider sends it for a minute and no longer: what this version stumbles over is
             # kept for the next one.
             _log.exception("an event of type %.100r cannot be read, its bytes are kept", event_type)
             notes = Notes()
             notes.add("", EVENT_NOTE_REASON_NOT_READ)
-            keys, content = EventKeys(event_type), {}
+            content = {}
         event = Event(
             id=event_id,
             type=event_type,
@@ -105,12 +119,11 @@ class WebhookDecoder:
         )
         for reason in notes.reasons:
             self._noted(EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_"))
-        return NewEvent(event_id, keys, received_at_us, event.SerializeToString(), raw)
+        keys = tuple(content.get(name, "") if name != "type" else event_type for name in self._keys)
+        return NewEvent(event_id, event_type, keys, received_at_us, event.SerializeToString(), raw)
 
-    def _content(
-        self, event_type: str, data: dict[str, Any], notes: Notes
-    ) -> tuple[EventKeys, dict[str, Any]]:
-        """Return what an event is found by, and its fields beside those of every event."""
+    def _content(self, event_type: str, data: dict[str, Any], notes: Notes) -> dict[str, Any]:
+        """Return an event's fields beside those of every event."""
         payload = data.get("payload")
         if payload is None:
             payload = {}
@@ -133,35 +146,37 @@ class WebhookDecoder:
                 notes.add(f"{_PAYLOAD}.{name}", EVENT_NOTE_REASON_NOT_AN_ID)
             return found
 
-        def first(*names: str) -> str:
+        def first(name: str, others: Sequence[str]) -> str:
             # What was sent and cannot be read is never replaced by something else.
-            sent = (name for name in names if payload.get(name) not in (None, ""))
-            name = next(sent, None)
-            return text(name) if name else ""
+            if others and payload.get(name) in (None, ""):
+                for other in others:
+                    if payload.get(other) not in (None, ""):
+                        return text(other)
+            return text(name)
 
-        keys = EventKeys(
-            type=event_type,
-            conference_id=text("conference_id"),
-            queue_name=first("queue", "queue_name"),
-            call_control_id=text("call_control_id"),
-            call_session_id=first("call_session_id", "creator_call_session_id"),
-            connection_id=text("connection_id"),
-        )
-        content: dict[str, Any] = {
-            "occurred_at": _occurred_at(data, payload, notes),
-            "conference_id": keys.conference_id,
-            "call_control_id": keys.call_control_id,
-            "call_leg_id": text("call_leg_id"),
-            "call_session_id": keys.call_session_id,
-            "connection_id": keys.connection_id,
-            "queue_name": keys.queue_name,
-            "client_state": text("client_state"),
-        }
+        content: dict[str, Any] = {name: first(name, others) for name, others in self._copied}
+        content["occurred_at"] = self._occurred_at(data, payload, notes)
         if typed is not None:
             content[event_type.replace(".", "_")] = typed
         else:
             content["unknown"] = struct_of(payload, _PAYLOAD, notes)
-        return keys, content
+        return content
+
+    def _occurred_at(
+        self, data: dict[str, Any], payload: dict[str, Any], notes: Notes
+    ) -> Timestamp | None:
+        # Some events say it beside the payload, some in it.
+        for path, value in (
+            ("data.occurred_at", data.get("occurred_at")),
+            *((f"{_PAYLOAD}.{name}", payload.get(name)) for name in self._moments),
+        ):
+            if value is None or value == "":
+                continue
+            try:
+                return parse_timestamp(value if isinstance(value, str) else "")
+            except ValueError:
+                notes.add(path, EVENT_NOTE_REASON_NOT_A_TIME)
+        return None
 
     def _read(
         self, event_type: str, payload: dict[str, Any], notes: Notes
@@ -216,19 +231,3 @@ def _data_of(raw: bytes, notes: Notes) -> dict[str, Any]:
 def _text_of(value: Any) -> str:
     """Return an id or a word: a number is what was written, as in typed payloads."""
     return str(value) if isinstance(value, str | int | float) and type(value) is not bool else ""
-
-
-def _occurred_at(data: dict[str, Any], payload: dict[str, Any], notes: Notes) -> Timestamp | None:
-    # Some events say it beside the payload, some in it; a saved recording says when it ended.
-    for path, value in (
-        ("data.occurred_at", data.get("occurred_at")),
-        (f"{_PAYLOAD}.occurred_at", payload.get("occurred_at")),
-        (f"{_PAYLOAD}.recording_ended_at", payload.get("recording_ended_at")),
-    ):
-        if value is None or value == "":
-            continue
-        try:
-            return parse_timestamp(value if isinstance(value, str) else "")
-        except ValueError:
-            notes.add(path, EVENT_NOTE_REASON_NOT_A_TIME)
-    return None

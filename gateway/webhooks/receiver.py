@@ -189,7 +189,7 @@ class WebhookReceiver:
             text = "the gateway failed unexpectedly; its log has the cause"
             return refuse("GATEWAY_FAILURE", text, again)
         outcome = "duplicate" if appended.duplicate else "stored"
-        self._observe(Received(outcome, event.keys.type, len(body)))
+        self._observe(Received(outcome, event.type, len(body)))
         return _DUPLICATE if appended.duplicate else _STORED
 
     def _refuse(

@@ -17,7 +17,7 @@ from gateway.events.sqlite.writer import Retention
 from gateway.webhooks.decoder import WebhookDecoder
 from tests.backfill.deliveries import DeliveryLog
 from tests.harness.clock import MachineClock
-from tests.harness.events import new_event
+from tests.harness.events import KEYS, new_event
 from tests.harness.loop import LoopThread
 
 INTERVAL_S = 60.0
@@ -63,7 +63,7 @@ class Bench:
         self.time = Clock(self.clock, self.clock.steady)
         retention = Retention(self.retention_age_s, 10**9)
         self.log = self.loop.run(
-            SqliteEventLog.open(self.folder / "events.db", retention, self.time.for_deleting)
+            SqliteEventLog.open(self.folder / "events.db", KEYS, retention, self.time.for_deleting)
         )
         self.provider.before_answer = lambda request: self._tell_time()
         sweeper = Sweeper(

@@ -12,13 +12,16 @@ from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.http.server import HttpServer
 from gateway.webhooks.signature import SignatureVerifier
+from tests.harness.events import KEYS
 from tests.harness.loop import LoopThread
 
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_it_stores_what_is_signed(loop: LoopThread, tmp_path: Path, signed: bool) -> None:
     async def serve() -> tuple[SqliteEventLog, HttpServer, int]:
-        log = await SqliteEventLog.open(tmp_path / "floor.db", Retention(1e9, 2**40), time.time)
+        log = await SqliteEventLog.open(
+            tmp_path / "floor.db", KEYS, Retention(1e9, 2**40), time.time
+        )
         verifier = SignatureVerifier([webhooks.PUBLIC_KEY], time.time)
         server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
         return log, server, await server.start("127.0.0.1", 0)

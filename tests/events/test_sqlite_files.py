@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gateway.events.filter import Filter
 from gateway.events.log import (
     NOBODY,
     LogError,
@@ -28,7 +27,7 @@ from gateway.events.sqlite.schema import PAGE_BYTES, WAL_BYTES
 from gateway.events.sqlite.writer import Retention
 from tests.events.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 from tests.harness.clock import ManualClock
-from tests.harness.events import new_event
+from tests.harness.events import choosing, new_event
 from tests.harness.loop import LoopThread
 from tests.harness.needs import as_root
 
@@ -269,8 +268,8 @@ def test_another_program_that_stores_events_is_named_as_the_cause(
     log.append(new_event())
     with closing(sqlite3.connect(path)) as outside:
         outside.execute(
-            "INSERT INTO events SELECT 2, 'theirs', received_at_us, type, conference_id,"
-            " queue_name, call_control_id, call_session_id, connection_id, frame, raw FROM events"
+            "INSERT INTO events (sequence, id, received_at_us, frame, raw)"
+            " SELECT 2, 'theirs', received_at_us, frame, raw FROM events"
         )
         outside.commit()
 
@@ -409,7 +408,7 @@ def use_all_of(log: OpenLog) -> list[str]:
     said = []
     for asked in (
         lambda: it.read(0, EVERYTHING, 10_000),
-        lambda: it.read(0, Filter(conference_id=frozenset(["c3"])), 100),
+        lambda: it.read(0, choosing(conference_id=["c3"]), 100),
         lambda: it.recent(10_000, 2**30),
         lambda: it.page(EVERYTHING, TimeBounds(), Stretch(0, 10_000), 10_000, newest_first=True),
         lambda: it.raw(range(1, 3_010), NOBODY),

@@ -163,6 +163,16 @@ def test_whatever_this_or_another_program_folds_nothing_is_missed(
     log.close()
 
 
+def test_one_that_is_cut_short_and_then_closed_is_told(
+    log: OpenLog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.truncate(LogFiles(tmp_path / "events.db").wal, 5_000)
+
+    log.close()
+
+    assert "was cut short" in caplog.text
+
+
 # The database
 
 

@@ -1,9 +1,14 @@
-"""Events as the log takes them, made small."""
+"""Events as the log takes them, made small, and filters for them."""
 
 import itertools
+from collections.abc import Iterable
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import EventKeys, NewEvent
+from gateway.codec.event_keys import declared_keys
+from gateway.events.entry import Keys, NewEvent
+from gateway.events.filter import Filter
+
+KEYS = declared_keys()
 
 _numbers = itertools.count(1)
 
@@ -18,4 +23,14 @@ def new_event(
 ) -> NewEvent:
     id_ = id_ or f"made-{next(_numbers)}"
     body = Event(id=id_, type=type_, **keys).SerializeToString()  # type: ignore[arg-type]
-    return NewEvent(id_, EventKeys(type_, **keys), received_at_us, body, raw)
+    return NewEvent(id_, type_, keys_of(type=type_, **keys), received_at_us, body, raw)
+
+
+def keys_of(**values: str) -> Keys:
+    """Return an event's keys by their names."""
+    return tuple(values.get(key.name, "") for key in KEYS)
+
+
+def choosing(**values: Iterable[str]) -> Filter:
+    """Return a filter for values of keys, by the keys' names."""
+    return Filter.of(KEYS, values)

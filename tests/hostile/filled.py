@@ -7,13 +7,13 @@ from pathlib import Path
 
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
-from tests.harness.events import new_event
+from tests.harness.events import KEYS, new_event
 
 _AT_ONCE = 5_000
 
 
 async def fill(path: Path, count: int) -> None:
-    log = await SqliteEventLog.open(path, Retention(7 * 86_400, 2**40), time.time)
+    log = await SqliteEventLog.open(path, KEYS, Retention(7 * 86_400, 2**40), time.time)
     now_us = round(time.time() * 1e6)
     for first in range(0, count, _AT_ONCE):
         events = [

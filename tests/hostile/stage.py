@@ -99,7 +99,7 @@ class Stage:
             warm_up(self.gateway)
             self._attacked_at = monotonic()
             sleep(IDLE_S)
-            self.idle_bytes = self._kib("VmRSS")
+            self.idle_bytes = self._first_idle_bytes = self._kib("VmRSS")
             self.idle_descriptors = self._descriptors_open()
             self._open = stack.pop_all()
         return self
@@ -117,6 +117,8 @@ class Stage:
     ) -> tuple[Seen, str]:
         """Have an attack made, beside honest calls; returns what was seen, and what it did."""
         idle = self.idle_calls()
+        # What an attack leaves is its own; what all of them have left has a bound, too.
+        self.idle_bytes = min(self._kib("VmRSS"), self._first_idle_bytes + LEFT_MAX)
         self.begin()
         with nullcontext() if log_is_read else self.gateway.unread():
             began = monotonic()

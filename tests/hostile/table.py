@@ -332,9 +332,7 @@ _ALL_AT_ONCE = (
 KNOWN_FAULTS = {
     "mesh: searches in a queue": _ONE_BY_ONE,
     "mesh: responses that are not read": _ONE_BY_ONE,
-    "mesh: watches on thousands of conferences": (
-        f"the provider is asked for each conference, with no common limit; and {_ONE_BY_ONE}"
-    ),
+    "mesh: watches on thousands of conferences": _ONE_BY_ONE,
     "internet: bodies held back without a signature": _ALL_AT_ONCE,
     "internet: bodies held back": _ALL_AT_ONCE,
     "provider: chunks of a byte without end": (

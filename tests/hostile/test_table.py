@@ -11,6 +11,11 @@ from tests.hostile.stage import Stage
 from tests.hostile.table import ROWS, Row
 
 
+# How often an attack is made if it seems to succeed: what a shared machine did meanwhile does not
+# come again, a bound that is broken does.
+TRIES = 3
+
+
 def _marked(row: Row) -> Any:
     known = pytest.mark.xfail(reason=row.known_fault, strict=False)
     return pytest.param(row, marks=[known] if row.known_fault else [])
@@ -22,15 +27,17 @@ def test_an_attack_takes_the_gateway_from_nobody(
     stage_of: Callable[[str], Stage], row: Row
 ) -> None:
     stage = stage_of(row.stage)
+    # What is known to fail is not tried again or waited for; later rows are asked for the same.
+    for _ in range(1 if row.known_fault else TRIES):
+        seen, did = stage.attack(row.attack, row.seconds, log_is_read=row.log_is_read)
+        found = faults(seen, flood=row.flood, line=row.line, late=row.late)
+        found += stage.recovers() if not row.known_fault else []
 
-    seen, did = stage.attack(row.attack, row.seconds, log_is_read=row.log_is_read)
-    found = faults(seen, flood=row.flood, line=row.line, late=row.late)
-    # What is known to fail is not waited for; later rows are asked for the same.
-    found += stage.recovers() if not row.known_fault else []
-
-    times = ", ".join(f"{kind} {it:.1f}" for kind, it in slowness(seen).items())
-    print(
-        f"{row.id}: {did}; times idle: {times}; "
-        f"memory +{(seen.most_bytes - seen.idle_bytes) // MIB} MiB"
-    )
+        times = ", ".join(f"{kind} {it:.1f}" for kind, it in slowness(seen).items())
+        print(
+            f"{row.id}: {did}; times idle: {times}; "
+            f"memory +{(seen.most_bytes - seen.idle_bytes) // MIB} MiB; {found or 'kept'}"
+        )
+        if not found:
+            return
     assert not found, "\n".join(found)

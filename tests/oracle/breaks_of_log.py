@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.log import LogUnavailableError, Span
-from gateway.events.sqlite import opening, reader, schema, writer
+from gateway.events.sqlite import opening, reads, schema, writer
 from gateway.events.sqlite.reader import LogReader
 from gateway.events.sqlite.rows import numbers_of
 from gateway.events.sqlite.writer import GroupWriter
@@ -19,13 +19,14 @@ def acknowledges_before_the_commit() -> Patches:
     """Answers and tells subscribers when rows are written, and commits with the next group."""
     prune = GroupWriter._prune
 
-    def write(self: Any, rows: Any) -> None:
+    def write(self: Any, rows: Any, filling: Any) -> Any:
         if self._connection.in_transaction:
             self._connection.commit()
         self._connection.execute("BEGIN IMMEDIATE")
         for row in rows:
             marks = ",".join("?" * len(row))
-            self._connection.execute(f"INSERT INTO events VALUES ({marks})", row)
+            self._connection.execute(f"INSERT INTO events ({self._columns}) VALUES ({marks})", row)
+        return filling
 
     def prune_after_commit(self: Any, before_us: int, *rest: Any) -> int:
         if self._connection.in_transaction:
@@ -132,10 +133,10 @@ def forgets_duplicates_at_a_restart() -> Patches:
 
     original = GroupWriter._write
 
-    def write(self: Any, rows: Any) -> None:
+    def write(self: Any, rows: Any, filling: Any) -> Any:
         if numbers(self._connection, [row[1] for row in rows]):
             raise sqlite3.IntegrityError
-        original(self, rows)
+        return original(self, rows, filling)
 
     return [_no_index(), (writer, "numbers_of", numbers), (GroupWriter, "_write", write)]
 
@@ -147,7 +148,7 @@ def _no_index() -> tuple[Any, str, Any]:
 
 def ignores_filters() -> Patches:
     """Reads everything from the log; live the filter holds."""
-    return [(reader, "_where", lambda wanted: ("TRUE", []))]
+    return [(reads, "_where", lambda keys, wanted: ("TRUE", []))]
 
 
 def begins_after_the_time() -> Patches:

@@ -13,6 +13,7 @@ from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
+from tests.harness.events import KEYS
 from tests.oracle.history import Opening, Stream
 from tests.oracle.model import Era
 from tests.oracle.readers import CountingFeed, Reader
@@ -41,7 +42,7 @@ class HeldNews:
     @classmethod
     @asynccontextmanager
     async def opened(cls, loop: SteppedLoop, path: Path, window: int) -> AsyncIterator["HeldNews"]:
-        log = await SqliteEventLog.open(path, Retention(1_000.0, 2**40), ManualClock())
+        log = await SqliteEventLog.open(path, KEYS, Retention(1_000.0, 2**40), ManualClock())
         held = cls(loop, log, window)
         try:
             yield held

@@ -4,7 +4,8 @@ import random
 from functools import lru_cache
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import EventKeys, NewEvent
+from gateway.events.entry import NewEvent
+from tests.harness.events import keys_of
 from tests.oracle import schedule
 from tests.oracle.model import Fields, Posted
 
@@ -36,12 +37,12 @@ def posted(number: int) -> Posted:
 
 def new_event(event: Posted, received_at_us: int) -> NewEvent:
     fields = event.fields
-    keys = EventKeys(
-        fields.type,
-        fields.conference_id,
-        fields.queue_name,
-        fields.call_control_id,
-        fields.call_session_id,
-        fields.connection_id,
+    keys = keys_of(
+        type=fields.type,
+        conference_id=fields.conference_id,
+        queue_name=fields.queue_name,
+        call_control_id=fields.call_control_id,
+        call_session_id=fields.call_session_id,
+        connection_id=fields.connection_id,
     )
-    return NewEvent(event.id, keys, received_at_us, event.content, event.raw)
+    return NewEvent(event.id, fields.type, keys, received_at_us, event.content, event.raw)

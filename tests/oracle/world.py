@@ -13,6 +13,7 @@ from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
+from tests.harness.events import KEYS
 from tests.oracle import schedule as s
 from tests.oracle.disk import copy_log, read_log, tear, wal_of
 from tests.oracle.history import After, Opening, Rest, Stream
@@ -221,7 +222,7 @@ class World:
 
     async def _open(self) -> None:
         retention = Retention(s.RETENTION_S, 2**40)
-        self._log = await SqliteEventLog.open(self._path, retention, self._clock)
+        self._log = await SqliteEventLog.open(self._path, KEYS, retention, self._clock)
         if self._schedule.checkpoints:
             writer = self._log._writer._connection
             writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")

@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from conferencing.v1 import rest_pb2
+from conferencing.v1 import keys_pb2, rest_pb2
 from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 
 ROOT = Path(__file__).parents[2]
@@ -94,9 +94,14 @@ def test_the_protos_of_others_are_those_of_the_installed_package() -> None:
     assert "Apache License" in (GOOGLEAPIS / "LICENSE").read_text()
 
 
-@pytest.mark.parametrize("name", sorted(rest_pb2.DESCRIPTOR.extensions_by_name))
+OPTIONS: dict[str, Any] = dict(rest_pb2.DESCRIPTOR.extensions_by_name) | dict(
+    keys_pb2.DESCRIPTOR.extensions_by_name
+)
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_an_options_number_is_drawn_by_hash_out_of_nobodys_range(name: str) -> None:
-    option: Any = rest_pb2.DESCRIPTOR.extensions_by_name[name]
+    option = OPTIONS[name]
     first = int.from_bytes(hashlib.sha256(option.full_name.encode()).digest()[:8], "big")
 
     assert option.number == 100_000 + first % (2**29 - 100_000)
@@ -122,7 +127,7 @@ def test_protos_that_use_the_numbers_of_private_options_can_be_linked_beside_our
         syntax="proto3",
         dependency=["google/protobuf/descriptor.proto"],
     )
-    options: Any = rest_pb2.DESCRIPTOR.extensions_by_name.values()
+    options = OPTIONS.values()
     kinds = sorted({option.containing_type.full_name for option in options})
     for kind in kinds:
         for number in (50_000, 51_001, 51_002, 99_999):

@@ -26,7 +26,7 @@ from gateway.backfill.report import Report, State
 from gateway.clock import Clock
 from gateway.events.feed import Feed
 from gateway.events.log import Page
-from gateway.events.sqlite import SqliteEventLog, reader
+from gateway.events.sqlite import SqliteEventLog, reader, reads
 from gateway.events.sqlite.schema import open_for_reading
 from gateway.events.sqlite.threads import ReadingThreads
 from gateway.events.sqlite.writer import Retention
@@ -37,7 +37,7 @@ from gateway.rpc.history import SEARCH_S, History
 from gateway.tokens import arguments_digest, seal
 from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
-from tests.harness.events import new_event
+from tests.harness.events import KEYS, new_event
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.webhooks import webhook
@@ -311,7 +311,7 @@ def test_who_leaves_while_queued_is_never_searched_for(
 def test_a_search_looks_at_so_many_events_a_page(
     start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "SCAN_MAX", 10)
+    monkeypatch.setattr(reads, "SCAN_MAX", 10)
     monkeypatch.setattr(history, "SEARCHED_MAX", 50)
     gateway = start_gateway()
     fill(gateway, loop, 120)
@@ -327,10 +327,10 @@ def test_no_more_bytes_are_read_than_a_page_holds(
     monkeypatch: pytest.MonkeyPatch,
     include_raw: bool,
 ) -> None:
-    monkeypatch.setattr(reader, "READ_BYTES_MAX", 20_000)
+    monkeypatch.setattr(reads, "READ_BYTES_MAX", 20_000)
     monkeypatch.setattr(history, "PAGE_BYTES_MAX", 50_000)
     most = 0
-    blobs = reader._blobs
+    blobs = reads._blobs
 
     def watched(*arguments: Any) -> tuple[list[tuple[int, bytes]], bool]:
         nonlocal most
@@ -338,7 +338,7 @@ def test_no_more_bytes_are_read_than_a_page_holds(
         most = max(most, sum(len(stored) for _, stored in found))
         return found, cut
 
-    monkeypatch.setattr(reader, "_blobs", watched)
+    monkeypatch.setattr(reads, "_blobs", watched)
     gateway = start_gateway()
     large = {"raw": bytes(9_000)} if include_raw else {"queue_name": "x" * 9_000}
     fill(gateway, loop, 30, **large)
@@ -389,7 +389,7 @@ def shrink(window: Window) -> None:
 def test_a_search_ends_when_its_caller_has_gone(
     gate: Gate, start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "SCAN_MAX", 50)
+    monkeypatch.setattr(reads, "SCAN_MAX", 50)
     gateway = start_gateway()
     fill(gateway, loop, 2_000)
     search = gateway.events.ListEvents.future(ListEventsRequest(filter=NOBODY), timeout=60)
@@ -449,11 +449,11 @@ def test_a_long_search_gives_what_it_has_and_where_to_go_on(
     steps: int,
     newest_first: bool,
 ) -> None:
-    monkeypatch.setattr(reader, "SCAN_MAX", 10)
+    monkeypatch.setattr(reads, "SCAN_MAX", 10)
     clock = ManualClock()
 
     async def search() -> list[tuple[float, list[int]]]:
-        log = await SlowLog.open(tmp_path / "events.db", Retention(1e9, 2**40), clock)
+        log = await SlowLog.open(tmp_path / "events.db", KEYS, Retention(1e9, 2**40), clock)
         assert isinstance(log, SlowLog)
         log.clock = clock
         wanted = {7, 55, 59, 95}

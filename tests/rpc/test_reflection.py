@@ -166,6 +166,8 @@ def test_extensions_are_found_by_their_number(gateway: RunningGateway, version: 
 
     assert names == {
         "google.api.field_behavior",
+        "conferencing.v1.event_field",
+        "conferencing.v1.event_key",
         "conferencing.v1.rest_name",
         "conferencing.v1.number_or_word",
     }

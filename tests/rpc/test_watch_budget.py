@@ -33,6 +33,7 @@ from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import HttpRequest, HttpResponse
 from tests.conftest import StartGateway
+from tests.harness.events import KEYS
 from tests.harness.gateway import failure_of
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.virtual_time import run_in_virtual_time
@@ -109,6 +110,7 @@ class QuietSubscription:
 
 class QuietFeed:
     newest = 0
+    keys = KEYS
 
     def subscribe(self, *_: object) -> QuietSubscription:
         return QuietSubscription()

@@ -254,7 +254,7 @@ def test_events_whose_ids_differ_in_anything_are_both_stored(
     ("name", "other", "shown"),
     [
         ("call_session_id", "creator_call_session_id", "call_session_id"),
-        ("queue", "queue_name", "queue_name"),
+        ("queue_name", "queue", "queue_name"),
     ],
 )
 @pytest.mark.parametrize("type_", ["call.enqueued", "conference.playback.ended", "x.y"])

@@ -9,6 +9,7 @@ the file. Formats: https://www.sqlite.org/walformat.html.
 import mmap
 import os
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,17 +39,19 @@ class _Counted(NamedTuple):
 class WalFrames:
     """Looks whether frames are missing. Make it while SQLite has the log open.
 
-    Its descriptors stay open until `close`, after SQLite has closed the log: to close one would
-    drop the locks that SQLite holds in this process (sqlite.org/howtocorrupt.html, 2.2).
+    Raises OSError. Its descriptors stay open until `close`, after SQLite has closed the log: to
+    close one would drop the locks that SQLite holds in this process (sqlite.org/howtocorrupt.html,
+    2.2).
     """
 
     def __init__(self, files: LogFiles) -> None:
-        self._wal = _opened(files.wal)
-        self._shm = _opened(files.shm)
-        self._index: mmap.mmap | None = None
-        if self._wal is not None and self._shm is not None:
+        with ExitStack() as opened:
+            self._wal = _opened(files.wal, opened)
+            shm = _opened(files.shm, opened)
             # In memory, as SQLite has it: this is looked at before each commit.
-            self._index = mmap.mmap(self._shm, 2 * _INDEX.size, access=mmap.ACCESS_READ)
+            self._index = mmap.mmap(shm, 2 * _INDEX.size, access=mmap.ACCESS_READ)
+            opened.callback(self._index.close)
+            self._opened = opened.pop_all()
         self._last: _Counted | None = None
 
     def are_missing(self) -> bool:
@@ -59,29 +62,18 @@ class WalFrames:
         """
         now, before = self._counted(), self._last
         self._last = now
-        if now is None:
+        if now is None or self._holds_both(now, before):
             return False
-        if not self._holds(now):
-            return True
-        return (
-            before is not None
-            and before.salts == now.salts
-            and before.frames < now.frames
-            and not self._holds(before)
-        )
+        # Another program may have folded all of them and emptied the file in between. It says so in
+        # the index before it does.
+        return self._counted() == now
 
     def close(self) -> None:
         """Close the descriptors."""
-        if self._index is not None:
-            self._index.close()
-        for fd in (self._wal, self._shm):
-            if fd is not None:
-                os.close(fd)
+        self._opened.close()
 
     def _counted(self) -> _Counted | None:
         """Return what the index says, None if it says nothing or is being written."""
-        if self._index is None:
-            return None
         data = self._index[:]
         if data[: _INDEX.size] != data[_INDEX.size :]:
             return None
@@ -92,16 +84,19 @@ class WalFrames:
         page_bytes = (page_bytes & 0xFE00) + ((page_bytes & 1) << 16)
         return _Counted(frames, _FRAME_HEADER_BYTES + page_bytes, salts)
 
+    def _holds_both(self, now: _Counted, before: _Counted | None) -> bool:
+        if before is not None and before.salts == now.salts and before.frames < now.frames:
+            return self._holds(now) and self._holds(before)
+        return self._holds(now)
+
     def _holds(self, counted: _Counted) -> bool:
         """Return whether the last of so many frames is whole, by its length and its salts."""
-        assert self._wal is not None
         begins_at = _WAL_HEADER_BYTES + (counted.frames - 1) * counted.frame_bytes
         frame = os.pread(self._wal, counted.frame_bytes, begins_at)
         return len(frame) == counted.frame_bytes and frame[_SALTS] == counted.salts
 
 
-def _opened(path: Path) -> int | None:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
+def _opened(path: Path, stack: ExitStack) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    return fd

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gateway.codec.event_keys import EventKey
 from gateway.events.entry import Appended, LogEntry, NewEvent
 from gateway.events.filter import Filter
 from gateway.events.log import (
@@ -30,28 +31,47 @@ class SqliteEventLog:
     `now` gives the time in seconds since 1970 that decides what is old enough to be deleted.
     """
 
-    def __init__(self, opened: OpenFiles, retention: Retention, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        opened: OpenFiles,
+        keys: Sequence[EventKey],
+        retention: Retention,
+        now: Callable[[], float],
+    ) -> None:
+        self._keys = keys
         self._retention = retention
         self._now = now
         self._opened = opened
         self._listeners: list[Listener] = []
-        self._writer = GroupWriter(opened, asyncio.get_running_loop(), self._committed)
+        self._writer = GroupWriter(opened, keys, asyncio.get_running_loop(), self._committed)
         self._state = self._writer.state
-        self._reader = LogReader(opened.files.database, opened.watch)
+        self._reader = LogReader(opened.files.database, keys, opened.watch)
 
     @classmethod
     async def open(
-        cls, path: Path, retention: Retention, now: Callable[[], float]
+        cls,
+        path: Path,
+        keys: Sequence[EventKey],
+        retention: Retention,
+        now: Callable[[], float],
     ) -> "SqliteEventLog":
-        """Open the log, making it first where there is none. Raises LogOpenError."""
-        opened = open_files(path, retention.size_bytes)
+        """Open the log, making it first where there is none; `keys` are what events are found by.
+
+        Raises LogOpenError.
+        """
+        opened = open_files(path, keys, retention.size_bytes)
         try:
-            log = cls(opened, retention, now)
+            log = cls(opened, keys, retention, now)
         except BaseException:
             opened.close()
             raise
         log._writer.start()
         return log
+
+    @property
+    def keys(self) -> Sequence[EventKey]:
+        """See `EventLog.keys`."""
+        return self._keys
 
     @property
     def epoch(self) -> bytes:

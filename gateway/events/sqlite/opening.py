@@ -2,13 +2,16 @@
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.events.log import LogOpenError
+from gateway.codec.event_keys import EventKey
+from gateway.events.log import LogOpenError, LogUnavailableError
 from gateway.events.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.events.sqlite.files import LogFiles
+from gateway.events.sqlite.key_columns import fit_keys
 from gateway.events.sqlite.lock import FileLock, Mark
 from gateway.events.sqlite.reserve import Reserve
 from gateway.events.sqlite.schema import open_for_reading, open_for_writing, read_meta_unfolded
@@ -34,8 +37,11 @@ class OpenFiles:
         The last connection to go folds the write-ahead log into the database. If the files have
         come to harm, one that may not fold goes last: each file is left as it is.
         """
+        with suppress(LogUnavailableError):
+            self.watch.check()
         with ExitStack() as closing_last:
             if self.watch.harm is not None:
+                _log.error("the event log is closed as it is: %s", self.watch.harm)
                 with suppress(sqlite3.Error):
                     guard = closing_last.enter_context(
                         closing(open_for_reading(self.files.database))
@@ -46,10 +52,11 @@ class OpenFiles:
         self.lock.release()
 
 
-def open_files(path: Path, size_bytes: int) -> OpenFiles:
+def open_files(path: Path, keys: Sequence[EventKey], size_bytes: int) -> OpenFiles:
     """Lock and open the log at a path, making it first where there is none.
 
-    `size_bytes` is how large the database may be. Raises LogOpenError.
+    `keys` are what its events are found by, and `size_bytes` is how large the database may be.
+    Raises LogOpenError.
     """
     files = LogFiles.of(path)
     lock = FileLock(files)
@@ -59,6 +66,7 @@ def open_files(path: Path, size_bytes: int) -> OpenFiles:
         lock.leave(lock.left if _goes_on(files, lock.left) else None)
         connection, cramped = _connected(files)
         try:
+            fit_keys(connection, keys)
             reserve = Reserve(files.reserve)
             upkeep = Upkeep(connection, files, lock, reserve, size_bytes, cramped=cramped)
             with suppress(sqlite3.Error):  # on a full disk: the next upkeep tries again
@@ -69,6 +77,9 @@ def open_files(path: Path, size_bytes: int) -> OpenFiles:
             raise LogOpenError(
                 f"cannot open the event log {described(error, files.database)}"
             ) from error
+        except OSError as error:
+            connection.close()
+            raise LogOpenError(f"cannot open the event log {files.database}: {error}") from error
     except BaseException:
         lock.release()
         raise

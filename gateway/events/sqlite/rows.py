@@ -11,11 +11,10 @@ from functools import cache
 from itertools import chain
 from typing import TypeAlias
 
-from gateway.events.entry import EventKeys
+from gateway.codec.event_keys import EventKey
 
-# (sequence, id, received_at_us, the keys in the order of `EventKeys`, frame, raw)
 Row: TypeAlias = tuple[object, ...]
-_COLUMNS = 5 + len(EventKeys._fields)
+"""An event: the values of `columns_of`, in that order."""
 
 # Rows in one statement. Inserts are prepared once for each number up to `_EXACT_MAX` and for each
 # power of two above, lookups for each power of two.
@@ -23,13 +22,24 @@ _ROWS_MAX = 64
 _EXACT_MAX = 16
 
 
-def insert_events(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Insert events, all or none, and commit. Raises sqlite3.Error; call `rollback` then."""
-    if len(rows) > _EXACT_MAX:
+def columns_of(keys: Sequence[EventKey]) -> str:
+    """Return the names of the columns that an event is stored in."""
+    return ", ".join(
+        ["sequence", "id", "received_at_us", *(key.name for key in keys), "frame", "raw"]
+    )
+
+
+def insert_events(connection: sqlite3.Connection, columns: str, rows: Sequence[Row]) -> None:
+    """Insert events, all or none, and commit, unless a transaction has been begun before.
+
+    Raises sqlite3.Error; call `rollback` then.
+    """
+    within = connection.in_transaction
+    if len(rows) > _EXACT_MAX and not within:
         connection.execute("BEGIN IMMEDIATE")
     for lot in _lots(rows):
-        connection.execute(_insert(len(lot)), list(chain.from_iterable(lot)))
-    if connection.in_transaction:
+        connection.execute(_insert(columns, len(lot)), list(chain.from_iterable(lot)))
+    if connection.in_transaction and not within:
         connection.commit()
 
 
@@ -53,9 +63,9 @@ def _lots(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 @cache
-def _insert(rows: int) -> str:
-    row = f"({','.join('?' * _COLUMNS)})"
-    return f"INSERT INTO events VALUES {','.join([row] * rows)}"
+def _insert(columns: str, rows: int) -> str:
+    row = f"({','.join('?' * (columns.count(',') + 1))})"
+    return f"INSERT INTO events ({columns}) VALUES {','.join([row] * rows)}"
 
 
 @cache

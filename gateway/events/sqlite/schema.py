@@ -8,11 +8,12 @@ from pathlib import Path
 
 from gateway.events.cursor import EPOCH_BYTES
 from gateway.events.log import LogOpenError
+from gateway.events.sqlite import postings
 from gateway.events.sqlite.faults import UNREADABLE, DamagedError, described
 
 # "tgwl": marks the file, so that another program's database is not taken for a log.
 APPLICATION_ID = 0x7467776C
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # How long a connection waits for another's lock before it gives up, in milliseconds. Only the
 # checkpoint after a crash holds one for long.
@@ -28,23 +29,17 @@ PAGE_BYTES = 8_192
 WAL_PAGES = 1_000
 WAL_BYTES = WAL_PAGES * PAGE_BYTES
 
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE events (
   sequence        INTEGER PRIMARY KEY,
   id              TEXT NOT NULL UNIQUE,
   received_at_us  INTEGER NOT NULL,
-  type            TEXT NOT NULL,  -- from here on in the order of `EventKeys`
-  conference_id   TEXT NOT NULL,
-  queue_name      TEXT NOT NULL,
-  call_control_id TEXT NOT NULL,
-  call_session_id TEXT NOT NULL,
-  connection_id   TEXT NOT NULL,
   frame           BLOB NOT NULL,
   raw             BLOB NOT NULL
-) STRICT;
+) STRICT;  -- and a column for each key
 CREATE INDEX events_by_time ON events (received_at_us);
-CREATE INDEX events_by_conference ON events (conference_id) WHERE conference_id <> '';
+{postings.TABLES}
 """
 
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,9 +48,13 @@ class FileWatch:
         self._lock = lock
         self._database = _identity(files.database)
         self._wal = _identity(files.wal)
-        self._frames = WalFrames(files)
-        # Closed after SQLite has closed the file, as those of the frames.
-        self._fd = os.open(files.database, os.O_RDONLY | os.O_CLOEXEC)
+        with ExitStack() as opened:
+            self._frames = WalFrames(files)
+            opened.callback(self._frames.close)
+            # Closed after SQLite has closed the file, as those of the frames.
+            self._fd = os.open(files.database, os.O_RDONLY | os.O_CLOEXEC)
+            opened.callback(os.close, self._fd)
+            self._opened = opened.pop_all()
         # How the folder was when both files were last found in it.
         self._settled: _Folder | None = None
         # How the database was when it was last found to be the log's, and how large in bytes.
@@ -103,15 +108,14 @@ class FileWatch:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._frames.close()
-        os.close(self._fd)
+        self._opened.close()
 
     def _check_contents(self) -> None:
         """Set `harm` if there is any."""
         if self._frames.are_missing():
             self._harm = (
                 f"{self._files.wal} was cut short while the gateway was using it, so that events"
-                " which were stored last are lost, and nothing can be stored safely: restart the"
+                " which were stored last may be lost, and nothing can be stored safely: restart the"
                 " gateway, which goes on from what is left and asks Telnyx for the rest, and have"
                 " subscribers begin anew"
             )

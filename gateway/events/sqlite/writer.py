@@ -7,17 +7,21 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
+from gateway.codec.event_keys import EventKey
 from gateway.events.cursor import Cursor
-from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
+from gateway.events.entry import Appended, Keys, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
 from gateway.events.log import Complete, LogOpenError, LogUnavailableError, Span
 from gateway.events.sqlite.expiry import PRUNE_STEP, expired
 from gateway.events.sqlite.faults import UNREADABLE, described
 from gateway.events.sqlite.jobs import Alone, Append, JobQueue
+from gateway.events.sqlite.key_columns import keys_in
 from gateway.events.sqlite.opening import OpenFiles
-from gateway.events.sqlite.rows import Row, insert_events, numbers_of
+from gateway.events.sqlite.postings import block_of, drop_postings, index_block
+from gateway.events.sqlite.rows import Row, columns_of, insert_events, numbers_of
 from gateway.events.sqlite.schema import read_meta
 
 # Later than any time in the log, in microseconds.
@@ -62,10 +66,13 @@ class GroupWriter:
     def __init__(
         self,
         opened: OpenFiles,
+        keys: Sequence[EventKey],
         loop: asyncio.AbstractEventLoop,
         on_commit: Callable[[Committed], None],
     ) -> None:
         self._connection = connection = opened.connection
+        self._keys = keys
+        self._columns = columns_of(keys)
         self._database = opened.files.database
         self._watch = opened.watch
         self._upkeep = opened.upkeep
@@ -76,6 +83,8 @@ class GroupWriter:
         try:
             meta = read_meta(connection)
             (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+            # What the block that is being filled holds so far, and what will be indexed of it.
+            self._filling = keys_in(connection, keys, block_of((newest or 0) + 1))
         except UNREADABLE as error:
             told = described(error, self._database)
             raise LogOpenError(f"cannot open the event log {told}") from error
@@ -238,15 +247,32 @@ class GroupWriter:
             rows.append((sequence, event.id, event.received_at_us, *keys, frame, event.raw))
             size += len(frame) + len(event.raw)
             results.append(Appended(sequence, duplicate=False))
+        filling = [*self._filling, *((it.stored.sequence, it.keys) for it in entries)]
         if rows:
-            self._write(rows)
+            filling = self._write(rows, filling)
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, sequence)
+        self._filling = filling
         self._upkeep.stored(size)
         return results, entries
 
-    def _write(self, rows: Sequence[Row]) -> None:
-        insert_events(self._connection, rows)
+    def _write(
+        self, rows: Sequence[Row], filling: list[tuple[int, Keys]]
+    ) -> list[tuple[int, Keys]]:
+        """Store events and index the blocks that are full with them; returns what is left."""
+        connection = self._connection
+        last = filling[-1][0]
+        first_block, block = block_of(filling[0][0]), block_of(last + 1)
+        if first_block == block:
+            insert_events(connection, self._columns, rows)
+            return filling
+        connection.execute("BEGIN IMMEDIATE")
+        insert_events(connection, self._columns, rows)
+        for full, members in groupby(filling, key=lambda it: block_of(it[0])):
+            if full < block:
+                index_block(connection, self._keys, full, members)
+        connection.commit()
+        return [it for it in filling if block_of(it[0]) == block]
 
     def _committed(self, entries: Sequence[LogEntry]) -> Committed:
         return Committed(entries, self._span, self._complete, self._deleted_received_at_us)
@@ -257,6 +283,9 @@ class GroupWriter:
 
     def _prune_step(self, before_us: int, now_us: int) -> Pruned:
         pruned = self._upkeep.within_room(partial(self._prune, before_us, now_us), PRUNE_STEP)
+        drop = partial(drop_postings, self._connection, self._span.oldest)
+        if self._upkeep.within_room(drop, PRUNE_STEP):
+            return Pruned(pruned, more=True)
         if pruned and (pruned >= PRUNE_STEP or self._upkeep.presses):
             return Pruned(pruned, more=True)
         try:

@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from conferencing.v1 import common_pb2 as conferencing_dot_v1_dot_common__pb2
 from conferencing.v1 import conference_pb2 as conferencing_dot_v1_dot_conference__pb2
 from conferencing.v1 import event_pb2 as conferencing_dot_v1_dot_event__pb2
+from conferencing.v1 import keys_pb2 as conferencing_dot_v1_dot_keys__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#conferencing/v1/event_service.proto\x12\x0f\x63onferencing.v1\x1a\x1c\x63onferencing/v1/common.proto\x1a conferencing/v1/conference.proto\x1a\x1b\x63onferencing/v1/event.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x01\n\x0b\x45ventFilter\x12\r\n\x05types\x18\x01 \x03(\t\x12\x16\n\x0e\x63onference_ids\x18\x02 \x03(\t\x12\x13\n\x0bqueue_names\x18\x03 \x03(\t\x12\x18\n\x10\x63\x61ll_control_ids\x18\x04 \x03(\t\x12\x18\n\x10\x63\x61ll_session_ids\x18\x05 \x03(\t\x12\x16\n\x0e\x63onnection_ids\x18\x06 \x03(\t\"\xec\x02\n\x10SubscribeRequest\x12,\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.conferencing.v1.EventFilter\x12-\n\x08position\x18\x02 \x01(\x0e\x32\x19.conferencing.v1.PositionH\x00\x12\x16\n\x0c\x61\x66ter_cursor\x18\x03 \x01(\tH\x00\x12+\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x35\n\x12heartbeat_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_batch_events\x18\x06 \x01(\r\x12\x13\n\x0binclude_raw\x18\x07 \x01(\x08\x12\x1b\n\x13stop_when_caught_up\x18\x08 \x01(\x08\x12*\n\x06on_gap\x18\t \x01(\x0e\x32\x1a.conferencing.v1.GapPolicyB\x07\n\x05start\"\xa3\x01\n\x11SubscribeResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x0c\n\x04live\x18\x03 \x01(\x08\x12!\n\x03gap\x18\x04 \x01(\x0b\x32\x14.conferencing.v1.Gap\x12%\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x16.conferencing.v1.Drain\"p\n\x03Gap\x12\x13\n\x0b\x66rom_cursor\x18\x01 \x01(\t\x12\x11\n\tto_cursor\x18\x02 \x01(\t\x12\x15\n\rmissed_events\x18\x03 \x01(\x04\x12*\n\x06reason\x18\x04 \x01(\x0e\x32\x1a.conferencing.v1.GapReason\"5\n\x05\x44rain\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.conferencing.v1.DrainReason\"\xc4\x01\n\x11ListEventsRequest\x12,\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.conferencing.v1.EventFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cnewest_first\x18\x04 \x01(\x08\x12/\n\x0breceived_at\x18\x05 \x01(\x0b\x32\x1a.conferencing.v1.TimeRange\x12\x13\n\x0binclude_raw\x18\x06 \x01(\x08\"U\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x0fGetEventRequest\x12\x16\n\x08\x65vent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0binclude_raw\x18\x02 \x01(\x08\"9\n\x10GetEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Event\"\x14\n\x12GetFeedInfoRequest\"\xea\x03\n\x13GetFeedInfoResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x15\n\roldest_cursor\x18\x02 \x01(\t\x12\x15\n\rnewest_cursor\x18\x03 \x01(\t\x12\x17\n\x0foldest_sequence\x18\x04 \x01(\x04\x12\x17\n\x0fnewest_sequence\x18\x05 \x01(\x04\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x04\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12\x36\n\x12oldest_received_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_received_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rretention_age\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fretention_bytes\x18\x0b \x01(\x04\x12\x13\n\x0bsubscribers\x18\x0c \x01(\r\x12\x0f\n\x07\x62\x61\x63kend\x18\r \x01(\t\x12/\n\x08\x62\x61\x63kfill\x18\x0e \x01(\x0b\x32\x1d.conferencing.v1.BackfillInfo\x12)\n\x05\x63lock\x18\x0f \x01(\x0b\x32\x1a.conferencing.v1.ClockInfo\"a\n\tClockInfo\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.conferencing.v1.ClockState\x12(\n\x05\x61head\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb0\x02\n\x0c\x42\x61\x63kfillInfo\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.conferencing.v1.BackfillState\x12\x32\n\x0e\x63omplete_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63omplete_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rstored_events\x18\x05 \x01(\x04\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x1a\n\x12unreadable_entries\x18\x07 \x01(\x04\x12\x16\n\x0eskipped_pieces\x18\x08 \x01(\x04\"\x95\x01\n\x16WatchConferenceRequest\x12\x1b\n\rconference_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x06region\x18\x02 \x01(\x0e\x32\x17.conferencing.v1.Region\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x94\x02\n\x17WatchConferenceResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x34\n\x08snapshot\x18\x02 \x01(\x0b\x32 .conferencing.v1.ConferenceStateH\x00\x12\x36\n\nconference\x18\x03 \x01(\x0b\x32 .conferencing.v1.ConferenceStateH\x00\x12\x38\n\x0bparticipant\x18\x04 \x01(\x0b\x32!.conferencing.v1.ParticipantStateH\x00\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12%\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x16.conferencing.v1.DrainB\x08\n\x06update\"\xf1\x01\n\x0f\x43onferenceState\x12/\n\nconference\x18\x01 \x01(\x0b\x32\x1b.conferencing.v1.Conference\x12\x37\n\x0cparticipants\x18\x02 \x03(\x0b\x32!.conferencing.v1.ParticipantState\x12\x0f\n\x07playing\x18\x03 \x01(\x08\x12\x10\n\x08speaking\x18\x04 \x01(\x08\x12\x1d\n\x15\x66loor_call_control_id\x18\x05 \x01(\t\x12\x32\n\trecording\x18\x06 \x01(\x0e\x32\x1f.conferencing.v1.RecordingState\"\xa2\x01\n\x10ParticipantState\x12\x31\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1c.conferencing.v1.Participant\x12\x0f\n\x07playing\x18\x02 \x01(\x08\x12\x10\n\x08speaking\x18\x03 \x01(\x08\x12\x38\n\x0fsupervisor_role\x18\x04 \x01(\x0e\x32\x1f.conferencing.v1.SupervisorRole*P\n\x08Position\x12\x18\n\x14POSITION_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOSITION_LATEST\x10\x01\x12\x15\n\x11POSITION_EARLIEST\x10\x02*U\n\tGapPolicy\x12\x1a\n\x16GAP_POLICY_UNSPECIFIED\x10\x00\x12\x13\n\x0fGAP_POLICY_FAIL\x10\x01\x12\x17\n\x13GAP_POLICY_CONTINUE\x10\x02*\x81\x01\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19GAP_REASON_CURSOR_EXPIRED\x10\x01\x12\x1c\n\x18GAP_REASON_EPOCH_CHANGED\x10\x02\x12\x1b\n\x17GAP_REASON_CURSOR_AHEAD\x10\x03*`\n\x0b\x44rainReason\x12\x1c\n\x18\x44RAIN_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44RAIN_REASON_SHUTDOWN\x10\x01\x12\x18\n\x14\x44RAIN_REASON_MAX_AGE\x10\x02*z\n\nClockState\x12\x1b\n\x17\x43LOCK_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LOCK_STATE_CONFIRMED\x10\x01\x12\x1b\n\x17\x43LOCK_STATE_UNCONFIRMED\x10\x02\x12\x17\n\x13\x43LOCK_STATE_SUSPECT\x10\x03*\x98\x01\n\rBackfillState\x12\x1e\n\x1a\x42\x41\x43KFILL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42\x41\x43KFILL_STATE_OFF\x10\x01\x12\x17\n\x13\x42\x41\x43KFILL_STATE_IDLE\x10\x02\x12\x1a\n\x16\x42\x41\x43KFILL_STATE_RUNNING\x10\x03\x12\x1a\n\x16\x42\x41\x43KFILL_STATE_FAILING\x10\x04*\x84\x01\n\x0eRecordingState\x12\x1f\n\x1bRECORDING_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORDING_STATE_ACTIVE\x10\x01\x12\x1a\n\x16RECORDING_STATE_PAUSED\x10\x02\x12\x19\n\x15RECORDING_STATE_SAVED\x10\x03\x32\xe7\x03\n\x0c\x45ventService\x12Y\n\tSubscribe\x12!.conferencing.v1.SubscribeRequest\x1a\".conferencing.v1.SubscribeResponse\"\x03\x90\x02\x01\x30\x01\x12Z\n\nListEvents\x12\".conferencing.v1.ListEventsRequest\x1a#.conferencing.v1.ListEventsResponse\"\x03\x90\x02\x01\x12T\n\x08GetEvent\x12 .conferencing.v1.GetEventRequest\x1a!.conferencing.v1.GetEventResponse\"\x03\x90\x02\x01\x12]\n\x0bGetFeedInfo\x12#.conferencing.v1.GetFeedInfoRequest\x1a$.conferencing.v1.GetFeedInfoResponse\"\x03\x90\x02\x01\x12k\n\x0fWatchConference\x12\'.conferencing.v1.WatchConferenceRequest\x1a(.conferencing.v1.WatchConferenceResponse\"\x03\x90\x02\x01\x30\x01\x42\xcd\x01\n\x0f\x63onferencing.v1B\x11\x45ventServiceProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#conferencing/v1/event_service.proto\x12\x0f\x63onferencing.v1\x1a\x1c\x63onferencing/v1/common.proto\x1a conferencing/v1/conference.proto\x1a\x1b\x63onferencing/v1/event.proto\x1a\x1a\x63onferencing/v1/keys.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x03\n\x0b\x45ventFilter\x12H\n\x10\x63\x61ll_control_ids\x18\x04 \x03(\tB.\x92\xd5\xe2\xda\x04(\n\x0f\x63\x61ll_control_id\x1a\x04\x63\x61ll\"\x0f\x63\x61ll control id\x12K\n\x10\x63\x61ll_session_ids\x18\x05 \x03(\tB1\x92\xd5\xe2\xda\x04+\n\x0f\x63\x61ll_session_id\x1a\x07session\"\x0f\x63\x61ll session id\x12H\n\x0e\x63onference_ids\x18\x02 \x03(\tB0\x92\xd5\xe2\xda\x04*\n\rconference_id\x1a\nconference\"\rconference id\x12:\n\x0bqueue_names\x18\x03 \x03(\tB%\x92\xd5\xe2\xda\x04\x1f\n\nqueue_name\x1a\x05queue\"\nqueue name\x12H\n\x0e\x63onnection_ids\x18\x06 \x03(\tB0\x92\xd5\xe2\xda\x04*\n\rconnection_id\x1a\nconnection\"\rconnection id\x12/\n\x05types\x18\x01 \x03(\tB \x92\xd5\xe2\xda\x04\x1a\n\x04type\x10\x01\x1a\x04type\"\nevent type\"\xec\x02\n\x10SubscribeRequest\x12,\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.conferencing.v1.EventFilter\x12-\n\x08position\x18\x02 \x01(\x0e\x32\x19.conferencing.v1.PositionH\x00\x12\x16\n\x0c\x61\x66ter_cursor\x18\x03 \x01(\tH\x00\x12+\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x35\n\x12heartbeat_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_batch_events\x18\x06 \x01(\r\x12\x13\n\x0binclude_raw\x18\x07 \x01(\x08\x12\x1b\n\x13stop_when_caught_up\x18\x08 \x01(\x08\x12*\n\x06on_gap\x18\t \x01(\x0e\x32\x1a.conferencing.v1.GapPolicyB\x07\n\x05start\"\xa3\x01\n\x11SubscribeResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x0c\n\x04live\x18\x03 \x01(\x08\x12!\n\x03gap\x18\x04 \x01(\x0b\x32\x14.conferencing.v1.Gap\x12%\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x16.conferencing.v1.Drain\"p\n\x03Gap\x12\x13\n\x0b\x66rom_cursor\x18\x01 \x01(\t\x12\x11\n\tto_cursor\x18\x02 \x01(\t\x12\x15\n\rmissed_events\x18\x03 \x01(\x04\x12*\n\x06reason\x18\x04 \x01(\x0e\x32\x1a.conferencing.v1.GapReason\"5\n\x05\x44rain\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.conferencing.v1.DrainReason\"\xc4\x01\n\x11ListEventsRequest\x12,\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.conferencing.v1.EventFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cnewest_first\x18\x04 \x01(\x08\x12/\n\x0breceived_at\x18\x05 \x01(\x0b\x32\x1a.conferencing.v1.TimeRange\x12\x13\n\x0binclude_raw\x18\x06 \x01(\x08\"U\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x0fGetEventRequest\x12\x16\n\x08\x65vent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0binclude_raw\x18\x02 \x01(\x08\"9\n\x10GetEventResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Event\"\x14\n\x12GetFeedInfoRequest\"\xea\x03\n\x13GetFeedInfoResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x15\n\roldest_cursor\x18\x02 \x01(\t\x12\x15\n\rnewest_cursor\x18\x03 \x01(\t\x12\x17\n\x0foldest_sequence\x18\x04 \x01(\x04\x12\x17\n\x0fnewest_sequence\x18\x05 \x01(\x04\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x04\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12\x36\n\x12oldest_received_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_received_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rretention_age\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fretention_bytes\x18\x0b \x01(\x04\x12\x13\n\x0bsubscribers\x18\x0c \x01(\r\x12\x0f\n\x07\x62\x61\x63kend\x18\r \x01(\t\x12/\n\x08\x62\x61\x63kfill\x18\x0e \x01(\x0b\x32\x1d.conferencing.v1.BackfillInfo\x12)\n\x05\x63lock\x18\x0f \x01(\x0b\x32\x1a.conferencing.v1.ClockInfo\"a\n\tClockInfo\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.conferencing.v1.ClockState\x12(\n\x05\x61head\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb0\x02\n\x0c\x42\x61\x63kfillInfo\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.conferencing.v1.BackfillState\x12\x32\n\x0e\x63omplete_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63omplete_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rstored_events\x18\x05 \x01(\x04\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x1a\n\x12unreadable_entries\x18\x07 \x01(\x04\x12\x16\n\x0eskipped_pieces\x18\x08 \x01(\x04\"\x95\x01\n\x16WatchConferenceRequest\x12\x1b\n\rconference_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x06region\x18\x02 \x01(\x0e\x32\x17.conferencing.v1.Region\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x94\x02\n\x17WatchConferenceResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x34\n\x08snapshot\x18\x02 \x01(\x0b\x32 .conferencing.v1.ConferenceStateH\x00\x12\x36\n\nconference\x18\x03 \x01(\x0b\x32 .conferencing.v1.ConferenceStateH\x00\x12\x38\n\x0bparticipant\x18\x04 \x01(\x0b\x32!.conferencing.v1.ParticipantStateH\x00\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12%\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x16.conferencing.v1.DrainB\x08\n\x06update\"\xf1\x01\n\x0f\x43onferenceState\x12/\n\nconference\x18\x01 \x01(\x0b\x32\x1b.conferencing.v1.Conference\x12\x37\n\x0cparticipants\x18\x02 \x03(\x0b\x32!.conferencing.v1.ParticipantState\x12\x0f\n\x07playing\x18\x03 \x01(\x08\x12\x10\n\x08speaking\x18\x04 \x01(\x08\x12\x1d\n\x15\x66loor_call_control_id\x18\x05 \x01(\t\x12\x32\n\trecording\x18\x06 \x01(\x0e\x32\x1f.conferencing.v1.RecordingState\"\xa2\x01\n\x10ParticipantState\x12\x31\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1c.conferencing.v1.Participant\x12\x0f\n\x07playing\x18\x02 \x01(\x08\x12\x10\n\x08speaking\x18\x03 \x01(\x08\x12\x38\n\x0fsupervisor_role\x18\x04 \x01(\x0e\x32\x1f.conferencing.v1.SupervisorRole*P\n\x08Position\x12\x18\n\x14POSITION_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOSITION_LATEST\x10\x01\x12\x15\n\x11POSITION_EARLIEST\x10\x02*U\n\tGapPolicy\x12\x1a\n\x16GAP_POLICY_UNSPECIFIED\x10\x00\x12\x13\n\x0fGAP_POLICY_FAIL\x10\x01\x12\x17\n\x13GAP_POLICY_CONTINUE\x10\x02*\x81\x01\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19GAP_REASON_CURSOR_EXPIRED\x10\x01\x12\x1c\n\x18GAP_REASON_EPOCH_CHANGED\x10\x02\x12\x1b\n\x17GAP_REASON_CURSOR_AHEAD\x10\x03*`\n\x0b\x44rainReason\x12\x1c\n\x18\x44RAIN_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44RAIN_REASON_SHUTDOWN\x10\x01\x12\x18\n\x14\x44RAIN_REASON_MAX_AGE\x10\x02*z\n\nClockState\x12\x1b\n\x17\x43LOCK_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LOCK_STATE_CONFIRMED\x10\x01\x12\x1b\n\x17\x43LOCK_STATE_UNCONFIRMED\x10\x02\x12\x17\n\x13\x43LOCK_STATE_SUSPECT\x10\x03*\x98\x01\n\rBackfillState\x12\x1e\n\x1a\x42\x41\x43KFILL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42\x41\x43KFILL_STATE_OFF\x10\x01\x12\x17\n\x13\x42\x41\x43KFILL_STATE_IDLE\x10\x02\x12\x1a\n\x16\x42\x41\x43KFILL_STATE_RUNNING\x10\x03\x12\x1a\n\x16\x42\x41\x43KFILL_STATE_FAILING\x10\x04*\x84\x01\n\x0eRecordingState\x12\x1f\n\x1bRECORDING_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORDING_STATE_ACTIVE\x10\x01\x12\x1a\n\x16RECORDING_STATE_PAUSED\x10\x02\x12\x19\n\x15RECORDING_STATE_SAVED\x10\x03\x32\xe7\x03\n\x0c\x45ventService\x12Y\n\tSubscribe\x12!.conferencing.v1.SubscribeRequest\x1a\".conferencing.v1.SubscribeResponse\"\x03\x90\x02\x01\x30\x01\x12Z\n\nListEvents\x12\".conferencing.v1.ListEventsRequest\x1a#.conferencing.v1.ListEventsResponse\"\x03\x90\x02\x01\x12T\n\x08GetEvent\x12 .conferencing.v1.GetEventRequest\x1a!.conferencing.v1.GetEventResponse\"\x03\x90\x02\x01\x12]\n\x0bGetFeedInfo\x12#.conferencing.v1.GetFeedInfoRequest\x1a$.conferencing.v1.GetFeedInfoResponse\"\x03\x90\x02\x01\x12k\n\x0fWatchConference\x12\'.conferencing.v1.WatchConferenceRequest\x1a(.conferencing.v1.WatchConferenceResponse\"\x03\x90\x02\x01\x30\x01\x42\xcd\x01\n\x0f\x63onferencing.v1B\x11\x45ventServiceProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +39,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'conferencing.v1.event_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017conferencing.v1B\021EventServiceProtoP\001Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\242\002\003CVX\252\002\017Conferencing.V1\272\002\020Conferencing_V1_\312\002\017Conferencing\\V1\342\002\030Conferencing\\V1\\Metadata\352\002\020Conferencing::V1'
+  _globals['_EVENTFILTER'].fields_by_name['call_control_ids']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['call_control_ids']._serialized_options = b'\222\325\342\332\004(\n\017call_control_id\032\004call\"\017call control id'
+  _globals['_EVENTFILTER'].fields_by_name['call_session_ids']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['call_session_ids']._serialized_options = b'\222\325\342\332\004+\n\017call_session_id\032\007session\"\017call session id'
+  _globals['_EVENTFILTER'].fields_by_name['conference_ids']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['conference_ids']._serialized_options = b'\222\325\342\332\004*\n\rconference_id\032\nconference\"\rconference id'
+  _globals['_EVENTFILTER'].fields_by_name['queue_names']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['queue_names']._serialized_options = b'\222\325\342\332\004\037\n\nqueue_name\032\005queue\"\nqueue name'
+  _globals['_EVENTFILTER'].fields_by_name['connection_ids']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['connection_ids']._serialized_options = b'\222\325\342\332\004*\n\rconnection_id\032\nconnection\"\rconnection id'
+  _globals['_EVENTFILTER'].fields_by_name['types']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['types']._serialized_options = b'\222\325\342\332\004\032\n\004type\020\001\032\004type\"\nevent type'
   _globals['_GETEVENTREQUEST'].fields_by_name['event_id']._loaded_options = None
   _globals['_GETEVENTREQUEST'].fields_by_name['event_id']._serialized_options = b'\342A\001\002'
   _globals['_WATCHCONFERENCEREQUEST'].fields_by_name['conference_id']._loaded_options = None
@@ -52,54 +65,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['GetFeedInfo']._serialized_options = b'\220\002\001'
   _globals['_EVENTSERVICE'].methods_by_name['WatchConference']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['WatchConference']._serialized_options = b'\220\002\001'
-  _globals['_POSITION']._serialized_start=3271
-  _globals['_POSITION']._serialized_end=3351
-  _globals['_GAPPOLICY']._serialized_start=3353
-  _globals['_GAPPOLICY']._serialized_end=3438
-  _globals['_GAPREASON']._serialized_start=3441
-  _globals['_GAPREASON']._serialized_end=3570
-  _globals['_DRAINREASON']._serialized_start=3572
-  _globals['_DRAINREASON']._serialized_end=3668
-  _globals['_CLOCKSTATE']._serialized_start=3670
-  _globals['_CLOCKSTATE']._serialized_end=3792
-  _globals['_BACKFILLSTATE']._serialized_start=3795
-  _globals['_BACKFILLSTATE']._serialized_end=3947
-  _globals['_RECORDINGSTATE']._serialized_start=3950
-  _globals['_RECORDINGSTATE']._serialized_end=4082
-  _globals['_EVENTFILTER']._serialized_start=248
-  _globals['_EVENTFILTER']._serialized_end=397
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=400
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=764
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=767
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=930
-  _globals['_GAP']._serialized_start=932
-  _globals['_GAP']._serialized_end=1044
-  _globals['_DRAIN']._serialized_start=1046
-  _globals['_DRAIN']._serialized_end=1099
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1102
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1298
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1300
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1385
-  _globals['_GETEVENTREQUEST']._serialized_start=1387
-  _globals['_GETEVENTREQUEST']._serialized_end=1449
-  _globals['_GETEVENTRESPONSE']._serialized_start=1451
-  _globals['_GETEVENTRESPONSE']._serialized_end=1508
-  _globals['_GETFEEDINFOREQUEST']._serialized_start=1510
-  _globals['_GETFEEDINFOREQUEST']._serialized_end=1530
-  _globals['_GETFEEDINFORESPONSE']._serialized_start=1533
-  _globals['_GETFEEDINFORESPONSE']._serialized_end=2023
-  _globals['_CLOCKINFO']._serialized_start=2025
-  _globals['_CLOCKINFO']._serialized_end=2122
-  _globals['_BACKFILLINFO']._serialized_start=2125
-  _globals['_BACKFILLINFO']._serialized_end=2429
-  _globals['_WATCHCONFERENCEREQUEST']._serialized_start=2432
-  _globals['_WATCHCONFERENCEREQUEST']._serialized_end=2581
-  _globals['_WATCHCONFERENCERESPONSE']._serialized_start=2584
-  _globals['_WATCHCONFERENCERESPONSE']._serialized_end=2860
-  _globals['_CONFERENCESTATE']._serialized_start=2863
-  _globals['_CONFERENCESTATE']._serialized_end=3104
-  _globals['_PARTICIPANTSTATE']._serialized_start=3107
-  _globals['_PARTICIPANTSTATE']._serialized_end=3269
-  _globals['_EVENTSERVICE']._serialized_start=4085
-  _globals['_EVENTSERVICE']._serialized_end=4572
+  _globals['_POSITION']._serialized_start=3571
+  _globals['_POSITION']._serialized_end=3651
+  _globals['_GAPPOLICY']._serialized_start=3653
+  _globals['_GAPPOLICY']._serialized_end=3738
+  _globals['_GAPREASON']._serialized_start=3741
+  _globals['_GAPREASON']._serialized_end=3870
+  _globals['_DRAINREASON']._serialized_start=3872
+  _globals['_DRAINREASON']._serialized_end=3968
+  _globals['_CLOCKSTATE']._serialized_start=3970
+  _globals['_CLOCKSTATE']._serialized_end=4092
+  _globals['_BACKFILLSTATE']._serialized_start=4095
+  _globals['_BACKFILLSTATE']._serialized_end=4247
+  _globals['_RECORDINGSTATE']._serialized_start=4250
+  _globals['_RECORDINGSTATE']._serialized_end=4382
+  _globals['_EVENTFILTER']._serialized_start=276
+  _globals['_EVENTFILTER']._serialized_end=697
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=700
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=1064
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=1067
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=1230
+  _globals['_GAP']._serialized_start=1232
+  _globals['_GAP']._serialized_end=1344
+  _globals['_DRAIN']._serialized_start=1346
+  _globals['_DRAIN']._serialized_end=1399
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1402
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1598
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1600
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1685
+  _globals['_GETEVENTREQUEST']._serialized_start=1687
+  _globals['_GETEVENTREQUEST']._serialized_end=1749
+  _globals['_GETEVENTRESPONSE']._serialized_start=1751
+  _globals['_GETEVENTRESPONSE']._serialized_end=1808
+  _globals['_GETFEEDINFOREQUEST']._serialized_start=1810
+  _globals['_GETFEEDINFOREQUEST']._serialized_end=1830
+  _globals['_GETFEEDINFORESPONSE']._serialized_start=1833
+  _globals['_GETFEEDINFORESPONSE']._serialized_end=2323
+  _globals['_CLOCKINFO']._serialized_start=2325
+  _globals['_CLOCKINFO']._serialized_end=2422
+  _globals['_BACKFILLINFO']._serialized_start=2425
+  _globals['_BACKFILLINFO']._serialized_end=2729
+  _globals['_WATCHCONFERENCEREQUEST']._serialized_start=2732
+  _globals['_WATCHCONFERENCEREQUEST']._serialized_end=2881
+  _globals['_WATCHCONFERENCERESPONSE']._serialized_start=2884
+  _globals['_WATCHCONFERENCERESPONSE']._serialized_end=3160
+  _globals['_CONFERENCESTATE']._serialized_start=3163
+  _globals['_CONFERENCESTATE']._serialized_end=3404
+  _globals['_PARTICIPANTSTATE']._serialized_start=3407
+  _globals['_PARTICIPANTSTATE']._serialized_end=3569
+  _globals['_EVENTSERVICE']._serialized_start=4385
+  _globals['_EVENTSERVICE']._serialized_end=4872
 # @@protoc_insertion_point(module_scope)

@@ -226,19 +226,26 @@ Global___RecordingState: _TypeAlias = RecordingState  # noqa: Y015
 class EventFilter(_message.Message):
     """Chooses events. A field that is empty does not limit; an event must match every field that is not empty, and
     matches a field if it matches any of its values.
+
+    The fields stand in the order of how few events have the same value, the fewest first: streams are woken by the first
+    of those that are set.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TYPES_FIELD_NUMBER: _builtins.int
-    CONFERENCE_IDS_FIELD_NUMBER: _builtins.int
-    QUEUE_NAMES_FIELD_NUMBER: _builtins.int
     CALL_CONTROL_IDS_FIELD_NUMBER: _builtins.int
     CALL_SESSION_IDS_FIELD_NUMBER: _builtins.int
+    CONFERENCE_IDS_FIELD_NUMBER: _builtins.int
+    QUEUE_NAMES_FIELD_NUMBER: _builtins.int
     CONNECTION_IDS_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Event types: the exact text (`call.enqueued`), or a prefix ending in `*` (`conference.participant.*`)."""
+    def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Call control ids."""
+
+    @_builtins.property
+    def call_session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Call session ids."""
 
     @_builtins.property
     def conference_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -249,26 +256,22 @@ class EventFilter(_message.Message):
         """Queue names."""
 
     @_builtins.property
-    def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Call control ids."""
-
-    @_builtins.property
-    def call_session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Call session ids."""
-
-    @_builtins.property
     def connection_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Connection (voice application) ids."""
+
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Event types: the exact text (`call.enqueued`), or a prefix ending in `*` (`conference.participant.*`)."""
 
     def __init__(
         self,
         *,
-        types: _abc.Iterable[_builtins.str] | None = ...,
-        conference_ids: _abc.Iterable[_builtins.str] | None = ...,
-        queue_names: _abc.Iterable[_builtins.str] | None = ...,
         call_control_ids: _abc.Iterable[_builtins.str] | None = ...,
         call_session_ids: _abc.Iterable[_builtins.str] | None = ...,
+        conference_ids: _abc.Iterable[_builtins.str] | None = ...,
+        queue_names: _abc.Iterable[_builtins.str] | None = ...,
         connection_ids: _abc.Iterable[_builtins.str] | None = ...,
+        types: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
