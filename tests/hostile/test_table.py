@@ -10,7 +10,6 @@ from tests.hostile.bars import MIB, faults, slowness
 from tests.hostile.stage import Stage
 from tests.hostile.table import ROWS, Row
 
-
 # How often an attack is made if it seems to succeed: what a shared machine did meanwhile does not
 # come again, a bound that is broken does.
 TRIES = 3
