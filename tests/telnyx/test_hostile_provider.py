@@ -250,7 +250,8 @@ def test_thousands_of_cancels_leave_everything_working(hostile: StartHostile) ->
             call.cancel()
         ended.update(call.code() for call in calls)
 
-    assert ended[Code.CANCELLED] > 1_000
+    # Of 3,000; on a slow machine more are answered before they are cancelled.
+    assert ended[Code.CANCELLED] > 300
     assert set(ended) <= {Code.CANCELLED, Code.OK}
     for _ in range(200):
         answer = gateway.conferences.CreateConference(CREATE, timeout=10)
