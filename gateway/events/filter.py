@@ -73,18 +73,17 @@ class Filter:
 
     def matches(self, keys: Keys) -> bool:
         """Tell whether an event matches."""
-        for key, values, prefixes in self.limits:
-            value = keys[key]
-            if value not in values and not (prefixes and value.startswith(prefixes)):
-                return False
-        return True
+        return all(limit.allows(keys[limit.key]) for limit in self.limits)
+
+    @property
+    def narrowest(self) -> Limit | None:
+        """The limit to values that is likely to allow the fewest events; None if there is none."""
+        return next((it for it in self.limits if not it.prefixes), None)
 
     def wake_keys(self) -> tuple[WakeKey, ...]:
         """Return keys of which every matching event has at least one, few others having any."""
-        for key, values, prefixes in self.limits:
-            if not prefixes:
-                return tuple((key, value) for value in values)
-        return (EVERYTHING,)
+        limit = self.narrowest
+        return (EVERYTHING,) if limit is None else tuple((limit.key, it) for it in limit.values)
 
 
 def wake_keys_of(keys: Keys) -> list[WakeKey]:

@@ -81,8 +81,7 @@ class Window:
         return found
 
     def _candidates(self, position: int, wanted: Filter) -> Iterator[int] | range:
-        # The first limit without prefixes is the narrowest.
-        limit = next((it for it in wanted.limits if not it.prefixes), wanted.limits[0])
+        limit = wanted.narrowest or wanted.limits[0]
         if limit.prefixes and self.newest - position <= _FEW:
             return range(position + 1, self.newest + 1)
         by_value = self._by_key[limit.key]

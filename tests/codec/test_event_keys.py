@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1 import event_service_pb2, keys_pb2
@@ -26,6 +25,7 @@ from gateway.events.start import Start
 from gateway.rpc.filters import FilterReader
 from gateway.webhooks.decoder import WebhookDecoder
 from tests.harness.clock import ManualClock
+from tests.harness.descriptors import pool_of_files
 from tests.harness.loop import LoopThread
 
 LEG = {"field": "call_leg_id", "option": "leg", "label": "call leg id"}
@@ -33,21 +33,13 @@ LEG = {"field": "call_leg_id", "option": "leg", "label": "call leg id"}
 
 def filter_with(declared: dict[str, Any] | None, **changes: Any) -> Descriptor:
     """Return a copy of EventFilter that has one more field, with this option event_key."""
-    pool = DescriptorPool()
-    known: set[str] = set()
 
-    def add(file: Any) -> None:
-        for dependency in file.dependencies:
-            add(dependency)
-        if file.name not in known:
-            known.add(file.name)
-            copied = descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb)
-            for message in copied.message_type:
-                if message.name == "EventFilter":
-                    _add_field(message, declared, changes)
-            pool.AddSerializedFile(copied.SerializeToString())
+    def change(file: Any) -> None:
+        for message in file.message_type:
+            if message.name == "EventFilter":
+                _add_field(message, declared, changes)
 
-    add(event_service_pb2.DESCRIPTOR)
+    pool = pool_of_files([event_service_pb2.DESCRIPTOR], change)
     found: Descriptor = pool.FindMessageTypeByName("conferencing.v1.EventFilter")
     return found
 

@@ -81,25 +81,27 @@ def _others(seen: Seen, kind: str) -> float:
     return max(p99(seen.calls, NEIGHBOUR), provider)
 
 
-def faults(
-    seen: Seen, *, flood: bool, line: Line | None, late: frozenset[str] = frozenset()
-) -> list[str]:
-    """Return what is wrong, in words. The kinds in `late` may be late, but not fail."""
-    found: list[str] = []
+def lateness(seen: Seen, *, flood: bool, late: frozenset[str] = frozenset()) -> list[str]:
+    """Return which honest calls came too late, in words. The kinds in `late` may."""
     factor = FACTOR_OF_FLOODS if flood else FACTOR
-    for kind, times in slowness(seen).items():
+    return [
+        f"{kind}: p99 {p99(seen.calls, kind):.3f} s is {times:.1f} times idle, at most"
+        f" {factor:.0f} (idle {p99(seen.idle, kind):.3f} s, others {_others(seen, kind):.3f} s)"
+        for kind, times in slowness(seen).items()
+        if times > factor and kind not in late
+    ]
+
+
+def faults(seen: Seen, *, line: Line | None) -> list[str]:
+    """Return what else is wrong, in words."""
+    found: list[str] = []
+    for kind in KINDS:
         made = [it for it in seen.calls if it.kind == kind]
         failures = [it.failure for it in made if it.failure]
         if not made:
             found.append(f"no {kind} was made at all")
         if failures:
             found.append(f"{len(failures)} of {len(made)} {kind} failed: {failures[0]}")
-        elif times > factor and kind not in late:
-            found.append(
-                f"{kind}: p99 {p99(made, kind):.3f} s is {times:.1f} times idle, at most"
-                f" {factor:.0f} (idle {p99(seen.idle, kind):.3f} s, others"
-                f" {_others(seen, kind):.3f} s)"
-            )
     grown = seen.most_bytes - seen.idle_bytes
     if grown > GROWN_MAX:
         found.append(f"memory grew by {grown // MIB} MiB, at most {GROWN_MAX // MIB}")

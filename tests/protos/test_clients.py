@@ -12,10 +12,10 @@ from typing import Any
 import google.api
 import pytest
 from google.protobuf import descriptor_pb2
-from google.protobuf.descriptor_pool import DescriptorPool
 
 from conferencing.v1 import keys_pb2, rest_pb2
 from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
+from tests.harness.descriptors import pool_of_files
 
 ROOT = Path(__file__).parents[2]
 PROTOS = sorted((ROOT / "protos" / "conferencing" / "v1").glob("*.proto"))
@@ -109,18 +109,7 @@ def test_an_options_number_is_drawn_by_hash_out_of_nobodys_range(name: str) -> N
 
 
 def test_protos_that_use_the_numbers_of_private_options_can_be_linked_beside_ours() -> None:
-    pool = DescriptorPool()
-    known: set[str] = set()
-
-    def add(file: Any) -> None:
-        for dependency in file.dependencies:
-            add(dependency)
-        if file.name not in known:
-            known.add(file.name)
-            pool.AddSerializedFile(file.serialized_pb)
-
-    for service in (*COMMAND_SERVICES, EVENT_SERVICE):
-        add(service.file)
+    pool = pool_of_files(service.file for service in (*COMMAND_SERVICES, EVENT_SERVICE))
     other = descriptor_pb2.FileDescriptorProto(
         name="acme/options.proto",
         package="acme",

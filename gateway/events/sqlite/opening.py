@@ -37,7 +37,7 @@ class OpenFiles:
         The last connection to go folds the write-ahead log into the database. If the files have
         come to harm, one that may not fold goes last: each file is left as it is.
         """
-        with suppress(LogUnavailableError):
+        with suppress(LogUnavailableError, OSError):
             self.watch.check()
         with ExitStack() as closing_last:
             if self.watch.harm is not None:

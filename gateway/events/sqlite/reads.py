@@ -93,7 +93,8 @@ def read(
     pruned = int(row[0])
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
     stretch = Stretch(max(after, pruned), newest or pruned)
-    step = _step(connection, keys, wanted, TimeBounds(), stretch, limit, newest_first=False)
+    select = _Select(connection, keys, wanted, TimeBounds(), limit, newest_first=False)
+    step = select.step(stretch)
     return Batch(step.frames, max(step.rest.after, after), pruned + 1)
 
 
@@ -115,49 +116,8 @@ def page(
     held = Stretch(max(stretch.after, oldest - 1), min(stretch.through, newest))
     if held.is_empty:
         return Page((), Stretch(stretch.through, stretch.through))
-    return _step(connection, keys, wanted, bounds, held, limit, newest_first=newest_first)
-
-
-def _step(
-    connection: sqlite3.Connection,
-    keys: Sequence[EventKey],
-    wanted: Filter,
-    bounds: TimeBounds,
-    stretch: Stretch,
-    limit: int,
-    *,
-    newest_first: bool,
-) -> Page:
-    """Return matching events of a stretch that is held, and what of it is left.
-
-    What the index knows is looked up there, and the rest is looked through. A step does one of
-    them, so that it ends soon.
-    """
-    if stretch.is_empty:
-        return Page((), stretch)
-    indexed = indexed_through(connection) if wanted.limits else 0
-    select = _Select(connection, keys, wanted, bounds, limit, newest_first)
-    if newest_first:
-        if stretch.through <= indexed:
-            search = Search(connection, keys, wanted.limits)
-            numbers, after = search.numbers(
-                stretch.after, stretch.through, limit, newest_first=True
-            )
-            frames, cut = select.among(numbers)
-        else:
-            after = max(stretch.after, stretch.through - SCAN_MAX, indexed)
-            frames, cut = select.between(after, stretch.through)
-        return Page(frames, Stretch(stretch.after, frames[-1].sequence - 1 if cut else after))
-    if stretch.after < indexed:
-        search = Search(connection, keys, wanted.limits)
-        numbers, through = search.numbers(
-            stretch.after, min(stretch.through, indexed), limit, newest_first=False
-        )
-        frames, cut = select.among(numbers)
-    else:
-        through = min(stretch.through, stretch.after + SCAN_MAX)
-        frames, cut = select.between(stretch.after, through)
-    return Page(frames, Stretch(frames[-1].sequence if cut else through, stretch.through))
+    select = _Select(connection, keys, wanted, bounds, limit, newest_first=newest_first)
+    return select.step(held)
 
 
 class _Select:
@@ -170,10 +130,14 @@ class _Select:
         wanted: Filter,
         bounds: TimeBounds,
         limit: int,
+        *,
         newest_first: bool,
     ) -> None:
         self._connection = connection
+        self._keys = keys
+        self._limits = wanted.limits
         self._limit = limit
+        self._newest_first = newest_first
         self._condition, self._values = _where(keys, wanted)
         if not bounds.is_everything:
             # The plus keeps the index by time out of it: the stretch is within that time already.
@@ -181,11 +145,44 @@ class _Select:
             self._values += [bounds.since_us, bounds.until_us]
         self._order = "DESC" if newest_first else "ASC"
 
-    def between(self, after: int, through: int) -> tuple[list[StoredFrame], bool]:
+    def step(self, stretch: Stretch) -> Page:
+        """Return matching events of a stretch that is held, and what of it is left.
+
+        What the index knows is looked up there, and the rest is looked through. A step does one of
+        them, so that it ends soon.
+        """
+        if stretch.is_empty:
+            return Page((), stretch)
+        indexed = indexed_through(self._connection) if self._limits else 0
+        if self._newest_first:
+            if stretch.through <= indexed:
+                numbers, after = self._indexed(stretch)
+                frames, cut = self._among(numbers)
+            else:
+                after = max(stretch.after, stretch.through - SCAN_MAX, indexed)
+                frames, cut = self._between(after, stretch.through)
+            return Page(frames, Stretch(stretch.after, frames[-1].sequence - 1 if cut else after))
+        if stretch.after < indexed:
+            held = Stretch(stretch.after, min(stretch.through, indexed))
+            numbers, through = self._indexed(held)
+            frames, cut = self._among(numbers)
+        else:
+            through = min(stretch.through, stretch.after + SCAN_MAX)
+            frames, cut = self._between(stretch.after, through)
+        return Page(frames, Stretch(frames[-1].sequence if cut else through, stretch.through))
+
+    def _indexed(self, stretch: Stretch) -> tuple[list[int], int]:
+        """Return what the index finds in a stretch, and up to where it has looked."""
+        search = Search(self._connection, self._keys, self._limits)
+        return search.numbers(
+            stretch.after, stretch.through, self._limit, newest_first=self._newest_first
+        )
+
+    def _between(self, after: int, through: int) -> tuple[list[StoredFrame], bool]:
         """Return events above `after` up to `through`, and whether there may be more of them."""
         return self._run("sequence > ? AND sequence <= ?", [after, through], self._limit)
 
-    def among(self, numbers: Sequence[int]) -> tuple[list[StoredFrame], bool]:
+    def _among(self, numbers: Sequence[int]) -> tuple[list[StoredFrame], bool]:
         """Return those of some events that match, and whether there may be more of them.
 
         The numbers stand in the order asked for.
