@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from gateway.codec.event_keys import EventKey
 from gateway.events.filter import Filter
 from gateway.events.log import Stretch, TimeBounds
 from gateway.events.sqlite import SqliteEventLog, postings
-from gateway.events.sqlite.postings import BLOCK
+from gateway.events.sqlite.postings import BLOCK, Search
 from gateway.events.sqlite.writer import Retention
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, choosing, new_event
@@ -58,8 +59,14 @@ async def filled(path: Path, keys: Sequence[EventKey] = KEYS) -> SqliteEventLog:
 
 
 @pytest.fixture(scope="module")
-def log(loop: LoopThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteEventLog]:
-    opened = loop.run(filled(tmp_path_factory.mktemp("postings") / "events.db"))
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the log is that the tests have in common."""
+    return tmp_path_factory.mktemp("postings") / "events.db"
+
+
+@pytest.fixture(scope="module")
+def log(loop: LoopThread, path: Path) -> Iterator[SqliteEventLog]:
+    opened = loop.run(filled(path))
     yield opened
     loop.run(opened.close())
 
@@ -151,6 +158,46 @@ def test_a_rare_value_is_found_without_looking_through_the_log(
     assert steps == 2
 
 
+@pytest.fixture
+def reading(log: SqliteEventLog, path: Path) -> Iterator[Connection]:
+    """A connection to the file of the log, which is filled."""
+    assert log.span.count == EVENTS
+    with closing(sqlite3.connect(path)) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_only_events_that_match_are_read(
+    reading: Connection, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    monkeypatch.setattr(postings, "_FEW", 0)  # compare even a few, which it is quicker to read
+    wanted = choosing(type=["call.*"], conference_id=["c1", "c2"], connection_id=["n1"])
+    through = 5 * BLOCK
+
+    numbers, _ = Search(reading, KEYS, wanted.limits).numbers(
+        0, through, EVENTS, newest_first=newest_first
+    )
+
+    expected = scanned(wanted, 0, through)
+    assert expected
+    assert numbers == (expected[::-1] if newest_first else expected)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_step_looks_at_so_many_blocks_and_no_more(
+    reading: Connection, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    monkeypatch.setattr(postings, "_ROWS_MAX", 6)
+    wanted = choosing(queue_name=["none", "as few", "neither"])
+
+    numbers, looked = Search(reading, KEYS, wanted.limits).numbers(
+        0, 5 * BLOCK, 10, newest_first=newest_first
+    )
+
+    assert numbers == []
+    assert looked == (BLOCK if newest_first else 4 * BLOCK)
+
+
 def test_values_that_share_a_hash_are_told_apart(
     loop: LoopThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,8 +262,9 @@ def test_a_log_that_an_older_gateway_has_written_to_is_indexed_again(
         "UPDATE events SET frame = x'' WHERE sequence = 3",
     ],
 )
+@pytest.mark.parametrize("begun_with", [KEYS[:2], KEYS])
 def test_a_damaged_event_keeps_nothing_else_from_being_stored_and_found(
-    loop: LoopThread, tmp_path: Path, damage: str
+    loop: LoopThread, tmp_path: Path, damage: str, begun_with: Sequence[EventKey]
 ) -> None:
     path = tmp_path / "events.db"
 
@@ -227,7 +275,7 @@ def test_a_damaged_event_keeps_nothing_else_from_being_stored_and_found(
             await log.append(it._replace(keys=it.keys[: len(keys)]))
         return log
 
-    loop.run(loop.run(stored(10, KEYS[:2])).close())
+    loop.run(loop.run(stored(10, begun_with)).close())
     with closing(sqlite3.connect(path)) as outside:
         outside.execute("PRAGMA ignore_check_constraints = ON")
         with suppress(sqlite3.IntegrityError):  # a STRICT table takes no bytes for a text

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -108,6 +109,25 @@ def test_one_that_was_cut_short_and_has_grown_again_is_missed(tmp_path: Path) ->
         frames.close()
         shutil.rmtree(tmp_path)
         tmp_path.mkdir()
+
+
+def test_one_that_another_program_folds_and_empties_during_a_look_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LogFiles(tmp_path / "events.db")
+    look = WalFrames._holds
+
+    def folded_before(frames: WalFrames, counted: Any) -> bool:
+        outside(files.database, "PRAGMA wal_checkpoint(TRUNCATE)")
+        assert files.wal.stat().st_size == 0
+        return look(frames, counted)
+
+    with closing(open_for_writing(files.database)):
+        frames = WalFrames(files)
+        monkeypatch.setattr(WalFrames, "_holds", folded_before)
+
+        assert not frames.are_missing()
+    frames.close()
 
 
 def outside(path: Path, *statements: str) -> None:
