@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak bench profile lint format proto proto-check lock clean
+.PHONY: help demo run test soak bench profile lint format proto proto-check api drift lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,15 @@ proto-check: $(VENV)/ready
 	@$(call generate,.cache/generated)
 	@diff -r -x __pycache__ generated .cache/generated \
 	  || { echo 'generated/ is not what protos/ says: run `make proto` and commit the result' >&2; exit 1; }
+
+api: $(VENV)/ready ## Regenerate the sandbox's API table from the provider's SDK
+	$(BIN)/python -m tools.api gateway/sandbox/api.json
+
+drift: $(VENV)/ready ## Compare that table and the protos with the newest SDK (needs the network)
+	@rm -rf .cache/drift && $(PYTHON) -m venv .cache/drift
+	@.cache/drift/bin/python -m pip install --quiet --disable-pip-version-check telnyx
+	@.cache/drift/bin/python -m tools.api .cache/drift/api.json
+	@$(BIN)/python -m tools.drift gateway/sandbox/api.json .cache/drift/api.json
 
 lock: ## Take up new versions of the dependencies into requirements.lock
 	$(PYTHON) -m venv .cache/lock

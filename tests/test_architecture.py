@@ -56,6 +56,7 @@ MAY_IMPORT = {
 KEPT_BY = {
     "httpx": {"telnyx/httpx_transport.py", "sandbox/posting.py"},
     "pyreqwest": {"telnyx/pyreqwest_transport.py"},
+    "jsonschema": {"sandbox/schema_checks.py"},
     "nacl": {"webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {
         "events/sqlite/faults.py",

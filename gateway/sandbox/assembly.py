@@ -13,11 +13,12 @@ from gateway.sandbox.faults import Faults
 from gateway.sandbox.http import ProviderApi
 from gateway.sandbox.idempotency import CommandMemory
 from gateway.sandbox.journal import Journal
-from gateway.sandbox.operations import OPERATIONS
+from gateway.sandbox.operations import load_operations
 from gateway.sandbox.posting import HttpPoster, Poster
 from gateway.sandbox.routes import Routes
 from gateway.sandbox.settings import SandboxSettings
 from gateway.sandbox.signing import Signer
+from gateway.sandbox.validation import Validation
 from gateway.sandbox.world import World
 
 
@@ -45,11 +46,13 @@ class Sandbox:
         for call_control_id in settings.calls:
             world.new_call(call_control_id)
         executor = Executor(world, CommandMemory(clock), journal, log)
+        operations = load_operations()
         self.public_key = signer.public_key
         self._provider = ProviderApi(
             settings=settings,
             clock=clock,
-            routes=Routes(OPERATIONS),
+            routes=Routes(operations),
+            validation=Validation(operations),
             executor=executor,
             faults=faults,
             journal=journal,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -48,6 +49,18 @@ def timestamp(seconds: float) -> str:
     """Write a time as ISO 8601 in UTC with microseconds, as the provider does."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def instant(text: str) -> float:
+    """Seconds since the epoch for an ISO 8601 text; without an offset it is taken as UTC.
+
+    Raises ``ValueError`` when the text is no time.
+    """
+    # A "+" that was not percent-encoded arrives as a blank.
+    moment = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text))
+    if moment.tzinfo is None:
+        moment = datetime.fromisoformat(moment.isoformat() + "+00:00")
+    return moment.timestamp()
 
 
 LONGEST_SECONDS: Final = 100_000_000.0

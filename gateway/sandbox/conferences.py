@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.sandbox import errors, events, views
-from gateway.sandbox.clock import timestamp
+from gateway.sandbox.clock import instant, timestamp
 from gateway.sandbox.errors import refusal
 from gateway.sandbox.membership import admit, check_admission, end, remove
 from gateway.sandbox.model import Conference
 from gateway.sandbox.pages import page
-from gateway.sandbox.parameters import instant
 from gateway.sandbox.validation import Arguments
 from gateway.sandbox.world import World
 

@@ -9,10 +9,9 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from gateway.sandbox.clock import timestamp
+from gateway.sandbox.clock import instant, timestamp
 from gateway.sandbox.errors import NOT_FOUND, refusal
 from gateway.sandbox.events import Event
-from gateway.sandbox.parameters import instant
 from gateway.sandbox.posting import Reply
 
 ACCOUNT: Final = "5f2c1d1e-0000-4000-8000-5a4db0c5e5b0"

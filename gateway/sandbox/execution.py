@@ -81,7 +81,7 @@ class Executor:
             return repeated
         body = HANDLERS[operation.id](self._world, arguments)
         answer = (204 if body is None else 200, body)
-        if operation.changes:
+        if operation.is_command:
             self._memory.remember(operation, arguments, answer)
             self._journal.executions.append(
                 Execution(

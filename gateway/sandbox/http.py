@@ -22,7 +22,7 @@ from gateway.sandbox.faults import Faults, RequestFault
 from gateway.sandbox.journal import Journal, RecordedRequest
 from gateway.sandbox.routes import Match, Routes
 from gateway.sandbox.settings import SandboxSettings
-from gateway.sandbox.validation import checked
+from gateway.sandbox.validation import Validation
 
 BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a request body; no command of the provider comes near it."""
@@ -47,6 +47,7 @@ class ProviderApi:
         settings: SandboxSettings,
         clock: Clock,
         routes: Routes,
+        validation: Validation,
         executor: Executor,
         faults: Faults,
         journal: Journal,
@@ -54,6 +55,7 @@ class ProviderApi:
         self._settings = settings
         self._clock = clock
         self._routes = routes
+        self._validation = validation
         self._executor = executor
         self._faults = faults
         self._journal = journal
@@ -121,7 +123,7 @@ class ProviderApi:
     ) -> tuple[int, Any, dict[str, str]]:
         parameters = dict(parse_qsl(query, keep_blank_values=True))
         try:
-            arguments = checked(match.operation, match.path, body, parameters)
+            arguments = self._validation.check(match.operation, match.path, body, parameters)
             status, answer = self._executor.execute(match.operation, arguments)
         except Refused as refused:
             return refused.status, refused.body(), {}

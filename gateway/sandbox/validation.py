@@ -1,58 +1,63 @@
 """The check of a whole request against its operation: everything wrong is told at once."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.sandbox.errors import INVALID_PARAMETER, MISSING_PARAMETER, Problem, Refused
+from gateway.sandbox.errors import Problem, Refused
 from gateway.sandbox.operations import Operation
-from gateway.sandbox.parameters import faults, from_query
+from gateway.sandbox.schema_checks import SchemaChecker
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What an operation was called with, checked. Absent and ``null`` are the same."""
+    """What an operation was called with, checked. Absent and null are the same."""
 
     path: Mapping[str, str]
     body: Mapping[str, Any]
     query: Mapping[str, Any]
 
 
-def checked(
-    operation: Operation,
-    path: Mapping[str, str],
-    body: Mapping[str, Any],
-    query: Mapping[str, str],
-) -> Arguments:
-    """Check the arguments of a request; parameters the operation does not know are dropped.
+class Validation:
+    """Checks requests for any of the operations, whose schemas are compiled once."""
 
-    Raises `Refused` naming every missing and every wrong parameter.
-    """
-    problems: list[Problem] = []
-    given = {
-        name: from_query(one, query[name]) for one in operation.query if (name := one.name) in query
-    }
-    values: dict[str, Any] = {}
-    for source, parameters in ((body, operation.body), (given, operation.query)):
-        for one in parameters:
-            value = source.get(one.name)
-            if value is None:
-                if one.required:
-                    problems.append(
-                        Problem(MISSING_PARAMETER, f"'{one.name}' is required.", f"/{one.name}")
-                    )
-                continue
-            values[one.name] = value
-            for fault in faults(one, value, source):
-                place = one.name + fault.below
-                code = MISSING_PARAMETER if fault.missing else INVALID_PARAMETER
-                problems.append(Problem(code, f"'{place}' {fault.detail}.", f"/{place}"))
-    if problems:
-        raise Refused(problems)
-    return Arguments(
-        path,
-        {one.name: values[one.name] for one in operation.body if one.name in values},
-        {one.name: values[one.name] for one in operation.query if one.name in values},
-    )
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._checkers = {
+            it.id: (SchemaChecker(it.body), SchemaChecker(it.query)) for it in operations
+        }
+
+    def check(
+        self,
+        operation: Operation,
+        path: Mapping[str, str],
+        body: Mapping[str, Any],
+        query: Mapping[str, str],
+    ) -> Arguments:
+        """Return the arguments of a request, without those that the operation does not know.
+
+        Raises Refused with every missing and every wrong parameter.
+        """
+        of_body, of_query = self._checkers[operation.id]
+        given = dict(_given(of_body.properties, body))
+        asked = dict(_given(of_query.properties, query))
+        asked = {name: _from_text(of_query.properties[name], it) for name, it in asked.items()}
+        problems: list[Problem] = [*of_body.problems(given), *of_query.problems(asked)]
+        if problems:
+            raise Refused(problems)
+        return Arguments(path, given, asked)
+
+
+def _given(known: Iterable[str], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name in known:
+        if values.get(name) is not None:
+            yield name, values[name]
+
+
+def _from_text(schema: Mapping[str, Any], text: str) -> Any:
+    """Return the value that a text of a query stands for; the text itself if it stands for none."""
+    if schema.get("type") == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    if schema.get("type") == "boolean" and text in ("true", "false"):
+        return text == "true"
+    return text

@@ -1,7 +1,7 @@
 """The protos against the provider: every operation, parameter, enum text, result field and webhook.
 
 What the provider has is read from its official SDK (responses, webhooks) and from the sandbox's
-table of parameters, which `tests/sandbox/test_sdk_types.py` holds equal to the SDK.
+operations, which are made from the SDK.
 """
 
 import importlib
@@ -25,16 +25,16 @@ from conferencing.v1 import conference_pb2, event_pb2, queue_pb2, voice_settings
 from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.codec.annotations import enum_texts, is_number_or_word, rest_name
 from gateway.codec.descriptors import enum_type, message_type
-from gateway.sandbox.operations import OPERATIONS
-from gateway.sandbox.parameters import Parameter
+from gateway.sandbox.operations import Operation, load_operations
 from gateway.telnyx.binding import Binding, compile_services
 from gateway.telnyx.operation import Safety
 from gateway.webhooks.decoder import WebhookDecoder
+from tests.harness.schemas import Shape, shape_of_schema
 
 F = FieldDescriptor
 
 BINDINGS = compile_services(COMMAND_SERVICES)
-REST = [it for it in OPERATIONS if not it.id.startswith("webhook_deliveries.")]
+REST = [it for it in load_operations() if not it.id.startswith("webhook_deliveries.")]
 
 # Sets that the provider extends: strings in the protos, whatever the SDK knows of them today.
 OPEN_SETS = {"language", "language_boost"}
@@ -57,8 +57,6 @@ KINDS = {
     F.TYPE_BOOL: "boolean",
     F.TYPE_MESSAGE: "object",
 }
-
-Shape = dict[str, tuple[str, bool, frozenset[str]]]
 
 
 def operation_of(binding: Binding) -> Any:
@@ -107,14 +105,11 @@ def shape_of(descriptor: Any, skip: tuple[str, ...] = (), prefix: str = "") -> S
     return shape
 
 
-def parameters_of(parameters: typing.Iterable[Parameter]) -> Shape:
+def parameters_of(operation: Operation) -> Shape:
+    shape = shape_of_schema(operation.body) | shape_of_schema(operation.query)
     return {
-        it.name: (
-            it.kind,
-            it.required,
-            frozenset() if it.name in OPEN_SETS else frozenset(it.choices),
-        )
-        for it in parameters
+        name: (kind, required, frozenset() if name in OPEN_SETS else texts)
+        for name, (kind, required, texts) in shape.items()
     }
 
 
@@ -141,7 +136,7 @@ def test_a_request_has_exactly_the_parameters_of_the_operation(binding: Binding)
 
     shape = shape_of(binding.request_class.DESCRIPTOR, binding.path.fields)
 
-    assert shape == parameters_of((*operation.body, *operation.query))
+    assert shape == parameters_of(operation)
 
 
 @pytest.mark.parametrize("binding", BINDINGS, ids=lambda it: it.name)

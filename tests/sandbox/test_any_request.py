@@ -9,11 +9,12 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.sandbox.operations import OPERATIONS
+from gateway.sandbox.operations import load_operations
 from tests.sandbox.stage import ALICE, BOB, Stage
 
-NAMES = sorted({one.name for operation in OPERATIONS for one in operation.body})
-FILTERS = sorted({one.name for operation in OPERATIONS for one in operation.query})
+OPERATIONS = load_operations()
+NAMES = sorted({name for operation in OPERATIONS for name in operation.body["properties"]})
+FILTERS = sorted({name for operation in OPERATIONS for name in operation.query["properties"]})
 IDS = st.sampled_from([ALICE, BOB, "v3:nobody", "CONFERENCE"])
 TEXTS = (
     IDS | st.sampled_from(["YQ==", "wav", "infinity", "whisper", "telnyx"]) | st.text(max_size=9)
