@@ -4,8 +4,6 @@ It is a server of its own that speaks the provider's REST API, posts signed webh
 demand, and keeps a journal. Nothing outside this package knows that it is not the real thing.
 """
 
-from __future__ import annotations
-
 from gateway.sandbox.control import ControlError, SandboxCall, SandboxControl
 from gateway.sandbox.faults import RequestFault, WebhookFault
 from gateway.sandbox.journal import Execution, RecordedRequest

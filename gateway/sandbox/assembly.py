@@ -1,7 +1,5 @@
 """All parts of the sandbox put together."""
 
-from __future__ import annotations
-
 from starlette.types import Receive, Scope, Send
 
 from gateway.sandbox.clock import Clock, ManualClock, RealClock
@@ -67,7 +65,7 @@ class Sandbox:
         ).app()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: the control API's or the provider's."""
+        """Serve one request: the control API's or the provider's."""
         if scope["path"].startswith("/_sandbox"):
             await self._control(scope, receive, send)
         else:

@@ -4,8 +4,6 @@ Speech, playback, waiting limits and webhook retries are timed by this clock. Wh
 once (a participant joins, is muted) never waits for it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import itertools
@@ -13,7 +11,14 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Protocol
+
+
+# Three years: event loops cannot count arbitrarily far ahead.
+TIMER_MAX_S = 100_000_000.0
+
+# Pending entries of the manual clock at which cancelled ones are first looked for.
+_COMPACT_AT = 1024
 
 
 class Timer(Protocol):
@@ -27,14 +32,14 @@ class Clock(Protocol):
     """What time it is in the sandbox."""
 
     def now(self) -> float:
-        """Seconds since the Unix epoch, in sandbox time."""
+        """Return the seconds since 1970, in sandbox time."""
 
     def call_at(self, when: float, action: Callable[[], None]) -> Timer:
-        """Run ``action`` on the event loop once sandbox time has reached ``when``."""
+        """Run `action` on the event loop once sandbox time has reached `when`."""
 
 
 async def sleep(clock: Clock, seconds: float) -> None:
-    """Wait until ``seconds`` of sandbox time have passed."""
+    """Wait until `seconds` of sandbox time have passed."""
     if seconds <= 0:
         return
     reached = asyncio.Event()
@@ -52,9 +57,9 @@ def timestamp(seconds: float) -> str:
 
 
 def instant(text: str) -> float:
-    """Seconds since the epoch for an ISO 8601 text; without an offset it is taken as UTC.
+    """Return the seconds since 1970 for an ISO 8601 text; without an offset it is in UTC.
 
-    Raises ``ValueError`` when the text is no time.
+    Raises ValueError if the text is no time.
     """
     # A "+" that was not percent-encoded arrives as a blank.
     moment = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text))
@@ -63,15 +68,8 @@ def instant(text: str) -> float:
     return moment.timestamp()
 
 
-LONGEST_SECONDS: Final = 100_000_000.0
-"""Three years: event loops cannot count arbitrarily far ahead."""
-
-COMPACT_AT: Final = 1024
-"""Pending entries of the manual clock at which cancelled ones are first looked for."""
-
-
 class RealClock:
-    """Runs with the event loop, ``speed`` sandbox seconds to each real one."""
+    """Runs with the event loop, `speed` sandbox seconds to each real one."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
@@ -79,12 +77,12 @@ class RealClock:
         self._started = time.monotonic()
 
     def now(self) -> float:
-        """Real time since the start, multiplied by the speed."""
+        """Return the time of the start, and what has passed since multiplied by the speed."""
         return self._epoch + (time.monotonic() - self._started) * self._speed
 
     def call_at(self, when: float, action: Callable[[], None]) -> Timer:
         """Have the event loop run it after the real time that this takes."""
-        delay = min(max(0.0, when - self.now()) / self._speed, LONGEST_SECONDS)
+        delay = min(max(0.0, when - self.now()) / self._speed, TIMER_MAX_S)
         return asyncio.get_running_loop().call_later(delay, action)
 
 
@@ -107,7 +105,7 @@ class ManualClock:
         self._now = time.time() if start is None else start
         self._pending: list[tuple[float, int, _Entry]] = []
         self._order = itertools.count()
-        self._compact_at = COMPACT_AT
+        self._compact_at = _COMPACT_AT
 
     def now(self) -> float:
         """Return the moment the clock was last moved to."""
@@ -117,9 +115,9 @@ class ManualClock:
         """Keep it until the clock is moved that far."""
         if len(self._pending) >= self._compact_at:
             # Time may stand still for very long while timers are set and cancelled.
-            self._pending = [one for one in self._pending if one[2].action is not None]
+            self._pending = [it for it in self._pending if it[2].action is not None]
             heapq.heapify(self._pending)
-            self._compact_at = max(COMPACT_AT, 2 * len(self._pending))
+            self._compact_at = max(_COMPACT_AT, 2 * len(self._pending))
         entry = _Entry(action)
         heapq.heappush(self._pending, (max(when, self._now), next(self._order), entry))
         return entry
@@ -127,7 +125,7 @@ class ManualClock:
     async def advance(self, seconds: float, settle: Callable[[], Awaitable[None]]) -> None:
         """Move time forward, running each timer at its own moment.
 
-        ``settle`` is awaited after each timer, so that what a timer started (a webhook attempt
+        `settle` is awaited after each timer, so that what a timer started (a webhook attempt
         that fails and plans the next one) is over before time moves on.
         """
         if seconds < 0:

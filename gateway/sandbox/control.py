@@ -1,11 +1,9 @@
 """A blocking client of the control API, for tests and demonstrations."""
 
-from __future__ import annotations
-
 import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
@@ -13,8 +11,8 @@ import orjson
 from gateway.sandbox.faults import Fault, to_json
 from gateway.sandbox.journal import Execution, RecordedRequest
 
-ANSWER_SECONDS: Final = 60.0
-"""Real seconds the control API has to answer, on top of what it was asked to wait."""
+# Real seconds that the control API has for a response, beside what it was asked to wait.
+_RESPONSE_S = 60.0
 
 
 class ControlError(Exception):
@@ -34,21 +32,21 @@ class SandboxCall:
     call_leg_id: str
     call_session_id: str
     connection_id: str
+    # `from` at the provider, which is no name in Python.
     caller: str
-    """``from`` at the provider, which is no name in Python."""
     callee: str
+    # `active` or `ended`.
     state: str
-    """``active`` or ``ended``."""
     client_state: str | None
     conference_id: str | None
     queue_name: str | None
 
 
 class SandboxControl:
-    """Drives the sandbox at ``address``, such as ``http://127.0.0.1:8080``.
+    """Drives the sandbox at `address`, such as `http://127.0.0.1:8080`.
 
     Every method is one request on a connection of its own, so one instance can be used from many
-    threads. All raise `ControlError` when the sandbox refuses and ``OSError`` when it is not there.
+    threads. All raise ControlError when the sandbox refuses and OSError when it is not there.
     """
 
     def __init__(self, address: str) -> None:
@@ -60,9 +58,9 @@ class SandboxControl:
         self._port = parts.port or 80
 
     def health(self) -> Mapping[str, Any]:
-        """``status`` and the sandbox time ``now``."""
-        answer: Mapping[str, Any] = self._ask("GET", "/health")
-        return answer
+        """Return `status` and the sandbox time `now`."""
+        body: Mapping[str, Any] = self._ask("GET", "/health")
+        return body
 
     def create_call(
         self,
@@ -82,11 +80,11 @@ class SandboxControl:
         return _call(self._ask("POST", "/calls", wanted))
 
     def calls(self) -> list[SandboxCall]:
-        """All calls, ended ones included."""
-        return [_call(one) for one in self._ask("GET", "/calls")["calls"]]
+        """Return all calls, ended ones included."""
+        return [_call(it) for it in self._ask("GET", "/calls")["calls"]]
 
     def call(self, call_control_id: str) -> SandboxCall:
-        """Look one call up."""
+        """Return a call."""
         return _call(self._ask("GET", f"/calls/{quote(call_control_id, safe='')}"))
 
     def hang_up(self, call_control_id: str) -> SandboxCall:
@@ -94,34 +92,34 @@ class SandboxControl:
         return _call(self._ask("POST", f"/calls/{quote(call_control_id, safe='')}/hangup"))
 
     def talk(self, call_control_id: str) -> bool:
-        """Let the call's participant speak; whether that changed the floor."""
-        answer = self._ask("POST", f"/calls/{quote(call_control_id, safe='')}/talk")
-        return bool(answer["floor_changed"])
+        """Let the call's participant speak; return whether that changed the floor."""
+        body = self._ask("POST", f"/calls/{quote(call_control_id, safe='')}/talk")
+        return bool(body["floor_changed"])
 
     def advance(self, seconds: float) -> float:
-        """Move a manual clock forward, and the sandbox with it; returns the new time."""
+        """Move a manual clock forward, and the sandbox with it; return the new time."""
         return float(self._ask("POST", "/clock/advance", {"seconds": seconds})["now"])
 
     def requests(self, operation: str | None = None) -> list[RecordedRequest]:
-        """REST requests received, oldest first."""
+        """Return the REST requests received, oldest first."""
         found = self._ask("GET", f"/requests{_only(operation)}")["requests"]
-        return [_request(one) for one in found]
+        return [_request(it) for it in found]
 
     def clear_requests(self) -> None:
         """Forget requests and executions, to count afresh."""
         self._ask("DELETE", "/requests")
 
     def executions(self, operation: str | None = None) -> list[Execution]:
-        """Commands that took effect, oldest first."""
+        """Return the commands that took effect, oldest first."""
         found = self._ask("GET", f"/executions{_only(operation)}")["executions"]
-        return [Execution(**one) for one in found]
+        return [Execution(**it) for it in found]
 
     def add_fault(self, fault: Fault) -> None:
         """Arm a `RequestFault` or a `WebhookFault`."""
         self._ask("POST", "/faults", to_json(fault))
 
     def faults(self) -> list[Mapping[str, Any]]:
-        """Armed faults, each with ``left``, its hits still to come."""
+        """Return the armed faults, each with `left`, its hits still to come."""
         return list(self._ask("GET", "/faults")["faults"])
 
     def clear_faults(self) -> None:
@@ -129,29 +127,29 @@ class SandboxControl:
         self._ask("DELETE", "/faults")
 
     def public_key(self) -> str:
-        """Ask for the key that verifies webhooks, in base64."""
+        """Return the key that verifies webhooks, in base64."""
         return str(self._ask("GET", "/public_key")["public_key"])
 
     def set_webhook_url(self, url: str | None, failover_url: str | None = None) -> None:
-        """Send webhooks there from now on; ``None`` sends them nowhere."""
+        """Send webhooks there from now on; None sends them nowhere."""
         self._ask("PUT", "/webhook_url", {"url": url, "failover_url": failover_url})
 
     def pending_deliveries(self) -> int:
-        """Webhooks neither delivered nor given up."""
+        """Return how many webhooks are neither delivered nor given up."""
         return int(self._ask("GET", "/deliveries/pending")["pending"])
 
     def wait_until_delivered(self, timeout: float = 10.0) -> None:
-        """Wait until no webhook is pending. Raises ``TimeoutError`` after so many real seconds."""
-        answer = self._ask("GET", f"/deliveries/pending?wait={timeout}", patience=timeout)
-        if answer["pending"]:
+        """Wait until no webhook is pending. Raises TimeoutError after so many real seconds."""
+        body = self._ask("GET", f"/deliveries/pending?wait={timeout}", patience=timeout)
+        if body["pending"]:
             raise TimeoutError(
-                f"{answer['pending']} webhooks are still undelivered after {timeout} s"
+                f"{body['pending']} webhooks are still undelivered after {timeout} s"
             )
 
     def wait_until_idle(self, timeout: float = 10.0) -> None:
         """Wait until nothing more happens before the clock moves: retries may be outstanding.
 
-        Raises ``TimeoutError`` after so many real seconds.
+        Raises TimeoutError after so many real seconds.
         """
         path = f"/deliveries/pending?wait={timeout}&until=idle"
         if not self._ask("GET", path, patience=timeout)["idle"]:
@@ -159,17 +157,17 @@ class SandboxControl:
 
     def _ask(self, method: str, path: str, body: Any = None, patience: float = 0.0) -> Any:
         connection = http.client.HTTPConnection(
-            self._host, self._port, timeout=ANSWER_SECONDS + patience
+            self._host, self._port, timeout=_RESPONSE_S + patience
         )
         try:
             content = None if body is None else orjson.dumps(body)
             connection.request(method, f"/_sandbox{path}", content)
-            answer = connection.getresponse()
-            text = answer.read()
+            response = connection.getresponse()
+            text = response.read()
         finally:
             connection.close()
-        if answer.status >= 400:
-            raise ControlError(answer.status, _reason(text))
+        if response.status >= 400:
+            raise ControlError(response.status, _reason(text))
         return orjson.loads(text) if text else None
 
 

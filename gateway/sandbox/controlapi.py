@@ -1,13 +1,11 @@
-"""The control API, below ``/_sandbox``: everything a test or a person does to the sandbox itself.
+"""The control API, below `/_sandbox`: everything a test or a person does to the sandbox itself.
 
-It takes no key. Errors are ``{"error": "<what was wrong and what to do>"}``.
+It takes no key. Errors are `{"error": "<what was wrong and what to do>"}`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from starlette.applications import Starlette
@@ -18,7 +16,7 @@ from starlette.routing import Route
 from gateway.sandbox import faults
 from gateway.sandbox.clock import Clock, ManualClock
 from gateway.sandbox.delivery import Outbox
-from gateway.sandbox.errors import Refused
+from gateway.sandbox.errors import RefusedError
 from gateway.sandbox.faults import Faults
 from gateway.sandbox.http import response
 from gateway.sandbox.journal import Journal
@@ -27,16 +25,16 @@ from gateway.sandbox.model import Call
 from gateway.sandbox.participants import talk
 from gateway.sandbox.world import World
 
-SETTLE_SECONDS: Final = 30.0
-"""Real seconds that moving the clock waits for webhooks under way, at each timer."""
+# Real seconds that moving the clock waits for webhooks under way, at each timer.
+_SETTLE_MAX_S = 30.0
 
-LONGEST_WAIT_SECONDS: Final = 600.0
+_WAIT_MAX_S = 600.0
 
 Endpoint = Callable[[Request], Awaitable[Any]]
 Endpoints = tuple[tuple[str, str, Endpoint], ...]
 
 
-class Impossible(Exception):
+class ImpossibleError(Exception):
     """The control request cannot be carried out."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -87,8 +85,8 @@ class ControlApi:
         )
         return Starlette(
             routes=[
-                Route("/_sandbox", _answering(_index(table))),
-                *(Route(path, _answering(end), methods=[method]) for method, path, end in table),
+                Route("/_sandbox", _responding(_index(table))),
+                *(Route(path, _responding(end), methods=[method]) for method, path, end in table),
             ]
         )
 
@@ -99,13 +97,15 @@ class ControlApi:
         body = await _body(request)
         for name, value in body.items():
             if value is not None and not isinstance(value, str):
-                raise Impossible(400, f"'{name}' must be a string, got {value!r}")
+                raise ImpossibleError(400, f"'{name}' must be a string, got {value!r}")
         wanted = body.get("call_control_id")
         existing = self._world.calls.get(wanted) if wanted else None
         if existing is not None and existing.ended_at is None:
-            raise Impossible(409, f"there is a call '{wanted}' already; hang it up first")
+            raise ImpossibleError(409, f"there is a call '{wanted}' already; hang it up first")
         if existing is not None and existing.queue_name is not None:
-            raise Impossible(409, f"call '{wanted}' is still kept in queue '{existing.queue_name}'")
+            raise ImpossibleError(
+                409, f"call '{wanted}' is still kept in queue '{existing.queue_name}'"
+            )
         return _view(
             self._world.new_call(
                 wanted, body.get("connection_id"), body.get("from"), body.get("to")
@@ -113,7 +113,7 @@ class ControlApi:
         )
 
     async def _list_calls(self, _: Request) -> Any:
-        return {"calls": [_view(one) for one in self._world.calls.values()]}
+        return {"calls": [_view(it) for it in self._world.calls.values()]}
 
     async def _retrieve_call(self, request: Request) -> Any:
         return _view(self._call(request))
@@ -129,9 +129,9 @@ class ControlApi:
     async def _advance(self, request: Request) -> Any:
         seconds = (await _body(request)).get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-            raise Impossible(400, f"'seconds' must be a number of at least 0, got {seconds!r}")
+            raise ImpossibleError(400, f"'seconds' must be a number of at least 0, got {seconds!r}")
         if not isinstance(self._clock, ManualClock):
-            raise Impossible(
+            raise ImpossibleError(
                 409, "this sandbox runs on the real clock; start it with manual_clock=True"
             )
         await self._clock.advance(seconds, self._settle)
@@ -139,7 +139,7 @@ class ControlApi:
 
     async def _list_requests(self, request: Request) -> Any:
         wanted = request.query_params.get("operation")
-        found = [asdict(one) for one in self._journal.requests if wanted in (None, one.operation)]
+        found = [asdict(it) for it in self._journal.requests if wanted in (None, it.operation)]
         return {"count": len(found), "requests": found}
 
     async def _clear_requests(self, _: Request) -> Any:
@@ -147,14 +147,14 @@ class ControlApi:
 
     async def _list_executions(self, request: Request) -> Any:
         wanted = request.query_params.get("operation")
-        found = [asdict(one) for one in self._journal.executions if wanted in (None, one.operation)]
+        found = [asdict(it) for it in self._journal.executions if wanted in (None, it.operation)]
         return {"count": len(found), "executions": found}
 
     async def _add_fault(self, request: Request) -> Any:
         try:
             fault = faults.from_json(await _body(request))
         except ValueError as failure:
-            raise Impossible(400, str(failure)) from failure
+            raise ImpossibleError(400, str(failure)) from failure
         self._faults.add(fault)
         return faults.to_json(fault)
 
@@ -173,7 +173,9 @@ class ControlApi:
         for name in ("url", "failover_url"):
             url = body.get(name)
             if url is not None and not str(url).startswith(("http://", "https://")):
-                raise Impossible(400, f"'{name}' must begin with http:// or https://, got {url!r}")
+                raise ImpossibleError(
+                    400, f"'{name}' must begin with http:// or https://, got {url!r}"
+                )
         self._outbox.destination.url = body.get("url")
         self._outbox.destination.failover_url = body.get("failover_url")
         return {"url": body.get("url"), "failover_url": body.get("failover_url")}
@@ -181,41 +183,41 @@ class ControlApi:
     async def _pending(self, request: Request) -> Any:
         """Count what is pending.
 
-        With ``?wait=seconds`` it waits for zero; with ``&until=idle``, until only the clock can
+        With `?wait=seconds` it waits for zero; with `&until=idle`, until only the clock can
         make more happen.
         """
         try:
             wait = float(request.query_params.get("wait", "0"))
         except ValueError as failure:
-            raise Impossible(400, "'wait' must be a number of seconds") from failure
+            raise ImpossibleError(400, "'wait' must be a number of seconds") from failure
         until = request.query_params.get("until", "delivered")
         if until not in ("delivered", "idle"):
-            raise Impossible(400, f"'until' must be 'delivered' or 'idle', got {until!r}")
+            raise ImpossibleError(400, f"'until' must be 'delivered' or 'idle', got {until!r}")
         if wait > 0:
-            limit = min(wait, LONGEST_WAIT_SECONDS)
+            limit = min(wait, _WAIT_MAX_S)
             await self._outbox.wait(limit, until_idle=until == "idle")
         return {"pending": self._outbox.pending, "idle": self._outbox.idle}
 
     async def _settle(self) -> None:
-        await self._outbox.wait(SETTLE_SECONDS, until_idle=True)
+        await self._outbox.wait(_SETTLE_MAX_S, until_idle=True)
 
     def _call(self, request: Request) -> Call:
         wanted = request.path_params["call_control_id"]
         try:
             return self._world.call(wanted)
-        except Refused as refused:
-            raise Impossible(404, str(refused)) from refused
+        except RefusedError as refused:
+            raise ImpossibleError(404, str(refused)) from refused
 
 
-def _answering(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
+def _responding(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(request: Request) -> Response:
         try:
             body = await endpoint(request)
-        except Impossible as impossible:
+        except ImpossibleError as impossible:
             return response(impossible.status, {"error": str(impossible)})
         return response(204 if body is None else 200, body)
 
-    return answer
+    return respond
 
 
 def _index(table: Endpoints) -> Endpoint:
@@ -232,9 +234,9 @@ async def _body(request: Request) -> dict[str, Any]:
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as failure:
-        raise Impossible(400, f"the body is not JSON: {failure}") from failure
+        raise ImpossibleError(400, f"the body is not JSON: {failure}") from failure
     if not isinstance(value, dict):
-        raise Impossible(400, "the body must be a JSON object")
+        raise ImpossibleError(400, "the body must be a JSON object")
     return value
 
 

@@ -5,15 +5,13 @@ has failed leaves the line: it goes to the failover address at once and is then 
 growing pauses, at most five times within a minute, as the provider does it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -21,23 +19,23 @@ from gateway.sandbox.clock import Clock
 from gateway.sandbox.deliverylog import Attempt, Delivery, DeliveryLog
 from gateway.sandbox.events import Event
 from gateway.sandbox.faults import Faults
-from gateway.sandbox.posting import NoReply, Poster, Reply
+from gateway.sandbox.posting import NoReplyError, Poster, Reply
 from gateway.sandbox.signing import Signer
 
-RETRIES: Final = 5
-"""Attempts after the first, those at the failover address included."""
+# Attempts after the first, those at the failover address included.
+_RETRIES_MAX = 5
 
-RETRY_WINDOW_SECONDS: Final = 60.0
-"""Sandbox seconds after the first attempt in which the last one may start."""
+# Sandbox seconds after the first attempt in which the last one may start.
+_RETRY_WINDOW_S = 60.0
 
-FIRST_PAUSE_SECONDS: Final = 1.0
-"""Before the first retry; every further pause is twice as long (1, 2, 4, 8, 16)."""
+# Before the first retry; every further pause is twice as long (1, 2, 4, 8, 16).
+_FIRST_PAUSE_S = 1.0
 
-HOLD_LIMIT_SECONDS: Final = 10.0
-"""Sandbox seconds after which a webhook held back goes out even if no others have passed."""
+# Sandbox seconds after which a webhook held back goes out even if no others have passed.
+_HELD_MAX_S = 10.0
 
-BAD_ANSWER: Final = 10007
-NO_ANSWER: Final = 10008
+_BAD_RESPONSE = 10007
+_NO_RESPONSE = 10008
 
 
 @dataclass(slots=True)
@@ -79,8 +77,8 @@ class Outbox:
         self.destination = destination
         self._concurrency = concurrency
         self._wall = wall
+        # Deliveries in line, each with the number of times it is to be posted.
         self._line: deque[tuple[Delivery, int]] = deque()
-        """Deliveries in line, each with the number of times it is to be posted."""
         self._held: list[_Held] = []
         self._senders = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,13 +159,13 @@ class Outbox:
     def _lose(self, delivery: Delivery) -> None:
         now = self._wall()
         url = self.destination.url or ""
-        delivery.attempts.append(Attempt(now, now, False, url, (), None, NO_ANSWER))
+        delivery.attempts.append(Attempt(now, now, False, url, (), None, _NO_RESPONSE))
         self._log.note(delivery)
 
     def _hold(self, delivery: Delivery, after: int) -> None:
         held = _Held(delivery, after)
         self._held.append(held)
-        self._clock.call_at(self._clock.now() + HOLD_LIMIT_SECONDS, lambda: self._let_go(held))
+        self._clock.call_at(self._clock.now() + _HELD_MAX_S, lambda: self._let_go(held))
 
     def _let_go(self, held: _Held) -> None:
         if held in self._held:
@@ -200,12 +198,12 @@ class Outbox:
             self._spawn(self._retry(delivery, started))
 
     async def _retry(self, delivery: Delivery, started: float) -> None:
-        pause = FIRST_PAUSE_SECONDS
-        for number in range(2, RETRIES + 2):
+        pause = _FIRST_PAUSE_S
+        for number in range(2, _RETRIES_MAX + 2):
             url, failover = self.destination.url, self.destination.failover_url
             to_failover = failover is not None and number % 2 == 0
             if not to_failover or number > 2:
-                if self._clock.now() + pause - started > RETRY_WINDOW_SECONDS:
+                if self._clock.now() + pause - started > _RETRY_WINDOW_S:
                     break
                 await self._sleep(pause)
                 pause *= 2
@@ -214,7 +212,7 @@ class Outbox:
         self._finish(delivery)
 
     async def _attempt(self, delivery: Delivery, number: int, url: str | None) -> bool:
-        """Post once; whether the receiver took it."""
+        """Post once; return whether the receiver took it."""
         if url is None:
             return False
         started = self._wall()
@@ -224,11 +222,11 @@ class Outbox:
         headers = {"content-type": "application/json", "user-agent": "telnyx-webhooks"}
         headers |= self._signer.headers(delivery.event.id, int(started), body)
         reply: Reply | None = None
-        error: int | None = NO_ANSWER
+        error: int | None = _NO_RESPONSE
         try:
             reply = await self._poster.post(url, body, headers)
-            error = None if 200 <= reply.status < 300 else BAD_ANSWER
-        except NoReply:
+            error = None if 200 <= reply.status < 300 else _BAD_RESPONSE
+        except NoReplyError:
             pass
         delivery.attempts.append(
             Attempt(started, self._wall(), error is None, url, tuple(headers.items()), reply, error)

@@ -1,11 +1,9 @@
 """The record of every webhook and every attempt to deliver it."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -14,11 +12,11 @@ from gateway.sandbox.errors import NOT_FOUND, refusal
 from gateway.sandbox.events import Event
 from gateway.sandbox.posting import Reply
 
-ACCOUNT: Final = "5f2c1d1e-0000-4000-8000-5a4db0c5e5b0"
-"""The one account there is."""
+# The one account there is.
+_ACCOUNT = "5f2c1d1e-0000-4000-8000-5a4db0c5e5b0"
 
-EXCERPT: Final = 10_000
-"""Characters of a receiver's answer that the provider keeps."""
+# Characters of a receiver's response that the provider keeps.
+_EXCERPT_CHARACTERS = 10_000
 
 Outcome = Literal["delivered", "failed"]
 
@@ -33,11 +31,11 @@ class Attempt:
     url: str
     headers: tuple[tuple[str, str], ...]
     reply: Reply | None
+    # The provider's code for why it failed: 10007 for a bad response, 10008 for none.
     error: int | None = None
-    """The provider's code for why it failed: 10007 for a bad answer, 10008 for none."""
 
     def view(self) -> dict[str, Any]:
-        """Show it as the provider does."""
+        """Return it as the provider does."""
         reply = self.reply
         return {
             "errors": [] if self.error is None else [self.error],
@@ -47,7 +45,7 @@ class Attempt:
                 "response": None
                 if reply is None
                 else {
-                    "body": reply.body[:EXCERPT],
+                    "body": reply.body[:_EXCERPT_CHARACTERS],
                     "headers": [list(pair) for pair in reply.headers],
                     "status": reply.status,
                 },
@@ -64,17 +62,17 @@ class Delivery:
     id: str
     event: Event
     attempts: list[Attempt] = field(default_factory=list)
+    # When it was decided not to attempt at all, in real Unix seconds.
     given_up_at: float | None = None
-    """When it was decided not to attempt at all, in real Unix seconds."""
 
     @property
     def delivered(self) -> bool:
         """Whether any attempt was taken."""
-        return any(one.delivered for one in self.attempts)
+        return any(it.delivered for it in self.attempts)
 
     @property
     def status(self) -> Outcome:
-        """``failed`` as long as no attempt was taken, as the provider defines it."""
+        """`failed` as long as no attempt was taken, as the provider defines it."""
         return "delivered" if self.delivered else "failed"
 
     @property
@@ -88,15 +86,15 @@ class Delivery:
         return self.attempts[-1].finished_at if self.attempts else self.given_up_at or 0.0
 
     def view(self) -> dict[str, Any]:
-        """Show it as the provider does, latest attempt first."""
+        """Return it as the provider does, latest attempt first."""
         return {
             "id": self.id,
-            "attempts": [one.view() for one in reversed(self.attempts)],
+            "attempts": [it.view() for it in reversed(self.attempts)],
             "finished_at": timestamp(self.finished_at),
             "record_type": "webhook_delivery",
             "started_at": timestamp(self.started_at),
             "status": self.status,
-            "user_id": ACCOUNT,
+            "user_id": _ACCOUNT,
             "webhook": self.event.data,
         }
 
@@ -119,25 +117,25 @@ class DeliveryLog:
             self._entries.popitem(last=False)
 
     def get(self, delivery_id: str) -> Delivery:
-        """Find a delivery. Raises `Refused` when the id is unknown."""
+        """Return a delivery. Raises RefusedError if the id is unknown."""
         if delivery_id not in self._entries:
             raise refusal(NOT_FOUND, f"There is no webhook delivery '{delivery_id}'.")
         return self._entries[delivery_id]
 
     def select(self, query: Mapping[str, Any]) -> list[Delivery]:
-        """Entries that pass the filters of a list request, newest first."""
-        return [one for one in reversed(self._entries.values()) if _passes(one, query)]
+        """Return the entries that pass the filters of a list request, newest first."""
+        return [it for it in reversed(self._entries.values()) if _passes(it, query)]
 
 
-def _passes(one: Delivery, query: Mapping[str, Any]) -> bool:
+def _passes(delivery: Delivery, query: Mapping[str, Any]) -> bool:
     status = query.get("filter[status][eq]")
     types = query.get("filter[event_type]")
-    if status is not None and one.status != status:
+    if status is not None and delivery.status != status:
         return False
-    if types is not None and one.event.type not in types.split(","):
+    if types is not None and delivery.event.type not in types.split(","):
         return False
-    for name, at in (("started_at", one.started_at), ("finished_at", one.finished_at)):
-        # Compared as written in answers, so that a time copied from one finds its delivery.
+    for name, at in (("started_at", delivery.started_at), ("finished_at", delivery.finished_at)):
+        # Compared as written in responses, so that a time copied from one finds its delivery.
         value = instant(timestamp(at))
         least, most = query.get(f"filter[{name}][gte]"), query.get(f"filter[{name}][lte]")
         if least is not None and value < instant(least):
@@ -145,10 +143,10 @@ def _passes(one: Delivery, query: Mapping[str, Any]) -> bool:
         if most is not None and value > instant(most):
             return False
     attempts = query.get("filter[attempts][contains]")
-    if attempts is not None and attempts not in _text([a.view() for a in one.attempts]):
+    if attempts is not None and attempts not in _text([a.view() for a in delivery.attempts]):
         return False
     webhook = query.get("filter[webhook][contains]")
-    return webhook is None or webhook in _text(one.event.data)
+    return webhook is None or webhook in _text(delivery.event.data)
 
 
 def _text(value: Any) -> str:

@@ -1,15 +1,13 @@
 """The sixteen webhooks: what each of them says.
 
 Where an event carries the moment it happened differs by event, as at the provider: queue events
-and participants' coming and going have it in ``data``, other conference events in the payload,
+and participants' coming and going have it in `data`, other conference events in the payload,
 and a saved recording has the start and end of the recording instead.
 """
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from gateway.sandbox.clock import timestamp
 from gateway.sandbox.model import (
@@ -24,7 +22,7 @@ from gateway.sandbox.model import (
     Sound,
 )
 
-WEBHOOK_END_REASONS: Final[dict[EndReason, str]] = {
+_WEBHOOK_END_REASONS: dict[EndReason, str] = {
     "all_left": "all_left",
     "host_left": "host_left",
     "time_exceeded": "time_exceeded",
@@ -33,8 +31,8 @@ WEBHOOK_END_REASONS: Final[dict[EndReason, str]] = {
     "ended_via_api": "all_left",
 }
 
-RECORDINGS_URL: Final = "https://recordings.sandbox.invalid"
-"""Host of recording addresses; the reserved top-level name makes sure that nothing answers."""
+# Host of recording addresses; the reserved top-level name makes sure that nothing is there.
+_RECORDINGS_URL = "https://recordings.sandbox.invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Event:
 
 
 def enqueued(queue: Queue, waiting: QueuedCall, now: float) -> Event:
-    """Tell that a call was put in a queue."""
+    """Return the event of a call that was put in a queue."""
     payload = _call(waiting.call) | {
         "client_state": waiting.client_state,
         "current_position": queue.position(waiting.call.call_control_id),
@@ -60,7 +58,7 @@ def enqueued(queue: Queue, waiting: QueuedCall, now: float) -> Event:
 def dequeued(
     queue: Queue, waiting: QueuedCall, position: int, reason: DequeueReason, now: float
 ) -> Event:
-    """Tell that a call left a queue; ``position`` is where it stood."""
+    """Return the event of a call that left a queue; `position` is where it stood."""
     payload = _call(waiting.call) | {
         "client_state": waiting.client_state,
         "queue": queue.name,
@@ -72,53 +70,53 @@ def dequeued(
 
 
 def created(conference: Conference, now: float) -> Event:
-    """Tell that a conference was created."""
+    """Return the event of a conference that was created."""
     return _event("conference.created", _about(conference, conference.owner), inside=now)
 
 
 def ended(conference: Conference, reason: EndReason, now: float) -> Event:
-    """Tell that a conference ended; it names the call that ended it, or else the owner's."""
+    """Return the event of an ended conference: it names the call that ended it, or the owner's."""
     payload = _about(conference, conference.ended_by or conference.owner)
-    payload["reason"] = WEBHOOK_END_REASONS[reason]
+    payload["reason"] = _WEBHOOK_END_REASONS[reason]
     return _event("conference.ended", payload, inside=now)
 
 
 def floor_changed(conference: Conference, speaker: Participant, now: float) -> Event:
-    """Tell that somebody else speaks now."""
+    """Return the event of another speaker."""
     return _event("conference.floor.changed", _about(conference, speaker.call), inside=now)
 
 
 def joined(conference: Conference, participant: Participant, now: float) -> Event:
-    """Tell that a call joined."""
+    """Return the event of a call that joined."""
     payload = _about(conference, participant.call)
     return _event("conference.participant.joined", payload, outside=now)
 
 
 def left(conference: Conference, participant: Participant, now: float) -> Event:
-    """Tell that a participant left."""
+    """Return the event of a participant that left."""
     payload = _about(conference, participant.call)
     return _event("conference.participant.left", payload, outside=now)
 
 
 def sound_started(conference: Conference, sound: Sound, now: float) -> Event:
-    """Tell that speech or playback began."""
+    """Return the event of speech or playback that began."""
     return _sound(conference, sound, "started", now)
 
 
 def sound_ended(conference: Conference, sound: Sound, now: float) -> Event:
-    """Tell that speech or playback is over."""
+    """Return the event of speech or playback that is over."""
     return _sound(conference, sound, "ended", now)
 
 
 def recording_saved(
     conference: Conference, recording: Recording, client_state: str | None, now: float
 ) -> Event:
-    """Tell that a recording can be fetched."""
+    """Return the event of a recording that can be fetched."""
     name = recording.custom_file_name or conference.owner.call_leg_id
     file = f"{name}-{int(now)}.{recording.format}"
     # Both formats are always named; only the one recorded has an address.
-    urls = {"mp3": None, "wav": None, recording.format: f"{RECORDINGS_URL}/{file}"}
-    public = {"mp3": None, "wav": None, recording.format: f"{RECORDINGS_URL}/public/{file}"}
+    urls = {"mp3": None, "wav": None, recording.format: f"{_RECORDINGS_URL}/{file}"}
+    public = {"mp3": None, "wav": None, recording.format: f"{_RECORDINGS_URL}/public/{file}"}
     payload = {
         "call_control_id": conference.owner.call_control_id,
         "call_session_id": conference.owner.call_session_id,

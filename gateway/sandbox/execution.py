@@ -1,23 +1,21 @@
 """Which function carries out which operation, and the one place where they are called."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from gateway.sandbox import conferences, media, participants, queues, recordings
 from gateway.sandbox.deliverylog import Delivery, DeliveryLog
-from gateway.sandbox.idempotency import Answer, CommandMemory
+from gateway.sandbox.idempotency import CommandMemory, Response
 from gateway.sandbox.journal import Execution, Journal
 from gateway.sandbox.operations import Operation
 from gateway.sandbox.pages import page
 from gateway.sandbox.validation import Arguments
 from gateway.sandbox.world import World
 
+# Returns the body of the response, or None for a response without one (status 204).
 Handler = Callable[[World, Arguments], dict[str, Any] | None]
-"""Answers with the body, or ``None`` for an answer without one (status 204)."""
 
-HANDLERS: Final[Mapping[str, Handler]] = {
+HANDLERS: Mapping[str, Handler] = {
     "calls.actions.enqueue": queues.put_in,
     "calls.actions.leave_queue": queues.take_out,
     "conferences.create": conferences.create,
@@ -69,20 +67,20 @@ class Executor:
         self._journal = journal
         self._log = log
 
-    def execute(self, operation: Operation, arguments: Arguments) -> Answer:
-        """Answer with status and body. Raises `Refused` when the state does not allow it."""
+    def execute(self, operation: Operation, arguments: Arguments) -> Response:
+        """Return the response. Raises RefusedError if the state does not allow the operation."""
         if operation.id == "webhook_deliveries.list":
             entries = self._log.select(arguments.query)
-            return 200, page(entries, arguments.query, Delivery.view)
+            return Response(200, page(entries, arguments.query, Delivery.view))
         if operation.id == "webhook_deliveries.retrieve":
-            return 200, {"data": self._log.get(arguments.path["id"]).view()}
+            return Response(200, {"data": self._log.get(arguments.path["id"]).view()})
         repeated = self._memory.recall(operation, arguments)
         if repeated is not None:
             return repeated
         body = HANDLERS[operation.id](self._world, arguments)
-        answer = (204 if body is None else 200, body)
+        response = Response(204 if body is None else 200, body)
         if operation.is_command:
-            self._memory.remember(operation, arguments, answer)
+            self._memory.remember(operation, arguments, response)
             self._journal.executions.append(
                 Execution(
                     at=self._world.clock.now(),
@@ -95,4 +93,4 @@ class Executor:
                     body=dict(arguments.body),
                 )
             )
-        return answer
+        return response

@@ -1,7 +1,5 @@
 """Trouble on demand: what to do to which requests and webhooks, and how often."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -15,33 +13,32 @@ WebhookTrouble = Literal["duplicate", "reorder", "lose", "delay"]
 class RequestFault:
     """Trouble with REST requests. The delay comes first, then the drop or the status.
 
-    With neither ``status`` nor ``drop`` the request is only delayed and answered as usual.
-    Raises ``ValueError`` at construction when it would do nothing or contradicts itself.
+    With neither `status` nor `drop` the request is only delayed and carried out as usual.
+    Raises ValueError at construction when it would do nothing or contradicts itself.
     """
 
+    # An operation id such as `conferences.actions.join`, or `*` for all.
     operation: str = "*"
-    """An operation id such as ``conferences.actions.join``, or ``*`` for all."""
     conference_id: str | None = None
+    # Matches in the path, in `call_control_id` and in `call_control_ids` of the body.
     call_control_id: str | None = None
-    """Matches in the path, in ``call_control_id`` and in ``call_control_ids`` of the body."""
+    # How many requests it hits before it is spent; None is without end.
     times: int | None = None
-    """How many requests it hits before it is spent; ``None`` is without end."""
     probability: float = 1.0
+    # Makes the draws for `probability` the same in every run.
     seed: int = 0
-    """Makes the draws for ``probability`` the same in every run."""
+    # `after`: the command is executed, but its response is delayed, replaced or lost.
     when: When = "before"
-    """``after``: the command is executed, but its answer is delayed, replaced or lost."""
+    # In sandbox time.
     delay_seconds: float = 0.0
-    """In sandbox time."""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    # JSON to respond with, or the text of a web page, as proxies respond with.
+    #
+    # None makes an error body in the provider's form, or no body below status 400.
     body: Any = None
-    """JSON to answer with, or a text to answer with as a web page, as proxies do.
-
-    ``None`` makes an error body in the provider's form, or no body below status 400.
-    """
+    # Close the connection without a response.
     drop: bool = False
-    """Close the connection without an answer."""
 
     def __post_init__(self) -> None:
         _check_odds(self.times, self.probability)
@@ -59,14 +56,14 @@ class RequestFault:
 class WebhookFault:
     """Trouble with webhooks.
 
-    ``duplicate`` posts it ``copies`` more times, ``reorder`` holds it back until ``after`` others
-    have passed, ``lose`` never posts it (the delivery log says failed), ``delay`` posts it
-    ``delay_seconds`` of sandbox time later while others pass.
+    `duplicate` posts it `copies` more times, `reorder` holds it back until `after` others
+    have passed, `lose` never posts it (the delivery log says failed), `delay` posts it
+    `delay_seconds` of sandbox time later while others pass.
     """
 
     trouble: WebhookTrouble
+    # An event type such as `conference.created`, or `*` for all.
     event_type: str = "*"
-    """An event type such as ``conference.created``, or ``*`` for all."""
     times: int | None = None
     probability: float = 1.0
     seed: int = 0
@@ -89,13 +86,13 @@ F = TypeVar("F", bound=Fault)
 
 
 def to_json(fault: Fault) -> dict[str, Any]:
-    """Write a fault as the control API does: its fields, and ``on`` for its kind."""
+    """Return a fault as the control API shows it: its fields, and `on` for its kind."""
     kind = "request" if isinstance(fault, RequestFault) else "webhook"
     return {"on": kind} | asdict(fault)
 
 
 def from_json(value: Mapping[str, Any]) -> Fault:
-    """Read a fault the control API was sent. Raises ``ValueError`` telling what is wrong."""
+    """Return the fault that the control API was sent. Raises ValueError, with what is wrong."""
     rest = dict(value)
     kind = rest.pop("on", None)
     if kind not in ("request", "webhook"):
@@ -103,7 +100,7 @@ def from_json(value: Mapping[str, Any]) -> Fault:
     model: type[RequestFault] | type[WebhookFault] = (
         RequestFault if kind == "request" else WebhookFault
     )
-    known = {one.name for one in fields(model)}
+    known = {it.name for it in fields(model)}
     if unknown := sorted(set(rest) - known):
         raise ValueError(f"unknown: {', '.join(unknown)}; a {kind} fault has {sorted(known)}")
     try:
@@ -121,7 +118,7 @@ class Armed(Generic[F]):
         self._random = random.Random(fault.seed)
 
     def fires(self) -> bool:
-        """Whether it hits this time; uses it up by one when it does."""
+        """Return whether it hits this time; each hit uses it up by one."""
         if self.left == 0:
             return False
         if self.fault.probability < 1.0 and self._random.random() >= self.fault.probability:
@@ -151,24 +148,24 @@ class Faults:
         self.webhooks.clear()
 
     def listing(self) -> list[dict[str, Any]]:
-        """All armed faults with ``left``: hits still to come, ``None`` without end."""
-        every: list[tuple[Fault, int | None]] = [(one.fault, one.left) for one in self.requests]
-        every += [(one.fault, one.left) for one in self.webhooks]
+        """Return the armed faults with `left`: hits still to come, None without end."""
+        every: list[tuple[Fault, int | None]] = [(it.fault, it.left) for it in self.requests]
+        every += [(it.fault, it.left) for it in self.webhooks]
         return [to_json(fault) | {"left": left} for fault, left in every]
 
     def on_request(self, operation: str, path: Mapping[str, str], body: Any) -> RequestFault | None:
-        """Decide what is to happen to this request."""
-        for one in self.requests:
-            fault = one.fault
-            if _matches(fault, operation, path, body) and one.fires():
+        """Return the fault that hits this request, None if none does."""
+        for armed in self.requests:
+            fault = armed.fault
+            if _matches(fault, operation, path, body) and armed.fires():
                 return fault
         return None
 
     def on_webhook(self, event_type: str) -> WebhookFault | None:
-        """Decide what is to happen to this webhook."""
-        for one in self.webhooks:
-            if one.fault.event_type in ("*", event_type) and one.fires():
-                return one.fault
+        """Return the fault that hits this webhook, None if none does."""
+        for armed in self.webhooks:
+            if armed.fault.event_type in ("*", event_type) and armed.fires():
+                return armed.fault
         return None
 
 

@@ -1,12 +1,10 @@
-"""The sandbox as an ASGI application: ``/v2`` is the provider, ``/_sandbox`` the control API."""
-
-from __future__ import annotations
+"""The sandbox as an ASGI application: `/v2` is the provider, `/_sandbox` the control API."""
 
 import sys
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import orjson
@@ -16,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.sandbox import errors
 from gateway.sandbox.clock import Clock, sleep
-from gateway.sandbox.errors import Code, Problem, Refused, refusal
+from gateway.sandbox.errors import Code, Problem, RefusedError, refusal
 from gateway.sandbox.execution import Executor
 from gateway.sandbox.faults import Faults, RequestFault
 from gateway.sandbox.journal import Journal, RecordedRequest
@@ -24,22 +22,25 @@ from gateway.sandbox.routes import Match, Routes
 from gateway.sandbox.settings import SandboxSettings
 from gateway.sandbox.validation import Validation
 
-BODY_LIMIT: Final = 1024 * 1024
-"""Bytes of a request body; no command of the provider comes near it."""
+# Bytes of a request body; no command of the provider comes near it.
+_BODY_BYTES_MAX = 1024 * 1024
 
-LIMIT_WINDOW_SECONDS: Final = 1
-"""What a 429 on demand names as the time to wait, unless its headers say otherwise."""
+# What a 429 on demand names as the time to wait, unless its headers say otherwise.
+_RATE_LIMIT_WINDOW_S = 1
 
-TRANSPORT: Final = "sandbox.transport"
-"""Where the server puts the connection, in the state of the request."""
+# Status, body and headers.
+_Response: TypeAlias = tuple[int, Any, dict[str, str]]
+
+# Where the server puts the connection, in the state of the request.
+TRANSPORT = "sandbox.transport"
 
 
-class Dropped(Exception):
-    """The connection is to be closed without an answer."""
+class DroppedError(Exception):
+    """The connection is to be closed without a response."""
 
 
 class ProviderApi:
-    """Answers requests below ``/v2`` as the provider would, faults included."""
+    """Serves requests below `/v2` as the provider would, faults included."""
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class ProviderApi:
         self._journal = journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or close its connection."""
+        """Serve one request, or close its connection."""
         request = Request(scope, receive)
         raw_path: str = scope["raw_path"].decode("ascii", "replace")
         record = RecordedRequest(
@@ -79,10 +80,10 @@ class ProviderApi:
         )
         self._journal.requests.append(record)
         try:
-            status, body, headers = await self._answer(request, record, raw_path)
-        except Refused as refused:
+            status, body, headers = await self._respond(request, record, raw_path)
+        except RefusedError as refused:
             status, body, headers = refused.status, refused.body(), {}
-        except Dropped:
+        except DroppedError:
             await _drop(scope, receive)
             return
         record.status = status
@@ -91,18 +92,16 @@ class ProviderApi:
             headers["allow"] = ", ".join(self._routes.methods(raw_path))
         await response(status, body, headers)(scope, receive, send)
 
-    async def _answer(
-        self, request: Request, record: RecordedRequest, raw_path: str
-    ) -> tuple[int, Any, dict[str, str]]:
+    async def _respond(self, request: Request, record: RecordedRequest, raw_path: str) -> _Response:
         content = await _content(request)
         self._authenticate(request.headers.get("authorization", ""))
         match = self._routes.find(request.method, raw_path)
         record.operation = match.operation.id
         body: Any = None
-        broken: Refused | None = None
+        broken: RefusedError | None = None
         try:
             body = record.body = _parsed(content)
-        except Refused as refused:
+        except RefusedError as refused:
             broken = refused
         fault = self._faults.on_request(match.operation.id, match.path, body)
         if fault is not None and fault.when == "before":
@@ -111,23 +110,21 @@ class ProviderApi:
                 return changed
         if broken is not None:
             raise broken
-        answer = self._execute(match, body or {}, record.query)
+        regular = self._execute(match, body or {}, record.query)
         if fault is not None and fault.when == "after":
             changed = await self._suffer(fault)
             if changed is not None:
                 return changed
-        return answer
+        return regular
 
-    def _execute(
-        self, match: Match, body: Mapping[str, Any], query: str
-    ) -> tuple[int, Any, dict[str, str]]:
+    def _execute(self, match: Match, body: Mapping[str, Any], query: str) -> _Response:
         parameters = dict(parse_qsl(query, keep_blank_values=True))
         try:
             arguments = self._validation.check(match.operation, match.path, body, parameters)
-            status, answer = self._executor.execute(match.operation, arguments)
-        except Refused as refused:
+            status, shown = self._executor.execute(match.operation, arguments)
+        except RefusedError as refused:
             return refused.status, refused.body(), {}
-        return status, answer, {}
+        return status, shown, {}
 
     def _authenticate(self, header: str) -> None:
         scheme, _, key = header.partition(" ")
@@ -141,11 +138,11 @@ class ProviderApi:
         if key in self._settings.rejected_api_keys or (accepted and key not in accepted):
             raise refusal(errors.AUTHENTICATION_FAILED, "The API key is not valid.")
 
-    async def _suffer(self, fault: RequestFault) -> tuple[int, Any, dict[str, str]] | None:
-        """Wait as the fault says; the answer it gives instead of the real one, if it does."""
+    async def _suffer(self, fault: RequestFault) -> _Response | None:
+        """Wait as the fault says; return the response it gives instead of the real one, if any."""
         await sleep(self._clock, fault.delay_seconds)
         if fault.drop:
-            raise Dropped
+            raise DroppedError
         if fault.status is None:
             return None
         headers = {name.lower(): str(value) for name, value in fault.headers.items()}
@@ -153,15 +150,15 @@ class ProviderApi:
         if fault.status in (204, 304):
             body = None
         elif body is None and fault.status >= 400:
-            body = Refused([Problem(_code(fault.status), "A fault was asked for.")]).body()
+            body = RefusedError([Problem(_code(fault.status), "A fault was asked for.")]).body()
         if fault.status == errors.TOO_MANY_REQUESTS.status:
-            reset = str(int(time.time()) + LIMIT_WINDOW_SECONDS)
+            reset = str(int(time.time()) + _RATE_LIMIT_WINDOW_S)
             headers.setdefault("x-ratelimit-reset", reset)
         return fault.status, body, headers
 
 
 def response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """Make an answer: no content for ``None``, a web page for a text, JSON for all else."""
+    """Return a response: no content for None, a web page for a text, JSON for all else."""
     if body is None:
         return Response(status_code=status, headers=dict(headers or {}))
     if isinstance(body, str):
@@ -172,19 +169,21 @@ def response(status: int, body: Any, headers: Mapping[str, str] | None = None) -
 
 
 async def _content(request: Request) -> bytes:
-    """Read the request's body. Raises `Refused` when it is too large."""
+    """Return the request's body. Raises RefusedError if it is too large."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > BODY_LIMIT:
-            raise refusal(errors.BODY_TOO_LARGE, f"The body may have {BODY_LIMIT} bytes at most.")
+        if size > _BODY_BYTES_MAX:
+            raise refusal(
+                errors.BODY_TOO_LARGE, f"The body may have {_BODY_BYTES_MAX} bytes at most."
+            )
         parts.append(part)
     return b"".join(parts)
 
 
 def _parsed(content: bytes) -> Any:
-    """Parse the body, ``None`` when it is empty. Raises `Refused` unless it is a JSON object."""
+    """Return the body, None if it is empty. Raises RefusedError unless it is a JSON object."""
     if not content.strip():
         return None
     try:
@@ -206,7 +205,7 @@ def _code(status: int) -> Code:
 
 
 async def _drop(scope: Scope, receive: Receive) -> None:
-    """Close the connection and wait until the server has seen it, so that it answers nothing."""
+    """Close the connection and wait until the server has seen it, so that it sends nothing."""
     scope["state"][TRANSPORT].abort()
     while (await receive())["type"] != "http.disconnect":
         pass

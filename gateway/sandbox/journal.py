@@ -1,7 +1,5 @@
 """What was asked of the sandbox and what it executed, for tests that must prove a count."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -9,31 +7,31 @@ from typing import Any
 
 @dataclass(slots=True)
 class RecordedRequest:
-    """A REST request as it arrived. The value of ``Authorization`` is left out."""
+    """A REST request as it arrived. The value of `Authorization` is left out."""
 
+    # Sandbox seconds since the epoch.
     at: float
-    """Sandbox seconds since the epoch."""
     method: str
+    # As sent: still percent-encoded, `/v2` included.
     path: str
-    """As sent: still percent-encoded, ``/v2`` included."""
+    # The raw query string, without the question mark.
     query: str
-    """The raw query string, without the question mark."""
     headers: tuple[tuple[str, str], ...]
+    # None when the path or method is unknown.
     operation: str | None = None
-    """``None`` when the path or method is unknown."""
+    # Parsed JSON; None when there was none or it could not be parsed.
     body: Any = None
-    """Parsed JSON; ``None`` when there was none or it could not be parsed."""
     request_id: str = ""
+    # As answered; None while unanswered, and when the connection was dropped.
     status: int | None = None
-    """As answered; ``None`` while unanswered, and when the connection was dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
     """A command that took effect."""
 
+    # Sandbox seconds since the epoch.
     at: float
-    """Sandbox seconds since the epoch."""
     operation: str
     path: dict[str, str]
     call_control_id: str | None

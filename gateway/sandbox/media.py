@@ -1,8 +1,6 @@
 """The operations that are heard: speech, playback, prompts, tones."""
 
-from __future__ import annotations
-
-from typing import Any, Literal
+from typing import Literal
 
 from gateway.sandbox import sounds, views
 from gateway.sandbox.conferences import check_one_audio
@@ -10,28 +8,26 @@ from gateway.sandbox.model import Participant, Sound
 from gateway.sandbox.validation import Arguments
 from gateway.sandbox.world import World
 
-Answer = dict[str, Any]
 
-
-def play(world: World, arguments: Arguments) -> Answer:
+def play(world: World, arguments: Arguments) -> views.Body:
     """Play an audio, which is taken to last a fixed time, as often as asked."""
     check_one_audio(arguments.body, "audio_url", "media_name", required=True)
     loop = arguments.body.get("loop", 1)
-    seconds = None if loop == "infinity" else int(loop) * sounds.PLAYBACK_SECONDS
+    seconds = None if loop == "infinity" else int(loop) * sounds.PLAYBACK_S
     return _to_audience(world, arguments, "playback", seconds)
 
 
-def speak(world: World, arguments: Arguments) -> Answer:
+def speak(world: World, arguments: Arguments) -> views.Body:
     """Say a text; the longer, the longer it takes."""
-    seconds = len(arguments.body["payload"]) * sounds.SPEECH_SECONDS_PER_CHARACTER
+    seconds = len(arguments.body["payload"]) * sounds.SPEECH_S_PER_CHARACTER
     return _to_audience(world, arguments, "speak", seconds)
 
 
-def stop(world: World, arguments: Arguments) -> Answer:
+def stop(world: World, arguments: Arguments) -> views.Body:
     """Stop sounds: all of them, or those that only the listed participants hear."""
     conference = world.live_conference(arguments.path["id"])
     listeners, everybody = world.audience(conference, arguments.body)
-    ids = {one.id for one in listeners}
+    ids = {it.id for it in listeners}
     sounds.stop(
         world,
         conference,
@@ -40,7 +36,7 @@ def stop(world: World, arguments: Arguments) -> Answer:
     return views.OK
 
 
-def gather(world: World, arguments: Arguments) -> Answer:
+def gather(world: World, arguments: Arguments) -> views.Body:
     """Play the prompt. Nobody presses keys in a sandbox, so nothing is gathered."""
     body = arguments.body
     check_one_audio(body, "audio_url", "media_name", required=True)
@@ -48,11 +44,11 @@ def gather(world: World, arguments: Arguments) -> Answer:
     conference = world.live_conference(arguments.path["id"])
     listener = world.participant(conference, body["call_control_id"])
     sound = Sound("playback", listener, body.get("audio_url"), body.get("media_name"))
-    sounds.start(world, conference, sound, sounds.PLAYBACK_SECONDS)
+    sounds.start(world, conference, sound, sounds.PLAYBACK_S)
     return views.OK
 
 
-def send_dtmf(world: World, arguments: Arguments) -> Answer:
+def send_dtmf(world: World, arguments: Arguments) -> views.Body:
     """Accept tones for those who are there; they cause no webhooks."""
     conference = world.live_conference(arguments.path["id"])
     world.audience(conference, arguments.body)
@@ -61,8 +57,8 @@ def send_dtmf(world: World, arguments: Arguments) -> Answer:
 
 def _to_audience(
     world: World, arguments: Arguments, kind: Literal["playback", "speak"], seconds: float | None
-) -> Answer:
-    """One sound for the whole conference, or one for each participant listed."""
+) -> views.Body:
+    """Start one sound for the whole conference, or one for each participant listed."""
     body = arguments.body
     conference = world.live_conference(arguments.path["id"])
     listeners, everybody = world.audience(conference, body)

@@ -1,22 +1,20 @@
 """Who is in a conference, and what a coming or going means for it."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from gateway.sandbox import errors, events, sounds, waiting
 from gateway.sandbox.errors import refusal
 from gateway.sandbox.model import Call, Conference, EndReason, Participant, SupervisorRole
 from gateway.sandbox.world import World
 
-REMEMBERED_PARTICIPANTS: Final = 1_000
-"""Former participants of one conference that can still be retrieved."""
+# Former participants of one conference that can still be retrieved.
+_REMEMBERED_PARTICIPANTS_MAX = 1_000
 
 
 def check_admission(conference: Conference, call: Call) -> None:
-    """Raise `Refused` when the call cannot come into the conference."""
+    """Raise RefusedError if the call cannot come into the conference."""
     if call.conference_id is not None:
         raise refusal(
             errors.ALREADY_IN_CONFERENCE,
@@ -82,10 +80,10 @@ def begin(world: World, conference: Conference) -> None:
     now = world.clock.now()
     conference.started = True
     conference.updated_at = now
-    for one in conference.present():
-        if one.held_until_start:
-            one.on_hold = one.held_until_start = False
-            one.updated_at = now
+    for participant in conference.present():
+        if participant.held_until_start:
+            participant.on_hold = participant.held_until_start = False
+            participant.updated_at = now
 
 
 def remove(world: World, conference: Conference, participant: Participant) -> None:
@@ -150,6 +148,6 @@ def _take_out(world: World, conference: Conference, participant: Participant) ->
 
 
 def _forget_former(conference: Conference) -> None:
-    former = [one.id for one in conference.participants.values() if not one.present]
-    for old in former[: max(0, len(former) - REMEMBERED_PARTICIPANTS)]:
+    former = [it.id for it in conference.participants.values() if not it.present]
+    for old in former[: max(0, len(former) - _REMEMBERED_PARTICIPANTS_MAX)]:
         del conference.participants[old]

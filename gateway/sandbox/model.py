@@ -3,8 +3,6 @@
 All of them live and change on the event loop only. Times are sandbox seconds since the epoch.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -28,10 +26,10 @@ class Call:
     created_at: float
     ended_at: float | None = None
     client_state: str | None = None
+    # The conference it is in now.
     conference_id: str | None = None
-    """The conference it is in now."""
+    # The queue it is in now; a call kept after its hang-up still has one.
     queue_name: str | None = None
-    """The queue it is in now; a call kept after its hang-up still has one."""
 
 
 @dataclass(slots=True)
@@ -44,8 +42,8 @@ class Participant:
     updated_at: float
     muted: bool = False
     on_hold: bool = False
+    # On hold only because the conference has not started: released when it does.
     held_until_start: bool = False
-    """On hold only because the conference has not started: released when it does."""
     end_conference_on_exit: bool = False
     soft_end_conference_on_exit: bool = False
     beep_enabled: str = "never"
@@ -55,7 +53,7 @@ class Participant:
 
     @property
     def silent(self) -> bool:
-        """Nobody hears this participant: muted, or listening in as a monitor."""
+        """Whether nobody hears this participant: muted, or listening in as a monitor."""
         return self.muted or self.supervisor_role == "monitor"
 
 
@@ -64,12 +62,12 @@ class Sound:
     """Speech or playback that is being heard. Two equal sounds are still two."""
 
     kind: Literal["playback", "speak"]
+    # The one who hears it; None means the whole conference.
     audience: Participant | None
-    """The one who hears it; ``None`` means the whole conference."""
     media_url: str | None = None
     media_name: str | None = None
+    # Ends it; None for one that runs until it is stopped.
     timer: Timer | None = None
-    """Ends it; ``None`` for one that runs until it is stopped."""
 
 
 @dataclass(slots=True)
@@ -90,8 +88,8 @@ class Conference:
 
     id: str
     name: str
+    # The call it was created with.
     owner: Call
-    """The call it was created with."""
     connection_id: str
     region: str
     created_at: float
@@ -105,11 +103,11 @@ class Conference:
     ended_at: float | None = None
     end_reason: EndReason | None = None
     ended_by: Call | None = None
+    # Call control id of the one who spoke last.
     floor: str | None = None
-    """Call control id of the one who spoke last."""
     expiry: Timer | None = None
+    # By participant id, in order of joining, those who left included.
     participants: dict[str, Participant] = field(default_factory=dict)
-    """By participant id, in order of joining, those who left included."""
     sounds: list[Sound] = field(default_factory=list)
     recordings: dict[str, Recording] = field(default_factory=dict)
 
@@ -121,14 +119,14 @@ class Conference:
         return "in_progress" if self.started else "init"
 
     def present(self) -> list[Participant]:
-        """Those in the conference now, in order of joining."""
-        return [one for one in self.participants.values() if one.present]
+        """Return those in the conference now, in order of joining."""
+        return [it for it in self.participants.values() if it.present]
 
     def find(self, call_control_id: str) -> Participant | None:
-        """Find the participant that this call is now, if it is one."""
-        for one in self.participants.values():
-            if one.present and one.call.call_control_id == call_control_id:
-                return one
+        """Return the participant that this call is now, None if it is none."""
+        for participant in self.participants.values():
+            if participant.present and participant.call.call_control_id == call_control_id:
+                return participant
         return None
 
 
@@ -152,16 +150,16 @@ class Queue:
     max_size: int
     created_at: float
     updated_at: float
+    # By call control id, first in line first.
     calls: dict[str, QueuedCall] = field(default_factory=dict)
-    """By call control id, first in line first."""
 
     def position(self, call_control_id: str) -> int:
-        """Place in line; 1 is next."""
+        """Return the place in line; 1 is next."""
         return list(self.calls).index(call_control_id) + 1
 
     def average_wait(self, now: float) -> int:
-        """Whole seconds the calls now in the queue have waited on average."""
+        """Return the whole seconds that the calls in the queue have waited on average."""
         if not self.calls:
             return 0
-        waited = sum(now - one.enqueued_at for one in self.calls.values())
+        waited = sum(now - it.enqueued_at for it in self.calls.values())
         return int(waited / len(self.calls))

@@ -1,12 +1,10 @@
 """Lists, cut into pages by number and size."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-DEFAULT_PAGE_SIZE: Final = 20
-"""Entries on a page when the request does not say."""
+# Entries on a page when the request does not say.
+_DEFAULT_PAGE_SIZE = 20
 
 T = TypeVar("T")
 
@@ -14,12 +12,12 @@ T = TypeVar("T")
 def page(
     items: Sequence[T], query: Mapping[str, Any], show: Callable[[T], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Answer a list request: the page asked for, and where in the list it stands.
+    """Return the response to a list request: the page, and where in the list it stands.
 
     Only the entries on the page are rendered. A page past the end is empty.
     """
     number: int = query.get("page[number]", 1)
-    size: int = query.get("page[size]", DEFAULT_PAGE_SIZE)
+    size: int = query.get("page[size]", _DEFAULT_PAGE_SIZE)
     first = (number - 1) * size
     return {
         "data": [show(item) for item in items[first : first + size]],

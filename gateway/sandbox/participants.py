@@ -1,9 +1,6 @@
 """The operations on participants: seeing them, holding, muting, giving roles."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import Any
 
 from gateway.sandbox import errors, events, views
 from gateway.sandbox.conferences import check_one_audio
@@ -14,33 +11,31 @@ from gateway.sandbox.pages import page
 from gateway.sandbox.validation import Arguments
 from gateway.sandbox.world import World
 
-Answer = dict[str, Any]
 
-
-def listing(world: World, arguments: Arguments) -> Answer:
-    """Those in the conference now, in order of joining."""
+def listing(world: World, arguments: Arguments) -> views.Body:
+    """Return those in the conference now, in order of joining."""
     conference = world.conference(arguments.path["conference_id"])
     query = arguments.query
 
-    def passes(one: Participant) -> bool:
+    def passes(participant: Participant) -> bool:
         actual = {
-            "filter[muted]": one.silent,
-            "filter[on_hold]": one.on_hold,
-            "filter[whispering]": one.supervisor_role == "whisper",
+            "filter[muted]": participant.silent,
+            "filter[on_hold]": participant.on_hold,
+            "filter[whispering]": participant.supervisor_role == "whisper",
         }
         return all(query.get(name, value) == value for name, value in actual.items())
 
-    matching = [one for one in conference.present() if passes(one)]
-    return page(matching, query, lambda one: views.listed_participant(one, conference))
+    matching = [it for it in conference.present() if passes(it)]
+    return page(matching, query, lambda it: views.listed_participant(it, conference))
 
 
-def retrieve(world: World, arguments: Arguments) -> Answer:
-    """One participant, also when it has left."""
+def retrieve(world: World, arguments: Arguments) -> views.Body:
+    """Return a participant, also when it has left."""
     conference = world.conference(arguments.path["id"])
     return {"data": views.participant(_participant(conference, arguments), conference)}
 
 
-def update(world: World, arguments: Arguments) -> Answer:
+def update(world: World, arguments: Arguments) -> views.Body:
     """Change what happens when a participant leaves."""
     conference = world.live_conference(arguments.path["id"])
     participant = _participant(conference, arguments)
@@ -56,44 +51,44 @@ def update(world: World, arguments: Arguments) -> Answer:
     return {"data": views.participant(participant, conference)}
 
 
-def hold(world: World, arguments: Arguments) -> Answer:
+def hold(world: World, arguments: Arguments) -> views.Body:
     """Put on hold those listed, or all."""
     check_one_audio(arguments.body, "audio_url", "media_name")
 
-    def on_hold(one: Participant) -> None:
-        one.on_hold, one.held_until_start = True, False
+    def on_hold(participant: Participant) -> None:
+        participant.on_hold, participant.held_until_start = True, False
 
     return _each(world, arguments, on_hold)
 
 
-def unhold(world: World, arguments: Arguments) -> Answer:
+def unhold(world: World, arguments: Arguments) -> views.Body:
     """Take those listed off hold."""
 
-    def off_hold(one: Participant) -> None:
-        one.on_hold = one.held_until_start = False
+    def off_hold(participant: Participant) -> None:
+        participant.on_hold = participant.held_until_start = False
 
     return _each(world, arguments, off_hold)
 
 
-def mute(world: World, arguments: Arguments) -> Answer:
+def mute(world: World, arguments: Arguments) -> views.Body:
     """Mute those listed, or all."""
 
-    def muted(one: Participant) -> None:
-        one.muted = True
+    def muted(participant: Participant) -> None:
+        participant.muted = True
 
     return _each(world, arguments, muted)
 
 
-def unmute(world: World, arguments: Arguments) -> Answer:
+def unmute(world: World, arguments: Arguments) -> views.Body:
     """Unmute those listed, or all; a monitor stays unheard."""
 
-    def unmuted(one: Participant) -> None:
-        one.muted = False
+    def unmuted(participant: Participant) -> None:
+        participant.muted = False
 
     return _each(world, arguments, unmuted)
 
 
-def update_role(world: World, arguments: Arguments) -> Answer:
+def update_role(world: World, arguments: Arguments) -> views.Body:
     """Give a participant another supervisor role."""
     conference = world.live_conference(arguments.path["id"])
     participant = world.participant(conference, arguments.body["call_control_id"])
@@ -103,7 +98,7 @@ def update_role(world: World, arguments: Arguments) -> Answer:
 
 
 def talk(world: World, call: Call) -> bool:
-    """Let the call's participant speak; whether that gave it the floor.
+    """Let the call's participant speak; return whether that gave it the floor.
 
     It does not when it is in no conference, is muted or on hold, or has the floor already.
     """
@@ -130,10 +125,10 @@ def _participant(conference: Conference, arguments: Arguments) -> Participant:
     return participant
 
 
-def _each(world: World, arguments: Arguments, change: Callable[[Participant], None]) -> Answer:
+def _each(world: World, arguments: Arguments, change: Callable[[Participant], None]) -> views.Body:
     conference = world.live_conference(arguments.path["id"])
     chosen, _ = world.audience(conference, arguments.body)
-    for one in chosen:
-        change(one)
-        one.updated_at = world.clock.now()
+    for participant in chosen:
+        change(participant)
+        participant.updated_at = world.clock.now()
     return views.OK

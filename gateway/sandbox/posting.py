@@ -1,7 +1,5 @@
 """Posting a webhook over HTTP."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +10,22 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a webhook receiver answered."""
+    """The response of a webhook receiver."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: str
 
 
-class NoReply(Exception):
-    """The receiver could not be reached, or did not answer in time."""
+class NoReplyError(Exception):
+    """The receiver could not be reached, or did not respond in time."""
 
 
 class Poster(Protocol):
     """Sends one webhook attempt."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Return the receiver's answer. Raises `NoReply` when there is none."""
+        """Return the receiver's response. Raises NoReplyError if there is none."""
 
     async def close(self) -> None:
         """Give up the connections."""
@@ -44,16 +42,16 @@ class HttpPoster:
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send it, waiting for the answer no longer than the timeout in all."""
+        """Return the response, which may take no longer than the timeout in all."""
         client = self._client(encrypted=url.startswith("https:"))
         try:
             # The client's own timeout is for each read; a trickling receiver needs a total one.
             async with asyncio.timeout(self._timeout):
-                answer = await client.post(url, content=body, headers=dict(headers))
+                response = await client.post(url, content=body, headers=dict(headers))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as failure:
-            raise NoReply(f"{type(failure).__name__}: {failure}") from failure
+            raise NoReplyError(f"{type(failure).__name__}: {failure}") from failure
         client.cookies.clear()
-        return Reply(answer.status_code, tuple(answer.headers.items()), answer.text)
+        return Reply(response.status_code, tuple(response.headers.items()), response.text)
 
     async def close(self) -> None:
         """Give up the connections."""

@@ -1,9 +1,5 @@
 """The operations on queues and the calls in them."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from gateway.sandbox import errors, views
 from gateway.sandbox.errors import refusal
 from gateway.sandbox.model import Call, Queue
@@ -12,10 +8,8 @@ from gateway.sandbox.validation import Arguments
 from gateway.sandbox.waiting import dequeue, enqueue, open_queue
 from gateway.sandbox.world import World
 
-Answer = dict[str, Any]
 
-
-def put_in(world: World, arguments: Arguments) -> Answer:
+def put_in(world: World, arguments: Arguments) -> views.Body:
     """Put a call in a queue, which is made if need be. An existing queue keeps its size."""
     body = arguments.body
     call = world.active_call(arguments.path["call_control_id"])
@@ -44,7 +38,7 @@ def put_in(world: World, arguments: Arguments) -> Answer:
     return views.OK
 
 
-def take_out(world: World, arguments: Arguments) -> Answer:
+def take_out(world: World, arguments: Arguments) -> views.Body:
     """Take a call out of the queue it is in."""
     call = world.active_call(arguments.path["call_control_id"])
     if call.queue_name is None:
@@ -53,7 +47,7 @@ def take_out(world: World, arguments: Arguments) -> Answer:
     return views.OK
 
 
-def create(world: World, arguments: Arguments) -> Answer:
+def create(world: World, arguments: Arguments) -> views.Body:
     """Create a queue under a name that is free."""
     name = arguments.body["queue_name"]
     if name in world.queues:
@@ -62,18 +56,18 @@ def create(world: World, arguments: Arguments) -> Answer:
     return {"data": views.queue(queue, world.clock.now())}
 
 
-def listing(world: World, arguments: Arguments) -> Answer:
-    """All queues, oldest first."""
+def listing(world: World, arguments: Arguments) -> views.Body:
+    """Return all queues, oldest first."""
     now = world.clock.now()
-    return page(list(world.queues.values()), arguments.query, lambda one: views.queue(one, now))
+    return page(list(world.queues.values()), arguments.query, lambda it: views.queue(it, now))
 
 
-def retrieve(world: World, arguments: Arguments) -> Answer:
-    """Show a queue as it is now."""
+def retrieve(world: World, arguments: Arguments) -> views.Body:
+    """Return a queue as it is now."""
     return {"data": views.queue(_queue(world, arguments), world.clock.now())}
 
 
-def update(world: World, arguments: Arguments) -> Answer:
+def update(world: World, arguments: Arguments) -> views.Body:
     """Change the size. Calls beyond a smaller one stay; no more come in."""
     queue = _queue(world, arguments)
     queue.max_size = arguments.body["max_size"]
@@ -92,16 +86,16 @@ def delete(world: World, arguments: Arguments) -> None:
     del world.queues[queue.name]
 
 
-def list_calls(world: World, arguments: Arguments) -> Answer:
-    """List the calls in a queue, first in line first."""
+def list_calls(world: World, arguments: Arguments) -> views.Body:
+    """Return the calls in a queue, first in line first."""
     queue = _queue(world, arguments)
     now = world.clock.now()
     calls = [waiting.call for waiting in queue.calls.values()]
     return page(calls, arguments.query, lambda call: views.queued_call(queue, call, now))
 
 
-def retrieve_call(world: World, arguments: Arguments) -> Answer:
-    """Show a call in a queue, with its place and wait as of now."""
+def retrieve_call(world: World, arguments: Arguments) -> views.Body:
+    """Return a call in a queue, with its place and wait as of now."""
     queue, call = _queued(world, arguments)
     return {"data": views.queued_call(queue, call, world.clock.now())}
 

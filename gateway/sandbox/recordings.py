@@ -1,9 +1,6 @@
 """The operations on recordings of conferences. Several may run at once."""
 
-from __future__ import annotations
-
 import uuid
-from typing import Any
 
 from gateway.sandbox import errors, events, views
 from gateway.sandbox.errors import refusal
@@ -11,10 +8,8 @@ from gateway.sandbox.model import Conference, Recording
 from gateway.sandbox.validation import Arguments
 from gateway.sandbox.world import World
 
-Answer = dict[str, Any]
 
-
-def start(world: World, arguments: Arguments) -> Answer:
+def start(world: World, arguments: Arguments) -> views.Body:
     """Start a recording beside those that run already."""
     body = arguments.body
     conference = world.live_conference(arguments.path["id"])
@@ -29,7 +24,7 @@ def start(world: World, arguments: Arguments) -> Answer:
     return views.OK
 
 
-def stop(world: World, arguments: Arguments) -> Answer:
+def stop(world: World, arguments: Arguments) -> views.Body:
     """Stop one recording, or all; each is saved."""
     conference = world.live_conference(arguments.path["id"])
     state = arguments.body.get("client_state", conference.client_state)
@@ -39,14 +34,14 @@ def stop(world: World, arguments: Arguments) -> Answer:
     return views.OK
 
 
-def pause(world: World, arguments: Arguments) -> Answer:
+def pause(world: World, arguments: Arguments) -> views.Body:
     """Pause one recording, or all that run."""
     for recording in _chosen(world.live_conference(arguments.path["id"]), arguments, paused=False):
         recording.paused = True
     return views.OK
 
 
-def resume(world: World, arguments: Arguments) -> Answer:
+def resume(world: World, arguments: Arguments) -> views.Body:
     """Resume one recording, or all that are paused."""
     for recording in _chosen(world.live_conference(arguments.path["id"]), arguments, paused=True):
         recording.paused = False
@@ -54,9 +49,9 @@ def resume(world: World, arguments: Arguments) -> Answer:
 
 
 def _chosen(conference: Conference, arguments: Arguments, paused: bool | None) -> list[Recording]:
-    """Choose the recording named, or else all in the state the command is for.
+    """Return the recording named, or else all in the state that the command is for.
 
-    Raises `Refused` when that leaves none.
+    Raises RefusedError if that leaves none.
     """
     named = arguments.body.get("recording_id")
     if named is not None and named not in conference.recordings:
@@ -68,7 +63,7 @@ def _chosen(conference: Conference, arguments: Arguments, paused: bool | None) -
     candidates = list(conference.recordings.values())
     if named is not None:
         candidates = [conference.recordings[named]]
-    fitting = [one for one in candidates if paused is None or one.paused is paused]
+    fitting = [it for it in candidates if paused is None or it.paused is paused]
     if not fitting:
         state = {None: "", True: "paused ", False: "running "}[paused]
         raise refusal(

@@ -1,14 +1,11 @@
 """From method and path to an operation.
 
-Routing works on the path as it was sent, still percent-encoded: a queue may be called ``a/b``,
-which arrives as one segment ``a%2Fb``.
+Routing works on the path as it was sent, still percent-encoded: a queue may be called `a/b`,
+which arrives as one segment `a%2Fb`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import unquote
 
 from gateway.sandbox.errors import METHOD_NOT_ALLOWED, NOT_FOUND, refusal
@@ -23,8 +20,8 @@ class Match:
     path: dict[str, str]
 
 
-BASE: Final = "/v2"
-"""What the paths of all operations begin with."""
+# What the paths of all operations begin with.
+_BASE_PATH = "/v2"
 
 
 class Routes:
@@ -33,23 +30,25 @@ class Routes:
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_length: dict[int, list[tuple[list[str], Operation]]] = {}
         for operation in operations:
-            template = (BASE + operation.path).split("/")
+            template = (_BASE_PATH + operation.path).split("/")
             self._by_length.setdefault(len(template), []).append((template, operation))
 
     def find(self, method: str, path: str) -> Match:
-        """Find the operation for ``path``, which is complete and still percent-encoded.
+        """Return the operation for `path`, which is complete and still percent-encoded.
 
-        Raises `Refused`: 404 when there is no such path, 405 when it takes other methods.
+        Raises RefusedError: 404 when there is no such path, 405 when it takes other methods.
         """
         for values, operation in self._at(path):
             if operation.method == method:
                 return Match(operation, values)
         if allowed := self.methods(path):
             raise refusal(METHOD_NOT_ALLOWED, f"'{path}' takes {', '.join(allowed)}, not {method}.")
-        raise refusal(NOT_FOUND, f"There is nothing at '{path}'. Addresses begin with {BASE}/.")
+        raise refusal(
+            NOT_FOUND, f"There is nothing at '{path}'. Addresses begin with {_BASE_PATH}/."
+        )
 
     def methods(self, path: str) -> list[str]:
-        """List the methods that ``path`` takes; empty when there is no such path."""
+        """Return the methods that `path` takes; empty if there is no such path."""
         return sorted({operation.method for _, operation in self._at(path)})
 
     def _at(self, path: str) -> Iterator[tuple[dict[str, str], Operation]]:

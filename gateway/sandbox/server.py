@@ -1,7 +1,5 @@
 """The sandbox behind a socket: in a thread of its own, or as a coroutine in a loop that runs."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket
@@ -9,7 +7,6 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,35 +16,35 @@ from gateway.sandbox.control import SandboxControl
 from gateway.sandbox.http import TRANSPORT
 from gateway.sandbox.settings import SandboxSettings
 
-KEEP_ALIVE_SECONDS: Final = 75
-"""Idle connections stay open that long; longer than clients usually pool them."""
+# Idle connections stay open that long; longer than clients usually pool them.
+_KEEP_ALIVE_S = 75
 
-TICK_SECONDS: Final = 0.1
-"""How often the server refreshes its date header and looks whether it is to stop."""
+# How often the server refreshes its date header and looks whether it is to stop.
+_TICK_S = 0.1
 
-STOP_SECONDS: Final = 1
-"""Real seconds that requests under way have to finish when the server stops."""
+# Real seconds that requests under way have to finish when the server stops.
+_STOP_MAX_S = 1
 
-BACKLOG: Final = 2048
-START_SECONDS: Final = 30.0
+_BACKLOG = 2048
+_START_MAX_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSandbox:
     """Where a sandbox that is ready can be reached."""
 
+    # What to give a client of the provider as its base address; ends in `/v2`.
     base_url: str
-    """What to give a client of the provider as its base address; ends in ``/v2``."""
+    # Scheme, host and port, for `SandboxControl`.
     address: str
-    """Scheme, host and port, for `SandboxControl`."""
+    # Verifies webhooks; base64.
     public_key: str
-    """Verifies webhooks; base64."""
 
 
 class SandboxServer:
     """A sandbox in a thread with an event loop of its own, as a context manager.
 
-    It is ready when ``with`` is entered. Entering raises ``OSError`` when the port is taken.
+    It is ready when `with` is entered. Entering raises OSError when the port is taken.
     """
 
     def __init__(self, settings: SandboxSettings | None = None) -> None:
@@ -61,7 +58,7 @@ class SandboxServer:
 
     @property
     def base_url(self) -> str:
-        """What to give a client of the provider as its base address; ends in ``/v2``."""
+        """What to give a client of the provider as its base address; ends in `/v2`."""
         return self._ready.base_url
 
     @property
@@ -76,14 +73,14 @@ class SandboxServer:
 
     @property
     def control(self) -> SandboxControl:
-        """Make a client of the control API."""
+        """A client of the control API."""
         return SandboxControl(self._ready.address)
 
-    def __enter__(self) -> SandboxServer:
+    def __enter__(self) -> "SandboxServer":
         self._thread = threading.Thread(target=self._main, name="sandbox", daemon=True)
         self._thread.start()
-        if not self._settled.wait(START_SECONDS):
-            raise TimeoutError(f"the sandbox was not ready within {START_SECONDS} s")
+        if not self._settled.wait(_START_MAX_S):
+            raise TimeoutError(f"the sandbox was not ready within {_START_MAX_S} s")
         if self._failure is not None:
             self._thread.join()
             raise self._failure
@@ -133,8 +130,8 @@ async def serve_forever(
 ) -> None:
     """Run a sandbox in this loop until cancelled; then close it and end as cancelled.
 
-    ``on_ready`` is called once requests are answered. No signal handlers are installed. Raises
-    ``OSError`` when the port is taken.
+    `on_ready` is called once the port serves requests. No signal handlers are installed. Raises
+    OSError when the port is taken.
     """
     await _run(settings, on_ready or (lambda _: None), asyncio.Event())
 
@@ -197,7 +194,7 @@ class _Server(uvicorn.Server):
         while not await self.on_tick(counter):
             counter = (counter + 1) % 864_000
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._leaving.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._leaving.wait(), _TICK_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The base class pauses for a fixed time, which a test suite pays for at every test.
@@ -208,7 +205,7 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if tasks := set(self.server_state.tasks):
-            _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            _, late = await asyncio.wait(tasks, timeout=_STOP_MAX_S)
             for task in late:
                 task.cancel()
         await asyncio.sleep(0)
@@ -216,7 +213,7 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 def _config(sandbox: Sandbox) -> uvicorn.Config:
@@ -229,12 +226,12 @@ def _config(sandbox: Sandbox) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Choose the fastest event loop that is installed."""
+    """Return what makes the fastest event loop that is installed."""
     try:
         import uvloop  # noqa: PLC0415 - it exists on some platforms only
     except ImportError:

@@ -1,52 +1,50 @@
 """What a sandbox is started with."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 SignatureScheme = Literal["telnyx", "standard"]
 
-STANDING_CALLS: Final = ("v3:sandbox-alice", "v3:sandbox-bob", "v3:sandbox-carol")
-"""Calls that exist from the start, under ids a person can type."""
+# Calls that exist from the start, under ids a person can type.
+_STANDING_CALLS = ("v3:sandbox-alice", "v3:sandbox-bob", "v3:sandbox-carol")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
     """Everything about a sandbox that does not change while it runs.
 
-    Raises ``ValueError`` at construction when a value makes no sense.
+    Raises ValueError at construction when a value makes no sense.
     """
 
     host: str = "127.0.0.1"
+    # TCP port; 0 lets the system choose a free one.
     port: int = 0
-    """TCP port; 0 lets the system choose a free one."""
+    # Where webhooks are posted. Without it events are only kept in the delivery log.
     webhook_url: str | None = None
-    """Where webhooks are posted. Without it events are only kept in the delivery log."""
+    # Tried when `webhook_url` does not respond with a 2xx status.
     failover_url: str | None = None
-    """Tried when ``webhook_url`` does not answer with a 2xx status."""
+    # The only keys accepted; empty accepts every key that is not in `rejected_api_keys`.
     api_keys: tuple[str, ...] = ()
-    """The only keys accepted; empty accepts every key that is not in ``rejected_api_keys``."""
+    # Keys that are refused whatever `api_keys` says: a revoked key, for instance.
     rejected_api_keys: tuple[str, ...] = ()
-    """Keys that are refused whatever ``api_keys`` says: a revoked key, for instance."""
+    # 32 bytes the Ed25519 key is made from; without them a new key is made at every start.
     signing_seed: bytes | None = None
-    """32 bytes the Ed25519 key is made from; without them a new key is made at every start."""
+    # Header sets put on webhooks: the provider's own, the Standard Webhooks ones, or both.
     signature_schemes: tuple[SignatureScheme, ...] = ("telnyx",)
-    """Header sets put on webhooks: the provider's own, the Standard Webhooks ones, or both."""
+    # Sandbox seconds that pass in one real second. Not used with `manual_clock`.
     speed: float = 1.0
-    """Sandbox seconds that pass in one real second. Not used with ``manual_clock``."""
+    # Time stands still until `POST /_sandbox/clock/advance` moves it.
     manual_clock: bool = False
-    """Time stands still until ``POST /_sandbox/clock/advance`` moves it."""
-    calls: tuple[str, ...] = STANDING_CALLS
-    """Call control ids that exist from the start."""
+    # Call control ids that exist from the start.
+    calls: tuple[str, ...] = _STANDING_CALLS
+    # First attempts in flight at once; 1 keeps them in the order of what happened.
     webhook_concurrency: int = 1
-    """First attempts in flight at once; 1 keeps them in the order of what happened."""
+    # Real seconds a webhook receiver has to respond before the attempt has failed.
     webhook_timeout_seconds: float = 5.0
-    """Real seconds a webhook receiver has to answer before the attempt has failed."""
+    # Requests, and executions, remembered; the oldest are forgotten first.
     journal_size: int = 100_000
-    """Requests, and executions, remembered; the oldest are forgotten first."""
+    # Finished webhook deliveries remembered; the oldest are forgotten first.
     delivery_log_size: int = 10_000
-    """Finished webhook deliveries remembered; the oldest are forgotten first."""
 
     def __post_init__(self) -> None:
         if self.speed <= 0:

@@ -1,10 +1,8 @@
 """Signatures on webhooks: the provider's own headers, the Standard Webhooks ones, or both.
 
-Both sign with the same Ed25519 key. They differ in what is signed: ``{timestamp}|{body}`` for the
-provider's, ``{id}.{timestamp}.{body}`` for Standard Webhooks.
+Both sign with the same Ed25519 key. They differ in what is signed: `{timestamp}|{body}` for the
+provider's, `{id}.{timestamp}.{body}` for Standard Webhooks.
 """
-
-from __future__ import annotations
 
 import base64
 from collections.abc import Collection
@@ -27,7 +25,7 @@ class Signer:
         return base64.b64encode(bytes(self._key.verify_key)).decode()
 
     def headers(self, webhook_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-        """Headers for one attempt. ``timestamp`` is in whole Unix seconds of real time."""
+        """Return the headers of one attempt. `timestamp` is in whole Unix seconds of real time."""
         headers: dict[str, str] = {}
         if "telnyx" in self._schemes:
             headers["telnyx-timestamp"] = str(timestamp)

@@ -1,23 +1,20 @@
 """Speech and playback in conferences: how they start, how long they last, how they stop."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import Final
 
 from gateway.sandbox import events
 from gateway.sandbox.model import Conference, Sound
 from gateway.sandbox.world import World
 
-SPEECH_SECONDS_PER_CHARACTER: Final = 0.06
-"""About 1,000 characters a minute, an unhurried reader."""
+# About 1,000 characters a minute, an unhurried reader.
+SPEECH_S_PER_CHARACTER = 0.06
 
-PLAYBACK_SECONDS: Final = 3.0
-"""Length of every audio file: the sandbox does not fetch any."""
+# Length of every audio file: the sandbox does not fetch any.
+PLAYBACK_S = 3.0
 
 
 def start(world: World, conference: Conference, sound: Sound, seconds: float | None) -> None:
-    """Let a sound be heard for ``seconds``, or until stopped when that is ``None``."""
+    """Let a sound be heard for `seconds`, or until stopped when that is None."""
     now = world.clock.now()
     if seconds is not None:
         sound.timer = world.clock.call_at(now + seconds, lambda: _end(world, conference, sound))
@@ -27,7 +24,7 @@ def start(world: World, conference: Conference, sound: Sound, seconds: float | N
 
 def stop(world: World, conference: Conference, chosen: Callable[[Sound], bool]) -> None:
     """End the chosen sounds at once."""
-    for sound in [one for one in conference.sounds if chosen(one)]:
+    for sound in [it for it in conference.sounds if chosen(it)]:
         _end(world, conference, sound)
 
 

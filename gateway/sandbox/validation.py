@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.sandbox.errors import Problem, Refused
+from gateway.sandbox.errors import Problem, RefusedError
 from gateway.sandbox.operations import Operation
 from gateway.sandbox.schema_checks import SchemaChecker
 
@@ -36,7 +36,7 @@ class Validation:
     ) -> Arguments:
         """Return the arguments of a request, without those that the operation does not know.
 
-        Raises Refused with every missing and every wrong parameter.
+        Raises RefusedError with every missing and every wrong parameter.
         """
         of_body, of_query = self._checkers[operation.id]
         given = dict(_given(of_body.properties, body))
@@ -44,7 +44,7 @@ class Validation:
         asked = {name: _from_text(of_query.properties[name], it) for name, it in asked.items()}
         problems: list[Problem] = [*of_body.problems(given), *of_query.problems(asked)]
         if problems:
-            raise Refused(problems)
+            raise RefusedError(problems)
         return Arguments(path, given, asked)
 
 

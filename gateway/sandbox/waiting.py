@@ -1,24 +1,21 @@
 """Calls coming into queues and out of them."""
 
-from __future__ import annotations
-
 import uuid
-from typing import Final
 
 from gateway.sandbox import errors, events
-from gateway.sandbox.clock import LONGEST_SECONDS
+from gateway.sandbox.clock import TIMER_MAX_S
 from gateway.sandbox.errors import refusal
 from gateway.sandbox.model import Call, DequeueReason, Queue, QueuedCall
 from gateway.sandbox.world import World
 
-DEFAULT_MAX_SIZE: Final = 100
-"""Calls a queue holds when nobody said how many."""
+# Calls a queue holds when nobody said how many.
+_DEFAULT_MAX_SIZE = 100
 
 
 def open_queue(world: World, name: str, max_size: int | None) -> Queue:
     """Make a new, empty queue of this name."""
     now = world.clock.now()
-    queue = Queue(str(uuid.uuid4()), name, max_size or DEFAULT_MAX_SIZE, now, now)
+    queue = Queue(str(uuid.uuid4()), name, max_size or _DEFAULT_MAX_SIZE, now, now)
     world.queues[name] = queue
     return queue
 
@@ -32,7 +29,7 @@ def enqueue(
     keep_after_hangup: bool,
     max_wait_seconds: int | None,
 ) -> None:
-    """Put the call at the end of the line. Raises `Refused` when the line is full."""
+    """Put the call at the end of the line. Raises RefusedError if the line is full."""
     if len(queue.calls) >= queue.max_size:
         raise refusal(
             errors.QUEUE_FULL, f"Queue '{queue.name}' holds its maximum of {queue.max_size} calls."
@@ -41,7 +38,7 @@ def enqueue(
     waiting = QueuedCall(call, now, client_state, keep_after_hangup)
     if max_wait_seconds is not None:
         waiting.deadline = world.clock.call_at(
-            now + min(max_wait_seconds, LONGEST_SECONDS), lambda: dequeue(world, call, "timeout")
+            now + min(max_wait_seconds, TIMER_MAX_S), lambda: dequeue(world, call, "timeout")
         )
     queue.calls[call.call_control_id] = waiting
     queue.updated_at = now
@@ -52,7 +49,7 @@ def enqueue(
 def dequeue(
     world: World, call: Call, reason: DequeueReason, client_state: str | None = None
 ) -> None:
-    """Take the call out of its queue, if it is in one. ``client_state`` replaces the earlier."""
+    """Take the call out of its queue, if it is in one. `client_state` replaces the earlier."""
     if call.queue_name is None:
         return
     queue = world.queues[call.queue_name]

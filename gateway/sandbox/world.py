@@ -1,33 +1,31 @@
 """Everything that exists in the sandbox, and how it is found."""
 
-from __future__ import annotations
-
 import secrets
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from gateway.sandbox import errors
 from gateway.sandbox.clock import Clock
-from gateway.sandbox.errors import Problem, Refused, refusal
+from gateway.sandbox.errors import Problem, RefusedError, refusal
 from gateway.sandbox.events import Event
 from gateway.sandbox.model import Call, Conference, Participant, Queue
 
-REMEMBERED_CALLS: Final = 10_000
-"""Ended calls that can still be named; older ones become unknown, so that memory is flat."""
+# Ended calls that can still be named; older ones become unknown, so that memory is flat.
+_REMEMBERED_CALLS_MAX = 10_000
 
-REMEMBERED_CONFERENCES: Final = 1_000
-"""Ended conferences that can still be retrieved."""
+# Ended conferences that can still be retrieved.
+_REMEMBERED_CONFERENCES_MAX = 1_000
 
-DEFAULT_CONNECTION: Final = "1494404757140276705"
-DEFAULT_CALLER: Final = "+13125550100"
-DEFAULT_CALLEE: Final = "+13125550199"
+_DEFAULT_CONNECTION = "1494404757140276705"
+_DEFAULT_CALLER = "+13125550100"
+_DEFAULT_CALLEE = "+13125550199"
 
 
 class World:
     """Calls, conferences and queues, with the clock they live by.
 
-    ``emit`` is called with every event, in the order of what happened.
+    `emit` is called with every event, in the order of what happened.
     """
 
     def __init__(self, clock: Clock, emit: Callable[[Event], None]) -> None:
@@ -44,36 +42,36 @@ class World:
         caller: str | None = None,
         callee: str | None = None,
     ) -> Call:
-        """Make a call that is answered and parked: in no conference and no queue."""
+        """Make a call that has been picked up and parked: in no conference and no queue."""
         call = Call(
             call_control_id=call_control_id or f"v3:{secrets.token_urlsafe(40)}",
             call_leg_id=str(uuid.uuid4()),
             call_session_id=str(uuid.uuid4()),
-            connection_id=connection_id or DEFAULT_CONNECTION,
-            caller=caller or DEFAULT_CALLER,
-            callee=callee or DEFAULT_CALLEE,
+            connection_id=connection_id or _DEFAULT_CONNECTION,
+            caller=caller or _DEFAULT_CALLER,
+            callee=callee or _DEFAULT_CALLEE,
             created_at=self.clock.now(),
         )
         self.calls[call.call_control_id] = call
         over = (
-            [one for one in self.calls.values() if one.ended_at is not None]
-            if (len(self.calls) > REMEMBERED_CALLS)
+            [it for it in self.calls.values() if it.ended_at is not None]
+            if (len(self.calls) > _REMEMBERED_CALLS_MAX)
             else []
         )
-        for old in over[: len(self.calls) - REMEMBERED_CALLS]:
+        for old in over[: len(self.calls) - _REMEMBERED_CALLS_MAX]:
             if old.queue_name is None:
                 del self.calls[old.call_control_id]
         return call
 
     def call(self, call_control_id: str, pointer: str | None = None) -> Call:
-        """Find a call, ended or not. Raises `Refused` when there is none."""
+        """Return a call, ended or not. Raises RefusedError if there is none."""
         call = self.calls.get(call_control_id)
         if call is None:
             raise refusal(errors.NOT_FOUND, f"There is no call '{call_control_id}'.", pointer)
         return call
 
     def active_call(self, call_control_id: str, pointer: str | None = None) -> Call:
-        """Find an active call. Raises `Refused` when there is none or it has ended."""
+        """Return an active call. Raises RefusedError if there is none or it has ended."""
         call = self.call(call_control_id, pointer)
         if call.ended_at is not None:
             raise refusal(
@@ -86,20 +84,20 @@ class World:
     def add_conference(self, conference: Conference) -> None:
         """Make it known, and forget ended ones that are too many."""
         self.conferences[conference.id] = conference
-        if len(self.conferences) > REMEMBERED_CONFERENCES:
-            over = [one.id for one in self.conferences.values() if one.ended_at is not None]
-            for old in over[: len(self.conferences) - REMEMBERED_CONFERENCES]:
+        if len(self.conferences) > _REMEMBERED_CONFERENCES_MAX:
+            over = [it.id for it in self.conferences.values() if it.ended_at is not None]
+            for old in over[: len(self.conferences) - _REMEMBERED_CONFERENCES_MAX]:
                 del self.conferences[old]
 
     def conference(self, conference_id: str) -> Conference:
-        """Find a conference, ended or not. Raises `Refused` when there is none."""
+        """Return a conference, ended or not. Raises RefusedError if there is none."""
         conference = self.conferences.get(conference_id)
         if conference is None:
             raise refusal(errors.NOT_FOUND, f"There is no conference '{conference_id}'.")
         return conference
 
     def live_conference(self, conference_id: str) -> Conference:
-        """Find a conference under way. Raises `Refused` when there is none or it has ended."""
+        """Return a conference under way. Raises RefusedError if there is none or it has ended."""
         conference = self.conference(conference_id)
         if conference.ended_at is not None:
             raise refusal(
@@ -111,7 +109,7 @@ class World:
     def participant(
         self, conference: Conference, call_control_id: str, pointer: str = "/call_control_id"
     ) -> Participant:
-        """Find the participant a call is. Raises `Refused`: no such call, ended, not in there."""
+        """Return the participant a call is. Raises RefusedError if it is none, or ended."""
         self.active_call(call_control_id, pointer)
         participant = conference.find(call_control_id)
         if participant is None:
@@ -125,28 +123,33 @@ class World:
     def participants(
         self, conference: Conference, call_control_ids: Iterable[str]
     ) -> Sequence[Participant]:
-        """Find the participants these calls are, each once. Raises `Refused` naming all misfits."""
+        """Return the participants these calls are, each once.
+
+        Raises RefusedError, which names each call that is none.
+        """
         found: dict[str, Participant] = {}
         problems: list[Problem] = []
         for index, call_control_id in enumerate(call_control_ids):
             try:
-                one = self.participant(conference, call_control_id, f"/call_control_ids/{index}")
-                found[one.id] = one
-            except Refused as refused:
+                participant = self.participant(
+                    conference, call_control_id, f"/call_control_ids/{index}"
+                )
+                found[participant.id] = participant
+            except RefusedError as refused:
                 problems.extend(refused.problems)
         if problems:
-            raise Refused(problems)
+            raise RefusedError(problems)
         return list(found.values())
 
     def audience(self, conference: Conference, body: Any) -> tuple[Sequence[Participant], bool]:
-        """Whom a command with ``call_control_ids`` is for, and whether that is everybody."""
+        """Return whom a command with `call_control_ids` is for, and whether that is everybody."""
         listed = body.get("call_control_ids")
         if listed:
             return self.participants(conference, listed), False
         return conference.present(), True
 
     def queue(self, name: str) -> Queue:
-        """Find a queue by name. Raises `Refused` when there is none."""
+        """Return a queue by name. Raises RefusedError if there is none."""
         queue = self.queues.get(name)
         if queue is None:
             raise refusal(errors.NOT_FOUND, f"There is no queue '{name}'.")

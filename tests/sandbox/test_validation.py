@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.errors import Refused
+from gateway.sandbox.errors import RefusedError
 from gateway.sandbox.operations import load_operations
 from gateway.sandbox.validation import Arguments, Validation
 
@@ -28,7 +28,7 @@ def checked(
 def details(
     validation: Validation, operation: str, body: Any, query: dict[str, str] | None = None
 ) -> list[str]:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         checked(validation, operation, body, query)
     return [it.detail for it in refused.value.problems]
 
