@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-
 # Three years: event loops cannot count arbitrarily far ahead.
 TIMER_MAX_S = 100_000_000.0
 
