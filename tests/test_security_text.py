@@ -35,7 +35,7 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
     large = f"{body.LARGE_BYTES_MAX // MIB} MiB, and the share of the buffers"
     assert f"bodies above {body.ALWAYS_BYTES // KIB} KiB, all together | {large}" in TEXT
     assert f"a body that is refused | {refusals.REST_BYTES_MAX // KIB} KiB;" in TEXT
-    assert f"writing `/metrics` | {round(http_app._METRICS_SHARE * 100)} % of the time" in TEXT
+    assert f"rendering `/metrics` | {round(http_app._METRICS_SHARE * 100)} % of the time" in TEXT
     assert f"ahead of a response | {refusals.PIPELINED_MAX} |" in TEXT
     assert f"{refusals.IDLE_S} s; {refusals.HEAD_S:.0f} s if nothing has come yet" in TEXT
     in_thread = f"above {verification._IN_LOOP_BYTES_MAX // KIB} KiB to be hashed in a thread"
@@ -76,7 +76,7 @@ def test_the_other_numbers_are_those_of_the_code() -> None:
     assert f"Keys shorter than {scrubbing.SECRET_CHARACTERS_MIN} characters" in TEXT
     assert f"hold {bytebudget.BUFFERED_BYTES_MAX // MIB} MiB together" in TEXT
     assert f"a queue of {writer.WAITING_BYTES_MAX // MIB} MiB" in TEXT
-    assert f"fewer than {process.DESCRIPTORS_ENOUGH:,} are warned about" in TEXT
+    assert f"warns if that is below {process.DESCRIPTORS_ENOUGH:,}" in TEXT
 
 
 def test_the_other_texts_have_the_same_numbers() -> None:
