@@ -1,7 +1,7 @@
-"""Who is in which conference, kept from the event feed.
+"""Keep track of who is in which conference, from the event feed.
 
-A subscriber as it should be written: it can be stopped at any moment and goes on where it was,
-takes an event twice without harm, and does not care in which order the provider's webhooks came.
+A model subscriber: it can be killed at any moment and resumes where it was, handling an event twice
+is harmless, and it does not depend on the order in which webhooks arrive.
 
     python examples/attendance.py --state attendance.json
 """
@@ -27,23 +27,23 @@ from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 
 TYPES = ("conference.participant.joined", "conference.participant.left", "conference.ended")
 
-# What passes when one asks again: the gateway restarts, a connection breaks.
-PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN)
+# Errors that a retry resolves: the gateway restarts, a connection breaks.
+TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN)
 PAUSE_S = 1.0
 
 
 @dataclass
 class Attendance:
-    """The state, and the cursor it is as of. Saved together, so that they always agree."""
+    """The state, and the cursor that it is as of. Saved together, so that they always agree."""
 
     cursor: str = ""
-    # By conference and call: when it was last seen to join and to leave, in microseconds.
+    # By conference and call: when the call last joined and last left, in microseconds since 1970.
     joined: dict[str, dict[str, int]] = field(default_factory=dict)
     left: dict[str, dict[str, int]] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
-        """Take an event in. The latest by `occurred_at` counts, not the latest to arrive."""
+        """Apply an event. The latest by `occurred_at` counts, not the latest to arrive."""
         at = event.occurred_at.ToMicroseconds()
         if event.type == "conference.ended":
             self.ended[event.conference_id] = at
@@ -64,19 +64,19 @@ class Attendance:
 
     @classmethod
     def load(cls, path: Path) -> "Attendance":
-        """Read what was saved, or begin."""
+        """Load the saved state, or start with an empty one."""
         return cls(**json.loads(path.read_text())) if path.exists() else cls()
 
     def save(self, path: Path) -> None:
-        """Write it all at once: whoever is killed half-way leaves the old file."""
+        """Replace the file atomically: a crash half-way leaves the old one."""
         new = path.with_suffix(".new")
-        new.touch(0o600)  # whoever reads it knows who spoke with whom
+        new.touch(0o600)  # it tells who spoke with whom
         new.write_text(json.dumps(vars(self)))
         os.replace(new, path)
 
 
 def follow(stub: Any, attendance: Attendance, path: Path, *, stop: bool) -> None:
-    """Follow the feed, for ever or until everything held has been seen."""
+    """Follow the feed, for ever or, with `stop`, to the last stored event."""
     request = SubscribeRequest(
         filter=EventFilter(types=TYPES), on_gap=GAP_POLICY_CONTINUE, stop_when_caught_up=stop
     )
@@ -86,7 +86,7 @@ def follow(stub: Any, attendance: Attendance, path: Path, *, stop: bool) -> None
         request.position = POSITION_EARLIEST
     for response in stub.Subscribe(request):
         if response.HasField("gap"):
-            print(f"{response.gap.missed_events or 'some'} events are lost, the state has holes")
+            print(f"{response.gap.missed_events or 'some'} events are lost: the state may be wrong")
         before = attendance.present()
         for event in response.events:
             attendance.apply(event)
@@ -97,7 +97,7 @@ def follow(stub: Any, attendance: Attendance, path: Path, *, stop: bool) -> None
 
 
 def show(attendance: Attendance) -> None:
-    """Print who is where."""
+    """Print who is in which conference."""
     for conference, calls in attendance.present().items():
         print(f"{conference}: {', '.join(calls)}")
     if not attendance.present():
@@ -105,11 +105,11 @@ def show(attendance: Attendance) -> None:
 
 
 def main() -> None:
-    """Follow the feed across restarts of the gateway."""
+    """Follow the feed, across restarts of the gateway."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="127.0.0.1:50051")
-    parser.add_argument("--state", type=Path, required=True, help="where to keep the state")
-    parser.add_argument("--stop", action="store_true", help="stop when everything has been seen")
+    parser.add_argument("--state", type=Path, required=True, help="file to keep the state in")
+    parser.add_argument("--stop", action="store_true", help="stop after the last stored event")
     options = parser.parse_args()
     attendance = Attendance.load(options.state)
     with grpc.insecure_channel(options.address) as channel:
@@ -118,9 +118,9 @@ def main() -> None:
             try:
                 follow(stub, attendance, options.state, stop=options.stop)
             except grpc.RpcError as error:
-                if options.stop or error.code() not in PASSING:
+                if options.stop or error.code() not in TRANSIENT:
                     raise
-                print(f"the gateway is away: {error.details()}")
+                print(f"no connection to the gateway, retrying: {error.details()}")
                 time.sleep(PAUSE_S)
             if options.stop:
                 return

@@ -82,7 +82,7 @@ def serve(sandbox: bool) -> None:
 
 @main.command()
 def demo() -> None:
-    """Show commands going out and events coming back, against a simulated Telnyx."""
+    """Send commands and print their events, against a simulated Telnyx."""
     with (
         logs_set_up("warning", "text"),
         tempfile.TemporaryDirectory() as folder,
@@ -95,25 +95,30 @@ def demo() -> None:
             "GATEWAY_EVENT_LOG": f"sqlite:///{Path(folder) / 'events.db'}",
         }
         ok = _run(_demo(load_settings(chosen), simulated))
-    say(click.style("everything came back" if ok else "the demonstration FAILED", bold=True))
+    say(click.style("every event arrived" if ok else "the demonstration FAILED", bold=True))
     sys.exit(0 if ok else EXIT_FAILED)
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     default=8081,
     show_default=True,
     type=click.IntRange(0, 65_535),
-    help="Where to listen; 0 is any.",
+    help="Port to listen on; 0 for any free port.",
 )
-@click.option("--webhook-url", help="Where to post webhooks, such as the gateway's address.")
-@click.option("--speed", default=1.0, show_default=True, help="How fast time passes.")
+@click.option("--webhook-url", help="URL to post webhooks to, /webhooks/telnyx included.")
+@click.option(
+    "--speed", default=1.0, show_default=True, help="How fast time passes; 10 is tenfold."
+)
 def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None:
-    """Run the simulated Telnyx alone."""
+    """Run only the simulated Telnyx.
+
+    Prints the settings with which a gateway uses it. Its webhooks go to --webhook-url.
+    """
     if webhook_url and not webhook_url.startswith(("http://", "https://")):
-        raise click.BadParameter("is not an http(s) address", param_hint="--webhook-url")
+        raise click.BadParameter("is not an http(s) URL", param_hint="--webhook-url")
     try:
         settings = SandboxSettings(host=host, port=port, webhook_url=webhook_url, speed=speed)
     except ValueError as error:
@@ -121,7 +126,7 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
 
     def ready(running: Any) -> None:
         say(f"simulated Telnyx: TELNYX_BASE_URL={running.base_url}")
-        say(f"its public key:   TELNYX_PUBLIC_KEY={running.public_key}")
+        say(f"public key:       TELNYX_PUBLIC_KEY={running.public_key}")
         say("any API key:      TELNYX_API_KEY=sandbox")
         say(f"calls to use:     {' '.join(settings.calls)}")
 
@@ -140,7 +145,7 @@ def key_options(keys: Sequence[EventKey]) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         for key in reversed(keys):
             more = ", or prefix ending in *" if key.takes_prefixes else ""
-            help_ = f"Only this {key.label}{more}."
+            help_ = f"Only events with this {key.label}{more}; repeatable."
             option = click.option(f"--{key.option}", key.filter_field, multiple=True, help=help_)
             command = option(command)
         return command
@@ -149,23 +154,25 @@ def key_options(keys: Sequence[EventKey]) -> Callable[[Command], Command]:
 
 
 @main.command()
-@click.option("--address", default=DEFAULT_GRPC_ADDRESS, show_default=True, help="The gateway.")
-@click.option("--earliest", is_flag=True, help="Begin with the oldest event that is held.")
-@click.option("--after", metavar="CURSOR", help="Begin after a cursor.")
 @click.option(
-    "--since", metavar="TIME", help="Begin with what came since, such as 2026-01-31T12:00."
+    "--address", default=DEFAULT_GRPC_ADDRESS, show_default=True, help="Address of the gateway."
+)
+@click.option("--earliest", is_flag=True, help="Start with the oldest stored event.")
+@click.option("--after", metavar="CURSOR", help="Start after this cursor.")
+@click.option(
+    "--since", metavar="TIME", help="Start with events received since, such as 2026-01-31T12:00."
 )
 @click.option(
     "--on-gap",
     type=click.Choice(["fail", "continue"]),
     default="fail",
     show_default=True,
-    help="When events after the cursor are no longer held: stop, or say so and go on.",
+    help="If events after the cursor are no longer stored: fail, or report the gap and continue.",
 )
 @key_options(declared_keys())
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
-@click.option("--raw", is_flag=True, help="With --json: the signed bytes, too.")
-@click.option("--stop", is_flag=True, help="Stop when everything that is held has been printed.")
+@click.option("--raw", is_flag=True, help="With --json: include the signed bytes.")
+@click.option("--stop", is_flag=True, help="Stop after the last stored event.")
 def tail(
     address: str,
     earliest: bool,
@@ -177,11 +184,11 @@ def tail(
     stop: bool,
     **wanted: tuple[str, ...],
 ) -> None:
-    """Print events as they come, across restarts of the gateway."""
+    """Print events as they arrive, across restarts of the gateway."""
     if raw and not as_json:
-        raise click.UsageError("--raw goes with --json")
+        raise click.UsageError("--raw requires --json")
     if sum(map(bool, (earliest, after, since))) > 1:
-        raise click.UsageError("--earliest, --after and --since exclude each other")
+        raise click.UsageError("--earliest, --after and --since are mutually exclusive")
     request = SubscribeRequest(
         filter=EventFilter(**wanted),
         include_raw=raw,
@@ -236,10 +243,10 @@ async def _serve(
             _log.info("%s", line)
     else:
         simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
-        _log.info("provider simulated, at %s", simulated.base_url)
+        _log.info("simulated provider on %s", simulated.base_url)
         _log.info("calls to use: %s", ", ".join(SandboxSettings().calls))
         address = simulated.base_url.removesuffix("/v2")
-        _log.info("another call: curl -X POST %s/_sandbox/calls", address)
+        _log.info("to create another call: curl -X POST %s/_sandbox/calls", address)
     await stopped.wait()
     _log.info("shutting down; a second signal exits at once")
     await gateway.stop()
@@ -275,7 +282,7 @@ async def _tail(address: str, request: SubscribeRequest, as_json: bool) -> int:
             return EXIT_FAILED
         finally:
             if following.has_received and resumable:
-                tell(f"-- to go on from here: --after {following.cursor}")
+                tell(f"-- to resume from here: --after {following.cursor}")
     return 0
 
 
@@ -283,7 +290,7 @@ def _settings(env: Mapping[str, str]) -> Settings:
     try:
         return load_settings(env)
     except SettingsError as error:
-        tell("telnyx-gateway: these settings cannot be used:")
+        tell("telnyx-gateway: invalid settings:")
         for line in str(error).splitlines():
             tell(f"  {line}")
         tell("To try it without an account: telnyx-gateway serve --sandbox")

@@ -71,109 +71,109 @@ class Settings(BaseModel):
     public_keys: Annotated[tuple[str, ...], _read(values.read_public_keys)] = _named(
         "TELNYX_PUBLIC_KEY",
         (),
-        "The provider's public keys that webhooks are verified with, separated by commas.",
+        "The provider's public keys for verifying webhooks, separated by commas.",
     )
     base_url: Annotated[str, _read(values.read_base_url)] = _named(
-        "TELNYX_BASE_URL", DEFAULT_BASE_URL, "The provider's REST address."
+        "TELNYX_BASE_URL", DEFAULT_BASE_URL, "The provider's REST base URL."
     )
     grpc_address: Where = _named(
-        "GATEWAY_GRPC_ADDRESS", DEFAULT_GRPC_ADDRESS, "Where gRPC is served."
+        "GATEWAY_GRPC_ADDRESS", DEFAULT_GRPC_ADDRESS, "Address to serve gRPC on."
     )
     grpc_connections: Annotated[int, _read(values.read_count, 1, 100_000)] = _named(
         "GATEWAY_GRPC_CONNECTIONS",
         2_000,
-        "The most gRPC connections at one time; further ones are closed as they come.",
+        "Maximum number of open gRPC connections; further ones are closed on arrival.",
     )
     http_address: Where = _named(
         "GATEWAY_HTTP_ADDRESS",
         DEFAULT_HTTP_ADDRESS,
-        "Where webhooks are received and metrics and health are served.",
+        "Address to receive webhooks and to serve health and metrics on.",
     )
     event_log: Annotated[Path, _read(values.read_event_log)] = _named(
-        "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where events are kept."
+        "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where to store events."
     )
     retention_age: Annotated[float, _duration("1s", "3650d")] = _named(
         "GATEWAY_RETENTION_AGE",
         "7d",
-        "Events that were received longer ago are deleted, once the provider has confirmed the"
-        " time.",
+        "Maximum age of events; older ones are deleted, once the provider has confirmed the time.",
     )
     retention_size: Annotated[int, _read(values.read_size, "1KiB", "1024TiB")] = _named(
         "GATEWAY_RETENTION_SIZE",
         "4GiB",
-        "How large the log's file may be; the oldest events are deleted to keep it so.",
+        "Maximum size of the log's file; the oldest events are deleted to keep it below that.",
     )
     call_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
-        "GATEWAY_CALL_TIMEOUT", "10s", "The deadline of RPCs that come without one."
+        "GATEWAY_CALL_TIMEOUT", "10s", "Deadline of RPCs that set none."
     )
     http_client: Annotated[Literal["pyreqwest", "httpx"], Word] = _named(
         "GATEWAY_HTTP_CLIENT",
         "pyreqwest",
-        "The library that sends requests to the provider: `pyreqwest` or `httpx`.",
+        "HTTP client library for requests to the provider: `pyreqwest` or `httpx`.",
     )
     upstream_proxy: Annotated[SecretStr, _secret(values.read_proxy)] | None = _named(
         "GATEWAY_UPSTREAM_PROXY",
         None,
-        "The HTTP proxy for requests to the provider: `http://[user:password@]host:port`.",
+        "HTTP proxy for requests to the provider: `http://[user:password@]host:port`.",
     )
     upstream_ca: Annotated[Certificates, _read(values.read_certificates)] | None = _named(
         "GATEWAY_UPSTREAM_CA",
         None,
-        "A file of CA certificates (PEM) to trust beside the system's.",
+        "File of CA certificates (PEM) to trust in addition to the system's.",
     )
     upstream_plaintext: Annotated[Literal["refused", "allowed"], Word] = _named(
         "GATEWAY_UPSTREAM_PLAINTEXT",
         "refused",
-        "Whether `TELNYX_BASE_URL` may be `http://` to another host, which sends the API key in"
-        " clear: `allowed` or `refused`.",
+        "Whether `TELNYX_BASE_URL` may be `http://` to another host, which sends the API key"
+        " unencrypted: `allowed` or `refused`.",
     )
     upstream_in_flight: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
         "GATEWAY_UPSTREAM_IN_FLIGHT",
         100,
-        "The most requests to the provider at one time whose callers wait.",
+        "Maximum number of requests to the provider in flight whose callers still wait.",
     )
     upstream_waiting: Annotated[int, _read(values.read_count, 0, 100_000)] = _named(
         "GATEWAY_UPSTREAM_WAITING",
         1_000,
-        "The most requests that wait for their turn; further RPCs are refused at once.",
+        "Maximum number of requests waiting to be sent; further RPCs are rejected at once.",
     )
     watch_requests: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
         "GATEWAY_WATCH_REQUESTS",
         50,
-        "The most requests to the provider in a second for all conferences that are watched, and"
-        " ten times as many at once; a question takes two.",
+        "Maximum number of requests per second that read watched conferences, for all of them"
+        " together; bursts may be ten times as large. One read takes two requests.",
     )
     upstream_probe: Annotated[Literal["on", "off"], Word] = _named(
         "GATEWAY_UPSTREAM_PROBE",
         "on",
-        "Whether the provider is asked for a queue at the start and after 20 s of silence: `on` or"
-        " `off`.",
+        "Whether to probe the provider at the start and after 20 s of silence: `on` or `off`.",
     )
     hedge_after: Annotated[float, _duration("0.01s", "10s")] | None = _named(
         "GATEWAY_HEDGE_AFTER",
         None,
-        "A request without a response for so long is sent once more beside the first, where that"
-        " can do no harm. Unset: after half of the call's time, 1 s to 10 s.",
+        "Hedging: a request without a response after this long is sent once more in parallel, where"
+        " that is harmless. Unset: after half of the call's time, 1 s to 10 s.",
     )
     webhook_tolerance: Annotated[float, _duration("1s", "1d")] = _named(
-        "GATEWAY_WEBHOOK_TOLERANCE", "300s", "How far a webhook's timestamp may be from the clock."
+        "GATEWAY_WEBHOOK_TOLERANCE",
+        "300s",
+        "Maximum difference between a webhook's timestamp and the clock.",
     )
     webhook_urls: Annotated[tuple[str, ...], _read(values.read_webhook_urls)] = _named(
         "GATEWAY_WEBHOOK_URL",
         (),
-        "Where the provider posts webhooks, separated by commas; back-fill takes only what went"
-        " there. Unset: any address ending in `/webhooks/telnyx`.",
+        "URLs that the provider posts webhooks to, separated by commas; backfill takes only what"
+        " was sent there. Unset: any URL ending in `/webhooks/telnyx`.",
     )
     backfill: Annotated[Literal["on", "off"], Word] = _named(
         "GATEWAY_BACKFILL",
         "on",
-        "Whether missed webhooks are fetched from the provider: `on` or `off`.",
+        "Whether to fetch missed webhooks from the provider: `on` or `off`.",
     )
     backfill_interval: Annotated[float, _duration("0.1s", "1d")] = _named(
-        "GATEWAY_BACKFILL_INTERVAL", "60s", "How often the provider is asked for missed webhooks."
+        "GATEWAY_BACKFILL_INTERVAL", "60s", "How often to ask the provider for missed webhooks."
     )
     stream_age_max: Annotated[float, _duration("0.1s", "1d")] = _named(
-        "GATEWAY_STREAM_AGE_MAX", "1h", "How long a stream stays open before it is ended in order."
+        "GATEWAY_STREAM_AGE_MAX", "1h", "Maximum age of a stream; it is then closed gracefully."
     )
     drain_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
         "GATEWAY_DRAIN_TIMEOUT", "20s", "How long a shutdown waits for calls in flight."
@@ -181,16 +181,16 @@ class Settings(BaseModel):
     buffers: Annotated[int, _read(values.read_size, "16MiB", "1TiB")] | None = _named(
         "GATEWAY_BUFFERS",
         None,
-        "How much all buffers may hold together; beyond it new work is refused. Unset: `128MiB`, or"
-        " a quarter of the container's memory if that is less.",
+        "Maximum size of all buffers together; above it new work is rejected. Unset: `128MiB`, or a"
+        " quarter of the container's memory if that is less.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Word] = _named(
         "GATEWAY_LOG_LEVEL",
         "info",
-        "The least important messages to log: `debug`, `info`, `warning` or `error`.",
+        "Lowest level of messages to log: `debug`, `info`, `warning` or `error`.",
     )
     log_format: Annotated[Literal["text", "json"], Word] = _named(
-        "GATEWAY_LOG_FORMAT", "text", "How messages are logged: `text` or `json`."
+        "GATEWAY_LOG_FORMAT", "text", "Format of log messages: `text` or `json`."
     )
 
 

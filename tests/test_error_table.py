@@ -73,4 +73,4 @@ def test_the_numbers_in_the_text_are_those_of_the_policy() -> None:
     assert f"later than {latest:.0f} s after its first request" in FLAT
     assert (budget._per_call, budget._balance_max) == (0.1, 100)
     listed = ", ".join(map(str, sorted(PASSING_STATUSES)))
-    assert f"no whole answer, {listed} |" in FLAT
+    assert f"no complete response, {listed} |" in FLAT

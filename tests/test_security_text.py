@@ -13,7 +13,14 @@ from gateway.telemetry import writer
 from gateway.telnyx import answer, content, intake, scrubbing, transport
 from gateway.webhooks import body, signature, verification
 
-TEXT = " ".join((Path(__file__).parents[1] / "docs" / "security.md").read_text().split())
+ROOT = Path(__file__).parents[1]
+
+
+def _flat(name: str) -> str:
+    return " ".join((ROOT / name).read_text().replace("//", "").split())
+
+
+TEXT = _flat("docs/security.md")
 KIB, MIB = 2**10, 2**20
 
 
@@ -28,7 +35,7 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
     large = f"{body.LARGE_BYTES_MAX // MIB} MiB, and the share of the buffers"
     assert f"bodies above {body.ALWAYS_BYTES // KIB} KiB, all together | {large}" in TEXT
     assert f"a body that is refused | {refusals.REST_BYTES_MAX // KIB} KiB;" in TEXT
-    assert f"writing `/metrics` | {round(http_app._METRICS_SHARE * 100)} % of the time" in TEXT
+    assert f"rendering `/metrics` | {round(http_app._METRICS_SHARE * 100)} % of the time" in TEXT
     assert f"ahead of a response | {refusals.PIPELINED_MAX} |" in TEXT
     assert f"{refusals.IDLE_S} s; {refusals.HEAD_S:.0f} s if nothing has come yet" in TEXT
     in_thread = f"above {verification._IN_LOOP_BYTES_MAX // KIB} KiB to be hashed in a thread"
@@ -69,4 +76,23 @@ def test_the_other_numbers_are_those_of_the_code() -> None:
     assert f"Keys shorter than {scrubbing.SECRET_CHARACTERS_MIN} characters" in TEXT
     assert f"hold {bytebudget.BUFFERED_BYTES_MAX // MIB} MiB together" in TEXT
     assert f"a queue of {writer.WAITING_BYTES_MAX // MIB} MiB" in TEXT
-    assert f"fewer than {process.DESCRIPTORS_ENOUGH:,} are warned about" in TEXT
+    assert f"warns if that is below {process.DESCRIPTORS_ENOUGH:,}" in TEXT
+
+
+def test_the_other_texts_have_the_same_numbers() -> None:
+    response = f"{transport.ANSWER_BYTES_MAX // MIB} MiB"
+    errors, feed = _flat("docs/errors.md"), _flat("docs/feed.md")
+    assert f"or a response above {response} |" in errors
+    assert f"it is decoded, up to {response}" in errors
+    assert f"(not JSON, more than {response})" in feed
+    service = _flat("protos/conferencing/v1/event_service.proto")
+    assert f"not JSON, or larger than {response}" in service
+    assert f"for a request above {server.REQUEST_BYTES_MAX // MIB} MiB" in errors
+    assert f"headers above {calls.METADATA_BYTES_MAX // KIB} KiB" in errors
+    streams = f"{server.STREAMS_PER_CONNECTION_MAX:,} calls at one time on one connection"
+    assert f"more than {streams} (`UNAVAILABLE`" in errors
+    at_once = f"more than {peers.CALLS_PER_CONNECTION_MAX:,} calls at one time on one connection"
+    assert f"{at_once} (streams among them), or {peers.CALLS_MAX:,} on all" in errors
+    unread = peers.UNREAD_PER_CONNECTION_MAX // MIB
+    assert f"{unread} MiB of responses on the connection" in errors
+    assert f"did not arrive within {calls.MESSAGE_S:.0f} s" in errors

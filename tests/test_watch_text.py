@@ -15,10 +15,10 @@ def test_the_numbers_about_watched_conferences_are_those_of_the_code() -> None:
     assert "that takes two requests" in TEXT
     assert "and ten times as many at once" in TEXT
     assert f"each further {conference_reader._PAGE_SIZE} participants" in TEXT
-    assert f"asked every {watch.REFRESH_INTERVAL_S:.0f} seconds" in TEXT
+    assert f"due every {watch.REFRESH_INTERVAL_S:.0f} seconds" in TEXT
     in_time = per_s * watch.REFRESH_INTERVAL_S / conference_reader._REQUESTS
-    assert f"can be asked for in that time ({in_time:.0f})" in TEXT
+    assert f"can be read in that time ({in_time:.0f})" in TEXT
     assert f"a first response for more than {watch.FIRST_WAIT_MAX_S:.0f} s" in TEXT
     assert f"`RetryInfo` ({conference_reader.RETRY_S:.0f} s)" in TEXT
     assert fair_queue._TURN_OF_THE_LAST == 10
-    assert "One turn in ten is left to it" in TEXT
+    assert "One turn in ten is left to them" in TEXT

@@ -181,7 +181,7 @@ class Demo:
             if len(got) >= _BREAK_AT:
                 break
         call.cancel()
-        self._say(f"  !!   a second subscriber was cut off after event #{got[-1].sequence}")
+        self._say(f"  !!   a second subscriber was disconnected after event #{got[-1].sequence}")
         # Resume only when the first subscriber has seen everything: a long outage.
         async with self._arrived:
             await self._arrived.wait_for(
@@ -223,9 +223,9 @@ class Demo:
             self._say(f"  MISSING {it.type} about {self._names.get(it.about, it.about)}")
         same = first == second
         self._say(
-            f"the one that was cut off got the same {len(second)}, in the same order"
+            f"the second subscriber received the same {len(second)} in the same order"
             if same
-            else f"the one that was cut off got others: {len(second)}, not {len(first)}"
+            else f"the second subscriber received others: {len(second)}, not {len(first)}"
         )
         return complete and not missing and same
 

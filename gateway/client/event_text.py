@@ -42,8 +42,8 @@ class EventText:
         where = self._name(event.conference_id)
         match event.WhichOneof("payload"):
             case "call_enqueued":
-                place = event.call_enqueued.current_position
-                return f"{who} waits in {event.queue_name}, place {place}"
+                position = event.call_enqueued.current_position
+                return f"{who} waits in {event.queue_name}, position {position}"
             case "call_dequeued":
                 reason = QueueLeaveReason.Name(event.call_dequeued.reason)
                 return f"{who} left {event.queue_name}: {_word(reason, 'QUEUE_LEAVE_REASON_')}"
@@ -74,7 +74,7 @@ class EventText:
         heard_by = f"{who} in {where}" if event.call_control_id else f"everybody in {where}"
         what, stage = event.type.rsplit(".", 2)[-2:]
         subject = "text" if what == "speak" else "audio"
-        return f"{subject} to {heard_by} {'begins' if stage == 'started' else 'has ended'}"
+        return f"{subject} to {heard_by} {stage}"
 
     def _name(self, id_: str) -> str:
         return self._names.get(id_, id_)

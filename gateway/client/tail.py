@@ -77,13 +77,13 @@ class Tail:
 
     def _is_lost(self, error: grpc.aio.AioRpcError) -> None:
         if not self._lost:
-            self._tell(f"no connection to the gateway ({error.code().name}); asking again")
+            self._tell(f"no connection to the gateway ({error.code().name}); retrying")
         self._lost = True
 
     def _is_back(self) -> None:
         if self._lost:
-            place = "after the last event" if self.has_received else "where it was asked to begin"
-            self._tell(f"connected; going on {place}")
+            how = "resuming after the last event" if self.has_received else "starting as requested"
+            self._tell(f"connected; {how}")
         self._lost = False
 
     def _responses(self) -> AsyncIterator[SubscribeResponse]:

@@ -25,15 +25,15 @@ OPTIONS = {
 
 # Why events are missing, by the reason in an error or a gap.
 _LOSSES = {
-    "CURSOR_EXPIRED": "retention has deleted events that came after the cursor",
+    "CURSOR_EXPIRED": "retention has deleted events after the cursor",
     "EPOCH_CHANGED": "the cursor belongs to another log",
-    "CURSOR_AHEAD": "the cursor is ahead of the log, which must have lost its end",
+    "CURSOR_AHEAD": "the cursor is ahead of the log, which has lost its newest events",
 }
 
 _WAYS_ON = (
-    "to begin with the oldest event that is held: --earliest;"
-    " to go on there and be told what is missing: --after CURSOR --on-gap continue;"
-    " for what comes from now on: neither"
+    "to start with the oldest stored event: --earliest;"
+    " to do so and report how many events are missing: --after CURSOR --on-gap continue;"
+    " to get only new events: neither"
 )
 
 
@@ -48,7 +48,7 @@ def loss_of(error: grpc.RpcError) -> str:
 def gap_line(gap: Gap) -> str:
     """Return what to tell of events that are missing before those that follow."""
     reason = GapReason.Name(gap.reason).removeprefix("GAP_REASON_")
-    return f"{_loss(reason, gap.missed_events)}; going on with the oldest event that is held"
+    return f"{_loss(reason, gap.missed_events)}; continuing with the oldest stored event"
 
 
 def error_lines(error: grpc.RpcError) -> list[str]:
@@ -63,7 +63,7 @@ def error_lines(error: grpc.RpcError) -> list[str]:
 
 
 def _loss(reason: str, missed: int) -> str:
-    text = _LOSSES.get(reason, "events after the cursor are not held")
+    text = _LOSSES.get(reason, "events after the cursor are missing")
     return f"{text} ({missed} of them)" if missed else text
 
 

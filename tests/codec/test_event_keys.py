@@ -102,7 +102,10 @@ def test_a_key_that_is_added_to_the_protos_is_found_everywhere(
     def tail(**given: Sequence[str]) -> None:
         click.echo(given["leg_ids"])
 
-    assert "Only this call leg id." in CliRunner().invoke(tail, ["--help"]).output
+    assert (
+        "Only events with this call leg id; repeatable."
+        in CliRunner().invoke(tail, ["--help"]).output
+    )
     assert "leg-7" in CliRunner().invoke(tail, ["--leg", "leg-7"]).output
 
 

@@ -37,14 +37,14 @@ def test_the_demonstration_tells_its_story_and_succeeds(tmp_path: Path) -> None:
     for line in (
         "->     EnqueueCall Alice into support",
         "->     SpeakText",
-        "Alice waits in support, place 1",
+        "Alice waits in support, position 1",
         "daily-stand-up recorded as wav",
         "daily-stand-up ended: all left",
         "Bob, muted",
-        "a second subscriber was cut off",
+        "a second subscriber was disconnected",
         "15 events expected, 15 received",
-        "got the same 15, in the same order",
-        "everything came back",
+        "received the same 15 in the same order",
+        "every event arrived",
     ):
         assert line in result.stdout
     # It leaves nothing in the folder it was started in.
@@ -134,10 +134,13 @@ def test_a_tail_that_lost_its_place_says_how_to_go_on_and_that_works(tmp_path: P
     assert lost.returncode == 1
     assert "OUT_OF_RANGE: the cursor belongs to another log" in lost.stderr
     assert named_options(lost.stderr) == {"--earliest", "--after", "--on-gap"}
-    assert "-- to go on from here" not in lost.stderr
+    assert "-- to resume from here" not in lost.stderr
     assert earliest.returncode == over.returncode == 0
     assert earliest.stdout == over.stdout != ""
-    assert "-- the cursor belongs to another log; going on with the oldest event" in over.stderr
+    assert (
+        "-- the cursor belongs to another log; continuing with the oldest stored event"
+        in over.stderr
+    )
 
 
 def test_a_tail_whose_log_was_replaced_under_it_says_so(tmp_path: Path) -> None:
@@ -160,8 +163,8 @@ def test_a_tail_whose_log_was_replaced_under_it_says_so(tmp_path: Path) -> None:
 
     assert tail.returncode == 1
     assert "OUT_OF_RANGE: the cursor belongs to another log" in errors
-    # Its own cursor is no place to go on from.
-    assert "-- to go on from here" not in errors
+    # Its own cursor is no position to resume from.
+    assert "-- to resume from here" not in errors
 
 
 def test_every_option_that_tail_speaks_of_exists(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class _Region:
 class _RegionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Region.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REGION_UNSPECIFIED: _Region.ValueType  # 0
-    """Not sent: the provider picks the region closest to the call."""
+    """Not sent: the provider uses the region in the account's data locality settings."""
     REGION_AUSTRALIA: _Region.ValueType  # 1
     """Australia."""
     REGION_EUROPE: _Region.ValueType  # 2
@@ -38,10 +38,10 @@ class _RegionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Region.ValueTy
     """The United States."""
 
 class Region(_Region, metaclass=_RegionEnumTypeWrapper):
-    """The data centre region that hosts a conference."""
+    """The region that hosts a conference's data."""
 
 REGION_UNSPECIFIED: Region.ValueType  # 0
-"""Not sent: the provider picks the region closest to the call."""
+"""Not sent: the provider uses the region in the account's data locality settings."""
 REGION_AUSTRALIA: Region.ValueType  # 1
 """Australia."""
 REGION_EUROPE: Region.ValueType  # 2
@@ -59,29 +59,33 @@ class _BeepEnabled:
 class _BeepEnabledEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BeepEnabled.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     BEEP_ENABLED_UNSPECIFIED: _BeepEnabled.ValueType  # 0
-    """Not sent: the provider's default applies (no beep when creating, the conference's setting when joining)."""
+    """Not sent: the provider's default applies (for a new conference no beep, for a participant the conference's
+    setting).
+    """
     BEEP_ENABLED_ALWAYS: _BeepEnabled.ValueType  # 1
-    """On every entry and every exit."""
+    """When a participant joins and when one leaves."""
     BEEP_ENABLED_NEVER: _BeepEnabled.ValueType  # 2
     """Never."""
     BEEP_ENABLED_ON_ENTER: _BeepEnabled.ValueType  # 3
-    """Only when somebody enters."""
+    """When a participant joins."""
     BEEP_ENABLED_ON_EXIT: _BeepEnabled.ValueType  # 4
-    """Only when somebody leaves."""
+    """When a participant leaves."""
 
 class BeepEnabled(_BeepEnabled, metaclass=_BeepEnabledEnumTypeWrapper):
     """When a beep is played to the conference."""
 
 BEEP_ENABLED_UNSPECIFIED: BeepEnabled.ValueType  # 0
-"""Not sent: the provider's default applies (no beep when creating, the conference's setting when joining)."""
+"""Not sent: the provider's default applies (for a new conference no beep, for a participant the conference's
+setting).
+"""
 BEEP_ENABLED_ALWAYS: BeepEnabled.ValueType  # 1
-"""On every entry and every exit."""
+"""When a participant joins and when one leaves."""
 BEEP_ENABLED_NEVER: BeepEnabled.ValueType  # 2
 """Never."""
 BEEP_ENABLED_ON_ENTER: BeepEnabled.ValueType  # 3
-"""Only when somebody enters."""
+"""When a participant joins."""
 BEEP_ENABLED_ON_EXIT: BeepEnabled.ValueType  # 4
-"""Only when somebody leaves."""
+"""When a participant leaves."""
 Global___BeepEnabled: _TypeAlias = BeepEnabled  # noqa: Y015
 
 class _SupervisorRole:
@@ -91,29 +95,29 @@ class _SupervisorRole:
 class _SupervisorRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SupervisorRole.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SUPERVISOR_ROLE_UNSPECIFIED: _SupervisorRole.ValueType  # 0
-    """Not sent, or not known."""
+    """Not sent, or unknown."""
     SUPERVISOR_ROLE_BARGE: _SupervisorRole.ValueType  # 1
-    """Hears everybody and is heard by everybody."""
+    """Hears everybody and is heard by everybody. The same as NONE."""
     SUPERVISOR_ROLE_MONITOR: _SupervisorRole.ValueType  # 2
-    """Hears everybody and is heard by nobody."""
+    """Hears everybody and is muted."""
     SUPERVISOR_ROLE_NONE: _SupervisorRole.ValueType  # 3
     """An ordinary participant."""
     SUPERVISOR_ROLE_WHISPER: _SupervisorRole.ValueType  # 4
-    """Hears everybody and is heard only by the calls listed in `whisper_call_control_ids`."""
+    """Hears everybody and is heard only by the calls in `whisper_call_control_ids`."""
 
 class SupervisorRole(_SupervisorRole, metaclass=_SupervisorRoleEnumTypeWrapper):
-    """What a supervising participant may do in the conference."""
+    """What a supervisor can do in a conference."""
 
 SUPERVISOR_ROLE_UNSPECIFIED: SupervisorRole.ValueType  # 0
-"""Not sent, or not known."""
+"""Not sent, or unknown."""
 SUPERVISOR_ROLE_BARGE: SupervisorRole.ValueType  # 1
-"""Hears everybody and is heard by everybody."""
+"""Hears everybody and is heard by everybody. The same as NONE."""
 SUPERVISOR_ROLE_MONITOR: SupervisorRole.ValueType  # 2
-"""Hears everybody and is heard by nobody."""
+"""Hears everybody and is muted."""
 SUPERVISOR_ROLE_NONE: SupervisorRole.ValueType  # 3
 """An ordinary participant."""
 SUPERVISOR_ROLE_WHISPER: SupervisorRole.ValueType  # 4
-"""Hears everybody and is heard only by the calls listed in `whisper_call_control_ids`."""
+"""Hears everybody and is heard only by the calls in `whisper_call_control_ids`."""
 Global___SupervisorRole: _TypeAlias = SupervisorRole  # noqa: Y015
 
 class _AudioFormat:
@@ -123,7 +127,7 @@ class _AudioFormat:
 class _AudioFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AudioFormat.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     AUDIO_FORMAT_UNSPECIFIED: _AudioFormat.ValueType  # 0
-    """Not sent, or not known."""
+    """Not sent, or unknown."""
     AUDIO_FORMAT_WAV: _AudioFormat.ValueType  # 1
     """Uncompressed WAV."""
     AUDIO_FORMAT_MP3: _AudioFormat.ValueType  # 2
@@ -133,7 +137,7 @@ class AudioFormat(_AudioFormat, metaclass=_AudioFormatEnumTypeWrapper):
     """The container format of an audio file."""
 
 AUDIO_FORMAT_UNSPECIFIED: AudioFormat.ValueType  # 0
-"""Not sent, or not known."""
+"""Not sent, or unknown."""
 AUDIO_FORMAT_WAV: AudioFormat.ValueType  # 1
 """Uncompressed WAV."""
 AUDIO_FORMAT_MP3: AudioFormat.ValueType  # 2
@@ -147,26 +151,26 @@ class _RecordingChannels:
 class _RecordingChannelsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordingChannels.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RECORDING_CHANNELS_UNSPECIFIED: _RecordingChannels.ValueType  # 0
-    """Not sent (the provider records a single channel), or not known."""
+    """Not sent (the provider records a single channel), or unknown."""
     RECORDING_CHANNELS_SINGLE: _RecordingChannels.ValueType  # 1
-    """Everybody mixed into one channel."""
+    """One channel: all voices mixed."""
     RECORDING_CHANNELS_DUAL: _RecordingChannels.ValueType  # 2
-    """Two channels."""
+    """Two channels: the conference's creator on the first, everybody else on the second."""
 
 class RecordingChannels(_RecordingChannels, metaclass=_RecordingChannelsEnumTypeWrapper):
-    """How a recording lays out the voices."""
+    """Which voices are on which channel of a recording."""
 
 RECORDING_CHANNELS_UNSPECIFIED: RecordingChannels.ValueType  # 0
-"""Not sent (the provider records a single channel), or not known."""
+"""Not sent (the provider records a single channel), or unknown."""
 RECORDING_CHANNELS_SINGLE: RecordingChannels.ValueType  # 1
-"""Everybody mixed into one channel."""
+"""One channel: all voices mixed."""
 RECORDING_CHANNELS_DUAL: RecordingChannels.ValueType  # 2
-"""Two channels."""
+"""Two channels: the conference's creator on the first, everybody else on the second."""
 Global___RecordingChannels: _TypeAlias = RecordingChannels  # noqa: Y015
 
 @_typing.final
 class TimeRange(_message.Message):
-    """A span of time whose ends are given by any combination of bounds; an unset bound does not limit."""
+    """A time range. All bounds that are set must hold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -177,23 +181,23 @@ class TimeRange(_message.Message):
     LTE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def eq(self) -> _timestamp_pb2.Timestamp:
-        """Exactly this instant."""
+        """Exactly this time."""
 
     @_builtins.property
     def gt(self) -> _timestamp_pb2.Timestamp:
-        """Later than this instant."""
+        """Later than this time."""
 
     @_builtins.property
     def gte(self) -> _timestamp_pb2.Timestamp:
-        """This instant or later."""
+        """This time or later."""
 
     @_builtins.property
     def lt(self) -> _timestamp_pb2.Timestamp:
-        """Earlier than this instant."""
+        """Earlier than this time."""
 
     @_builtins.property
     def lte(self) -> _timestamp_pb2.Timestamp:
-        """This instant or earlier."""
+        """This time or earlier."""
 
     def __init__(
         self,
@@ -214,8 +218,8 @@ Global___TimeRange: _TypeAlias = TimeRange  # noqa: Y015
 
 @_typing.final
 class CommandReceipt(_message.Message):
-    """What is known after a command was accepted: the handle to repeat it by, the provider's word, and the place in
-    the event feed from which all of its effects can be seen.
+    """The receipt of a command that the provider accepted: the id to retry it with, the provider's result, and the cursor
+    after which the feed has all of its effects.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -224,14 +228,14 @@ class CommandReceipt(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
-    """The id the command ran under: the caller's, or one the gateway made. Sending the same command with the same
-    id again within 60 seconds changes nothing. Empty for operations to which the provider gives no command id.
+    """The idempotency key that the command was sent with: the caller's, or one that the gateway generated. Sending the
+    same command with the same id again within 60 seconds has no effect. Empty for operations that take no command id.
     """
     result: _builtins.str
-    """The provider's result text, normally `ok`. Empty for operations that answer with a resource or with nothing."""
+    """The provider's result, normally `ok`. Empty for operations that return a resource or nothing."""
     cursor: _builtins.str
-    """The feed position taken just before the command was sent. Subscribing with `after_cursor` set to it shows
-    every effect of the command, however late the subscription is made.
+    """A cursor of the event feed, taken just before the command was sent. Subscribing with `after_cursor` set to it shows
+    every effect of the command, however late the subscription starts.
     """
     def __init__(
         self,
@@ -250,8 +254,8 @@ Global___CommandReceipt: _TypeAlias = CommandReceipt  # noqa: Y015
 
 @_typing.final
 class Unreadable(_message.Message):
-    """What of the provider's response could not be read. Such a value's field is left unset, and an item of a list that
-    is no object at all is left out: nothing is guessed, and one bad value does not cost the rest of the response.
+    """Values of the provider's response that could not be decoded. The field of such a value is unset, and a list item that
+    is not an object is left out: nothing is guessed, and one bad value does not spoil the rest of the response.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -280,18 +284,18 @@ Global___Unreadable: _TypeAlias = Unreadable  # noqa: Y015
 
 @_typing.final
 class UnreadableValue(_message.Message):
-    """A value in the provider's response that its field cannot hold. The value itself is not shown."""
+    """A value of the provider's response that its field cannot hold. The value itself is not shown."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PLACE_FIELD_NUMBER: _builtins.int
     EXPECTED_FIELD_NUMBER: _builtins.int
     place: _builtins.str
-    """Where it stands in the provider's JSON, such as `data[3].created_at`. Items are counted from zero, on the
+    """The value's path in the provider's JSON, such as `data[3].created_at`. List items are counted from zero, on the
     provider's page.
     """
     expected: _builtins.str
-    """What was expected there, such as `an RFC 3339 timestamp`."""
+    """What was expected, such as `an RFC 3339 timestamp`."""
     def __init__(
         self,
         *,

@@ -64,7 +64,7 @@ class _RecordKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordKind
     """A webhook that was delivered."""
 
 class RecordKind(_RecordKind, metaclass=_RecordKindEnumTypeWrapper):
-    """What a record of the provider stands for."""
+    """What a record of the provider is about."""
 
 RECORD_KIND_UNSPECIFIED: RecordKind.ValueType  # 0
 """Not sent: either."""
@@ -88,7 +88,7 @@ class _PayloadTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayloadTy
     """Speech Synthesis Markup Language."""
 
 class PayloadType(_PayloadType, metaclass=_PayloadTypeEnumTypeWrapper):
-    """How the text to speak is written."""
+    """The format of the text to speak."""
 
 PAYLOAD_TYPE_UNSPECIFIED: PayloadType.ValueType  # 0
 """Not sent: plain text."""
@@ -110,7 +110,7 @@ class _RecordingTrimEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recordi
     """Silence at the beginning and the end."""
 
 class RecordingTrim(_RecordingTrim, metaclass=_RecordingTrimEnumTypeWrapper):
-    """What is cut off a recording."""
+    """What is trimmed from a recording."""
 
 RECORDING_TRIM_UNSPECIFIED: RecordingTrim.ValueType  # 0
 """Not sent: nothing."""
@@ -120,7 +120,7 @@ Global___RecordingTrim: _TypeAlias = RecordingTrim  # noqa: Y015
 
 @_typing.final
 class CreateConferenceRequest(_message.Message):
-    """Asks for a new conference."""
+    """The conference to create."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -137,29 +137,33 @@ class CreateConferenceRequest(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     START_CONFERENCE_ON_CREATE_FIELD_NUMBER: _builtins.int
     call_control_id: _builtins.str
-    """The control id of the call to create it from."""
+    """The control id of the call to create the conference from."""
     name: _builtins.str
     """The conference's name."""
     beep_enabled: _common_pb2.BeepEnabled.ValueType
-    """When to beep as participants come and go."""
+    """When to beep as participants join and leave."""
     client_state: _builtins.str
-    """Base64 text that comes back on this conference's webhooks. Empty: none."""
+    """Base64 text to include in the webhooks of this conference. Empty: none."""
     comfort_noise: _builtins.bool
-    """Whether participants hear comfort noise while nobody speaks. Unset: the provider's default (yes)."""
+    """Whether to play comfort noise while nobody speaks. Unset: the provider's default (yes)."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     duration_minutes: _builtins.int
-    """The longest duration of the conference, in minutes. Unset: the provider's default."""
+    """The maximum duration of the conference, in minutes. Unset: the provider's default."""
     hold_audio_url: _builtins.str
-    """The audio file to play to those who wait for the conference to start. Not together with hold_media_name."""
+    """The URL of an audio file, WAV or MP3, to play to participants while the conference has not started. Takes effect
+    only if `start_conference_on_create` is false. Excludes `hold_media_name`.
+    """
     hold_media_name: _builtins.str
-    """The uploaded media to play to those who wait for the conference to start. Not together with hold_audio_url."""
+    """The name of uploaded media to play instead. Excludes `hold_audio_url`."""
     max_participants: _builtins.int
-    """The most participants at one time, 2 to 800. Unset: the provider's default."""
+    """The maximum number of participants at one time, 2 to 800. Unset: the provider's default (250)."""
     region: _common_pb2.Region.ValueType
-    """The region to host it in."""
+    """The region to host the conference's data in."""
     start_conference_on_create: _builtins.bool
-    """Whether it starts at once. False: it waits for a participant that joins with
+    """Whether the conference starts at once. False: participants are on hold until one joins with
     `start_conference_on_enter`. Unset: the provider's default (at once).
     """
     def __init__(
@@ -212,7 +216,7 @@ class CreateConferenceResponse(_message.Message):
     UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def conference(self) -> _conference_pb2.Conference:
-        """The conference. Unset if the provider's response lacks it: the command ran all the same."""
+        """The conference. Unset if the provider's response lacks it; the command has run all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
@@ -220,7 +224,7 @@ class CreateConferenceResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -239,7 +243,7 @@ Global___CreateConferenceResponse: _TypeAlias = CreateConferenceResponse  # noqa
 
 @_typing.final
 class GetConferenceRequest(_message.Message):
-    """Names a conference to look up."""
+    """Identifies the conference to return."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -248,7 +252,7 @@ class GetConferenceRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     region: _common_pb2.Region.ValueType
-    """The region it is hosted in. Unspecified: the provider looks in its default region."""
+    """The region that hosts the conference's data. Unspecified: the provider looks in its default region."""
     def __init__(
         self,
         *,
@@ -265,7 +269,7 @@ Global___GetConferenceRequest: _TypeAlias = GetConferenceRequest  # noqa: Y015
 
 @_typing.final
 class GetConferenceResponse(_message.Message):
-    """The conference that was found."""
+    """The requested conference."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -277,7 +281,7 @@ class GetConferenceResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -295,7 +299,7 @@ Global___GetConferenceResponse: _TypeAlias = GetConferenceResponse  # noqa: Y015
 
 @_typing.final
 class ListConferencesRequest(_message.Message):
-    """Asks for a page of conferences."""
+    """Selects the page of conferences to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -306,10 +310,10 @@ class ListConferencesRequest(_message.Message):
     region: _common_pb2.Region.ValueType
     """The region to list."""
     page_size: _builtins.int
-    """The most conferences in one page. Zero: the provider's default (20); above 250 counts as 250."""
+    """Maximum number of conferences in a page. Zero: the provider's default (20). Values above 250 count as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
-    Empty: the first page.
+    """The `next_page_token` of the previous page. All other arguments except `page_size` must be the same as for that
+    page. Empty: the first page.
     """
     @_builtins.property
     def filter(self) -> Global___ConferenceFilter:
@@ -333,8 +337,8 @@ Global___ListConferencesRequest: _TypeAlias = ListConferencesRequest  # noqa: Y0
 
 @_typing.final
 class ConferenceFilter(_message.Message):
-    """Narrows a list of conferences; all the given conditions must hold. The provider uses one filter for several
-    kinds of records, so not every field bears on every conference.
+    """Selects conferences. All conditions that are set must hold. The provider uses one filter for several kinds of
+    records, so not every field applies to conferences.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -353,27 +357,27 @@ class ConferenceFilter(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
-    """The calling number or address. In the query: `filter[from]`."""
+    """The caller's number or SIP address. In the query: `filter[from]`."""
     to: _builtins.str
-    """The called number or address."""
+    """The called number or SIP address."""
     application_session_id: _builtins.str
     """The session id of the application."""
     connection_id: _builtins.str
-    """The connection (voice application) id."""
+    """The id of the connection (voice application)."""
     failed: _builtins.bool
-    """Whether the record is one of a failure. Unset: either."""
+    """Whether the record is of a failure. Unset: either."""
     leg_id: _builtins.str
     """The leg id of a call."""
     name: _builtins.str
     """The conference's name."""
     outbound_voice_profile_id: _builtins.str
-    """The outbound voice profile. In the query: `filter[outbound.outbound_voice_profile_id]`."""
+    """The id of the outbound voice profile. In the query: `filter[outbound.outbound_voice_profile_id]`."""
     product: Global___Product.ValueType
     """The product that the record belongs to."""
     status: _conference_pb2.ConferenceStatus.ValueType
-    """Where the conference is in its life."""
+    """The status of the conference."""
     type: Global___RecordKind.ValueType
-    """Whether commands or webhooks are meant."""
+    """Whether the record is of a command or of a webhook."""
     @_builtins.property
     def application_name(self) -> Global___ApplicationNameFilter:
         """The name of the voice application."""
@@ -411,7 +415,7 @@ Global___ConferenceFilter: _TypeAlias = ConferenceFilter  # noqa: Y015
 
 @_typing.final
 class ApplicationNameFilter(_message.Message):
-    """Narrows by the name of a voice application."""
+    """Selects by the name of a voice application."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -442,18 +446,18 @@ class ListConferencesResponse(_message.Message):
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
-    A page may be shorter than asked for, or empty, and not be the last.
+    """Pass it as `page_token` to get the next page, which may have another size. Empty: this is the last page. A page
+    that is shorter than requested, or empty, need not be the last.
     """
     total_size: _builtins.int
-    """How many conferences match in all, over all pages. Zero also if the provider does not say."""
+    """How many conferences match on all pages. Zero also if the provider does not say."""
     @_builtins.property
     def conferences(self) -> _containers.RepeatedCompositeFieldContainer[_conference_pb2.Conference]:
         """The conferences of this page."""
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -473,7 +477,7 @@ Global___ListConferencesResponse: _TypeAlias = ListConferencesResponse  # noqa: 
 
 @_typing.final
 class EndConferenceRequest(_message.Message):
-    """Names a conference to end."""
+    """Identifies the conference to end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -482,7 +486,9 @@ class EndConferenceRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     def __init__(
         self,
         *,
@@ -523,7 +529,7 @@ Global___EndConferenceResponse: _TypeAlias = EndConferenceResponse  # noqa: Y015
 
 @_typing.final
 class ListParticipantsRequest(_message.Message):
-    """Asks for a page of a conference's participants."""
+    """Selects the page of a conference's participants to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -535,12 +541,12 @@ class ListParticipantsRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     page_size: _builtins.int
-    """The most participants in one page. Zero: the provider's default (20); above 250 counts as 250."""
+    """Maximum number of participants in a page. Zero: the provider's default (20). Values above 250 count as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
-    Empty: the first page.
+    """The `next_page_token` of the previous page. All other arguments except `page_size` must be the same as for that
+    page. Empty: the first page.
     """
     @_builtins.property
     def filter(self) -> Global___ParticipantFilter:
@@ -565,7 +571,7 @@ Global___ListParticipantsRequest: _TypeAlias = ListParticipantsRequest  # noqa: 
 
 @_typing.final
 class ParticipantFilter(_message.Message):
-    """Narrows a list of participants; all the given conditions must hold."""
+    """Selects participants. All conditions that are set must hold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -573,11 +579,11 @@ class ParticipantFilter(_message.Message):
     ON_HOLD_FIELD_NUMBER: _builtins.int
     WHISPERING_FIELD_NUMBER: _builtins.int
     muted: _builtins.bool
-    """Only those that are muted, or only those that are not. Unset: both."""
+    """Whether the participant is muted. Unset: either."""
     on_hold: _builtins.bool
-    """Only those that are on hold, or only those that are not. Unset: both."""
+    """Whether the participant is on hold. Unset: either."""
     whispering: _builtins.bool
-    """Only those that whisper, or only those that do not. Unset: both."""
+    """Whether the participant whispers. Unset: either."""
     def __init__(
         self,
         *,
@@ -615,18 +621,18 @@ class ListParticipantsResponse(_message.Message):
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
-    A page may be shorter than asked for, or empty, and not be the last.
+    """Pass it as `page_token` to get the next page, which may have another size. Empty: this is the last page. A page
+    that is shorter than requested, or empty, need not be the last.
     """
     total_size: _builtins.int
-    """How many participants match in all, over all pages. Zero also if the provider does not say."""
+    """How many participants match on all pages. Zero also if the provider does not say."""
     @_builtins.property
     def participants(self) -> _containers.RepeatedCompositeFieldContainer[_conference_pb2.Participant]:
         """The participants of this page."""
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -684,7 +690,7 @@ class GetParticipantResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -716,11 +722,13 @@ class UpdateParticipantRequest(_message.Message):
     participant_id: _builtins.str
     """The participant's id or label."""
     beep_enabled: _common_pb2.BeepEnabled.ValueType
-    """When to beep as this participant comes or goes."""
+    """When to beep as this participant joins or leaves."""
     end_conference_on_exit: _builtins.bool
-    """Whether the conference ends when it leaves. Unset: unchanged."""
+    """Whether the conference ends, and the other calls are hung up, when this participant leaves. Unset: unchanged."""
     soft_end_conference_on_exit: _builtins.bool
-    """Whether the conference ends when it leaves and nobody else with this mark remains. Unset: unchanged."""
+    """Whether the conference soft-ends when this participant leaves: nobody else can join, and those in it stay. Unset:
+    unchanged.
+    """
     def __init__(
         self,
         *,
@@ -756,7 +764,7 @@ class UpdateParticipantResponse(_message.Message):
     UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def participant(self) -> _conference_pb2.Participant:
-        """The participant. Unset if the provider's response lacks it: the command ran all the same."""
+        """The participant. Unset if the provider's response lacks it; the command has run all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
@@ -764,7 +772,7 @@ class UpdateParticipantResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -783,7 +791,7 @@ Global___UpdateParticipantResponse: _TypeAlias = UpdateParticipantResponse  # no
 
 @_typing.final
 class JoinConferenceRequest(_message.Message):
-    """Names a conference and the call to bring into it."""
+    """Identifies the conference and the call that joins it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -807,36 +815,42 @@ class JoinConferenceRequest(_message.Message):
     call_control_id: _builtins.str
     """The control id of the call that joins."""
     beep_enabled: _common_pb2.BeepEnabled.ValueType
-    """When to beep as this participant comes or goes; overrides the conference's setting."""
+    """When to beep as this participant joins or leaves; overrides the conference's setting."""
     client_state: _builtins.str
-    """Base64 text for this call. It does not come back on the conference's webhooks unless this call owns the
-    conference. Empty: none.
+    """Base64 text to include in the webhooks of this call. The conference's webhooks include it only if this call owns
+    the conference. Empty: none.
     """
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     end_conference_on_exit: _builtins.bool
-    """Whether the conference ends when this participant leaves. Unset: the provider's default (no)."""
-    hold: _builtins.bool
-    """Whether it joins on hold. Unset: the provider's default (no)."""
-    hold_audio_url: _builtins.str
-    """The audio file it hears while on hold at joining. Not together with hold_media_name."""
-    hold_media_name: _builtins.str
-    """The uploaded media it hears while on hold at joining. Not together with hold_audio_url."""
-    mute: _builtins.bool
-    """Whether it joins muted. Unset: the provider's default (no)."""
-    region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
-    soft_end_conference_on_exit: _builtins.bool
-    """Whether the conference ends when it leaves and nobody else with this mark remains. Unset: the provider's
+    """Whether the conference ends, and the other calls are hung up, when this participant leaves. Unset: the provider's
     default (no).
     """
+    hold: _builtins.bool
+    """Whether the participant joins on hold. Unset: the provider's default (no)."""
+    hold_audio_url: _builtins.str
+    """The URL of an audio file, WAV or MP3, to play to the participant while it is on hold after joining. Takes effect
+    only if `hold` is true. Excludes `hold_media_name`.
+    """
+    hold_media_name: _builtins.str
+    """The name of uploaded media to play instead. Excludes `hold_audio_url`."""
+    mute: _builtins.bool
+    """Whether the participant joins muted. Unset: the provider's default (no)."""
+    region: _common_pb2.Region.ValueType
+    """The region that hosts the conference's data."""
+    soft_end_conference_on_exit: _builtins.bool
+    """Whether the conference soft-ends when this participant leaves: nobody else can join, and those in it stay. Unset:
+    the provider's default (no).
+    """
     start_conference_on_enter: _builtins.bool
-    """Whether its joining starts a conference that has not started. Unset: the provider's default (no)."""
+    """Whether this participant starts a conference that has not started. Unset: the provider's default (no)."""
     supervisor_role: _common_pb2.SupervisorRole.ValueType
-    """The role it joins in."""
+    """The supervisor role to join with. Unspecified: the provider's default (NONE)."""
     @_builtins.property
     def whisper_call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls that alone hear it, for the whisper role."""
+        """For the whisper role: the control ids of the only calls that hear the participant. Empty: nobody hears it."""
 
     def __init__(
         self,
@@ -910,7 +924,7 @@ Global___JoinConferenceResponse: _TypeAlias = JoinConferenceResponse  # noqa: Y0
 
 @_typing.final
 class LeaveConferenceRequest(_message.Message):
-    """Names a conference and the call to take out of it."""
+    """Identifies the conference and the call that leaves it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -924,11 +938,13 @@ class LeaveConferenceRequest(_message.Message):
     call_control_id: _builtins.str
     """The control id of the call that leaves."""
     beep_enabled: _common_pb2.BeepEnabled.ValueType
-    """Whether to beep as it leaves; overrides the conference's setting."""
+    """Whether to beep as the call leaves; overrides the conference's setting."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     def __init__(
         self,
         *,
@@ -972,7 +988,7 @@ Global___LeaveConferenceResponse: _TypeAlias = LeaveConferenceResponse  # noqa: 
 
 @_typing.final
 class HoldParticipantsRequest(_message.Message):
-    """Names participants to put on hold."""
+    """Identifies the participants to put on hold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -984,14 +1000,14 @@ class HoldParticipantsRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     audio_url: _builtins.str
-    """The audio file they hear meanwhile. Not together with media_name."""
+    """The URL of an audio file, WAV or MP3, to play to them meanwhile. Excludes `media_name`."""
     media_name: _builtins.str
-    """The uploaded media they hear meanwhile. Not together with audio_url."""
+    """The name of uploaded media to play to them meanwhile. Excludes `audio_url`."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls to put on hold. Empty: every participant."""
+        """The control ids of the calls to put on hold. Empty: every participant."""
 
     def __init__(
         self,
@@ -1036,7 +1052,7 @@ Global___HoldParticipantsResponse: _TypeAlias = HoldParticipantsResponse  # noqa
 
 @_typing.final
 class UnholdParticipantsRequest(_message.Message):
-    """Names participants to take off hold."""
+    """Identifies the participants to take off hold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1046,10 +1062,10 @@ class UnholdParticipantsRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls to take off hold; unlike the other commands this one needs them named."""
+        """The control ids of the calls to take off hold. Unlike other commands, this one requires them."""
 
     def __init__(
         self,
@@ -1092,7 +1108,7 @@ Global___UnholdParticipantsResponse: _TypeAlias = UnholdParticipantsResponse  # 
 
 @_typing.final
 class MuteParticipantsRequest(_message.Message):
-    """Names participants to mute."""
+    """Identifies the participants to mute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1102,10 +1118,10 @@ class MuteParticipantsRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls to mute. Empty: every participant."""
+        """The control ids of the calls to mute. Empty: every participant."""
 
     def __init__(
         self,
@@ -1148,7 +1164,7 @@ Global___MuteParticipantsResponse: _TypeAlias = MuteParticipantsResponse  # noqa
 
 @_typing.final
 class UnmuteParticipantsRequest(_message.Message):
-    """Names participants to unmute."""
+    """Identifies the participants to unmute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1158,10 +1174,10 @@ class UnmuteParticipantsRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls to unmute. Empty: every participant."""
+        """The control ids of the calls to unmute. Empty: every participant."""
 
     def __init__(
         self,
@@ -1180,7 +1196,7 @@ Global___UnmuteParticipantsRequest: _TypeAlias = UnmuteParticipantsRequest  # no
 
 @_typing.final
 class UnmuteParticipantsResponse(_message.Message):
-    """The participants can be heard."""
+    """The participants are unmuted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1204,7 +1220,7 @@ Global___UnmuteParticipantsResponse: _TypeAlias = UnmuteParticipantsResponse  # 
 
 @_typing.final
 class PlayAudioRequest(_message.Message):
-    """Names an audio file and who hears it."""
+    """The audio to play, and who hears it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1217,16 +1233,16 @@ class PlayAudioRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     audio_url: _builtins.str
-    """The audio file, WAV or MP3. Not together with media_name."""
+    """The URL of the audio file, WAV or MP3. Excludes `media_name`."""
     loop: _builtins.str
-    """How often it is played: `1` to `100`, or `infinity` until it is stopped. Empty: once."""
+    """How many times to play it: `1` to `100`, or `infinity` until it is stopped. Empty: once."""
     media_name: _builtins.str
-    """The uploaded media. Not together with audio_url."""
+    """The name of the uploaded media. Excludes `audio_url`."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls that hear it. Empty: every participant."""
+        """The control ids of the calls that hear it. Empty: every participant."""
 
     def __init__(
         self,
@@ -1272,7 +1288,7 @@ Global___PlayAudioResponse: _TypeAlias = PlayAudioResponse  # noqa: Y015
 
 @_typing.final
 class StopAudioRequest(_message.Message):
-    """Names whose audio to stop."""
+    """Identifies the audio to stop."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1282,10 +1298,10 @@ class StopAudioRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls whose audio stops. Empty: what is played to everybody."""
+        """The control ids of the calls whose audio stops. Empty: the audio that is played to everybody."""
 
     def __init__(
         self,
@@ -1328,7 +1344,7 @@ Global___StopAudioResponse: _TypeAlias = StopAudioResponse  # noqa: Y015
 
 @_typing.final
 class SpeakTextRequest(_message.Message):
-    """Says what to speak, in which voice, and to whom."""
+    """The text to speak, its voice, and who hears it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1344,22 +1360,24 @@ class SpeakTextRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     payload: _builtins.str
-    """The text, or an SSML document if payload_type says so. At most 3,000 characters."""
+    """The text, or an SSML document if `payload_type` is SSML. At most 3,000 characters."""
     voice: _builtins.str
-    """The voice: `male`, `female`, or an engine's voice such as `AWS.Polly.Joanna`. A string because the provider
-    adds voices.
+    """The voice: `male`, `female`, or an engine's voice such as `AWS.Polly.Joanna`. A string, because the provider adds
+    voices.
     """
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     language: _builtins.str
-    """The language, such as `en-US`, where the voice leaves it open. A string because the provider adds languages."""
+    """The language, such as `en-US`, if the voice does not determine it. A string, because the provider adds languages."""
     payload_type: Global___PayloadType.ValueType
-    """Whether payload is plain text or SSML."""
+    """Whether `payload` is plain text or SSML."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls that hear it. Empty: every participant."""
+        """The control ids of the calls that hear it. Empty: every participant."""
 
     @_builtins.property
     def voice_settings(self) -> _voice_settings_pb2.VoiceSettings:
@@ -1412,7 +1430,7 @@ Global___SpeakTextResponse: _TypeAlias = SpeakTextResponse  # noqa: Y015
 
 @_typing.final
 class GatherDtmfRequest(_message.Message):
-    """Says what to play to one participant and which keys to collect."""
+    """The prompt to play to one participant, and the digits to gather."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1436,37 +1454,39 @@ class GatherDtmfRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     call_control_id: _builtins.str
-    """The control id of the call whose keys are collected."""
+    """The control id of the call whose digits are gathered."""
     audio_url: _builtins.str
-    """The audio file of the prompt. Not together with media_name."""
+    """The URL of the prompt, WAV or MP3. Excludes `media_name`."""
     client_state: _builtins.str
-    """Base64 text that comes back with the gathered keys. Empty: none."""
+    """Base64 text to include in the webhooks that follow. Empty: none."""
     gather_id: _builtins.str
-    """An id of the caller's own for this gathering. Empty: the provider makes one."""
+    """The caller's own id for this gather, at most 100 characters; the webhook with the digits includes it. Empty: the
+    provider generates one.
+    """
     initial_timeout_millis: _builtins.int
-    """How long to wait for the first key, in milliseconds. Unset: the provider's default."""
+    """How long to wait for the first digit, in milliseconds. Unset: the provider's default."""
     inter_digit_timeout_millis: _builtins.int
-    """How long to wait between keys, in milliseconds. Unset: the provider's default."""
+    """How long to wait between digits, in milliseconds. Unset: the provider's default."""
     invalid_audio_url: _builtins.str
-    """The audio file played when the keys are not valid. Not together with invalid_media_name."""
+    """The URL of the audio file to play if the digits are invalid. Excludes `invalid_media_name`."""
     invalid_media_name: _builtins.str
-    """The uploaded media played when the keys are not valid. Not together with invalid_audio_url."""
+    """The name of the uploaded media to play if the digits are invalid. Excludes `invalid_audio_url`."""
     maximum_digits: _builtins.int
-    """The most keys to collect. Unset: the provider's default (128)."""
+    """Maximum number of digits to gather. Unset: the provider's default (128)."""
     maximum_tries: _builtins.int
-    """How often the prompt is played at most. Unset: the provider's default (3)."""
+    """Maximum number of times to play the prompt if there is no input. Unset: the provider's default (3)."""
     media_name: _builtins.str
-    """The uploaded media of the prompt. Not together with audio_url."""
+    """The name of the prompt's uploaded media. Excludes `audio_url`."""
     minimum_digits: _builtins.int
-    """The fewest keys to collect. Unset: the provider's default (1)."""
+    """Minimum number of digits to gather. Unset: the provider's default (1)."""
     stop_playback_on_dtmf: _builtins.bool
-    """Whether the first key stops the prompt. Unset: the provider's default."""
+    """Whether the first digit stops the prompt. Unset: the provider's default."""
     terminating_digit: _builtins.str
-    """The key that ends the input. Unset: the provider's default (`#`)."""
+    """The digit that ends the input. Empty: none, so that `#` can be gathered, too. Unset: the provider's default (`#`)."""
     timeout_millis: _builtins.int
-    """How long to wait in all after the prompt, in milliseconds. Unset: the provider's default (60,000)."""
+    """How long to wait for the whole input after the prompt, in milliseconds. Unset: the provider's default (60,000)."""
     valid_digits: _builtins.str
-    """The keys that count. Empty: all, `0123456789#*`."""
+    """The valid digits; all others are ignored. Empty: all, `0123456789#*`."""
     def __init__(
         self,
         *,
@@ -1553,7 +1573,7 @@ Global___GatherDtmfResponse: _TypeAlias = GatherDtmfResponse  # noqa: Y015
 
 @_typing.final
 class SendDtmfRequest(_message.Message):
-    """Says which tones to send to whom."""
+    """The DTMF tones to send, and who receives them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1565,14 +1585,14 @@ class SendDtmfRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     digits: _builtins.str
-    """The tones: `0` to `9`, `A` to `D`, `*`, `#`; `w` pauses half a second, `W` a second."""
+    """The tones: `0` to `9`, `A` to `D`, `*` and `#`. `w` pauses for half a second, `W` for a second."""
     client_state: _builtins.str
-    """Base64 text for the webhooks that follow. Empty: none."""
+    """Base64 text to include in the webhooks that follow. Empty: none."""
     duration_millis: _builtins.int
     """The length of one tone, in milliseconds, 100 to 500. Unset: the provider's default (250)."""
     @_builtins.property
     def call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls that receive them. Empty: every participant."""
+        """The control ids of the calls that receive them. Empty: every participant."""
 
     def __init__(
         self,
@@ -1619,7 +1639,7 @@ Global___SendDtmfResponse: _TypeAlias = SendDtmfResponse  # noqa: Y015
 
 @_typing.final
 class StartRecordingRequest(_message.Message):
-    """Says how to record a conference."""
+    """The conference to record, and how."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1636,17 +1656,21 @@ class StartRecordingRequest(_message.Message):
     format: _common_pb2.AudioFormat.ValueType
     """The file format."""
     channels: _common_pb2.RecordingChannels.ValueType
-    """The layout of the voices."""
+    """Which voices are on which channel."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     custom_file_name: _builtins.str
-    """The recording's file name, at most 40 characters. Empty: the provider makes one."""
+    """The recording's file name, at most 40 characters; the provider appends a Unix timestamp. Empty: the provider
+    chooses one.
+    """
     play_beep: _builtins.bool
-    """Whether a beep tells that the recording starts. Unset: the provider's default (no)."""
+    """Whether to play a beep when the recording starts. Unset: the provider's default (no)."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     trim: Global___RecordingTrim.ValueType
-    """Whether silence at the ends is cut off."""
+    """What to trim from the recording."""
     def __init__(
         self,
         *,
@@ -1695,7 +1719,7 @@ Global___StartRecordingResponse: _TypeAlias = StartRecordingResponse  # noqa: Y0
 
 @_typing.final
 class StopRecordingRequest(_message.Message):
-    """Names a recording to stop."""
+    """Identifies the recording to stop."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1707,13 +1731,15 @@ class StopRecordingRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     client_state: _builtins.str
-    """Base64 text for the webhook that follows. Empty: none."""
+    """Base64 text to include in the webhook that follows. Empty: none."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     recording_id: _builtins.str
-    """The recording. Empty: every recording of the conference that is running."""
+    """The recording's id. Empty: every running recording of the conference."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     def __init__(
         self,
         *,
@@ -1757,7 +1783,7 @@ Global___StopRecordingResponse: _TypeAlias = StopRecordingResponse  # noqa: Y015
 
 @_typing.final
 class PauseRecordingRequest(_message.Message):
-    """Names a recording to pause."""
+    """Identifies the recording to pause."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1768,11 +1794,13 @@ class PauseRecordingRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     recording_id: _builtins.str
-    """The recording. Empty: every recording of the conference that is running."""
+    """The recording's id. Empty: every running recording of the conference."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     def __init__(
         self,
         *,
@@ -1815,7 +1843,7 @@ Global___PauseRecordingResponse: _TypeAlias = PauseRecordingResponse  # noqa: Y0
 
 @_typing.final
 class ResumeRecordingRequest(_message.Message):
-    """Names a recording to go on with."""
+    """Identifies the recording to resume."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1826,11 +1854,13 @@ class ResumeRecordingRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     recording_id: _builtins.str
-    """The recording. Empty: every recording of the conference that is paused."""
+    """The recording's id. Empty: every paused recording of the conference."""
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     def __init__(
         self,
         *,
@@ -1849,7 +1879,7 @@ Global___ResumeRecordingRequest: _TypeAlias = ResumeRecordingRequest  # noqa: Y0
 
 @_typing.final
 class ResumeRecordingResponse(_message.Message):
-    """The recording goes on."""
+    """The recording has resumed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1873,7 +1903,7 @@ Global___ResumeRecordingResponse: _TypeAlias = ResumeRecordingResponse  # noqa: 
 
 @_typing.final
 class UpdateSupervisorRoleRequest(_message.Message):
-    """Names a supervising participant and its new role."""
+    """Identifies a participant and its new supervisor role."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1886,16 +1916,18 @@ class UpdateSupervisorRoleRequest(_message.Message):
     conference_id: _builtins.str
     """The conference's id."""
     call_control_id: _builtins.str
-    """The control id of the supervisor's call."""
+    """The control id of the participant's call."""
     supervisor_role: _common_pb2.SupervisorRole.ValueType
-    """The role it takes."""
+    """The new role."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     region: _common_pb2.Region.ValueType
-    """The region that hosts the conference."""
+    """The region that hosts the conference's data."""
     @_builtins.property
     def whisper_call_control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The calls that alone hear it, for the whisper role."""
+        """For the whisper role: the control ids of the only calls that hear the participant. Empty: nobody hears it."""
 
     def __init__(
         self,

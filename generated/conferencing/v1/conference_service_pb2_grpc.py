@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class ConferenceServiceStub:
-    """Creates conferences out of calls and steers them. Each RPC is one REST operation of the provider. An RPC whose
-    idempotency level is IDEMPOTENT may be repeated with the same arguments and command id without a second effect;
-    one with no level (PlayAudio, GatherDtmf, SendDtmf) is heard twice when it is sent twice.
+    """Creates conferences from calls and controls them. Each RPC is one REST operation of the provider. An RPC with the
+    idempotency level IDEMPOTENT can be retried with the same arguments and command id without a second effect. RPCs
+    without a level (PlayAudio, GatherDtmf, SendDtmf) are heard twice if they are sent twice.
     """
 
     def __init__(self, channel):
@@ -155,9 +155,9 @@ class ConferenceServiceStub:
 
 
 class ConferenceServiceServicer:
-    """Creates conferences out of calls and steers them. Each RPC is one REST operation of the provider. An RPC whose
-    idempotency level is IDEMPOTENT may be repeated with the same arguments and command id without a second effect;
-    one with no level (PlayAudio, GatherDtmf, SendDtmf) is heard twice when it is sent twice.
+    """Creates conferences from calls and controls them. Each RPC is one REST operation of the provider. An RPC with the
+    idempotency level IDEMPOTENT can be retried with the same arguments and command id without a second effect. RPCs
+    without a level (PlayAudio, GatherDtmf, SendDtmf) are heard twice if they are sent twice.
     """
 
     def CreateConference(self, request, context):
@@ -168,21 +168,21 @@ class ConferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetConference(self, request, context):
-        """Finds a conference by its id.
+        """Returns a conference by its id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListConferences(self, request, context):
-        """Lists conferences, those that ended included.
+        """Lists conferences, including those that have ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EndConference(self, request, context):
-        """Ends a conference: everybody is sent out of it; their calls stay up.
+        """Ends a conference and hangs up the calls in it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,7 +196,7 @@ class ConferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetParticipant(self, request, context):
-        """Finds one participant of a conference.
+        """Returns one participant of a conference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,21 +210,21 @@ class ConferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def JoinConference(self, request, context):
-        """Brings a call into a conference.
+        """Adds a call to a conference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LeaveConference(self, request, context):
-        """Takes a call out of a conference; the call stays up, parked.
+        """Removes a call from a conference. The call stays up, parked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def HoldParticipants(self, request, context):
-        """Puts participants on hold.
+        """Puts participants on hold: they neither hear the others nor are heard.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,14 +238,14 @@ class ConferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MuteParticipants(self, request, context):
-        """Mutes participants: the others no longer hear them.
+        """Mutes participants: the others do not hear them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnmuteParticipants(self, request, context):
-        """Lets muted participants be heard again.
+        """Unmutes participants.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,14 +273,14 @@ class ConferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GatherDtmf(self, request, context):
-        """Plays a prompt to one participant and collects the keys it presses. Sent twice, it is heard twice.
+        """Plays a prompt to one participant and gathers the digits it presses. Sent twice, the prompt is heard twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendDtmf(self, request, context):
-        """Sends key tones to participants. Sent twice, they are heard twice.
+        """Sends DTMF tones to participants. Sent twice, they are heard twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -294,7 +294,7 @@ class ConferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StopRecording(self, request, context):
-        """Stops recording a conference; a conference.recording.saved event follows when the file is ready.
+        """Stops recording a conference. A `conference.recording.saved` event follows when the file is ready.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -308,14 +308,14 @@ class ConferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRecording(self, request, context):
-        """Goes on with a paused recording.
+        """Resumes a paused recording.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSupervisorRole(self, request, context):
-        """Changes what a supervising participant may do.
+        """Changes the supervisor role of a participant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -448,9 +448,9 @@ def add_ConferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConferenceService:
-    """Creates conferences out of calls and steers them. Each RPC is one REST operation of the provider. An RPC whose
-    idempotency level is IDEMPOTENT may be repeated with the same arguments and command id without a second effect;
-    one with no level (PlayAudio, GatherDtmf, SendDtmf) is heard twice when it is sent twice.
+    """Creates conferences from calls and controls them. Each RPC is one REST operation of the provider. An RPC with the
+    idempotency level IDEMPOTENT can be retried with the same arguments and command id without a second effect. RPCs
+    without a level (PlayAudio, GatherDtmf, SendDtmf) are heard twice if they are sent twice.
     """
 
     @staticmethod

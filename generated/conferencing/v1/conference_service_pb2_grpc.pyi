@@ -27,9 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ConferenceServiceStub:
-    """Creates conferences out of calls and steers them. Each RPC is one REST operation of the provider. An RPC whose
-    idempotency level is IDEMPOTENT may be repeated with the same arguments and command id without a second effect;
-    one with no level (PlayAudio, GatherDtmf, SendDtmf) is heard twice when it is sent twice.
+    """Creates conferences from calls and controls them. Each RPC is one REST operation of the provider. An RPC with the
+    idempotency level IDEMPOTENT can be retried with the same arguments and command id without a second effect. RPCs
+    without a level (PlayAudio, GatherDtmf, SendDtmf) are heard twice if they are sent twice.
     """
 
     @_typing.overload
@@ -39,29 +39,29 @@ class ConferenceServiceStub:
     CreateConference: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.CreateConferenceRequest, _conference_service_pb2.CreateConferenceResponse]
     """Creates a conference from a call, which becomes its first participant."""
     GetConference: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.GetConferenceRequest, _conference_service_pb2.GetConferenceResponse]
-    """Finds a conference by its id."""
+    """Returns a conference by its id."""
     ListConferences: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.ListConferencesRequest, _conference_service_pb2.ListConferencesResponse]
-    """Lists conferences, those that ended included."""
+    """Lists conferences, including those that have ended."""
     EndConference: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.EndConferenceRequest, _conference_service_pb2.EndConferenceResponse]
-    """Ends a conference: everybody is sent out of it; their calls stay up."""
+    """Ends a conference and hangs up the calls in it."""
     ListParticipants: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.ListParticipantsRequest, _conference_service_pb2.ListParticipantsResponse]
     """Lists the participants of a conference."""
     GetParticipant: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.GetParticipantRequest, _conference_service_pb2.GetParticipantResponse]
-    """Finds one participant of a conference."""
+    """Returns one participant of a conference."""
     UpdateParticipant: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.UpdateParticipantRequest, _conference_service_pb2.UpdateParticipantResponse]
     """Changes what happens when a participant enters or leaves."""
     JoinConference: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.JoinConferenceRequest, _conference_service_pb2.JoinConferenceResponse]
-    """Brings a call into a conference."""
+    """Adds a call to a conference."""
     LeaveConference: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.LeaveConferenceRequest, _conference_service_pb2.LeaveConferenceResponse]
-    """Takes a call out of a conference; the call stays up, parked."""
+    """Removes a call from a conference. The call stays up, parked."""
     HoldParticipants: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.HoldParticipantsRequest, _conference_service_pb2.HoldParticipantsResponse]
-    """Puts participants on hold."""
+    """Puts participants on hold: they neither hear the others nor are heard."""
     UnholdParticipants: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.UnholdParticipantsRequest, _conference_service_pb2.UnholdParticipantsResponse]
     """Takes participants off hold."""
     MuteParticipants: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.MuteParticipantsRequest, _conference_service_pb2.MuteParticipantsResponse]
-    """Mutes participants: the others no longer hear them."""
+    """Mutes participants: the others do not hear them."""
     UnmuteParticipants: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.UnmuteParticipantsRequest, _conference_service_pb2.UnmuteParticipantsResponse]
-    """Lets muted participants be heard again."""
+    """Unmutes participants."""
     PlayAudio: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.PlayAudioRequest, _conference_service_pb2.PlayAudioResponse]
     """Plays an audio file to participants. Sent twice, it is heard twice."""
     StopAudio: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.StopAudioRequest, _conference_service_pb2.StopAudioResponse]
@@ -69,54 +69,54 @@ class ConferenceServiceStub:
     SpeakText: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.SpeakTextRequest, _conference_service_pb2.SpeakTextResponse]
     """Turns text into speech and plays it to participants."""
     GatherDtmf: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.GatherDtmfRequest, _conference_service_pb2.GatherDtmfResponse]
-    """Plays a prompt to one participant and collects the keys it presses. Sent twice, it is heard twice."""
+    """Plays a prompt to one participant and gathers the digits it presses. Sent twice, the prompt is heard twice."""
     SendDtmf: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.SendDtmfRequest, _conference_service_pb2.SendDtmfResponse]
-    """Sends key tones to participants. Sent twice, they are heard twice."""
+    """Sends DTMF tones to participants. Sent twice, they are heard twice."""
     StartRecording: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.StartRecordingRequest, _conference_service_pb2.StartRecordingResponse]
     """Starts recording a conference."""
     StopRecording: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.StopRecordingRequest, _conference_service_pb2.StopRecordingResponse]
-    """Stops recording a conference; a conference.recording.saved event follows when the file is ready."""
+    """Stops recording a conference. A `conference.recording.saved` event follows when the file is ready."""
     PauseRecording: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.PauseRecordingRequest, _conference_service_pb2.PauseRecordingResponse]
     """Pauses a recording."""
     ResumeRecording: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.ResumeRecordingRequest, _conference_service_pb2.ResumeRecordingResponse]
-    """Goes on with a paused recording."""
+    """Resumes a paused recording."""
     UpdateSupervisorRole: _grpc.UnaryUnaryMultiCallable[_conference_service_pb2.UpdateSupervisorRoleRequest, _conference_service_pb2.UpdateSupervisorRoleResponse]
-    """Changes what a supervising participant may do."""
+    """Changes the supervisor role of a participant."""
 
 @_typing.type_check_only
 class ConferenceServiceAsyncStub(ConferenceServiceStub):
-    """Creates conferences out of calls and steers them. Each RPC is one REST operation of the provider. An RPC whose
-    idempotency level is IDEMPOTENT may be repeated with the same arguments and command id without a second effect;
-    one with no level (PlayAudio, GatherDtmf, SendDtmf) is heard twice when it is sent twice.
+    """Creates conferences from calls and controls them. Each RPC is one REST operation of the provider. An RPC with the
+    idempotency level IDEMPOTENT can be retried with the same arguments and command id without a second effect. RPCs
+    without a level (PlayAudio, GatherDtmf, SendDtmf) are heard twice if they are sent twice.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateConference: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.CreateConferenceRequest, _conference_service_pb2.CreateConferenceResponse]  # type: ignore[assignment]
     """Creates a conference from a call, which becomes its first participant."""
     GetConference: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.GetConferenceRequest, _conference_service_pb2.GetConferenceResponse]  # type: ignore[assignment]
-    """Finds a conference by its id."""
+    """Returns a conference by its id."""
     ListConferences: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.ListConferencesRequest, _conference_service_pb2.ListConferencesResponse]  # type: ignore[assignment]
-    """Lists conferences, those that ended included."""
+    """Lists conferences, including those that have ended."""
     EndConference: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.EndConferenceRequest, _conference_service_pb2.EndConferenceResponse]  # type: ignore[assignment]
-    """Ends a conference: everybody is sent out of it; their calls stay up."""
+    """Ends a conference and hangs up the calls in it."""
     ListParticipants: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.ListParticipantsRequest, _conference_service_pb2.ListParticipantsResponse]  # type: ignore[assignment]
     """Lists the participants of a conference."""
     GetParticipant: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.GetParticipantRequest, _conference_service_pb2.GetParticipantResponse]  # type: ignore[assignment]
-    """Finds one participant of a conference."""
+    """Returns one participant of a conference."""
     UpdateParticipant: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.UpdateParticipantRequest, _conference_service_pb2.UpdateParticipantResponse]  # type: ignore[assignment]
     """Changes what happens when a participant enters or leaves."""
     JoinConference: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.JoinConferenceRequest, _conference_service_pb2.JoinConferenceResponse]  # type: ignore[assignment]
-    """Brings a call into a conference."""
+    """Adds a call to a conference."""
     LeaveConference: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.LeaveConferenceRequest, _conference_service_pb2.LeaveConferenceResponse]  # type: ignore[assignment]
-    """Takes a call out of a conference; the call stays up, parked."""
+    """Removes a call from a conference. The call stays up, parked."""
     HoldParticipants: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.HoldParticipantsRequest, _conference_service_pb2.HoldParticipantsResponse]  # type: ignore[assignment]
-    """Puts participants on hold."""
+    """Puts participants on hold: they neither hear the others nor are heard."""
     UnholdParticipants: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.UnholdParticipantsRequest, _conference_service_pb2.UnholdParticipantsResponse]  # type: ignore[assignment]
     """Takes participants off hold."""
     MuteParticipants: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.MuteParticipantsRequest, _conference_service_pb2.MuteParticipantsResponse]  # type: ignore[assignment]
-    """Mutes participants: the others no longer hear them."""
+    """Mutes participants: the others do not hear them."""
     UnmuteParticipants: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.UnmuteParticipantsRequest, _conference_service_pb2.UnmuteParticipantsResponse]  # type: ignore[assignment]
-    """Lets muted participants be heard again."""
+    """Unmutes participants."""
     PlayAudio: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.PlayAudioRequest, _conference_service_pb2.PlayAudioResponse]  # type: ignore[assignment]
     """Plays an audio file to participants. Sent twice, it is heard twice."""
     StopAudio: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.StopAudioRequest, _conference_service_pb2.StopAudioResponse]  # type: ignore[assignment]
@@ -124,24 +124,24 @@ class ConferenceServiceAsyncStub(ConferenceServiceStub):
     SpeakText: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.SpeakTextRequest, _conference_service_pb2.SpeakTextResponse]  # type: ignore[assignment]
     """Turns text into speech and plays it to participants."""
     GatherDtmf: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.GatherDtmfRequest, _conference_service_pb2.GatherDtmfResponse]  # type: ignore[assignment]
-    """Plays a prompt to one participant and collects the keys it presses. Sent twice, it is heard twice."""
+    """Plays a prompt to one participant and gathers the digits it presses. Sent twice, the prompt is heard twice."""
     SendDtmf: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.SendDtmfRequest, _conference_service_pb2.SendDtmfResponse]  # type: ignore[assignment]
-    """Sends key tones to participants. Sent twice, they are heard twice."""
+    """Sends DTMF tones to participants. Sent twice, they are heard twice."""
     StartRecording: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.StartRecordingRequest, _conference_service_pb2.StartRecordingResponse]  # type: ignore[assignment]
     """Starts recording a conference."""
     StopRecording: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.StopRecordingRequest, _conference_service_pb2.StopRecordingResponse]  # type: ignore[assignment]
-    """Stops recording a conference; a conference.recording.saved event follows when the file is ready."""
+    """Stops recording a conference. A `conference.recording.saved` event follows when the file is ready."""
     PauseRecording: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.PauseRecordingRequest, _conference_service_pb2.PauseRecordingResponse]  # type: ignore[assignment]
     """Pauses a recording."""
     ResumeRecording: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.ResumeRecordingRequest, _conference_service_pb2.ResumeRecordingResponse]  # type: ignore[assignment]
-    """Goes on with a paused recording."""
+    """Resumes a paused recording."""
     UpdateSupervisorRole: _aio.UnaryUnaryMultiCallable[_conference_service_pb2.UpdateSupervisorRoleRequest, _conference_service_pb2.UpdateSupervisorRoleResponse]  # type: ignore[assignment]
-    """Changes what a supervising participant may do."""
+    """Changes the supervisor role of a participant."""
 
 class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Creates conferences out of calls and steers them. Each RPC is one REST operation of the provider. An RPC whose
-    idempotency level is IDEMPOTENT may be repeated with the same arguments and command id without a second effect;
-    one with no level (PlayAudio, GatherDtmf, SendDtmf) is heard twice when it is sent twice.
+    """Creates conferences from calls and controls them. Each RPC is one REST operation of the provider. An RPC with the
+    idempotency level IDEMPOTENT can be retried with the same arguments and command id without a second effect. RPCs
+    without a level (PlayAudio, GatherDtmf, SendDtmf) are heard twice if they are sent twice.
     """
 
     @_abc_1.abstractmethod
@@ -158,7 +158,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.GetConferenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.GetConferenceResponse, _abc.Awaitable[_conference_service_pb2.GetConferenceResponse]]:
-        """Finds a conference by its id."""
+        """Returns a conference by its id."""
 
     @_abc_1.abstractmethod
     def ListConferences(
@@ -166,7 +166,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.ListConferencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.ListConferencesResponse, _abc.Awaitable[_conference_service_pb2.ListConferencesResponse]]:
-        """Lists conferences, those that ended included."""
+        """Lists conferences, including those that have ended."""
 
     @_abc_1.abstractmethod
     def EndConference(
@@ -174,7 +174,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.EndConferenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.EndConferenceResponse, _abc.Awaitable[_conference_service_pb2.EndConferenceResponse]]:
-        """Ends a conference: everybody is sent out of it; their calls stay up."""
+        """Ends a conference and hangs up the calls in it."""
 
     @_abc_1.abstractmethod
     def ListParticipants(
@@ -190,7 +190,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.GetParticipantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.GetParticipantResponse, _abc.Awaitable[_conference_service_pb2.GetParticipantResponse]]:
-        """Finds one participant of a conference."""
+        """Returns one participant of a conference."""
 
     @_abc_1.abstractmethod
     def UpdateParticipant(
@@ -206,7 +206,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.JoinConferenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.JoinConferenceResponse, _abc.Awaitable[_conference_service_pb2.JoinConferenceResponse]]:
-        """Brings a call into a conference."""
+        """Adds a call to a conference."""
 
     @_abc_1.abstractmethod
     def LeaveConference(
@@ -214,7 +214,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.LeaveConferenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.LeaveConferenceResponse, _abc.Awaitable[_conference_service_pb2.LeaveConferenceResponse]]:
-        """Takes a call out of a conference; the call stays up, parked."""
+        """Removes a call from a conference. The call stays up, parked."""
 
     @_abc_1.abstractmethod
     def HoldParticipants(
@@ -222,7 +222,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.HoldParticipantsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.HoldParticipantsResponse, _abc.Awaitable[_conference_service_pb2.HoldParticipantsResponse]]:
-        """Puts participants on hold."""
+        """Puts participants on hold: they neither hear the others nor are heard."""
 
     @_abc_1.abstractmethod
     def UnholdParticipants(
@@ -238,7 +238,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.MuteParticipantsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.MuteParticipantsResponse, _abc.Awaitable[_conference_service_pb2.MuteParticipantsResponse]]:
-        """Mutes participants: the others no longer hear them."""
+        """Mutes participants: the others do not hear them."""
 
     @_abc_1.abstractmethod
     def UnmuteParticipants(
@@ -246,7 +246,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.UnmuteParticipantsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.UnmuteParticipantsResponse, _abc.Awaitable[_conference_service_pb2.UnmuteParticipantsResponse]]:
-        """Lets muted participants be heard again."""
+        """Unmutes participants."""
 
     @_abc_1.abstractmethod
     def PlayAudio(
@@ -278,7 +278,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.GatherDtmfRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.GatherDtmfResponse, _abc.Awaitable[_conference_service_pb2.GatherDtmfResponse]]:
-        """Plays a prompt to one participant and collects the keys it presses. Sent twice, it is heard twice."""
+        """Plays a prompt to one participant and gathers the digits it presses. Sent twice, the prompt is heard twice."""
 
     @_abc_1.abstractmethod
     def SendDtmf(
@@ -286,7 +286,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.SendDtmfRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.SendDtmfResponse, _abc.Awaitable[_conference_service_pb2.SendDtmfResponse]]:
-        """Sends key tones to participants. Sent twice, they are heard twice."""
+        """Sends DTMF tones to participants. Sent twice, they are heard twice."""
 
     @_abc_1.abstractmethod
     def StartRecording(
@@ -302,7 +302,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.StopRecordingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.StopRecordingResponse, _abc.Awaitable[_conference_service_pb2.StopRecordingResponse]]:
-        """Stops recording a conference; a conference.recording.saved event follows when the file is ready."""
+        """Stops recording a conference. A `conference.recording.saved` event follows when the file is ready."""
 
     @_abc_1.abstractmethod
     def PauseRecording(
@@ -318,7 +318,7 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.ResumeRecordingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.ResumeRecordingResponse, _abc.Awaitable[_conference_service_pb2.ResumeRecordingResponse]]:
-        """Goes on with a paused recording."""
+        """Resumes a paused recording."""
 
     @_abc_1.abstractmethod
     def UpdateSupervisorRole(
@@ -326,6 +326,6 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conference_service_pb2.UpdateSupervisorRoleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conference_service_pb2.UpdateSupervisorRoleResponse, _abc.Awaitable[_conference_service_pb2.UpdateSupervisorRoleResponse]]:
-        """Changes what a supervising participant may do."""
+        """Changes the supervisor role of a participant."""
 
 def add_ConferenceServiceServicer_to_server(servicer: ConferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,21 +31,21 @@ class _Position:
 class _PositionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Position.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     POSITION_UNSPECIFIED: _Position.ValueType  # 0
-    """The same as LATEST."""
+    """Same as LATEST."""
     POSITION_LATEST: _Position.ValueType  # 1
-    """After the newest event: only what comes from now on."""
+    """After the newest event: only events that arrive from now on."""
     POSITION_EARLIEST: _Position.ValueType  # 2
-    """Before the oldest event that is still held."""
+    """Before the oldest stored event."""
 
 class Position(_Position, metaclass=_PositionEnumTypeWrapper):
-    """A place in the log that needs no cursor."""
+    """A position in the log that needs no cursor."""
 
 POSITION_UNSPECIFIED: Position.ValueType  # 0
-"""The same as LATEST."""
+"""Same as LATEST."""
 POSITION_LATEST: Position.ValueType  # 1
-"""After the newest event: only what comes from now on."""
+"""After the newest event: only events that arrive from now on."""
 POSITION_EARLIEST: Position.ValueType  # 2
-"""Before the oldest event that is still held."""
+"""Before the oldest stored event."""
 Global___Position: _TypeAlias = Position  # noqa: Y015
 
 class _GapPolicy:
@@ -55,21 +55,21 @@ class _GapPolicy:
 class _GapPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GapPolicy.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     GAP_POLICY_UNSPECIFIED: _GapPolicy.ValueType  # 0
-    """The same as FAIL."""
+    """Same as FAIL."""
     GAP_POLICY_FAIL: _GapPolicy.ValueType  # 1
-    """End the stream with OUT_OF_RANGE, whose details name the cursors to go on from."""
+    """End the stream with OUT_OF_RANGE, whose details have the cursors to resume from."""
     GAP_POLICY_CONTINUE: _GapPolicy.ValueType  # 2
-    """Say so in the stream, with `gap`, and go on with the oldest event that is held."""
+    """Report it in the stream, in `gap`, and continue with the oldest stored event."""
 
 class GapPolicy(_GapPolicy, metaclass=_GapPolicyEnumTypeWrapper):
-    """What to do when events that the caller should have got are no longer held."""
+    """What to do when events that the caller should have received are no longer stored."""
 
 GAP_POLICY_UNSPECIFIED: GapPolicy.ValueType  # 0
-"""The same as FAIL."""
+"""Same as FAIL."""
 GAP_POLICY_FAIL: GapPolicy.ValueType  # 1
-"""End the stream with OUT_OF_RANGE, whose details name the cursors to go on from."""
+"""End the stream with OUT_OF_RANGE, whose details have the cursors to resume from."""
 GAP_POLICY_CONTINUE: GapPolicy.ValueType  # 2
-"""Say so in the stream, with `gap`, and go on with the oldest event that is held."""
+"""Report it in the stream, in `gap`, and continue with the oldest stored event."""
 Global___GapPolicy: _TypeAlias = GapPolicy  # noqa: Y015
 
 class _GapReason:
@@ -79,25 +79,25 @@ class _GapReason:
 class _GapReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GapReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     GAP_REASON_UNSPECIFIED: _GapReason.ValueType  # 0
-    """Not known."""
+    """Unknown."""
     GAP_REASON_CURSOR_EXPIRED: _GapReason.ValueType  # 1
-    """They were older than the retention and have been deleted."""
+    """Retention has deleted them."""
     GAP_REASON_EPOCH_CHANGED: _GapReason.ValueType  # 2
     """The cursor belongs to another log."""
     GAP_REASON_CURSOR_AHEAD: _GapReason.ValueType  # 3
-    """The cursor is ahead of the log: the log has lost its end."""
+    """The cursor is ahead of the log: the log has lost its newest events."""
 
 class GapReason(_GapReason, metaclass=_GapReasonEnumTypeWrapper):
-    """Why events are missing."""
+    """Why events are missing from a stream."""
 
 GAP_REASON_UNSPECIFIED: GapReason.ValueType  # 0
-"""Not known."""
+"""Unknown."""
 GAP_REASON_CURSOR_EXPIRED: GapReason.ValueType  # 1
-"""They were older than the retention and have been deleted."""
+"""Retention has deleted them."""
 GAP_REASON_EPOCH_CHANGED: GapReason.ValueType  # 2
 """The cursor belongs to another log."""
 GAP_REASON_CURSOR_AHEAD: GapReason.ValueType  # 3
-"""The cursor is ahead of the log: the log has lost its end."""
+"""The cursor is ahead of the log: the log has lost its newest events."""
 Global___GapReason: _TypeAlias = GapReason  # noqa: Y015
 
 class _DrainReason:
@@ -107,21 +107,21 @@ class _DrainReason:
 class _DrainReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DrainReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DRAIN_REASON_UNSPECIFIED: _DrainReason.ValueType  # 0
-    """Not known."""
+    """Unknown."""
     DRAIN_REASON_SHUTDOWN: _DrainReason.ValueType  # 1
     """The gateway is shutting down."""
     DRAIN_REASON_MAX_AGE: _DrainReason.ValueType  # 2
-    """The stream has been open for as long as one connection should be."""
+    """The stream has reached its maximum age."""
 
 class DrainReason(_DrainReason, metaclass=_DrainReasonEnumTypeWrapper):
-    """Why the server ends a stream."""
+    """Why the server closes a stream."""
 
 DRAIN_REASON_UNSPECIFIED: DrainReason.ValueType  # 0
-"""Not known."""
+"""Unknown."""
 DRAIN_REASON_SHUTDOWN: DrainReason.ValueType  # 1
 """The gateway is shutting down."""
 DRAIN_REASON_MAX_AGE: DrainReason.ValueType  # 2
-"""The stream has been open for as long as one connection should be."""
+"""The stream has reached its maximum age."""
 Global___DrainReason: _TypeAlias = DrainReason  # noqa: Y015
 
 class _ClockState:
@@ -131,34 +131,38 @@ class _ClockState:
 class _ClockStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CLOCK_STATE_UNSPECIFIED: _ClockState.ValueType  # 0
-    """Not known."""
+    """Unknown."""
     CLOCK_STATE_CONFIRMED: _ClockState.ValueType  # 1
-    """The provider has confirmed it, to five minutes."""
+    """The provider has confirmed it, to within five minutes."""
     CLOCK_STATE_UNCONFIRMED: _ClockState.ValueType  # 2
-    """Nothing has come from the provider yet. Retention deletes no event for its age then, for up to an hour."""
+    """Nothing has arrived from the provider yet. Until something does, for up to an hour, retention deletes no event for
+    its age.
+    """
     CLOCK_STATE_SUSPECT: _ClockState.ValueType  # 3
-    """It or the provider's is wrong: they are more than five minutes apart, or it was set by as much since the gateway
-    started and not yet confirmed. While nothing tells which is right, `complete_until` goes by the earlier, and missed
-    webhooks are looked for up to the later. If the gateway's clock is the wrong one, webhooks are refused meanwhile,
-    because their signatures seem too old or too new, and are fetched from the provider's log. Set the clock. It ends
-    when the two agree or a webhook is verified.
+    """The gateway's clock or the provider's is wrong: they are more than five minutes apart, or the gateway's clock was
+    set by more than that since the start and is not confirmed yet. While it is unknown which is right,
+    `complete_until` follows the earlier, and backfill asks up to the later. If the gateway's clock is wrong, webhooks
+    are rejected, because their signatures seem too old or too new, and are fetched from the provider's log. Set the
+    clock. This state ends when the two clocks agree or a webhook is verified.
     """
 
 class ClockState(_ClockState, metaclass=_ClockStateEnumTypeWrapper):
-    """Whether the gateway's clock is believed."""
+    """Whether the gateway's clock is trusted."""
 
 CLOCK_STATE_UNSPECIFIED: ClockState.ValueType  # 0
-"""Not known."""
+"""Unknown."""
 CLOCK_STATE_CONFIRMED: ClockState.ValueType  # 1
-"""The provider has confirmed it, to five minutes."""
+"""The provider has confirmed it, to within five minutes."""
 CLOCK_STATE_UNCONFIRMED: ClockState.ValueType  # 2
-"""Nothing has come from the provider yet. Retention deletes no event for its age then, for up to an hour."""
+"""Nothing has arrived from the provider yet. Until something does, for up to an hour, retention deletes no event for
+its age.
+"""
 CLOCK_STATE_SUSPECT: ClockState.ValueType  # 3
-"""It or the provider's is wrong: they are more than five minutes apart, or it was set by as much since the gateway
-started and not yet confirmed. While nothing tells which is right, `complete_until` goes by the earlier, and missed
-webhooks are looked for up to the later. If the gateway's clock is the wrong one, webhooks are refused meanwhile,
-because their signatures seem too old or too new, and are fetched from the provider's log. Set the clock. It ends
-when the two agree or a webhook is verified.
+"""The gateway's clock or the provider's is wrong: they are more than five minutes apart, or the gateway's clock was
+set by more than that since the start and is not confirmed yet. While it is unknown which is right,
+`complete_until` follows the earlier, and backfill asks up to the later. If the gateway's clock is wrong, webhooks
+are rejected, because their signatures seem too old or too new, and are fetched from the provider's log. Set the
+clock. This state ends when the two clocks agree or a webhook is verified.
 """
 Global___ClockState: _TypeAlias = ClockState  # noqa: Y015
 
@@ -169,29 +173,29 @@ class _BackfillState:
 class _BackfillStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BackfillState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     BACKFILL_STATE_UNSPECIFIED: _BackfillState.ValueType  # 0
-    """Not known."""
+    """Unknown."""
     BACKFILL_STATE_OFF: _BackfillState.ValueType  # 1
     """It is switched off."""
     BACKFILL_STATE_IDLE: _BackfillState.ValueType  # 2
-    """It waits for its next time."""
+    """It is waiting for the next sweep."""
     BACKFILL_STATE_RUNNING: _BackfillState.ValueType  # 3
-    """It is asking the provider."""
+    """A sweep is running."""
     BACKFILL_STATE_FAILING: _BackfillState.ValueType  # 4
-    """The last attempt failed; it is made again."""
+    """The last sweep failed and will be retried."""
 
 class BackfillState(_BackfillState, metaclass=_BackfillStateEnumTypeWrapper):
-    """What the search for missed webhooks is doing."""
+    """What backfill is doing."""
 
 BACKFILL_STATE_UNSPECIFIED: BackfillState.ValueType  # 0
-"""Not known."""
+"""Unknown."""
 BACKFILL_STATE_OFF: BackfillState.ValueType  # 1
 """It is switched off."""
 BACKFILL_STATE_IDLE: BackfillState.ValueType  # 2
-"""It waits for its next time."""
+"""It is waiting for the next sweep."""
 BACKFILL_STATE_RUNNING: BackfillState.ValueType  # 3
-"""It is asking the provider."""
+"""A sweep is running."""
 BACKFILL_STATE_FAILING: BackfillState.ValueType  # 4
-"""The last attempt failed; it is made again."""
+"""The last sweep failed and will be retried."""
 Global___BackfillState: _TypeAlias = BackfillState  # noqa: Y015
 
 class _RecordingState:
@@ -201,21 +205,21 @@ class _RecordingState:
 class _RecordingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordingState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RECORDING_STATE_UNSPECIFIED: _RecordingState.ValueType  # 0
-    """Not known: no webhook tells that a recording runs, only commands through this gateway do."""
+    """Unknown: no webhook reports a running recording, only commands through this gateway do."""
     RECORDING_STATE_ACTIVE: _RecordingState.ValueType  # 1
-    """It runs."""
+    """It is running."""
     RECORDING_STATE_PAUSED: _RecordingState.ValueType  # 2
     """It is paused."""
     RECORDING_STATE_SAVED: _RecordingState.ValueType  # 3
     """It has been saved."""
 
 class RecordingState(_RecordingState, metaclass=_RecordingStateEnumTypeWrapper):
-    """Where the recording of a conference is in its life."""
+    """The state of a conference's recording."""
 
 RECORDING_STATE_UNSPECIFIED: RecordingState.ValueType  # 0
-"""Not known: no webhook tells that a recording runs, only commands through this gateway do."""
+"""Unknown: no webhook reports a running recording, only commands through this gateway do."""
 RECORDING_STATE_ACTIVE: RecordingState.ValueType  # 1
-"""It runs."""
+"""It is running."""
 RECORDING_STATE_PAUSED: RecordingState.ValueType  # 2
 """It is paused."""
 RECORDING_STATE_SAVED: RecordingState.ValueType  # 3
@@ -224,11 +228,9 @@ Global___RecordingState: _TypeAlias = RecordingState  # noqa: Y015
 
 @_typing.final
 class EventFilter(_message.Message):
-    """Chooses events. A field that is empty does not limit; an event must match every field that is not empty, and
-    matches a field if it matches any of its values.
+    """Selects events. An event must match every non-empty field; it matches a field if it matches any of its values.
 
-    The fields stand in the order of how few events have the same value, the fewest first: streams are woken by the first
-    of those that are set.
+    The fields are ordered by selectivity, most selective first: a stream is woken by the first field that is set.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -283,7 +285,7 @@ Global___EventFilter: _TypeAlias = EventFilter  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):
-    """Says which events to stream, and from where."""
+    """Selects the events to stream, and the position to start from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -297,33 +299,32 @@ class SubscribeRequest(_message.Message):
     STOP_WHEN_CAUGHT_UP_FIELD_NUMBER: _builtins.int
     ON_GAP_FIELD_NUMBER: _builtins.int
     position: Global___Position.ValueType
-    """A named place."""
+    """A named position."""
     after_cursor: _builtins.str
-    """Just after the place this cursor stands for: a cursor of a SubscribeResponse, an Event or a CommandReceipt."""
+    """After this cursor, which comes from a SubscribeResponse, an Event, a CommandReceipt or GetFeedInfo."""
     max_batch_events: _builtins.int
-    """The most events in one response. Zero: 256; above 1,000 counts as 1,000."""
+    """Maximum number of events in one response. Zero: 256. Values above 1,000 count as 1,000."""
     include_raw: _builtins.bool
-    """Whether events carry the bytes that the provider signed, in `raw_json`."""
+    """Whether events include the bytes that the provider signed, in `raw_json`."""
     stop_when_caught_up: _builtins.bool
-    """Whether the stream ends with OK once it has delivered what the log held when it was opened."""
+    """Whether the stream ends with OK once it has delivered all events that were stored when it was opened."""
     on_gap: Global___GapPolicy.ValueType
     """What to do when events are missing."""
     @_builtins.property
     def filter(self) -> Global___EventFilter:
-        """Which events. Unset or empty: everything the caller may see."""
+        """Which events. Unset or empty: all events that the caller may see."""
 
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """With the first event still held that the gateway received at this instant or later. A time is no place in the
-        log: whether retention has deleted events since then, `oldest_received_at` of GetFeedInfo tells. Where the
-        gateway's clock was set back meanwhile, events that were received earlier may follow; none is left out that was
-        received later.
+        """With the first stored event that the gateway received at this time or later. A time is not a position: events
+        since then that retention has deleted are not reported; compare `oldest_received_at` of GetFeedInfo. If the
+        gateway's clock was set back, events received earlier may follow, but none received later is left out.
         """
 
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
-        """How long the stream may be silent before an empty response moves the cursor on. Unset: 15 seconds; from
-        1 second to 5 minutes, other values are moved to the nearer end.
+        """How long the stream may be silent before a heartbeat, an empty response, advances the cursor. Unset: 15 seconds.
+        Values below 1 second or above 5 minutes are clamped.
         """
 
     def __init__(
@@ -351,7 +352,7 @@ Global___SubscribeRequest: _TypeAlias = SubscribeRequest  # noqa: Y015
 
 @_typing.final
 class SubscribeResponse(_message.Message):
-    """A batch of events, or a heartbeat when it has none."""
+    """A batch of events, or a heartbeat if it has none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -361,10 +362,10 @@ class SubscribeResponse(_message.Message):
     GAP_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Always set: resume after it. It also covers the events that the filter passed over."""
+    """Always set: resume from it. It also covers the events that the filter skipped."""
     live: _builtins.bool
     """Whether the stream has caught up: false while older events are being read from the log. Events that the filter
-    passes over do not change it, however many they are.
+    skips do not change it, however many there are.
     """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
@@ -372,11 +373,11 @@ class SubscribeResponse(_message.Message):
 
     @_builtins.property
     def gap(self) -> Global___Gap:
-        """Set when events are missing before those of this response, and `on_gap` asked to go on."""
+        """Set if events are missing before those of this response, and `on_gap` is CONTINUE."""
 
     @_builtins.property
     def drain(self) -> Global___Drain:
-        """Set in the last response of a stream that the server ends for its own reasons: subscribe again."""
+        """Set in the last response of a stream that the server closes gracefully: subscribe again."""
 
     def __init__(
         self,
@@ -397,7 +398,7 @@ Global___SubscribeResponse: _TypeAlias = SubscribeResponse  # noqa: Y015
 
 @_typing.final
 class Gap(_message.Message):
-    """Events that are missing."""
+    """Events that are missing from a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -406,13 +407,13 @@ class Gap(_message.Message):
     MISSED_EVENTS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     from_cursor: _builtins.str
-    """The place that the stream had come to: what follows the last cursor it told up to here did not match. Empty if
-    it cannot be told.
+    """Cursor just before the gap. No event between the stream's previous cursor and this one matches the filter. Empty
+    if unknown.
     """
     to_cursor: _builtins.str
-    """The cursor after which the stream goes on."""
+    """Cursor just before the event that the stream continues with."""
     missed_events: _builtins.int
-    """How many events are missing. Zero if that cannot be told."""
+    """How many events are missing. Zero if unknown."""
     reason: Global___GapReason.ValueType
     """Why they are missing."""
     def __init__(
@@ -433,13 +434,13 @@ Global___Gap: _TypeAlias = Gap  # noqa: Y015
 
 @_typing.final
 class Drain(_message.Message):
-    """The server ends the stream in order; nothing is lost by subscribing again with the response's cursor."""
+    """The server closes the stream gracefully: subscribe again with the response's cursor, and nothing is lost."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
     reason: Global___DrainReason.ValueType
-    """Why it ends."""
+    """Why the stream is closed."""
     def __init__(
         self,
         *,
@@ -455,7 +456,7 @@ Global___Drain: _TypeAlias = Drain  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):
-    """Says which stored events to list."""
+    """Selects the stored events to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -466,20 +467,20 @@ class ListEventsRequest(_message.Message):
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
     INCLUDE_RAW_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """The most events in one page. Zero: 100; above 1,000 counts as 1,000."""
+    """Maximum number of events in a page. Zero: 100. Values above 1,000 count as 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before. Empty: the first page."""
+    """The `next_page_token` of the previous page. Empty: the first page."""
     newest_first: _builtins.bool
-    """Whether to begin with the newest event. By default the oldest comes first."""
+    """Whether to list the newest event first. By default the oldest comes first."""
     include_raw: _builtins.bool
-    """Whether events carry the bytes that the provider signed, in `raw_json`."""
+    """Whether events include the bytes that the provider signed, in `raw_json`."""
     @_builtins.property
     def filter(self) -> Global___EventFilter:
-        """Which events. Unset or empty: everything the caller may see."""
+        """Which events. Unset or empty: all events that the caller may see."""
 
     @_builtins.property
     def received_at(self) -> _common_pb2.TimeRange:
-        """When the gateway received the events; within the page order this narrows both ends."""
+        """Only events that the gateway received in this time range."""
 
     def __init__(
         self,
@@ -508,8 +509,8 @@ class ListEventsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page. Empty: this was the last one. Nothing else tells so: a page without
-    events may have a next one.
+    """Pass it as `page_token` to get the next page. Empty: this is the last page. Only an empty token means so: a page
+    without events may have a next one.
     """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
@@ -531,7 +532,7 @@ Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
 
 @_typing.final
 class GetEventRequest(_message.Message):
-    """Names an event to look up."""
+    """Identifies the event to return."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -540,7 +541,7 @@ class GetEventRequest(_message.Message):
     event_id: _builtins.str
     """The event's id."""
     include_raw: _builtins.bool
-    """Whether the event carries the bytes that the provider signed, in `raw_json`."""
+    """Whether the event includes the bytes that the provider signed, in `raw_json`."""
     def __init__(
         self,
         *,
@@ -557,7 +558,7 @@ Global___GetEventRequest: _TypeAlias = GetEventRequest  # noqa: Y015
 
 @_typing.final
 class GetEventResponse(_message.Message):
-    """The event that was found."""
+    """The requested event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -581,7 +582,7 @@ Global___GetEventResponse: _TypeAlias = GetEventResponse  # noqa: Y015
 
 @_typing.final
 class GetFeedInfoRequest(_message.Message):
-    """Asks about the log."""
+    """Requests the extent and the state of the log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -598,7 +599,7 @@ Global___GetFeedInfoRequest: _TypeAlias = GetFeedInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetFeedInfoResponse(_message.Message):
-    """How far the log reaches and how it is doing."""
+    """The extent and the state of the log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -618,28 +619,28 @@ class GetFeedInfoResponse(_message.Message):
     BACKFILL_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
-    """The log's identity; cursors of one log mean nothing to another."""
+    """The log's identity. A cursor is valid only in the log that it comes from."""
     oldest_cursor: _builtins.str
-    """Subscribing after this cursor starts with the oldest event that is held."""
+    """Subscribing after this cursor starts with the oldest stored event."""
     newest_cursor: _builtins.str
-    """Subscribing after this cursor starts with the next event to come."""
+    """Subscribing after this cursor starts with the next event to arrive."""
     oldest_sequence: _builtins.int
-    """The number of the oldest event that is held. Zero if there is none."""
+    """The sequence number of the oldest stored event. Zero if there is none."""
     newest_sequence: _builtins.int
-    """The number of the newest event. Zero if there has never been one."""
+    """The sequence number of the newest event. Zero if there has never been one."""
     event_count: _builtins.int
-    """How many events are held."""
+    """How many events are stored."""
     size_bytes: _builtins.int
-    """What the log takes on the disk, in bytes: events, indexes, and what is free for those to come."""
+    """The log's size on disk, in bytes: events, indexes, and free space for new events."""
     retention_bytes: _builtins.int
-    """How large the log may be on the disk, in bytes; the oldest events are deleted to keep it so."""
+    """Maximum size of the log on disk, in bytes. The oldest events are deleted to stay below it."""
     subscribers: _builtins.int
     """How many Subscribe and WatchConference streams are open on this gateway."""
     backend: _builtins.str
     """The kind of log: `sqlite` or `nats`."""
     @_builtins.property
     def oldest_received_at(self) -> _timestamp_pb2.Timestamp:
-        """When the oldest event that is held was received. Unset if there is none."""
+        """When the oldest stored event was received. Unset if there is none."""
 
     @_builtins.property
     def newest_received_at(self) -> _timestamp_pb2.Timestamp:
@@ -647,19 +648,19 @@ class GetFeedInfoResponse(_message.Message):
 
     @_builtins.property
     def retention_age(self) -> _duration_pb2.Duration:
-        """Events older than this by their `received_at` are deleted, from the oldest in the log's order on, up to the first
-        that is not. An event whose `received_at` lies in the future (the gateway's clock was wrong when it came) goes with
-        those that follow it. Only a time that the provider has confirmed counts (see `clock`), so that a clock that is
-        wrong deletes nothing.
+        """Maximum age of events by `received_at`. Older events are deleted from the start of the log, up to the first that is
+        not older. An event whose `received_at` is in the future (the gateway's clock was wrong) is deleted together with
+        the events that follow it. Only a time that the provider has confirmed counts (see `clock`), so that a wrong clock
+        deletes nothing.
         """
 
     @_builtins.property
     def backfill(self) -> Global___BackfillInfo:
-        """How the search for missed webhooks stands."""
+        """The state of backfill: fetching missed webhooks from the provider."""
 
     @_builtins.property
     def clock(self) -> Global___ClockInfo:
-        """What the gateway makes of its clock."""
+        """The state of the gateway's clock."""
 
     def __init__(
         self,
@@ -690,9 +691,9 @@ Global___GetFeedInfoResponse: _TypeAlias = GetFeedInfoResponse  # noqa: Y015
 
 @_typing.final
 class ClockInfo(_message.Message):
-    """What the gateway makes of its clock. It compares it with the provider's, which stands in every response to the
-    gateway and in every verified webhook, and with a clock of the machine that nobody sets. What two of them say is
-    believed; one that contradicts the others is not.
+    """The state of the gateway's clock. The gateway compares it with the provider's clock, which is in every response of
+    the provider and in every verified webhook, and with a steady clock of the machine, which nobody can set. Two clocks
+    that agree are trusted; one that contradicts the others is not.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -700,11 +701,11 @@ class ClockInfo(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     AHEAD_FIELD_NUMBER: _builtins.int
     state: Global___ClockState.ValueType
-    """Whether it is believed."""
+    """Whether the gateway's clock is trusted."""
     @_builtins.property
     def ahead(self) -> _duration_pb2.Duration:
-        """How far the gateway's clock is ahead of the provider's, to a second or so; negative where it is behind. Unset
-        while no response of the provider has told its time.
+        """How far the gateway's clock is ahead of the provider's, accurate to about a second; negative if it is behind. Unset
+        until a response of the provider has had the time.
         """
 
     def __init__(
@@ -723,8 +724,8 @@ Global___ClockInfo: _TypeAlias = ClockInfo  # noqa: Y015
 
 @_typing.final
 class BackfillInfo(_message.Message):
-    """How the search for missed webhooks stands. The provider keeps a log of what it sent; after an outage, and every now
-    and then, the gateway fetches from it what it does not have.
+    """The state of backfill. The provider keeps a log of the webhooks that it sent. After an outage, and from time to time,
+    the gateway fetches from it the events that it does not have. One pass is a sweep.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -738,34 +739,34 @@ class BackfillInfo(_message.Message):
     UNREADABLE_ENTRIES_FIELD_NUMBER: _builtins.int
     SKIPPED_PIECES_FIELD_NUMBER: _builtins.int
     state: Global___BackfillState.ValueType
-    """What it is doing."""
+    """What backfill is doing."""
     stored_events: _builtins.int
-    """How many missed events were stored since the gateway started."""
+    """How many missed events backfill has stored since the gateway started."""
     error: _builtins.str
-    """Why the last attempt failed. Empty if it did not."""
+    """Why the last sweep failed. Empty if it did not."""
     unreadable_entries: _builtins.int
-    """How many entries of the provider's log were passed over since the gateway started because there is no event in
-    them that can be read. Each is counted once; the gateway's own log names them.
+    """How many entries of the provider's log were skipped since the gateway started, because they have no readable event.
+    Each is counted once; the gateway's log output names them.
     """
     skipped_pieces: _builtins.int
-    """How many pieces of the provider's log, each within a second of it, could not be fetched and were passed over
-    since the gateway started, after several sweeps: a response that is no JSON, or larger than 8 MiB.
+    """How many pieces of the provider's log, of up to a second each, were skipped since the gateway started, because
+    several sweeps could not fetch them: the response was not JSON, or larger than 4 MiB.
     """
     @_builtins.property
     def complete_since(self) -> _timestamp_pb2.Timestamp:
-        """Where the time begins of which everything that the provider sent is held, as far as can be known: when this log
-        was first used. Unset if nobody has looked.
+        """Start of the period for which the log is complete, as far as is known: when the log was first used. Unset if
+        backfill has never run.
         """
 
     @_builtins.property
     def complete_until(self) -> _timestamp_pb2.Timestamp:
-        """Where that time ends, by the provider's clock where it is known. It goes back when the clock that it was told by
+        """End of that period: the watermark, by the provider's clock if known. It moves back if the clock that it was set by
         turns out to have been wrong.
         """
 
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp:
-        """When the provider was last asked with success. Unset if it has not been since the gateway started."""
+        """When the last successful sweep ended. Unset if there has been none since the gateway started."""
 
     def __init__(
         self,
@@ -789,7 +790,7 @@ Global___BackfillInfo: _TypeAlias = BackfillInfo  # noqa: Y015
 
 @_typing.final
 class WatchConferenceRequest(_message.Message):
-    """Names a conference to watch."""
+    """Identifies the conference to watch."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -802,8 +803,8 @@ class WatchConferenceRequest(_message.Message):
     """The region that hosts the conference."""
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
-        """How long the stream may be silent before a response without an update moves the cursor on. Unset: 15 seconds;
-        from 1 second to 5 minutes, other values are moved to the nearer end.
+        """How long the stream may be silent before a heartbeat, a response without an update, advances the cursor. Unset:
+        15 seconds. Values below 1 second or above 5 minutes are clamped.
         """
 
     def __init__(
@@ -834,24 +835,24 @@ class WatchConferenceResponse(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """The place in the feed as of which this holds."""
+    """The position in the feed that this state is as of."""
     event_id: _builtins.str
-    """The id of the event that brought the change. Empty for what was fetched from the provider."""
+    """The id of the event that caused the change. Empty if the change was read from the provider's API."""
     @_builtins.property
     def snapshot(self) -> Global___ConferenceState:
-        """The whole state. Always the first response; it replaces whatever was known before."""
+        """The whole state. Always in the first response; it replaces all earlier state."""
 
     @_builtins.property
     def conference(self) -> Global___ConferenceState:
-        """The conference itself has changed, or the audio that everybody hears; participants are not repeated in it."""
+        """The conference itself has changed, or the audio that everybody hears. Does not include the participants."""
 
     @_builtins.property
     def participant(self) -> Global___ParticipantState:
-        """A participant has come, changed or left."""
+        """A participant has joined, changed or left."""
 
     @_builtins.property
     def drain(self) -> Global___Drain:
-        """Set in the last response of a stream that the server ends for its own reasons: watch again."""
+        """Set in the last response of a stream that the server closes gracefully: watch again."""
 
     def __init__(
         self,
@@ -875,7 +876,7 @@ Global___WatchConferenceResponse: _TypeAlias = WatchConferenceResponse  # noqa: 
 
 @_typing.final
 class ConferenceState(_message.Message):
-    """A conference with everybody in it."""
+    """A conference with its participants."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -892,14 +893,14 @@ class ConferenceState(_message.Message):
     floor_call_control_id: _builtins.str
     """The control id of the call that spoke last. Empty until somebody has."""
     recording: Global___RecordingState.ValueType
-    """Where its recording is in its life."""
+    """The state of its recording."""
     @_builtins.property
     def conference(self) -> _conference_pb2.Conference:
         """The conference."""
 
     @_builtins.property
     def participants(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParticipantState]:
-        """Its participants, those that left included as long as the provider lists them."""
+        """Its participants, including those that left while the provider still lists them."""
 
     def __init__(
         self,
@@ -921,7 +922,7 @@ Global___ConferenceState: _TypeAlias = ConferenceState  # noqa: Y015
 
 @_typing.final
 class ParticipantState(_message.Message):
-    """A participant as the stream knows it."""
+    """The state of a participant."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -930,14 +931,14 @@ class ParticipantState(_message.Message):
     SPEAKING_FIELD_NUMBER: _builtins.int
     SUPERVISOR_ROLE_FIELD_NUMBER: _builtins.int
     playing: _builtins.bool
-    """Whether audio is being played to it alone."""
+    """Whether audio is being played to this participant alone."""
     speaking: _builtins.bool
-    """Whether text is being spoken to it alone."""
+    """Whether text is being spoken to this participant alone."""
     supervisor_role: _common_pb2.SupervisorRole.ValueType
-    """Its supervisor role, as far as commands through this gateway told it."""
+    """Its supervisor role, as far as commands through this gateway have set it."""
     @_builtins.property
     def participant(self) -> _conference_pb2.Participant:
-        """The participant. Its own id is empty until the provider has been asked; the call's id is always set."""
+        """The participant. Its `id` is empty until it has been read from the provider; `call_control_id` is always set."""
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Serves the log of verified webhooks. Every event that the provider was told "received" is in it, once, and every
-    subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
+    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
     """
 
     def __init__(self, channel):
@@ -64,47 +64,47 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """Serves the log of verified webhooks. Every event that the provider was told "received" is in it, once, and every
-    subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
+    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
     """
 
     def Subscribe(self, request, context):
-        """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
-        `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
+        """Streams events from a position in the log on, then new events as they arrive. A client is one loop: handle
+        `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
         first response opens the stream and has no events.
 
-        A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
-        reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
-        `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
+        If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
+        otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+        metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
-        last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
+        """Lists stored events, a page at a time. A page may have fewer events than requested, even none, and not be the
+        last: after 2 seconds, or half of the deadline, a search returns what it has found and a token to continue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEvent(self, request, context):
-        """Finds one stored event by its id.
+        """Returns one stored event by its id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetFeedInfo(self, request, context):
-        """Tells how far the log reaches and how it is doing.
+        """Returns the extent and the state of the log.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchConference(self, request, context):
-        """Streams the state of one conference: all of it first, then each change. Ends when the conference has ended.
+        """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,8 +147,8 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Serves the log of verified webhooks. Every event that the provider was told "received" is in it, once, and every
-    subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
+    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
     """
 
     @staticmethod

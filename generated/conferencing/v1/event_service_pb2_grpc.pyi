@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Serves the log of verified webhooks. Every event that the provider was told "received" is in it, once, and every
-    subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
+    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
     """
 
     @_typing.overload
@@ -36,55 +36,55 @@ class EventServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
     Subscribe: _grpc.UnaryStreamMultiCallable[_event_service_pb2.SubscribeRequest, _event_service_pb2.SubscribeResponse]
-    """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
-    `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
+    """Streams events from a position in the log on, then new events as they arrive. A client is one loop: handle
+    `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
     first response opens the stream and has no events.
 
-    A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
-    reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
-    `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
+    If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
+    otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+    metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]
-    """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
-    last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
+    """Lists stored events, a page at a time. A page may have fewer events than requested, even none, and not be the
+    last: after 2 seconds, or half of the deadline, a search returns what it has found and a token to continue.
     """
     GetEvent: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]
-    """Finds one stored event by its id."""
+    """Returns one stored event by its id."""
     GetFeedInfo: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]
-    """Tells how far the log reaches and how it is doing."""
+    """Returns the extent and the state of the log."""
     WatchConference: _grpc.UnaryStreamMultiCallable[_event_service_pb2.WatchConferenceRequest, _event_service_pb2.WatchConferenceResponse]
-    """Streams the state of one conference: all of it first, then each change. Ends when the conference has ended."""
+    """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended."""
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
-    """Serves the log of verified webhooks. Every event that the provider was told "received" is in it, once, and every
-    subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
+    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Subscribe: _aio.UnaryStreamMultiCallable[_event_service_pb2.SubscribeRequest, _event_service_pb2.SubscribeResponse]  # type: ignore[assignment]
-    """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
-    `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
+    """Streams events from a position in the log on, then new events as they arrive. A client is one loop: handle
+    `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
     first response opens the stream and has no events.
 
-    A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
-    reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
-    `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
+    If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
+    otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+    metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
-    last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
+    """Lists stored events, a page at a time. A page may have fewer events than requested, even none, and not be the
+    last: after 2 seconds, or half of the deadline, a search returns what it has found and a token to continue.
     """
     GetEvent: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]  # type: ignore[assignment]
-    """Finds one stored event by its id."""
+    """Returns one stored event by its id."""
     GetFeedInfo: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]  # type: ignore[assignment]
-    """Tells how far the log reaches and how it is doing."""
+    """Returns the extent and the state of the log."""
     WatchConference: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchConferenceRequest, _event_service_pb2.WatchConferenceResponse]  # type: ignore[assignment]
-    """Streams the state of one conference: all of it first, then each change. Ends when the conference has ended."""
+    """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended."""
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Serves the log of verified webhooks. Every event that the provider was told "received" is in it, once, and every
-    subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
+    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
     """
 
     @_abc_1.abstractmethod
@@ -93,13 +93,13 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.SubscribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.SubscribeResponse], _abc.AsyncIterator[_event_service_pb2.SubscribeResponse]]:
-        """Streams events from a place in the log and goes on with new ones as they come. A client is one loop: handle
-        `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last one saved. The
+        """Streams events from a position in the log on, then new events as they arrive. A client is one loop: handle
+        `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
         first response opens the stream and has no events.
 
-        A cursor whose events are not all held ends the stream with OUT_OF_RANGE, unless `on_gap` says otherwise. The
-        reason of its ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason); its metadata has
-        `oldest_cursor` and `newest_cursor`, the places to go on from, and `missed_events` where that can be told.
+        If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
+        otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+        metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
         """
 
     @_abc_1.abstractmethod
@@ -108,8 +108,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.ListEventsResponse, _abc.Awaitable[_event_service_pb2.ListEventsResponse]]:
-        """Lists stored events, a page at a time. A page may have fewer events than asked for, even none, and yet not be the
-        last one: a long search is given back after 2 seconds, or half of the deadline, with a token to go on from there.
+        """Lists stored events, a page at a time. A page may have fewer events than requested, even none, and not be the
+        last: after 2 seconds, or half of the deadline, a search returns what it has found and a token to continue.
         """
 
     @_abc_1.abstractmethod
@@ -118,7 +118,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.GetEventRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.GetEventResponse, _abc.Awaitable[_event_service_pb2.GetEventResponse]]:
-        """Finds one stored event by its id."""
+        """Returns one stored event by its id."""
 
     @_abc_1.abstractmethod
     def GetFeedInfo(
@@ -126,7 +126,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.GetFeedInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.GetFeedInfoResponse, _abc.Awaitable[_event_service_pb2.GetFeedInfoResponse]]:
-        """Tells how far the log reaches and how it is doing."""
+        """Returns the extent and the state of the log."""
 
     @_abc_1.abstractmethod
     def WatchConference(
@@ -134,6 +134,6 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.WatchConferenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.WatchConferenceResponse], _abc.AsyncIterator[_event_service_pb2.WatchConferenceResponse]]:
-        """Streams the state of one conference: all of it first, then each change. Ends when the conference has ended."""
+        """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended."""
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

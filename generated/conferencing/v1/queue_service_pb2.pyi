@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class EnqueueCallRequest(_message.Message):
-    """Names a call and the queue to put it into."""
+    """Identifies the call and the queue to put it into."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -36,19 +36,23 @@ class EnqueueCallRequest(_message.Message):
     call_control_id: _builtins.str
     """The call's control id."""
     queue_name: _builtins.str
-    """The queue's name: any text but `.` and `..`, without NUL, of at most 16 KiB when escaped for an address.
-    Other scripts and slashes are escaped.
+    """The queue's name: any text except `.` and `..`, without NUL. It is escaped as one path segment, so it may contain
+    slashes and any script; the escaped name has at most 16 KiB.
     """
     client_state: _builtins.str
-    """Base64 text that comes back on the webhooks of this call. Empty: none."""
+    """Base64 text to include in the webhooks of this call. Empty: none."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     keep_after_hangup: _builtins.bool
-    """Whether the call keeps its place after it hangs up. Unset: the provider's default (no)."""
+    """Whether the call keeps its position after it hangs up. Unset: the provider's default (no)."""
     max_size: _builtins.int
-    """How many calls the queue can hold, if it is made now. Unset: the provider's default (100)."""
+    """The maximum size of the queue, if this command creates it; the size of an existing queue does not change. Unset:
+    the provider's default (100).
+    """
     max_wait_time_secs: _builtins.int
-    """How long the call waits at most, in seconds. Unset: as long as it takes."""
+    """Maximum time that the call waits before it is removed from the queue, in seconds. Unset: no limit."""
     def __init__(
         self,
         *,
@@ -105,7 +109,7 @@ Global___EnqueueCallResponse: _TypeAlias = EnqueueCallResponse  # noqa: Y015
 
 @_typing.final
 class LeaveQueueRequest(_message.Message):
-    """Names a call to take out of its queue."""
+    """Identifies the call to remove from its queue."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -115,9 +119,11 @@ class LeaveQueueRequest(_message.Message):
     call_control_id: _builtins.str
     """The call's control id."""
     client_state: _builtins.str
-    """Base64 text that comes back on the webhooks of this call. Empty: none."""
+    """Base64 text to include in the webhooks of this call. Empty: none."""
     command_id: _builtins.str
-    """An id of the caller's own that makes repeats harmless for 60 seconds. Empty: the gateway makes one."""
+    """Idempotency key: for 60 seconds, the provider ignores another command with the same id. Empty: the gateway
+    generates one.
+    """
     def __init__(
         self,
         *,
@@ -159,18 +165,18 @@ Global___LeaveQueueResponse: _TypeAlias = LeaveQueueResponse  # noqa: Y015
 
 @_typing.final
 class CreateQueueRequest(_message.Message):
-    """Asks for a new queue."""
+    """The queue to create."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     MAX_SIZE_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
-    """The queue's name: any text but `.` and `..`, without NUL, of at most 16 KiB when escaped for an address.
-    Other scripts and slashes are escaped.
+    """The queue's name: any text except `.` and `..`, without NUL. It is escaped as one path segment, so it may contain
+    slashes and any script; the escaped name has at most 16 KiB.
     """
     max_size: _builtins.int
-    """How many calls it can hold. Unset: the provider's default (300)."""
+    """The maximum number of calls in it. Unset: the provider's default (300)."""
     def __init__(
         self,
         *,
@@ -198,7 +204,7 @@ class CreateQueueResponse(_message.Message):
     UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> _queue_pb2.Queue:
-        """The queue. Unset if the provider's response lacks it: the command ran all the same."""
+        """The queue. Unset if the provider's response lacks it; the command has run all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
@@ -206,7 +212,7 @@ class CreateQueueResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -225,7 +231,7 @@ Global___CreateQueueResponse: _TypeAlias = CreateQueueResponse  # noqa: Y015
 
 @_typing.final
 class GetQueueRequest(_message.Message):
-    """Names a queue to look up."""
+    """Identifies the queue to return."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -247,7 +253,7 @@ Global___GetQueueRequest: _TypeAlias = GetQueueRequest  # noqa: Y015
 
 @_typing.final
 class GetQueueResponse(_message.Message):
-    """The queue that was found."""
+    """The requested queue."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -259,7 +265,7 @@ class GetQueueResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -277,17 +283,17 @@ Global___GetQueueResponse: _TypeAlias = GetQueueResponse  # noqa: Y015
 
 @_typing.final
 class ListQueuesRequest(_message.Message):
-    """Asks for a page of queues."""
+    """Selects the page of queues to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """The most queues in one page. Zero: the provider's default (20); above 250 counts as 250."""
+    """Maximum number of queues in a page. Zero: the provider's default (20). Values above 250 count as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
-    Empty: the first page.
+    """The `next_page_token` of the previous page. All other arguments except `page_size` must be the same as for that
+    page. Empty: the first page.
     """
     def __init__(
         self,
@@ -314,18 +320,18 @@ class ListQueuesResponse(_message.Message):
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
-    A page may be shorter than asked for, or empty, and not be the last.
+    """Pass it as `page_token` to get the next page, which may have another size. Empty: this is the last page. A page
+    that is shorter than requested, or empty, need not be the last.
     """
     total_size: _builtins.int
-    """How many queues there are in all, over all pages. Zero also if the provider does not say."""
+    """How many queues there are on all pages. Zero also if the provider does not say."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[_queue_pb2.Queue]:
         """The queues of this page."""
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -345,7 +351,7 @@ Global___ListQueuesResponse: _TypeAlias = ListQueuesResponse  # noqa: Y015
 
 @_typing.final
 class UpdateQueueRequest(_message.Message):
-    """Names a queue and its new size."""
+    """Identifies the queue and its new maximum size."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -354,7 +360,7 @@ class UpdateQueueRequest(_message.Message):
     queue_name: _builtins.str
     """The queue's name."""
     max_size: _builtins.int
-    """How many calls it can hold from now on."""
+    """The new maximum number of calls in it."""
     def __init__(
         self,
         *,
@@ -382,7 +388,7 @@ class UpdateQueueResponse(_message.Message):
     UNREADABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> _queue_pb2.Queue:
-        """The queue. Unset if the provider's response lacks it: the command ran all the same."""
+        """The queue. Unset if the provider's response lacks it; the command has run all the same."""
 
     @_builtins.property
     def receipt(self) -> _common_pb2.CommandReceipt:
@@ -390,7 +396,7 @@ class UpdateQueueResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -409,7 +415,7 @@ Global___UpdateQueueResponse: _TypeAlias = UpdateQueueResponse  # noqa: Y015
 
 @_typing.final
 class DeleteQueueRequest(_message.Message):
-    """Names a queue to delete."""
+    """Identifies the queue to delete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -431,7 +437,7 @@ Global___DeleteQueueRequest: _TypeAlias = DeleteQueueRequest  # noqa: Y015
 
 @_typing.final
 class DeleteQueueResponse(_message.Message):
-    """The queue is gone."""
+    """The queue was deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -455,7 +461,7 @@ Global___DeleteQueueResponse: _TypeAlias = DeleteQueueResponse  # noqa: Y015
 
 @_typing.final
 class ListQueuedCallsRequest(_message.Message):
-    """Asks for a page of the calls in a queue."""
+    """Selects the page of a queue's calls to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -465,10 +471,10 @@ class ListQueuedCallsRequest(_message.Message):
     queue_name: _builtins.str
     """The queue's name."""
     page_size: _builtins.int
-    """The most calls in one page. Zero: the provider's default (20); above 250 counts as 250."""
+    """Maximum number of calls in a page. Zero: the provider's default (20). Values above 250 count as 250."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; all other arguments but `page_size` must be those of that page.
-    Empty: the first page.
+    """The `next_page_token` of the previous page. All other arguments except `page_size` must be the same as for that
+    page. Empty: the first page.
     """
     def __init__(
         self,
@@ -496,18 +502,18 @@ class ListQueuedCallsResponse(_message.Message):
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Pass it as `page_token` to get the next page; that page may have another size. Empty: this was the last one.
-    A page may be shorter than asked for, or empty, and not be the last.
+    """Pass it as `page_token` to get the next page, which may have another size. Empty: this is the last page. A page
+    that is shorter than requested, or empty, need not be the last.
     """
     total_size: _builtins.int
-    """How many calls are in the queue in all, over all pages. Zero also if the provider does not say."""
+    """How many calls are in the queue, on all pages. Zero also if the provider does not say."""
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[_queue_pb2.QueuedCall]:
         """The calls of this page."""
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -527,7 +533,7 @@ Global___ListQueuedCallsResponse: _TypeAlias = ListQueuedCallsResponse  # noqa: 
 
 @_typing.final
 class GetQueuedCallRequest(_message.Message):
-    """Names a call in a queue to look up."""
+    """Identifies the queued call to return."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -553,7 +559,7 @@ Global___GetQueuedCallRequest: _TypeAlias = GetQueuedCallRequest  # noqa: Y015
 
 @_typing.final
 class GetQueuedCallResponse(_message.Message):
-    """The queued call that was found."""
+    """The requested queued call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -565,7 +571,7 @@ class GetQueuedCallResponse(_message.Message):
 
     @_builtins.property
     def unreadable(self) -> _common_pb2.Unreadable:
-        """What of the provider's response could not be read. Unset: nothing."""
+        """Values of the provider's response that could not be decoded. Unset if there are none."""
 
     def __init__(
         self,
@@ -583,7 +589,7 @@ Global___GetQueuedCallResponse: _TypeAlias = GetQueuedCallResponse  # noqa: Y015
 
 @_typing.final
 class UpdateQueuedCallRequest(_message.Message):
-    """Names a call in a queue and what to change."""
+    """Identifies the queued call, and what to change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -595,7 +601,7 @@ class UpdateQueuedCallRequest(_message.Message):
     call_control_id: _builtins.str
     """The call's control id."""
     keep_after_hangup: _builtins.bool
-    """Whether the call keeps its place after it hangs up. Unset: unchanged."""
+    """Whether the call keeps its position after it hangs up. Unset: unchanged."""
     def __init__(
         self,
         *,
@@ -639,7 +645,7 @@ Global___UpdateQueuedCallResponse: _TypeAlias = UpdateQueuedCallResponse  # noqa
 
 @_typing.final
 class RemoveQueuedCallRequest(_message.Message):
-    """Names a call to remove from a queue."""
+    """Identifies the call to remove from a queue."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -665,7 +671,7 @@ Global___RemoveQueuedCallRequest: _TypeAlias = RemoveQueuedCallRequest  # noqa: 
 
 @_typing.final
 class RemoveQueuedCallResponse(_message.Message):
-    """The call is out of the queue."""
+    """The call was removed from the queue."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

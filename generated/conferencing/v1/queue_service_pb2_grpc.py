@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class QueueServiceStub:
-    """Puts calls into queues and looks after the queues. Each RPC is one REST operation of the provider.
+    """Puts calls into queues and manages the queues. Each RPC is one REST operation of the provider.
     """
 
     def __init__(self, channel):
@@ -93,32 +93,32 @@ class QueueServiceStub:
 
 
 class QueueServiceServicer:
-    """Puts calls into queues and looks after the queues. Each RPC is one REST operation of the provider.
+    """Puts calls into queues and manages the queues. Each RPC is one REST operation of the provider.
     """
 
     def EnqueueCall(self, request, context):
-        """Puts a call into a queue; a queue of that name is made if there is none.
+        """Puts a call into a queue, which is created if it does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LeaveQueue(self, request, context):
-        """Takes a call out of the queue it is in.
+        """Removes a call from the queue that it is in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateQueue(self, request, context):
-        """Creates a queue. Sent twice, the second one fails because the name is taken.
+        """Creates a queue. Sent twice, the second call fails, because the name is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetQueue(self, request, context):
-        """Finds a queue by its name.
+        """Returns a queue by its name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +132,7 @@ class QueueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateQueue(self, request, context):
-        """Changes how many calls a queue can hold.
+        """Changes the maximum size of a queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,28 +146,28 @@ class QueueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListQueuedCalls(self, request, context):
-        """Lists the calls in a queue, in the order of their places.
+        """Lists the calls in a queue, by position.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetQueuedCall(self, request, context):
-        """Finds one call in a queue.
+        """Returns one call in a queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateQueuedCall(self, request, context):
-        """Changes what happens to a queued call when it hangs up.
+        """Changes whether a queued call stays in the queue after it hangs up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveQueuedCall(self, request, context):
-        """Removes a call from a queue: meant for calls that were kept there after they hung up.
+        """Removes a call from a queue. Use it for calls that stayed in the queue after they hung up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,7 +240,7 @@ def add_QueueServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QueueService:
-    """Puts calls into queues and looks after the queues. Each RPC is one REST operation of the provider.
+    """Puts calls into queues and manages the queues. Each RPC is one REST operation of the provider.
     """
 
     @staticmethod

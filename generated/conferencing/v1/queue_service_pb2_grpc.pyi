@@ -27,65 +27,65 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class QueueServiceStub:
-    """Puts calls into queues and looks after the queues. Each RPC is one REST operation of the provider."""
+    """Puts calls into queues and manages the queues. Each RPC is one REST operation of the provider."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> QueueServiceAsyncStub: ...
     EnqueueCall: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.EnqueueCallRequest, _queue_service_pb2.EnqueueCallResponse]
-    """Puts a call into a queue; a queue of that name is made if there is none."""
+    """Puts a call into a queue, which is created if it does not exist."""
     LeaveQueue: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.LeaveQueueRequest, _queue_service_pb2.LeaveQueueResponse]
-    """Takes a call out of the queue it is in."""
+    """Removes a call from the queue that it is in."""
     CreateQueue: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.CreateQueueRequest, _queue_service_pb2.CreateQueueResponse]
-    """Creates a queue. Sent twice, the second one fails because the name is taken."""
+    """Creates a queue. Sent twice, the second call fails, because the name is taken."""
     GetQueue: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.GetQueueRequest, _queue_service_pb2.GetQueueResponse]
-    """Finds a queue by its name."""
+    """Returns a queue by its name."""
     ListQueues: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.ListQueuesRequest, _queue_service_pb2.ListQueuesResponse]
     """Lists queues."""
     UpdateQueue: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.UpdateQueueRequest, _queue_service_pb2.UpdateQueueResponse]
-    """Changes how many calls a queue can hold."""
+    """Changes the maximum size of a queue."""
     DeleteQueue: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.DeleteQueueRequest, _queue_service_pb2.DeleteQueueResponse]
     """Deletes a queue."""
     ListQueuedCalls: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.ListQueuedCallsRequest, _queue_service_pb2.ListQueuedCallsResponse]
-    """Lists the calls in a queue, in the order of their places."""
+    """Lists the calls in a queue, by position."""
     GetQueuedCall: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.GetQueuedCallRequest, _queue_service_pb2.GetQueuedCallResponse]
-    """Finds one call in a queue."""
+    """Returns one call in a queue."""
     UpdateQueuedCall: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.UpdateQueuedCallRequest, _queue_service_pb2.UpdateQueuedCallResponse]
-    """Changes what happens to a queued call when it hangs up."""
+    """Changes whether a queued call stays in the queue after it hangs up."""
     RemoveQueuedCall: _grpc.UnaryUnaryMultiCallable[_queue_service_pb2.RemoveQueuedCallRequest, _queue_service_pb2.RemoveQueuedCallResponse]
-    """Removes a call from a queue: meant for calls that were kept there after they hung up."""
+    """Removes a call from a queue. Use it for calls that stayed in the queue after they hung up."""
 
 @_typing.type_check_only
 class QueueServiceAsyncStub(QueueServiceStub):
-    """Puts calls into queues and looks after the queues. Each RPC is one REST operation of the provider."""
+    """Puts calls into queues and manages the queues. Each RPC is one REST operation of the provider."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnqueueCall: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.EnqueueCallRequest, _queue_service_pb2.EnqueueCallResponse]  # type: ignore[assignment]
-    """Puts a call into a queue; a queue of that name is made if there is none."""
+    """Puts a call into a queue, which is created if it does not exist."""
     LeaveQueue: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.LeaveQueueRequest, _queue_service_pb2.LeaveQueueResponse]  # type: ignore[assignment]
-    """Takes a call out of the queue it is in."""
+    """Removes a call from the queue that it is in."""
     CreateQueue: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.CreateQueueRequest, _queue_service_pb2.CreateQueueResponse]  # type: ignore[assignment]
-    """Creates a queue. Sent twice, the second one fails because the name is taken."""
+    """Creates a queue. Sent twice, the second call fails, because the name is taken."""
     GetQueue: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.GetQueueRequest, _queue_service_pb2.GetQueueResponse]  # type: ignore[assignment]
-    """Finds a queue by its name."""
+    """Returns a queue by its name."""
     ListQueues: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.ListQueuesRequest, _queue_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
     """Lists queues."""
     UpdateQueue: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.UpdateQueueRequest, _queue_service_pb2.UpdateQueueResponse]  # type: ignore[assignment]
-    """Changes how many calls a queue can hold."""
+    """Changes the maximum size of a queue."""
     DeleteQueue: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.DeleteQueueRequest, _queue_service_pb2.DeleteQueueResponse]  # type: ignore[assignment]
     """Deletes a queue."""
     ListQueuedCalls: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.ListQueuedCallsRequest, _queue_service_pb2.ListQueuedCallsResponse]  # type: ignore[assignment]
-    """Lists the calls in a queue, in the order of their places."""
+    """Lists the calls in a queue, by position."""
     GetQueuedCall: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.GetQueuedCallRequest, _queue_service_pb2.GetQueuedCallResponse]  # type: ignore[assignment]
-    """Finds one call in a queue."""
+    """Returns one call in a queue."""
     UpdateQueuedCall: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.UpdateQueuedCallRequest, _queue_service_pb2.UpdateQueuedCallResponse]  # type: ignore[assignment]
-    """Changes what happens to a queued call when it hangs up."""
+    """Changes whether a queued call stays in the queue after it hangs up."""
     RemoveQueuedCall: _aio.UnaryUnaryMultiCallable[_queue_service_pb2.RemoveQueuedCallRequest, _queue_service_pb2.RemoveQueuedCallResponse]  # type: ignore[assignment]
-    """Removes a call from a queue: meant for calls that were kept there after they hung up."""
+    """Removes a call from a queue. Use it for calls that stayed in the queue after they hung up."""
 
 class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Puts calls into queues and looks after the queues. Each RPC is one REST operation of the provider."""
+    """Puts calls into queues and manages the queues. Each RPC is one REST operation of the provider."""
 
     @_abc_1.abstractmethod
     def EnqueueCall(
@@ -93,7 +93,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.EnqueueCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.EnqueueCallResponse, _abc.Awaitable[_queue_service_pb2.EnqueueCallResponse]]:
-        """Puts a call into a queue; a queue of that name is made if there is none."""
+        """Puts a call into a queue, which is created if it does not exist."""
 
     @_abc_1.abstractmethod
     def LeaveQueue(
@@ -101,7 +101,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.LeaveQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.LeaveQueueResponse, _abc.Awaitable[_queue_service_pb2.LeaveQueueResponse]]:
-        """Takes a call out of the queue it is in."""
+        """Removes a call from the queue that it is in."""
 
     @_abc_1.abstractmethod
     def CreateQueue(
@@ -109,7 +109,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.CreateQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.CreateQueueResponse, _abc.Awaitable[_queue_service_pb2.CreateQueueResponse]]:
-        """Creates a queue. Sent twice, the second one fails because the name is taken."""
+        """Creates a queue. Sent twice, the second call fails, because the name is taken."""
 
     @_abc_1.abstractmethod
     def GetQueue(
@@ -117,7 +117,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.GetQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.GetQueueResponse, _abc.Awaitable[_queue_service_pb2.GetQueueResponse]]:
-        """Finds a queue by its name."""
+        """Returns a queue by its name."""
 
     @_abc_1.abstractmethod
     def ListQueues(
@@ -133,7 +133,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.UpdateQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.UpdateQueueResponse, _abc.Awaitable[_queue_service_pb2.UpdateQueueResponse]]:
-        """Changes how many calls a queue can hold."""
+        """Changes the maximum size of a queue."""
 
     @_abc_1.abstractmethod
     def DeleteQueue(
@@ -149,7 +149,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.ListQueuedCallsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.ListQueuedCallsResponse, _abc.Awaitable[_queue_service_pb2.ListQueuedCallsResponse]]:
-        """Lists the calls in a queue, in the order of their places."""
+        """Lists the calls in a queue, by position."""
 
     @_abc_1.abstractmethod
     def GetQueuedCall(
@@ -157,7 +157,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.GetQueuedCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.GetQueuedCallResponse, _abc.Awaitable[_queue_service_pb2.GetQueuedCallResponse]]:
-        """Finds one call in a queue."""
+        """Returns one call in a queue."""
 
     @_abc_1.abstractmethod
     def UpdateQueuedCall(
@@ -165,7 +165,7 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.UpdateQueuedCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.UpdateQueuedCallResponse, _abc.Awaitable[_queue_service_pb2.UpdateQueuedCallResponse]]:
-        """Changes what happens to a queued call when it hangs up."""
+        """Changes whether a queued call stays in the queue after it hangs up."""
 
     @_abc_1.abstractmethod
     def RemoveQueuedCall(
@@ -173,6 +173,6 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _queue_service_pb2.RemoveQueuedCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_queue_service_pb2.RemoveQueuedCallResponse, _abc.Awaitable[_queue_service_pb2.RemoveQueuedCallResponse]]:
-        """Removes a call from a queue: meant for calls that were kept there after they hung up."""
+        """Removes a call from a queue. Use it for calls that stayed in the queue after they hung up."""
 
 def add_QueueServiceServicer_to_server(servicer: QueueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
