@@ -24,12 +24,12 @@ from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.memory import buffers_within, memory_limit
-from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_reader import ConferenceReader
 from gateway.rpc.events import EventHandler
 from gateway.rpc.history import History
 from gateway.rpc.passing import PassingCommands
+from gateway.rpc.rules import Rules
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
@@ -164,7 +164,7 @@ class Gateway:
             self._client, settings.call_timeout, settings.watch_requests
         )
         self._metrics.watch_questions(self._conferences.queue)
-        self._calls = CallWrapper(self._metrics.call_ended, self._buffers)
+        self.rules = Rules.of(self._metrics.call_ended, self._buffers)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
         app = http_app(self._receiver, self._metrics, self._why_not_ready)
@@ -211,9 +211,9 @@ class Gateway:
             return
         self._not_ready = "shutting down"
         # In this order, and before anything else can run: no stream begins after the drain.
-        self._calls.refuse()
+        self.rules.in_flight.refuse()
         self._feed.drain()
-        await self._grpc.drain(self._calls, self._settings.drain_timeout)
+        await self._grpc.drain(self._settings.drain_timeout)
         await asyncio.gather(self._grpc.stop(), self._http.stop(_LATE_WEBHOOK_S))
         self._receiver.close()
         for task in self._background:
@@ -249,7 +249,7 @@ class Gateway:
             feed.cursor,
             self._passing,
             settings.call_timeout,
-            self._calls,
+            self.rules.shell,
         )
         random_ = random.Random()
         parts = (
@@ -258,12 +258,12 @@ class Gateway:
             History(feed, self._backfill_report, self._clock.now),
         )
         return GrpcServer(
-            (commands, EventHandler(EVENT_SERVICE, parts, self._calls)),
+            (commands, EventHandler(EVENT_SERVICE, parts, self.rules.shell)),
             [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
             settings.stream_age_max * _CONNECTION_AGE_FACTOR,
             settings.stream_age_max
             + max(settings.stream_age_max * _LATE_STREAM_FACTOR, _LATE_CALL_S),
-            self._calls,
+            self.rules,
             settings.grpc_connections,
             self._metrics.flooded,
         )

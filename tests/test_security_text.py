@@ -8,7 +8,17 @@ from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
 from gateway.http import app as http_app
 from gateway.http import places, refusals
-from gateway.rpc import calls, events, filters, floods, history, peers, server, subscribe
+from gateway.rpc import (
+    admission,
+    events,
+    filters,
+    floods,
+    history,
+    peers,
+    server,
+    silence,
+    subscribe,
+)
 from gateway.telemetry import writer
 from gateway.telnyx import answer, content, intake, scrubbing, transport
 from gateway.webhooks import body, signature, verification
@@ -54,8 +64,8 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     assert f"is read from it for {floods.HELD_S:.0f} s" in TEXT
     unexplained = f"{floods.UNEXPLAINED_MAX // MIB} MiB on a connection"
     assert f"{unexplained}, and {floods.UNEXPLAINED_PER_S // KIB} KiB a second" in TEXT
-    assert f"headers of a call | {calls.METADATA_BYTES_MAX // KIB} KiB" in TEXT
-    message = f"{server.REQUEST_BYTES_MAX // MIB} MiB, within {calls.MESSAGE_S:.0f} s"
+    assert f"headers of a call | {admission.METADATA_BYTES_MAX // KIB} KiB" in TEXT
+    message = f"{server.REQUEST_BYTES_MAX // MIB} MiB, within {silence.MESSAGE_S:.0f} s"
     assert f"{message}; {events.REQUEST_BYTES_MAX // KIB} KiB for the event service" in TEXT
     unread = f"{peers.UNREAD_PER_CONNECTION_MAX // MIB} MiB on a connection"
     streamed = peers.STREAMED_PER_CONNECTION_MAX // MIB

@@ -7,7 +7,8 @@ from typing import Any
 import grpc
 
 from gateway.deadline import Deadline
-from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
+from gateway.rpc.call import Call
+from gateway.rpc.shell import Handler, MethodHandler, Shell
 from gateway.telnyx.binding import Binding
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.failures import FailedCall, cut_off
@@ -33,43 +34,43 @@ class CommandHandler(grpc.GenericRpcHandler):
         newest_cursor: Callable[[], str],
         passed: Callable[[str, Any], None],
         default_timeout_s: float,
-        calls: CallWrapper,
+        shell: Shell,
     ) -> None:
-        self._calls = calls
         self._client = client
         self._newest_cursor = newest_cursor
         self._passed = passed
         self._default_timeout_s = default_timeout_s
         self._timeout_max_s = max(default_timeout_s, TIMEOUT_MAX_S)
-        self._handlers: dict[str, Handler] = {
-            binding.rpc_path: calls.unary(
+        self._handlers: dict[str, MethodHandler] = {
+            binding.rpc_path: shell.unary(
                 binding.rpc_path,
                 binding.request_class.FromString,
-                self._behavior(binding),
+                self._handler(binding),
                 binding.response_class.SerializeToString,
             )
             for binding in bindings
         }
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
         """Return the handler of a method, None if it is not one of these."""
         return self._handlers.get(handler_call_details.method)
 
-    def _behavior(self, binding: Binding) -> Behavior:
-        async def behavior(request: Any, context: Context) -> Any:
-            granted = context.time_remaining()
+    def _handler(self, binding: Binding) -> Handler:
+        async def handler(call: Call[Any]) -> Any:
+            request, granted = call.message, call.time_remaining()
             if granted is not None:
                 granted = min(granted, self._timeout_max_s)
             deadline = Deadline.before_callers(granted, default=self._default_timeout_s)
             cursor = self._newest_cursor()
             response = await self._client.call(
-                binding, request, deadline, cursor, begun=self._explain_cut_off
+                binding, request, deadline, cursor, begun=partial(_explain_cut_off, call)
             )
             if binding.safety is not Safety.READ:
                 self._passed(binding.name, request)
             return response
 
-        return behavior
+        return handler
 
-    def _explain_cut_off(self, call: FailedCall) -> None:
-        self._calls.explain_cut_off(partial(cut_off, call))
+
+def _explain_cut_off(call: Call[Any], command: FailedCall) -> None:
+    call.explain_cut_off = partial(cut_off, command)

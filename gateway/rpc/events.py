@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.errors import FieldViolation, invalid_argument
-from gateway.rpc.calls import Behavior, CallWrapper, Handler
 from gateway.rpc.filters import FILTER_BYTES_MAX
+from gateway.rpc.shell import Handler, MethodHandler, Shell
 
 # How long a request may be, in bytes: the longest filter, and room for the rest. Unlike the 1 MiB
 # that gRPC lets through, it is held for as long as a stream is open.
@@ -30,18 +30,16 @@ class EventHandler(grpc.GenericRpcHandler):
     are already encoded. Raises MissingMethodError at construction.
     """
 
-    def __init__(
-        self, service: ServiceDescriptor, parts: tuple[object, ...], calls: CallWrapper
-    ) -> None:
-        self._handlers: dict[str, Handler] = {}
+    def __init__(self, service: ServiceDescriptor, parts: tuple[object, ...], shell: Shell) -> None:
+        self._handlers: dict[str, MethodHandler] = {}
         for method in service.methods:
             path = f"/{service.full_name}/{method.name}"
-            register = calls.stream if method.server_streaming else calls.unary
+            register = shell.stream if method.server_streaming else shell.unary
             read = _bounded(GetMessageClass(method.input_type).FromString)
-            behavior = _behavior(method.full_name, method.name, parts)
-            self._handlers[path] = register(path, read, behavior)
+            handler = _handler(method.full_name, method.name, parts)
+            self._handlers[path] = register(path, read, handler)
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
         """Return the handler of a method, None if it is not one of these."""
         return self._handlers.get(handler_call_details.method)
 
@@ -58,10 +56,10 @@ def _bounded(read: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
     return read_bounded
 
 
-def _behavior(full_name: str, name: str, parts: tuple[object, ...]) -> Behavior:
+def _handler(full_name: str, name: str, parts: tuple[object, ...]) -> Handler:
     attribute = _WORD_START.sub("_", name).lower()
     for part in parts:
-        behavior: Behavior | None = getattr(part, attribute, None)
-        if behavior is not None:
-            return behavior
+        handler: Handler | None = getattr(part, attribute, None)
+        if handler is not None:
+            return handler
     raise MissingMethodError(f"nothing answers {full_name}: no part has a method {attribute}")

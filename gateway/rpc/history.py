@@ -28,7 +28,7 @@ from gateway.events.feed import Feed
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of, fitting, joined
 from gateway.events.log import Asker, LogBusyError, Page, Stretch, TimeBounds
-from gateway.rpc.calls import Context
+from gateway.rpc.call import Call
 from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import read_page_size, read_times
@@ -79,8 +79,9 @@ class History:
         self._clock = clock
         self._now = now
 
-    async def list_events(self, request: ListEventsRequest, context: Context) -> bytes:
+    async def list_events(self, call: Call[ListEventsRequest]) -> bytes:
         """Return a page of stored events, already encoded."""
+        request = call.message
         violations: list[FieldViolation] = []
         wanted = self._filters.read(request.filter, violations)
         size = read_page_size(request.page_size, violations)
@@ -93,9 +94,9 @@ class History:
             read_times(request.received_at),
             size + 1,
             request.newest_first,
-            Asker(context.peer()),
+            Asker(call.peer),
         )
-        found, rest = await self._search(search, token, self._search_ends_at(context))
+        found, rest = await self._search(search, token, self._search_ends_at(call))
         frames = [it.frame for it in found[:size]]
         kept = fitting(frames, PAGE_BYTES_MAX)
         if request.include_raw:
@@ -148,15 +149,16 @@ class History:
             asker=search.asker._replace(turns=steps),
         )
 
-    def _search_ends_at(self, context: Context) -> float:
-        left = context.time_remaining()
+    def _search_ends_at(self, call: Call[ListEventsRequest]) -> float:
+        left = call.time_remaining()
         return self._now() + (SEARCH_S if left is None else min(left * _SEARCH_SHARE, SEARCH_S))
 
-    async def get_event(self, request: GetEventRequest, context: Context) -> bytes:
+    async def get_event(self, call: Call[GetEventRequest]) -> bytes:
         """Return one stored event, already encoded."""
+        request = call.message
         if not request.event_id:
             raise invalid_argument([FieldViolation("event_id", "is required")])
-        stored = await self._log.find(request.event_id, Asker(context.peer()))
+        stored = await self._log.find(request.event_id, Asker(call.peer))
         if stored is None:
             raise GatewayError(
                 StatusCode.NOT_FOUND,
@@ -169,9 +171,9 @@ class History:
             event.raw_json = stored.raw
         return GetEventResponse(event=event).SerializeToString()
 
-    async def get_feed_info(self, request: GetFeedInfoRequest, context: Context) -> bytes:
+    async def get_feed_info(self, call: Call[GetFeedInfoRequest]) -> bytes:
         """Return what the log holds."""
-        info = await self._log.info(Asker(context.peer()))
+        info = await self._log.info(Asker(call.peer))
         span = info.span
         response = GetFeedInfoResponse(
             epoch=self._log.epoch.hex(),

@@ -12,6 +12,7 @@ from grpc import StatusCode
 
 from gateway.bytebudget import ByteBudget
 from gateway.errors import GatewayError
+from gateway.rpc.call import SMALL_RESPONSE_BYTES
 from gateway.tokenbucket import TokenBucket
 
 # Calls of a connection under way, streams among them. A service that follows a thousand
@@ -28,7 +29,7 @@ UNREAD_PER_CONNECTION_MAX = 32 * 1024 * 1024
 STREAMED_PER_CONNECTION_MAX = 8 * 1024 * 1024
 
 # Responses up to this size, in bytes, are never refused: what commands answer must arrive.
-_SMALL = 64 * 1024
+_SMALL = SMALL_RESPONSE_BYTES
 # And up to this size they are not counted: their number is bounded, and commands are quick.
 _TINY = 4 * 1024
 

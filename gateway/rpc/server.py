@@ -10,11 +10,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.background import kept_running
 from gateway.process import within_descriptors
-from gateway.rpc.calls import METADATA_BYTES_MAX, CallWrapper
+from gateway.rpc.admission import METADATA_BYTES_MAX
 from gateway.rpc.connections import Connections
 from gateway.rpc.floods import HELD_S, LOOK_EVERY_S, Floods
 from gateway.rpc.peers import CALLS_PER_CONNECTION_MAX, FloodObserver
 from gateway.rpc.reflection import reflection_handlers
+from gateway.rpc.rules import Rules
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
 # characters; gRPC's own default of 4 MiB only helps those who mean harm.
@@ -69,8 +70,8 @@ class GrpcServer:
 
     A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
-    reading ends in no other way. `calls` is what the handlers are wound with, and `observe_flood`
-    is told of connections that are held for flooding.
+    reading ends in no other way. `rules` are those that the handlers are registered
+    with, and `observe_flood` is told of connections that are held for flooding.
     """
 
     def __init__(
@@ -79,11 +80,11 @@ class GrpcServer:
         service_names: Sequence[str],
         connection_age_max_s: float,
         connection_grace_s: float,
-        calls: CallWrapper,
+        rules: Rules,
         connections_max: int = CONNECTIONS_MAX,
         observe_flood: FloodObserver | None = None,
     ) -> None:
-        self._calls = calls
+        self._rules = rules
         self._observe_flood = observe_flood
         self._floods: Floods | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -131,8 +132,8 @@ class GrpcServer:
             raise OSError(f"cannot listen for gRPC on {address}")
         await self._server.start()
         self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
-        self._floods = Floods(port, self._calls.admission.explained, self._flooded)
-        self._calls.admission.on_flood = self._floods.flooded
+        self._floods = Floods(port, self._rules.peers.explained, self._flooded)
+        self._rules.peers.on_flood = self._floods.flooded
         self._watch = asyncio.create_task(kept_running("the watch on connections", self._look))
         await self.set_serving(True)
         return port
@@ -154,8 +155,8 @@ class GrpcServer:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._floods.look()
-            self._calls.end_silent()
-            self._calls.admission.forget_idle()
+            self._rules.silence.end_late()
+            self._rules.peers.forget_idle()
 
     def _flooded(self, peer: str, kind: str) -> None:
         if self._observe_flood is not None:
@@ -165,10 +166,10 @@ class GrpcServer:
             *(peer, HELD_S, kind),
         )
 
-    async def drain(self, calls: CallWrapper, within_s: float) -> None:
+    async def drain(self, within_s: float) -> None:
         """Let calls in flight end, and each connection after its last one.
 
-        `calls` refuses new ones already. Listening ends at once. What is in flight after
+        New calls are refused already. Listening ends at once. What is in flight after
         `within_s` seconds is cut off. Health checks on connections that are still open say
         NOT_SERVING.
         """
@@ -176,17 +177,17 @@ class GrpcServer:
         if self._connections is None:
             return
         self._connections.stop_listening()
-        time = asyncio.get_running_loop().time
+        time, calls = asyncio.get_running_loop().time, self._rules.in_flight
         ends_at = time() + within_s
         waiting = True
         while True:
             unfinished = self._connections.end(calls.peers if waiting else frozenset())
-            if not unfinished and not (waiting and calls.in_flight):
+            if not unfinished and not (waiting and calls):
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
-            if waiting and calls.in_flight and time() >= ends_at:
+            if waiting and calls and time() >= ends_at:
                 waiting = False
-                _logger.warning("%d calls are cut off by the shutdown", calls.in_flight)
+                _logger.warning("%d calls are cut off by the shutdown", len(calls))
                 await calls.cut_off(_GOODBYE_S)
 
     async def stop(self) -> None:

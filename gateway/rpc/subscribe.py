@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Any
 
 from grpc import StatusCode
 
@@ -26,10 +27,11 @@ from gateway.events.feed import Feed
 from gateway.events.filter import Filter
 from gateway.events.frames import joined
 from gateway.events.start import Loss, Start, after_cursor, loss_error
-from gateway.rpc.calls import OVERLOAD_RETRY_S, Context
+from gateway.rpc.call import Call
 from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import microseconds, read_heartbeat
+from gateway.rpc.statuses import OVERLOAD_RETRY_S
 
 # What the filters of all open streams may hold together, in bytes: those of a thousand streams with
 # 150 ids each. A budget of their own, because streams stay: they must not take from requests what
@@ -100,8 +102,9 @@ class SubscribeStream:
         # The last delivery that was encoded, and how: most often the next subscriber's, too.
         self._last = (Delivery((), -1, False), b"")
 
-    async def subscribe(self, request: SubscribeRequest, context: Context) -> None:
+    async def subscribe(self, call: Call[SubscribeRequest]) -> None:
         """Write responses until the caller goes, the log ends it, or the server drains."""
+        request = call.message
         options = self._read(request)
         # gRPC keeps the request's bytes until the stream ends, and so the stream pays for both.
         size = request.ByteSize() + options.wanted.size_bytes
@@ -110,11 +113,12 @@ class SubscribeStream:
         try:
             start = await self._start(request)
             del request
-            await self._follow(start, options, context)
+            call.release_message()
+            await self._follow(start, options, call)
         finally:
             self._filters.give_back(size)
 
-    async def _follow(self, start: Start, options: _Options, context: Context) -> None:
+    async def _follow(self, start: Start, options: _Options, call: Call[Any]) -> None:
         if start.loss is not None and not options.skips_losses:
             raise loss_error(start.loss, self._feed.log, _WAY_ON)
         ends_at = self._now() + options.times.age_max_s
@@ -123,20 +127,20 @@ class SubscribeStream:
         with self._feed.subscribe(options.wanted, place, options.batch_max) as subscription:
             bound = self._feed.newest
             # With the loss in it, if there is one: the cursor stands behind it already.
-            await context.write(self._response((), start.position, subscription.live, gap=gap))
+            await call.write(self._response((), start.position, subscription.live, gap=gap))
             while not (options.bounded and subscription.position >= bound):
                 left = ends_at - self._now()
                 if left <= 0:
                     drain = Drain(reason=DRAIN_REASON_MAX_AGE)
                     position, live = subscription.position, subscription.live
-                    await context.write(self._response((), position, live, drain))
+                    await call.write(self._response((), position, live, drain))
                     return
                 delivery = await subscription.next(min(options.times.heartbeat_s, left))
                 if delivery.loss is not None and not options.skips_losses:
                     raise loss_error(delivery.loss, self._feed.log, _WAY_ON)
                 if options.include_raw:
-                    delivery = await self._write_raw(delivery, context)
-                await context.write(self._encoded(delivery))
+                    delivery = await self._write_raw(delivery, call)
+                await call.write(self._encoded(delivery))
                 if delivery.draining:
                     return
 
@@ -169,7 +173,7 @@ class SubscribeStream:
                 return Start(log.span.oldest - 1)
         return Start(self._feed.newest)
 
-    async def _write_raw(self, delivery: Delivery, context: Context) -> Delivery:
+    async def _write_raw(self, delivery: Delivery, call: Call[Any]) -> Delivery:
         """Return a delivery with the signed bytes in it.
 
         They may make too much of it for one response: all but the last lot are written.
@@ -181,7 +185,7 @@ class SubscribeStream:
             if fit == len(stored):
                 break
             response = self._response(frames, stored[fit - 1].sequence, delivery.live)
-            await context.write(response)
+            await call.write(response)
             stored = stored[fit:]
         with_raw = zip((it.sequence for it in stored), frames, strict=True)
         return replace(delivery, frames=list(map(StoredFrame._make, with_raw)))

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from time import monotonic, time
+from typing import Any
 
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
@@ -21,7 +22,7 @@ from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of
 from gateway.events.start import Start, loss_error
-from gateway.rpc.calls import Context
+from gateway.rpc.call import Call
 from gateway.rpc.conference_reader import Asker, ConferenceRead, ConferenceReader, Place
 from gateway.rpc.conference_state import Change, ConferencePicture
 from gateway.rpc.fair_queue import Rank
@@ -70,8 +71,9 @@ class WatchStream:
         self._random = random_
         self._now = now
 
-    async def watch_conference(self, request: WatchConferenceRequest, context: Context) -> None:
+    async def watch_conference(self, call: Call[WatchConferenceRequest]) -> None:
         """Write the state, then its changes, until the conference has ended or the caller goes."""
+        request = call.message
         given = request.heartbeat_interval if request.HasField("heartbeat_interval") else None
         times = StreamTimes(read_heartbeat(given), self._age_max_s).jittered(self._random)
         wanted = Filter.of(self._feed.keys, {"conference_id": [request.conference_id]})
@@ -83,14 +85,14 @@ class WatchStream:
             self._passing.listening(request.conference_id, commands.append),
         ):
             place = Place(request.conference_id, request.region)
-            found = await self._reader.read(place, self._now(), _first_asker(context))
+            found = await self._reader.read(place, self._now(), _first_asker(call))
             picture = ConferencePicture(found.conference, list(found.participants))
-            stream = _Watch(self._feed, context, subscription, picture, self._now)
+            stream = _Watch(self._feed, call, subscription, picture, self._now)
             await stream.write(WatchConferenceResponse(snapshot=picture.snapshot()))
             with self._passing.listening(
                 request.conference_id, lambda command: subscription.interrupt()
             ):
-                refresh = _Refresh(self._reader, place, context.peer(), stream.interrupt, self._now)
+                refresh = _Refresh(self._reader, place, call.peer, stream.interrupt, self._now)
                 await self._follow(stream, refresh, commands, times)
 
     async def _follow(
@@ -214,13 +216,13 @@ class _Watch:
     def __init__(
         self,
         feed: Feed,
-        context: Context,
+        call: Call[WatchConferenceRequest],
         subscription: Subscription,
         picture: ConferencePicture,
         now: Callable[[], float],
     ) -> None:
         self._feed = feed
-        self._context = context
+        self._call = call
         self._subscription = subscription
         self._now = now
         self.picture = picture
@@ -236,7 +238,7 @@ class _Watch:
         """Write a response as of a position, by default the subscription's."""
         place = self._subscription.position if position is None else position
         response.cursor = self._feed.cursor(place)
-        await self._context.write(response.SerializeToString())
+        await self._call.write(response.SerializeToString())
         self.written_at = self._now()
 
     async def tell(self, changes: Iterable[Change | None]) -> None:
@@ -265,11 +267,11 @@ class _Watch:
         return True
 
 
-def _first_asker(context: Context) -> Asker:
+def _first_asker(call: Call[Any]) -> Asker:
     """Return who asks for the first response: flows are connections, until callers have names."""
-    left_s = context.time_remaining()
+    left_s = call.time_remaining()
     patience_s = FIRST_WAIT_MAX_S if left_s is None else min(left_s, FIRST_WAIT_MAX_S)
-    return Asker((context.peer(), "first"), Rank.PROMPT, patience_s)
+    return Asker((call.peer, "first"), Rank.PROMPT, patience_s)
 
 
 def _update(change: Change, event_id: str) -> WatchConferenceResponse:

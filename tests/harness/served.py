@@ -1,4 +1,4 @@
-"""Hand-written behaviours behind the call wrapper, on a real gRPC server."""
+"""Hand-written handlers within the shell, on a real gRPC server."""
 
 import asyncio
 import threading
@@ -7,22 +7,27 @@ from typing import Any
 
 import grpc
 
-from gateway.rpc.calls import Behavior, CallEnded, CallWrapper, Handler
+from gateway.bytebudget import ByteBudget
+from gateway.rpc.hooks import CallEnded
+from gateway.rpc.rules import Rules
+from gateway.rpc.shell import Handler, MethodHandler
 from tests.harness.loop import LoopThread
 
 
 class Served(grpc.GenericRpcHandler):
-    """Serves behaviours as `/s/NAME`, of bytes and bytes, and knows what the observer was told."""
+    """Serves handlers as `/s/NAME`, of bytes and bytes, and knows what the observer was told."""
 
-    def __init__(self, loop: LoopThread, stream: bool = False, **behaviors: Behavior) -> None:
+    def __init__(self, loop: LoopThread, stream: bool = False, **handlers: Handler) -> None:
         self._ends: list[CallEnded] = []
         self._ended = threading.Condition()
         self._loop = loop
-        self.calls = loop.call(lambda: CallWrapper(self._observe))
-        register = self.calls.stream if stream else self.calls.unary
-        self._handlers: dict[str, Handler] = {
-            f"/s/{name}": register(f"/s/{name}", bytes, behavior)
-            for name, behavior in behaviors.items()
+        self.budget = ByteBudget()
+        self.rules = loop.call(lambda: Rules.of(self._observe, self.budget))
+        shell = self.rules.shell
+        register = shell.stream if stream else shell.unary
+        self._handlers: dict[str, MethodHandler] = {
+            f"/s/{name}": register(f"/s/{name}", bytes, handler)
+            for name, handler in handlers.items()
         }
         self.server: grpc.aio.Server = loop.call(grpc.aio.server)
         self.server.add_generic_rpc_handlers((self,))
@@ -30,7 +35,7 @@ class Served(grpc.GenericRpcHandler):
         loop.run(self.server.start())
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
         return self._handlers.get(handler_call_details.method)
 
     def call(self, name: str, timeout: float | None = 20) -> Any:
@@ -55,12 +60,12 @@ class Served(grpc.GenericRpcHandler):
 
     def idle(self) -> None:
         """Return when no call is in flight."""
-        self._loop.run(asyncio.wait_for(self.calls.wait_until_idle(), 20))
+        self._loop.run(asyncio.wait_for(self.rules.in_flight.wait_until_idle(), 20))
 
     def close(self) -> None:
         self.channel.close()
         self._loop.run(self.server.stop(0))
 
 
-# Makes a server of behaviours by their names, `stream` if they write streams.
+# Makes a server of handlers by their names, `stream` if they write streams.
 Serve = Callable[..., Served]

@@ -8,8 +8,8 @@ from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import Filter
 from gateway.events.log import LogUnavailableError
 from gateway.events.start import Start
-from gateway.rpc.calls import Context
 from gateway.rpc.subscribe import SubscribeStream
+from tests.harness.calls import HeldWire, call_of
 from tests.oracle.history import Ended, Opening, Stream
 from tests.oracle.model import Era
 
@@ -97,16 +97,15 @@ class Reader:
         stream.opened = era.known
         reader = self
 
-        class Recording:
-            async def write(self, response: bytes) -> None:
-                await asyncio.sleep(0)
-                await reader._reads.wait()
-                if stream.ended is None:
-                    stream.take(response, era.known)
-                    reader.cursors.append(str(stream.responses[-1].cursor))
+        async def record(response: bytes) -> None:
+            await asyncio.sleep(0)
+            await reader._reads.wait()
+            if stream.ended is None:
+                stream.take(response, era.known)
+                reader.cursors.append(str(stream.responses[-1].cursor))
 
         try:
-            await answer.subscribe(stream.opening.request(), cast(Context, Recording()))
+            await answer.subscribe(call_of(stream.opening.request(), HeldWire(record)))
             ended = Ended("ok")
         except GatewayError as error:
             ended = Ended(error.code.name, error.reason, error.metadata)

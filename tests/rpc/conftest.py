@@ -1,21 +1,21 @@
-"""Servers of behaviours, without a gateway around them."""
+"""Servers of handlers, without a gateway around them."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from gateway.rpc.calls import Behavior
+from gateway.rpc.shell import Handler
 from tests.harness.loop import LoopThread
 from tests.harness.served import Serve, Served
 
 
 @pytest.fixture
 def serve(loop: LoopThread) -> Iterator[Serve]:
-    """Serves behaviours on a server of its own."""
+    """Serves handlers on a server of its own."""
     served: list[Served] = []
 
-    def start(stream: bool = False, **behaviors: Behavior) -> Served:
-        served.append(Served(loop, stream, **behaviors))
+    def start(stream: bool = False, **handlers: Handler) -> Served:
+        served.append(Served(loop, stream, **handlers))
         return served[-1]
 
     yield start

@@ -4,14 +4,17 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
 import pytest
 
+from gateway.bytebudget import ByteBudget
 from gateway.errors import GatewayError
-from gateway.rpc.calls import Behavior, CallEnded, CallWrapper
+from gateway.rpc.call import Call
+from gateway.rpc.hooks import CallEnded
+from gateway.rpc.rules import Rules
+from gateway.rpc.shell import Handler
 from tests.harness.gateway import failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.served import Serve, Served
@@ -23,43 +26,42 @@ RACES = 1_500
 
 
 class Begun:
-    """A behaviour that tells when it has begun, and waits for ever."""
+    """A handler that tells when it has begun, and waits for ever."""
 
-    def __init__(self, calls: Callable[[], CallWrapper] | None = None) -> None:
+    def __init__(self) -> None:
         self.begun = threading.Event()
-        self._calls = calls
 
-    async def __call__(self, request: bytes, context: Any) -> NoReturn:
+    async def __call__(self, call: Call[bytes]) -> NoReturn:
         self.begun.set()
         await asyncio.Event().wait()
         raise AssertionError
 
 
-async def echo(request: bytes, context: Any) -> bytes:
+async def echo(call: Call[bytes]) -> bytes:
     return b"said"
 
 
 def cut_off(served: Served, loop: LoopThread) -> None:
-    loop.run(served.calls.cut_off(20))
+    loop.run(served.rules.in_flight.cut_off(20))
 
 
 def test_a_call_after_the_refusal_is_told_to_call_again(serve: Serve, loop: LoopThread) -> None:
     served = serve(Echo=echo)
     assert served.call("Echo").result() == b"said"
 
-    loop.call(served.calls.refuse)
+    loop.call(served.rules.in_flight.refuse)
 
     failure = failure_of(served.call("Echo").result)
     assert (failure.code, failure.info.reason) == (Code.UNAVAILABLE, "GATEWAY_SHUTTING_DOWN")
     assert failure.status.details[1].type_url.endswith("google.rpc.RetryInfo")
-    assert served.calls.in_flight == 0
+    assert len(served.rules.in_flight) == 0
     assert served.codes(2) == [Code.OK, Code.UNAVAILABLE]
 
 
 def test_a_call_in_flight_goes_on_after_the_refusal(serve: Serve, loop: LoopThread) -> None:
     let_go, begun = asyncio.Event(), threading.Event()
 
-    async def wait(request: bytes, context: Any) -> bytes:
+    async def wait(call: Call[bytes]) -> bytes:
         begun.set()
         await let_go.wait()
         return b"done"
@@ -68,7 +70,7 @@ def test_a_call_in_flight_goes_on_after_the_refusal(serve: Serve, loop: LoopThre
     call = served.call("Wait")
     assert begun.wait(20)
 
-    loop.call(served.calls.refuse)
+    loop.call(served.rules.in_flight.refuse)
     loop.call(let_go.set)
 
     assert call.result() == b"done"
@@ -77,37 +79,41 @@ def test_a_call_in_flight_goes_on_after_the_refusal(serve: Serve, loop: LoopThre
 def test_a_call_is_in_flight_until_its_response_has_gone_out(
     serve: Serve, loop: LoopThread
 ) -> None:
-    served = serve(Echo=echo)
     in_flight: list[int] = []
-    # The observer is told when the behaviour has ended; the response is still to be sent.
-    served.calls._observe = lambda end: in_flight.append(served.calls.in_flight)
 
-    served.call("Echo").result()
+    async def count(call: Call[bytes]) -> bytes:
+        # Run when the handler has ended; the response is still to be sent.
+        asyncio.get_running_loop().call_soon(lambda: in_flight.append(len(served.rules.in_flight)))
+        return b"said"
+
+    served = serve(Count=count)
+
+    served.call("Count").result()
 
     served.idle()
     assert in_flight == [1]
 
 
 def test_who_has_calls_in_flight_is_known(serve: Serve) -> None:
-    behavior = Begun()
-    served = serve(Wait=behavior)
+    handler = Begun()
+    served = serve(Wait=handler)
     call = served.call("Wait")
-    assert behavior.begun.wait(20)
+    assert handler.begun.wait(20)
 
-    assert [peer.split(":")[:2] for peer in served.calls.peers] == [["ipv4", "127.0.0.1"]]
+    assert [peer.split(":")[:2] for peer in served.rules.in_flight.peers] == [["ipv4", "127.0.0.1"]]
 
     call.cancel()
     served.idle()
-    assert served.calls.peers == frozenset()
+    assert served.rules.in_flight.peers == frozenset()
 
 
 def test_what_is_cut_off_without_effects_may_be_called_again(
     serve: Serve, loop: LoopThread
 ) -> None:
-    behavior = Begun()
-    served = serve(Wait=behavior)
+    handler = Begun()
+    served = serve(Wait=handler)
     call = served.call("Wait")
-    assert behavior.begun.wait(20)
+    assert handler.begun.wait(20)
 
     cut_off(served, loop)
 
@@ -121,9 +127,9 @@ def test_what_is_cut_off_is_explained_by_who_had_the_effect(serve: Serve, loop: 
     begun = threading.Event()
     known = {"command_id": "c1"}
 
-    async def command(request: bytes, context: Any) -> NoReturn:
-        served.calls.explain_cut_off(
-            lambda: GatewayError(Code.UNKNOWN, "OUTCOME_UNKNOWN", "it may have run", known)
+    async def command(call: Call[bytes]) -> NoReturn:
+        call.explain_cut_off = lambda: GatewayError(
+            Code.UNKNOWN, "OUTCOME_UNKNOWN", "it may have run", known
         )
         try:
             begun.set()
@@ -148,8 +154,8 @@ def test_what_is_cut_off_is_explained_by_who_had_the_effect(serve: Serve, loop: 
 def test_a_caller_who_goes_is_not_answered_by_the_explanation(serve: Serve) -> None:
     begun = threading.Event()
 
-    async def command(request: bytes, context: Any) -> NoReturn:
-        served.calls.explain_cut_off(lambda: GatewayError(Code.UNKNOWN, "X", "x"))
+    async def command(call: Call[bytes]) -> NoReturn:
+        call.explain_cut_off = lambda: GatewayError(Code.UNKNOWN, "X", "x")
         begun.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -166,22 +172,22 @@ def test_a_caller_who_goes_is_not_answered_by_the_explanation(serve: Serve) -> N
 def test_a_deadline_that_passes_is_counted_as_one_and_a_caller_who_goes_as_another(
     serve: Serve,
 ) -> None:
-    behavior = Begun()
-    served = serve(Wait=behavior)
+    handler = Begun()
+    served = serve(Wait=handler)
 
     assert failure_of(served.call("Wait", timeout=0.3).result).code is Code.DEADLINE_EXCEEDED
-    assert behavior.begun.wait(20)
+    assert handler.begun.wait(20)
     assert served.codes(1) == [Code.DEADLINE_EXCEEDED]
 
-    behavior.begun.clear()
+    handler.begun.clear()
     call = served.call("Wait", timeout=3_600)
-    assert behavior.begun.wait(20)
+    assert handler.begun.wait(20)
     call.cancel()
     assert served.codes(2) == [Code.DEADLINE_EXCEEDED, Code.CANCELLED]
 
 
 class GoneContext:
-    """The context of a call that is over on the wire, before gRPC has cancelled the behaviour."""
+    """The context of a call that is over on the wire, before gRPC has cancelled the handler."""
 
     def __init__(self, left: float | None) -> None:
         self._left = left
@@ -203,27 +209,27 @@ class GoneContext:
         raise grpc.aio.InternalError("batch failed")
 
 
-async def fails(request: bytes, context: Any) -> NoReturn:
+async def fails(call: Call[bytes]) -> NoReturn:
     raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "too late")
 
 
-async def breaks(request: bytes, context: Any) -> NoReturn:
+async def breaks(call: Call[bytes]) -> NoReturn:
     raise RuntimeError("nobody foresaw it")
 
 
-async def writes(request: bytes, context: Any) -> None:
-    await context.write(b"x")
+async def writes(call: Call[bytes]) -> None:
+    await call.write(b"x")
 
 
 @pytest.mark.parametrize(
-    ("behavior", "logged"),
+    ("handler", "logged"),
     [(fails, []), (writes, []), (breaks, ["s/M failed unexpectedly"])],
 )
 @pytest.mark.parametrize(("left", "code"), [(None, Code.CANCELLED), (2.0, Code.DEADLINE_EXCEEDED)])
 def test_a_status_that_cannot_be_sent_ends_the_call_quietly(
     loop: LoopThread,
     caplog: pytest.LogCaptureFixture,
-    behavior: Behavior,
+    handler: Handler,
     logged: list[str],
     left: float | None,
     code: Code,
@@ -231,10 +237,12 @@ def test_a_status_that_cannot_be_sent_ends_the_call_quietly(
     ends: list[CallEnded] = []
 
     async def run() -> None:
-        wrapped: Any = CallWrapper(ends.append).stream("/s/M", bytes, behavior).stream_stream
-        # What gRPC itself raises into a behaviour whose caller has gone, and does not log.
+        shell = Rules.of(ends.append, ByteBudget()).shell
+        wrapped: Any = shell.stream("/s/M", bytes, handler).stream_stream
+        # What gRPC itself raises into a handler whose caller has gone, and does not log.
         with pytest.raises(asyncio.CancelledError):
-            await wrapped(None, GoneContext(left))
+            await asyncio.create_task(wrapped(None, GoneContext(left)))
+        await asyncio.sleep(0)  # the hooks hear of the end after the call's task has ended
 
     loop.run(run())
 
@@ -247,8 +255,8 @@ def test_deadlines_and_callers_that_race_the_status_log_nothing(
 ) -> None:
     """Behaviours that end at the very moment at which the deadline passes, or the caller goes."""
 
-    async def at_the_deadline(request: bytes, context: Any) -> NoReturn:
-        await asyncio.sleep(context.time_remaining())
+    async def at_the_deadline(call: Call[bytes]) -> NoReturn:
+        await asyncio.sleep(call.time_remaining() or 0.0)
         raise GatewayError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "too late")
 
     served = serve(Race=at_the_deadline)

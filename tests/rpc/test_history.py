@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import pytest
@@ -32,10 +32,10 @@ from gateway.events.sqlite.threads import ReadingThreads
 from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
 from gateway.rpc import history
-from gateway.rpc.calls import Context
 from gateway.rpc.history import SEARCH_S, History
 from gateway.tokens import arguments_digest, seal
 from tests.conftest import StartGateway
+from tests.harness.calls import HeldWire, call_of
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, new_event
 from tests.harness.gateway import RunningGateway, failure_of
@@ -299,7 +299,7 @@ def test_who_leaves_while_queued_is_never_searched_for(
 
     for search in searches:
         search.cancel()
-    loop.run(asyncio.wait_for(gateway.app._calls.wait_until_idle(), 20))
+    loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), 20))
     steps = gate.steps
     gate.open()
     gateway.stop()
@@ -396,7 +396,7 @@ def test_a_search_ends_when_its_caller_has_gone(
     gate.reached.acquire(timeout=20)
 
     search.cancel()
-    loop.run(asyncio.wait_for(gateway.app._calls.wait_until_idle(), 20))
+    loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), 20))
     gate.open()
     gateway.stop()  # returns when nobody reads any more
 
@@ -413,18 +413,12 @@ def fill(gateway: RunningGateway, loop: LoopThread, count: int, **fields: Any) -
     loop.run(append())
 
 
-class Caller:
-    """A call's context with so much time left."""
-
-    def __init__(self, clock: ManualClock, left_s: float | None) -> None:
-        self._clock = clock
-        self._ends_at = None if left_s is None else clock.now + left_s
-
-    def peer(self) -> str:
-        return "ipv4:127.0.0.1:9"
-
-    def time_remaining(self) -> float | None:
-        return None if self._ends_at is None else self._ends_at - self._clock.now
+def patient(clock: ManualClock, left_s: float | None) -> HeldWire:
+    """A caller who waits for so long from now on."""
+    if left_s is None:
+        return HeldWire()
+    ends_at = clock.now + left_s
+    return HeldWire(left_s=lambda: ends_at - clock.now)
 
 
 class SlowLog(SqliteEventLog):
@@ -469,8 +463,8 @@ def test_a_long_search_gives_what_it_has_and_where_to_go_on(
         pages: list[tuple[float, list[int]]] = []
         while True:
             began = clock.now
-            caller = cast(Context, Caller(clock, left_s))
-            page = ListEventsResponse.FromString(await searched.list_events(request, caller))
+            call = call_of(request, patient(clock, left_s))
+            page = ListEventsResponse.FromString(await searched.list_events(call))
             pages.append((clock.now - began, [event.sequence for event in page.events]))
             if not page.next_page_token:
                 await log.close()

@@ -12,8 +12,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import event_service_pb2
 from gateway.app import COMMAND_SERVICES
-from gateway.rpc.calls import CallWrapper
 from gateway.rpc.events import EventHandler, MissingMethodError
+from gateway.rpc.shell import Shell
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider
@@ -138,7 +138,7 @@ def test_a_method_that_nobody_answers_stops_the_start() -> None:
     service = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 
     with pytest.raises(MissingMethodError, match=r"EventService\.Subscribe"):
-        EventHandler(service, (), CallWrapper(lambda call: None))
+        EventHandler(service, (), Shell(()))
 
 
 def test_a_cancelled_command_leaves_no_call_behind(start_gateway: StartGateway) -> None:
@@ -149,4 +149,4 @@ def test_a_cancelled_command_leaves_no_call_behind(start_gateway: StartGateway) 
 
     gateway.stop()
 
-    assert gateway.app._calls.in_flight == 0
+    assert len(gateway.app.rules.in_flight) == 0

@@ -323,7 +323,7 @@ def test_the_filters_of_all_streams_have_a_budget(
     # What a stream held is given back.
     for stream in streams:
         stream.cancel()
-    loop.run(asyncio.wait_for(gateway.app._calls.wait_until_idle(), CUT_OFF_S_MAX))
+    loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), CUT_OFF_S_MAX))
     for stream in [opened(gateway, filter=it)[0] for it in filters[1:]]:
         stream.cancel()
 
@@ -382,7 +382,7 @@ def test_a_client_that_has_stopped_reading_is_cut_off_in_the_end(
     next(stream)
 
     # Being old ends no stream that cannot be told so. Its connection's age does.
-    loop.run(asyncio.wait_for(gateway.app._calls.wait_until_idle(), CUT_OFF_S_MAX))
+    loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), CUT_OFF_S_MAX))
 
     failure = failure_of(lambda timeout: list(stream))
     assert failure.code is Code.UNAVAILABLE
@@ -397,7 +397,7 @@ def test_a_client_that_goes_leaves_nothing_behind(fresh: RunningGateway) -> None
 
     fresh.stop()  # returns when the calls have ended
     assert fresh.app._feed.subscribers == 0
-    assert fresh.app._calls.in_flight == 0
+    assert len(fresh.app.rules.in_flight) == 0
 
 
 def test_raw_bytes_come_with_large_events_in_several_responses(fresh: RunningGateway) -> None:

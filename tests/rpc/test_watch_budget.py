@@ -33,6 +33,7 @@ from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import HttpRequest, HttpResponse
 from tests.conftest import StartGateway
+from tests.harness.calls import call_of
 from tests.harness.events import KEYS
 from tests.harness.gateway import failure_of
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
@@ -136,6 +137,9 @@ class Watcher:
     def time_remaining(self) -> float | None:
         return self._deadline_s
 
+    def invocation_metadata(self) -> None:
+        return None
+
     async def write(self, response: bytes) -> None:
         if WatchConferenceResponse.FromString(response).HasField("snapshot"):
             self.snapshot_at = now()
@@ -165,7 +169,7 @@ class Stage:
         request = WatchConferenceRequest(
             conference_id=watcher.conference, heartbeat_interval=Duration(seconds=60)
         )
-        await self._stream.watch_conference(request, watcher)
+        await self._stream.watch_conference(call_of(request, watcher))
 
     def open(self, *args: Any, comes_back: bool = False) -> Watcher:
         """Begin to watch; refused, to come back when one is told to."""

@@ -265,7 +265,7 @@ def test_thousands_of_cancels_leave_everything_working(hostile: StartHostile) ->
     # All at once: every connection of the pool must be usable.
     many = [gateway.conferences.CreateConference.future(CREATE, timeout=20) for _ in range(300)]
     assert all(call.result().conference.id == "c1" for call in many)
-    _until(lambda: gateway.app._calls.in_flight == 0)
+    _until(lambda: len(gateway.app.rules.in_flight) == 0)
 
 
 def _until(condition: Callable[[], bool], timeout: float = 10) -> None:

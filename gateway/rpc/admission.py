@@ -1,0 +1,67 @@
+"""Admission: each call counts for its connection, from its beginning to its end."""
+
+from typing import Any
+
+from grpc import StatusCode
+
+from gateway.rpc.call import Call
+from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.peers import GIVEN_UP_WITHIN_S, Peer, Peers
+
+# The largest header of a call, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2): names, values, and
+# 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.
+METADATA_BYTES_MAX = 8 * 1024
+
+
+class Admission(Hook):
+    """A hook that takes calls of connections within their bounds, and refuses others in words."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._admitted: dict[Call[Any], _Admitted] = {}
+
+    def on_start(self, call: Call[Any]) -> None:
+        """See `Hook`."""
+        self._admitted[call] = call.outflow = _Admitted(self._peers, self._peers.admit(call.peer))
+
+    def on_message(self, call: Call[Any], size: int) -> None:
+        """See `Hook`."""
+        # So many of its connection's bytes are explained.
+        self._admitted[call].peer.requests += size + METADATA_BYTES_MAX
+
+    def on_end(self, call: Call[Any], end: CallEnded) -> None:
+        """See `Hook`."""
+        admitted = self._admitted.pop(call)
+        admitted.taken(admitted.unread)
+        self._peers.ended(
+            admitted.peer,
+            # A stream that has had a response is no flood when it is left.
+            given_up=end.code is StatusCode.CANCELLED
+            and end.seconds < GIVEN_UP_WITHIN_S
+            and not call.has_responded,
+            silent=call.lacks_message,
+        )
+
+
+class _Admitted:
+    """What an admitted call holds of its connection's room."""
+
+    __slots__ = ("_peers", "peer", "unread")
+
+    def __init__(self, peers: Peers, peer: Peer) -> None:
+        self._peers = peers
+        self.peer = peer
+        # Bytes of a response that the client has not taken.
+        self.unread = 0
+
+    def respond(self, size: int) -> None:
+        """See `Outflow`."""
+        self.unread = self._peers.respond(self.peer, size)
+
+    async def stream(self, size: int) -> int:
+        """See `Outflow`."""
+        return await self._peers.stream(self.peer, size)
+
+    def taken(self, size: int) -> None:
+        """See `Outflow`."""
+        self._peers.taken(self.peer, size)

@@ -1,0 +1,157 @@
+"""A call, as handlers and hooks see it. What gRPC has of it stays in the shell."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from gateway.errors import GatewayError
+
+M = TypeVar("M")
+
+# Responses of a stream up to this size, in bytes, do not wait for room: they must arrive, and there
+# are few of them for each call.
+SMALL_RESPONSE_BYTES = 64 * 1024
+
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
+
+
+class Wire(Protocol):
+    """What a call needs of the network; gRPC's own context has it."""
+
+    def peer(self) -> str:
+        """Who calls, as gRPC names connections (`ipv4:127.0.0.1:40000`)."""
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the caller's deadline, None if it has none."""
+
+    def invocation_metadata(self) -> Metadata | None:
+        """Return what the caller sent beside the message."""
+
+    def write(self, response: bytes, /) -> Awaitable[None]:
+        """Send a response; done when the next one may be sent."""
+
+
+class Outflow(Protocol):
+    """Bounds on the responses that have been given to the network and not taken by the client."""
+
+    def respond(self, size: int, /) -> None:
+        """Count the one response of a unary call. Raises GatewayError if there is no room."""
+
+    async def stream(self, size: int, /) -> int:
+        """Wait for room for a response of a stream; returns what to give back once it is taken."""
+
+    def taken(self, size: int, /) -> None:
+        """Give back what `stream` returned."""
+
+
+class Unbounded:
+    """An outflow without bounds."""
+
+    def respond(self, size: int) -> None:
+        """See `Outflow`."""
+
+    async def stream(self, size: int) -> int:
+        """See `Outflow`."""
+        return 0
+
+    def taken(self, size: int) -> None:
+        """See `Outflow`."""
+
+
+_UNBOUNDED = Unbounded()
+
+
+class Call(Generic[M]):
+    """One RPC: its message and what is around it.
+
+    `method` is its full name (`package.Service/Method`), `began` the moment at which it came on the
+    monotonic clock, and `granted_s` how long its caller waited for it then, None meaning for ever.
+    """
+
+    __slots__ = (
+        "_message",
+        "_task",
+        "_wire",
+        "began",
+        "ended_by",
+        "explain_cut_off",
+        "granted_s",
+        "has_responded",
+        "lacks_message",
+        "method",
+        "outflow",
+        "peer",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        wire: Wire,
+        began: float,
+        task: "asyncio.Task[Any] | None" = None,
+    ) -> None:
+        self._wire = wire
+        self._task = task
+        self._message: M | None = None
+        self.method = method
+        self.peer = wire.peer()
+        self.began = began
+        self.granted_s = wire.time_remaining()
+        self.outflow: Outflow = _UNBOUNDED
+        # Whether it has been ended because its message had not come.
+        self.lacks_message = False
+        # Whether a response has gone out.
+        self.has_responded = False
+        # What the status says if a shutdown cuts the call off, called when its handler has ended.
+        # None: that the call had no effect. Whoever has one sets this before.
+        self.explain_cut_off: Callable[[], GatewayError] | None = None
+        # Why the gateway has ended the call itself.
+        self.ended_by: Callable[[], GatewayError] | None = None
+
+    @property
+    def message(self) -> M:
+        """The request. Gone after `release_message`."""
+        assert self._message is not None
+        return self._message
+
+    @message.setter
+    def message(self, message: M) -> None:
+        self._message = message
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the caller sent beside the message, in its order."""
+        return self._wire.invocation_metadata() or ()
+
+    def release_message(self) -> None:
+        """Give up the request, which would be held for as long as a stream is open."""
+        self._message = None
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the caller's deadline, None if it has none."""
+        return self._wire.time_remaining()
+
+    def write(self, response: bytes) -> Awaitable[None]:
+        """Send a response of a stream; done when the next one may be sent.
+
+        The first one always goes the long way: only what has really gone out is a response.
+        """
+        if self.has_responded and len(response) <= SMALL_RESPONSE_BYTES:
+            return self._wire.write(response)
+        return self._write(response)
+
+    def end(self, why: Callable[[], GatewayError]) -> None:
+        """End the call with a status of the gateway's own, made when its handler has ended."""
+        if self._task is not None:
+            self.ended_by = why
+            self._task.cancel()
+
+    async def _write(self, response: bytes) -> None:
+        size = 0
+        if len(response) > SMALL_RESPONSE_BYTES:
+            size = await self.outflow.stream(len(response))
+        try:
+            await self._wire.write(response)
+            self.has_responded = True
+        finally:
+            self.outflow.taken(size)

@@ -1,0 +1,31 @@
+"""The rules that hold for all calls, and the one order in which they are applied."""
+
+from dataclasses import dataclass
+
+from gateway.bytebudget import ByteBudget
+from gateway.rpc.admission import Admission
+from gateway.rpc.hooks import CallObserver, Observed
+from gateway.rpc.in_flight import InFlight
+from gateway.rpc.peers import Peers
+from gateway.rpc.shell import Shell
+from gateway.rpc.silence import Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is around every handler. `shell` is what handlers are registered with."""
+
+    shell: Shell
+    in_flight: InFlight
+    silence: Silence
+    peers: Peers
+
+    @classmethod
+    def of(cls, observe: CallObserver, budget: ByteBudget) -> "Rules":
+        """Return rules that tell `observe` of every end; `budget` is what all buffers share."""
+        in_flight, peers = InFlight(), Peers(budget)
+        silence = Silence(hurried=lambda: in_flight.refusing)
+        # From the outside in: what comes first sees the most. Refused calls are observed, too, and
+        # none is in flight or counts for its connection. Errors become statuses around all of them.
+        hooks = (Observed(observe), in_flight, silence, Admission(peers))
+        return cls(Shell(hooks), in_flight, silence, peers)

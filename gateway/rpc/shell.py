@@ -1,0 +1,206 @@
+"""The shell around every handler: gRPC outside, a `Call` and hooks inside.
+
+It is wound around each handler once, when methods are registered. Health and reflection stay
+outside: they must answer when nothing else does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
+
+from gateway.errors import FieldViolation, GatewayError, invalid_argument, status_of
+from gateway.rpc.call import Call
+from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.statuses import error_of
+
+_log = logging.getLogger(__name__)
+
+# A client gives up at its own clock, which began to run before ours, and sends its deadline rounded
+# up: it may be gone that much (seconds, and share of the deadline) before we see the deadline pass.
+_DEADLINE_SLACK_S = 0.02
+_DEADLINE_ROUNDING = 0.01
+
+# Generic in their stubs only.
+if TYPE_CHECKING:
+    _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+    MethodHandler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:
+    _Context, MethodHandler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
+
+Handler: TypeAlias = Callable[[Call[Any]], Coroutine[Any, Any, Any]]
+_Respond: TypeAlias = Callable[[Call[Any]], Awaitable[Any]]
+
+
+class Shell:
+    """Makes gRPC's handlers of ours. `hooks` are told of every call, in this order.
+
+    Of each kind of moment only those hooks hear that do something at it.
+    """
+
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self._hooks = tuple(hooks)
+        self._on_message = tuple(
+            it.on_message for it in hooks if type(it).on_message is not Hook.on_message
+        )
+
+    def unary(
+        self,
+        method: str,
+        read: Callable[[bytes], Any],
+        handler: Handler,
+        write: Callable[[Any], bytes] = bytes,
+    ) -> MethodHandler:
+        """Return gRPC's handler of `/package.Service/Method`, which gives one response.
+
+        `read` makes a message of the request's bytes and `write` bytes of the response: gRPC's own
+        deserialiser would answer bytes that are none with UNKNOWN, which to our callers means
+        something else.
+        """
+
+        async def respond(call: Call[Any]) -> bytes:
+            response = write(await handler(call))
+            call.outflow.respond(len(response))
+            return response
+
+        # For gRPC the requests are streams: so we see calls that have no message.
+        return grpc.stream_unary_rpc_method_handler(self._wrap(method, read, respond))
+
+    def stream(self, method: str, read: Callable[[bytes], Any], handler: Handler) -> MethodHandler:
+        """Return gRPC's handler of a method whose responses are a stream of bytes."""
+        return grpc.stream_stream_rpc_method_handler(self._wrap(method, read, handler))
+
+    def _wrap(
+        self, method: str, read: Callable[[bytes], Any], respond: _Respond
+    ) -> Callable[[Any, _Context], Awaitable[Any]]:
+        name = method.removeprefix("/")
+
+        async def wrapped(_messages: Any, context: _Context) -> Any:
+            task = asyncio.current_task()
+            assert task is not None
+            call: Call[Any] = Call(name, context, monotonic(), task)
+            code = grpc.StatusCode.OK
+            hooked = _Hooked(call)
+            # The status goes out after this function has ended, and before its task has.
+            task.add_done_callback(hooked.ended)
+            try:
+                try:
+                    hooked.start(self._hooks)
+                    return await self._run(call, read, respond, context)
+                except GatewayError as error:
+                    code = error.code
+                    told = _told(error)
+                # Not while the error is handled: the call holds what `abort` raises, and that would
+                # hold, by the error's traceback, everything of the call and so the call.
+                await context.abort(*told)
+            except asyncio.CancelledError:
+                if code is grpc.StatusCode.OK:
+                    code = _code_of_the_gone(call)
+                # Always passed on: swallowing it leaks the call (grpc/grpc#43360).
+                raise
+            except grpc.aio.InternalError:
+                # Nothing can be sent any more: the caller has gone, or its deadline has passed,
+                # and gRPC has not come to cancelling the call yet. What it would have done then:
+                code = _code_of_the_gone(call)
+                raise asyncio.CancelledError from None
+            finally:
+                del context, _messages, call  # or a traceback would hold them, and they the call
+                hooked.code = code
+                del hooked
+
+        return wrapped
+
+    async def _run(
+        self,
+        call: Call[Any],
+        read: Callable[[bytes], Any],
+        respond: _Respond,
+        context: _Context,
+    ) -> Any:
+        """Return what a handler returns; whatever goes wrong in it becomes a GatewayError."""
+        try:
+            data = await _message(call, context)
+            for on_message in self._on_message:
+                on_message(call, len(data))
+            call.message = _read(read, data)
+            del data
+            return await respond(call)
+        except grpc.aio.InternalError:
+            raise
+        except asyncio.CancelledError:
+            if call.ended_by is not None:
+                raise call.ended_by() from None
+            raise
+        except Exception as error:
+            raise error_of(error, call.method) from None
+
+
+class _Hooked:
+    """A call and the hooks that have let it begin."""
+
+    __slots__ = ("_call", "_started", "code")
+
+    def __init__(self, call: Call[Any]) -> None:
+        self._call = call
+        self._started: tuple[Hook, ...] = ()
+        self.code = grpc.StatusCode.OK
+
+    def start(self, hooks: tuple[Hook, ...]) -> None:
+        """Tell hooks of the call's beginning until one refuses it by raising GatewayError."""
+        for number, hook in enumerate(hooks):
+            try:
+                hook.on_start(self._call)
+            except GatewayError:
+                self._started = hooks[:number]
+                raise
+        self._started = hooks
+
+    def ended(self, task: "asyncio.Task[Any]") -> None:
+        """Tell them of its end."""
+        call = self._call
+        end = CallEnded(call.method, self.code, monotonic() - call.began)
+        for hook in reversed(self._started):
+            hook.on_end(call, end)
+
+
+async def _message(call: Call[Any], context: _Context) -> bytes:
+    """Return the request's bytes."""
+    data: Any = await context.read()
+    if data is grpc.aio.EOF:
+        call.lacks_message = True
+        # Often its caller has given it up, and nobody would hear a status.
+        if context.done():
+            raise asyncio.CancelledError
+        raise invalid_argument([FieldViolation("", "the request has no message")])
+    return bytes(data)
+
+
+def _read(read: Callable[[bytes], Any], data: bytes) -> Any:
+    try:
+        return read(data)
+    except DecodeError:
+        text = "the request's bytes are not a message of its type"
+        raise invalid_argument([FieldViolation("", text)]) from None
+
+
+def _code_of_the_gone(call: Call[Any]) -> grpc.StatusCode:
+    """Return what a caller sees who waits no longer."""
+    granted, left = call.granted_s, call.time_remaining()
+    if granted is None or left is None or left > _DEADLINE_SLACK_S + granted * _DEADLINE_ROUNDING:
+        return grpc.StatusCode.CANCELLED
+    return grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def _told(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
+    """Return the arguments of `abort` for an error."""
+    status = rpc_status.to_status(status_of(error))
+    metadata = tuple(status.trailing_metadata)
+    if error.retry_after is not None:
+        # Tells gRPC's own retries how long to wait (gRFC A6, "pushback").
+        metadata += (("grpc-retry-pushback-ms", str(round(error.retry_after * 1_000))),)
+    return status.code, status.details, metadata

@@ -1,0 +1,56 @@
+"""Calls whose message does not come."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from gateway.errors import FieldViolation, GatewayError, invalid_argument
+from gateway.rpc.call import Call
+from gateway.rpc.hooks import CallEnded, Hook
+
+# How long the message of a call may take to come, in seconds. It is 1 MiB at most; a call without
+# one is nothing but a place that is held.
+MESSAGE_S = 10.0
+# A shutdown does not wait as long for calls that nothing was begun for.
+_MESSAGE_AT_SHUTDOWN_S = 1.0
+
+
+class Silence(Hook):
+    """A hook that knows the calls whose message has not come, and ends them after a time.
+
+    `hurried` tells whether a shutdown waits for them. `now` is the clock by which calls begin.
+    """
+
+    def __init__(self, hurried: Callable[[], bool], now: Callable[[], float] = monotonic) -> None:
+        self._hurried = hurried
+        self._now = now
+        # The oldest first.
+        self._silent: dict[Call[Any], None] = {}
+
+    def on_start(self, call: Call[Any]) -> None:
+        """See `Hook`."""
+        self._silent[call] = None
+
+    def on_message(self, call: Call[Any], size: int) -> None:
+        """See `Hook`."""
+        self._silent.pop(call, None)
+
+    def on_end(self, call: Call[Any], end: CallEnded) -> None:
+        """See `Hook`."""
+        self._silent.pop(call, None)
+
+    def end_late(self) -> None:
+        """End calls whose message has not come in time."""
+        patience = _MESSAGE_AT_SHUTDOWN_S if self._hurried() else MESSAGE_S
+        began = self._now() - patience
+        while self._silent:
+            call = next(iter(self._silent))
+            if call.began > began:
+                return
+            del self._silent[call]
+            call.lacks_message = True
+            call.end(_late)
+
+
+def _late() -> GatewayError:
+    return invalid_argument([FieldViolation("", "the request's message has not come in time")])

@@ -1,0 +1,37 @@
+"""What each error means to a caller: the one table from errors of the rooms below to statuses."""
+
+import logging
+
+from grpc import StatusCode
+
+from gateway.errors import GatewayError
+from gateway.events.log import LogBusyError, LogUnavailableError
+
+_log = logging.getLogger(__name__)
+
+# When to call again after a refusal because too many read the event log, in seconds: about half of
+# those who waited have had their turn by then.
+OVERLOAD_RETRY_S = 1.0
+
+
+def error_of(error: Exception, method: str) -> GatewayError:
+    """Return what the caller of a method is told of an error; what it need not know is logged."""
+    match error:
+        case GatewayError():
+            return error
+        case LogBusyError():
+            _log.warning("%s refused: %s", method, error)
+            text = f"{error}; call again a little later, or run more gateways"
+            return GatewayError(
+                StatusCode.RESOURCE_EXHAUSTED,
+                "GATEWAY_OVERLOADED",
+                text,
+                retry_after=OVERLOAD_RETRY_S,
+            )
+        case LogUnavailableError():
+            _log.error("%s failed: %s", method, error)
+            return GatewayError(StatusCode.UNAVAILABLE, "LOG_UNAVAILABLE", str(error))
+    # The text of an exception nobody foresaw may hold anything: it goes to the log.
+    _log.error("%s failed unexpectedly", method, exc_info=error)
+    text = "the gateway failed unexpectedly; its log has the cause"
+    return GatewayError(StatusCode.INTERNAL, "GATEWAY_FAILURE", text)
