@@ -1,10 +1,14 @@
 """The rooms of `gateway/` and what may be imported where."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
+from conferencing.v1.event_pb2 import Event
 
 ROOT = Path(__file__).parents[1]
 GATEWAY = ROOT / "gateway"
@@ -76,6 +80,10 @@ KEPT_BY = {
     "click": {"cli.py", "output.py"},
 }
 
+# Where an RPC or an event may be named: what a conference goes through is no more than that, and
+# the command line speaks to people. Everything else knows RPCs by their types and descriptors.
+MAY_NAME = {"rpc/conference_state.py", "client", "sandbox"}
+
 
 def imports(module: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(module.read_text())):
@@ -100,6 +108,40 @@ def test_a_module_imports_only_what_its_room_may(module: Path) -> None:
     for name in imports(module):
         if name.startswith("gateway."):
             assert name.split(".")[1] in allowed, f"{module} imports {name}"
+
+
+def rpcs_and_events() -> set[str]:
+    """Return the names of all RPCs and event types, the latter with underscores."""
+    files = (conference_service_pb2, event_service_pb2, queue_service_pb2)
+    services = [it for file in files for it in file.DESCRIPTOR.services_by_name.values()]
+    payloads = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
+    return {method.name for service in services for method in service.methods} | {
+        it.name for it in payloads if "_" in it.name
+    }
+
+
+def words_of(module: Path) -> Iterator[str]:
+    """Return all words in the strings of a module, event types as one word; not its docstrings."""
+    tree = ast.parse(module.read_text())
+    prose = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield from re.findall(r"\w+", node.value.replace(".", "_"))
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda it: str(it.relative_to(GATEWAY)))
+def test_no_module_names_an_rpc_or_an_event(module: Path) -> None:
+    path = module.relative_to(GATEWAY)
+    if not MAY_NAME.isdisjoint((str(path), path.parts[0])):
+        return
+
+    assert rpcs_and_events().isdisjoint(words_of(module))
 
 
 @pytest.mark.parametrize(("library", "keepers"), KEPT_BY.items())

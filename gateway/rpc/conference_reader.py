@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
+from google.protobuf.message import Message
 from grpc import StatusCode
 
 from conferencing.v1.common_pb2 import Region
@@ -51,8 +52,6 @@ RETRY_S = 5.0
 _log = logging.getLogger(__name__)
 
 M = TypeVar("M", Conference, Participant)
-
-_METHODS = DESCRIPTOR.services_by_name["ConferenceService"].methods_by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,8 @@ class ConferenceReader:
         self._client = client
         self._timeout_s = timeout_s
         self._now = now
-        self._get = Binding.compile(_METHODS["GetConference"])
-        self._list = Binding.compile(_METHODS["ListParticipants"])
+        self._get = _binding_of(GetConferenceRequest)
+        self._list = _binding_of(ListParticipantsRequest)
         self.queue = FairQueue(TokenBucket(requests_per_s, requests_per_s * _BURST_S, now))
         # The last that was sent, by age: the newest is at the end.
         self._sent: dict[Place, _Question] = {}
@@ -194,6 +193,12 @@ class ConferenceReader:
         finally:
             # What was sent again counts, too.
             self.queue.spend(sum(max(0, it.history.attempts - 1) for it in calls))
+
+
+def _binding_of(request: type[Message]) -> Binding:
+    """Return the binding of the RPC that takes such a request."""
+    methods = (it for service in DESCRIPTOR.services_by_name.values() for it in service.methods)
+    return Binding.compile(next(it for it in methods if it.input_type == request.DESCRIPTOR))
 
 
 def _failed(task: asyncio.Task[ConferenceRead]) -> bool:

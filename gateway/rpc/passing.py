@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+
+from google.protobuf.message import Message
 
 
 @dataclass(frozen=True, slots=True)
 class PassedCommand:
-    """A command that the provider accepted: the RPC's name, its request, and when that was.
+    """The request of a command that the provider accepted, and when that was.
 
     The moment is one of the monotonic clock, in seconds.
     """
 
-    name: str
-    request: Any
+    request: Message
     passed_at: float
 
 
@@ -29,10 +29,10 @@ class PassingCommands:
         self._now = now
         self._listeners: dict[str, set[Listener]] = {}
 
-    def __call__(self, name: str, request: Any) -> None:
+    def __call__(self, request: Message) -> None:
         """Tell of a command; one that names no conference concerns nobody."""
         conference_id = getattr(request, "conference_id", "")
-        command = PassedCommand(name, request, self._now())
+        command = PassedCommand(request, self._now())
         for listener in tuple(self._listeners.get(conference_id, ())):
             listener(command)
 

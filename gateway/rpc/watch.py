@@ -105,7 +105,7 @@ class WatchStream:
             while not stream.picture.has_ended:
                 passed = commands.copy()
                 commands.clear()
-                await stream.tell([stream.picture.learn(it.name, it.request) for it in passed])
+                await stream.tell([stream.picture.learn(it.request) for it in passed])
                 for command in passed:
                     refresh.want(command.passed_at)
                 refresh.meet(stream.picture.strangers, stream.heard_at)

@@ -34,6 +34,7 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceResponse,
 )
 from gateway.rpc.conference_state import ConferencePicture
+from gateway.rpc.passing import PassedCommand
 from gateway.sandbox import RequestFault, SandboxServer
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
@@ -206,8 +207,8 @@ def test_whoever_joins_muted_elsewhere_is_told_so(stage: Stage) -> None:
 
 def test_a_command_on_another_conference_concerns_nobody(stage: Stage) -> None:
     commands = stage.gateway.app._passing
-    told: list[str] = []
-    with commands.listening("other", lambda command: told.append(command.name)):
+    told: list[PassedCommand] = []
+    with commands.listening("other", told.append):
         stage.join(BOB)
         stage.leave(BOB)
     assert told == []

@@ -186,7 +186,7 @@ class Stage:
 
     def mute(self, conference: str) -> None:
         """Have a command pass through the gateway."""
-        self.passing("MuteParticipants", MuteParticipantsRequest(conference_id=conference))
+        self.passing(MuteParticipantsRequest(conference_id=conference))
 
     def asked_for(self, conference: str, since: float = 0) -> list[float]:
         return [at for at, it in self.provider.asked if it == conference and at >= since]
