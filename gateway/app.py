@@ -15,6 +15,7 @@ from gateway.background import kept_running
 from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.codec.event_keys import declared_keys
+from gateway.conference.commands import PassingCommands
 from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
@@ -29,7 +30,6 @@ from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_reader import ConferenceReader
 from gateway.rpc.events import EventHandler
 from gateway.rpc.history import History
-from gateway.rpc.passing import PassingCommands
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from gateway.conference import fair_queue
 from gateway.config import Settings
-from gateway.rpc import conference_reader, fair_queue, watch
+from gateway.rpc import conference_reader, watch
 
 TEXT = " ".join((Path(__file__).parents[1] / "docs" / "feed.md").read_text().split())
 

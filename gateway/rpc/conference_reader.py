@@ -20,9 +20,9 @@ from conferencing.v1.conference_service_pb2 import (
     ListParticipantsRequest,
     ListParticipantsResponse,
 )
+from gateway.conference.fair_queue import Ask, FairQueue, Rank, TooBusyError
 from gateway.deadline import Deadline
 from gateway.errors import GatewayError
-from gateway.rpc.fair_queue import Ask, FairQueue, Rank, TooBusyError
 from gateway.telnyx.binding import Binding
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.failures import FailedCall

@@ -16,6 +16,9 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceRequest,
     WatchConferenceResponse,
 )
+from gateway.conference.commands import PassedCommand, PassingCommands
+from gateway.conference.fair_queue import Rank
+from gateway.conference.state import Change, ConferencePicture
 from gateway.errors import GatewayError
 from gateway.events.feed import Feed, Subscription
 from gateway.events.filter import Filter
@@ -23,9 +26,6 @@ from gateway.events.frames import event_of
 from gateway.events.start import Start, loss_error
 from gateway.rpc.calls import Context
 from gateway.rpc.conference_reader import Asker, ConferenceRead, ConferenceReader, Place
-from gateway.rpc.conference_state import Change, ConferencePicture
-from gateway.rpc.fair_queue import Rank
-from gateway.rpc.passing import PassedCommand, PassingCommands
 from gateway.rpc.requests import read_heartbeat
 from gateway.rpc.subscribe import BATCH_DEFAULT, StreamTimes
 

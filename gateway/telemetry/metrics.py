@@ -17,8 +17,8 @@ from prometheus_client.core import CounterMetricFamily
 
 from gateway.backfill.report import Outcome, SweepEnded
 from gateway.bytebudget import ByteBudget
+from gateway.conference.fair_queue import FairQueue, Rank
 from gateway.rpc.calls import CallEnded
-from gateway.rpc.fair_queue import FairQueue, Rank
 from gateway.telemetry.logs import LogCounts
 from gateway.telnyx.attempt import AttemptEnded
 from gateway.webhooks.receiver import Received

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from conferencing.v1.conference_service_pb2 import MuteParticipantsRequest
 from conferencing.v1.event_service_pb2 import WatchConferenceRequest, WatchConferenceResponse
+from gateway.conference.commands import PassingCommands
+from gateway.conference.fair_queue import Rank
 from gateway.errors import GatewayError
 from gateway.events.delivery import Delivery
 from gateway.rpc.conference_reader import RETRY_S, ConferenceReader
-from gateway.rpc.fair_queue import Rank
-from gateway.rpc.passing import PassingCommands
 from gateway.rpc.watch import FIRST_WAIT_MAX_S, REFRESH_INTERVAL_S, WatchStream
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.exchange import Sending
