@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "telnyx": {"aside", "bytebudget", "codec", "errors", "tokens", "deadline"},
     "webhooks": {"aside", "bytebudget", "codec", "events"},
     "backfill": {"clock", "errors", "events", "telnyx", "webhooks"},
-    "conference": {"tokenbucket"},
+    "conference": {"deadline", "tokenbucket"},
     "rpc": {
         "background",
         "backfill",

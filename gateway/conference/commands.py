@@ -1,49 +1,55 @@
-"""Commands that have passed through the gateway, for those who watch what they are about."""
+"""Commands that the provider accepted, for those who watch the conference they are about."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import TypeAlias
 
 from google.protobuf.message import Message
 
 
 @dataclass(frozen=True, slots=True)
-class PassedCommand:
+class AcceptedCommand:
     """The request of a command that the provider accepted, and when that was.
 
     The moment is one of the monotonic clock, in seconds.
     """
 
     request: Message
-    passed_at: float
+    accepted_at: float
 
 
-Listener = Callable[[PassedCommand], None]
+CommandObserver: TypeAlias = Callable[[AcceptedCommand], None]
 
 
-class PassingCommands:
-    """Tells listeners of each command on their conference, after the provider accepted it."""
+class AcceptedCommands:
+    """Hands each command to the observers of its conference. `now` is the monotonic clock."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
-        self._listeners: dict[str, set[Listener]] = {}
+        self._observers: dict[str, set[CommandObserver]] = {}
 
-    def __call__(self, request: Message) -> None:
-        """Tell of a command; one that names no conference concerns nobody."""
+    @property
+    def observed(self) -> frozenset[str]:
+        """The ids of the conferences that have observers."""
+        return frozenset(self._observers)
+
+    def add(self, request: Message) -> None:
+        """Hand on a command; one that names no conference concerns nobody."""
         conference_id = getattr(request, "conference_id", "")
-        command = PassedCommand(request, self._now())
-        for listener in tuple(self._listeners.get(conference_id, ())):
-            listener(command)
+        command = AcceptedCommand(request, self._now())
+        for observer in tuple(self._observers.get(conference_id, ())):
+            observer(command)
 
     @contextmanager
-    def listening(self, conference_id: str, listener: Listener) -> Iterator[None]:
-        """Have `listener` told of commands on a conference while the context is open."""
-        self._listeners.setdefault(conference_id, set()).add(listener)
+    def observing(self, conference_id: str, observer: CommandObserver) -> Iterator[None]:
+        """Have `observer` given the commands on a conference while the context is open."""
+        self._observers.setdefault(conference_id, set()).add(observer)
         try:
             yield
         finally:
-            listeners = self._listeners[conference_id]
-            listeners.discard(listener)
-            if not listeners:
-                del self._listeners[conference_id]
+            observers = self._observers[conference_id]
+            observers.discard(observer)
+            if not observers:
+                del self._observers[conference_id]

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1.common_pb2 import AUDIO_FORMAT_WAV, SUPERVISOR_ROLE_MONITOR
@@ -24,10 +25,11 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceRequest,
     WatchConferenceResponse,
 )
-from gateway.conference.commands import PassedCommand
+from gateway.rpc.conference_statuses import WATCH_RETRY_S
 from gateway.sandbox import RequestFault, SandboxServer
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.webhooks import Signer, webhook
 
 ALICE, BOB = "v3:sandbox-alice", "v3:sandbox-bob"
@@ -195,16 +197,6 @@ def test_whoever_joins_muted_elsewhere_is_told_so(stage: Stage) -> None:
     stream.cancel()
 
 
-def test_a_command_on_another_conference_concerns_nobody(stage: Stage) -> None:
-    commands = stage.gateway.app._passing
-    told: list[PassedCommand] = []
-    with commands.listening("other", told.append):
-        stage.join(BOB)
-        stage.leave(BOB)
-    assert told == []
-    assert commands._listeners == {}
-
-
 def test_what_is_heard_is_told(stage: Stage) -> None:
     stream = stage.watch()
     next(stream)
@@ -293,3 +285,34 @@ def test_a_hundred_watchers_cost_the_provider_as_much_as_one(stage: Stage) -> No
         stream.cancel()
     # Once after the command, and once more if the event came while that was under way.
     assert 1 <= len(control.requests("conferences.retrieve")) <= 3
+
+
+def test_a_refusal_says_when_to_come_back_and_is_counted(
+    start_gateway: StartGateway, provider: RecordingProvider
+) -> None:
+    def answer(request: SentRequest) -> Answer:
+        listed = request.path.endswith("/participants")
+        return Answer(200, {"data": [] if listed else {"id": "c"}})
+
+    provider.answer = answer
+    gateway = start_gateway(provider.base_url, GATEWAY_WATCH_REQUESTS="1")
+    streams = [
+        gateway.events.WatchConference(WatchConferenceRequest(conference_id=str(number)))
+        for number in range(5)
+    ]
+    assert all(next(it).HasField("snapshot") for it in streams)
+
+    failure = failure_of(
+        gateway.events.WatchConference, WatchConferenceRequest(conference_id="6"), timeout=1
+    )
+
+    assert failure.code.name == "RESOURCE_EXHAUSTED"
+    assert failure.info.reason == "GATEWAY_OVERLOADED"
+    assert "GATEWAY_WATCH_REQUESTS" in failure.message
+    assert failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds == WATCH_RETRY_S
+    assert gateway.gauge("gateway_watch_refused_total") == 1
+    assert gateway.gauge(r'gateway_watch_waiting\{kind="prompt"\}') == 0
+    assert gateway.gauge(r'gateway_watch_waiting\{kind="periodic"\}') == 0
+    assert len(provider.requests) == 10
+    for it in streams:
+        it.cancel()
