@@ -301,6 +301,24 @@ def test_what_a_command_did_is_asked_for_before_what_is_asked_now_and_then() -> 
     assert_within_budget(staged(story))
 
 
+def test_who_acts_on_many_conferences_makes_others_wait_for_one_of_them() -> None:
+    async def story(stage: Stage) -> None:
+        for number in range(400):
+            stage.open("greedy", str(number))
+        stage.open("honest", "meeting")
+        await asyncio.sleep(25)
+        for _ in range(2):
+            for number in range(400):
+                stage.mute(str(number))
+            await asyncio.sleep(1)
+        muted_at = now()
+        stage.mute("meeting")
+        await asyncio.sleep(2)
+        assert stage.asked_for("meeting", muted_at)[0] - muted_at <= 0.2
+
+    assert_within_budget(staged(story))
+
+
 def test_a_quiet_time_asks_each_conference_every_half_minute_as_ever() -> None:
     async def story(stage: Stage) -> None:
         for number in range(100):

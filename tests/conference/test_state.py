@@ -5,10 +5,13 @@ import random
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conferencing.v1 import conference_service_pb2 as c
+from conferencing.v1.common_pb2 import SUPERVISOR_ROLE_MONITOR
 from conferencing.v1.conference_pb2 import (
     CONFERENCE_STATUS_COMPLETED,
     CONFERENCE_STATUS_IN_PROGRESS,
@@ -18,7 +21,11 @@ from conferencing.v1.conference_pb2 import (
     Participant,
 )
 from conferencing.v1.event_pb2 import Event
-from conferencing.v1.event_service_pb2 import RECORDING_STATE_SAVED
+from conferencing.v1.event_service_pb2 import (
+    RECORDING_STATE_ACTIVE,
+    RECORDING_STATE_PAUSED,
+    RECORDING_STATE_SAVED,
+)
 from gateway.conference.state import ConferencePicture
 
 
@@ -93,6 +100,54 @@ def test_the_state_says_what_the_events_said() -> None:
     assert (state.playing, state.speaking) == (False, True)
     assert state.floor_call_control_id == "b"
     assert state.recording == RECORDING_STATE_SAVED
+
+
+@pytest.mark.parametrize(
+    ("request_", "recording"),
+    [
+        (c.StartRecordingRequest(), RECORDING_STATE_ACTIVE),
+        (c.ResumeRecordingRequest(), RECORDING_STATE_ACTIVE),
+        (c.PauseRecordingRequest(), RECORDING_STATE_PAUSED),
+    ],
+)
+def test_a_command_tells_of_a_recording_once(request_: Message, recording: int) -> None:
+    picture = ConferencePicture(Conference(id="c1"), [])
+
+    change = picture.learn(request_)
+
+    assert change is not None
+    assert change.conference is not None
+    assert change.conference.recording == recording
+    assert picture.learn(request_) is None
+
+
+@pytest.mark.parametrize(
+    "request_type", [c.JoinConferenceRequest, c.UpdateSupervisorRoleRequest], ids=str
+)
+def test_a_role_is_kept_for_whoever_is_yet_to_be_seen(request_type: Any) -> None:
+    picture = ConferencePicture(Conference(id="c1"), [])
+    monitor = SUPERVISOR_ROLE_MONITOR
+
+    assert picture.learn(request_type(call_control_id="a", supervisor_role=monitor)) is None
+    (change,) = picture.apply(HISTORY[0])
+
+    assert change.participant is not None
+    assert change.participant.supervisor_role == monitor
+
+
+def test_a_command_that_events_or_the_provider_tell_of_changes_nothing_by_itself() -> None:
+    picture = ConferencePicture(Conference(id="c1"), [Participant(call_control_id="a")])
+    before = picture.snapshot()
+
+    for request in (
+        c.MuteParticipantsRequest(call_control_ids=["a"]),
+        c.StopRecordingRequest(),
+        c.LeaveConferenceRequest(call_control_id="a"),
+        c.EndConferenceRequest(),
+    ):
+        assert picture.learn(request) is None
+
+    assert picture.snapshot() == before
 
 
 def test_what_changes_nothing_is_not_told() -> None:

@@ -214,6 +214,25 @@ def test_a_provider_that_hangs_holds_up_nothing() -> None:
     assert watched(story).asked_at == [0, 0.2]
 
 
+def test_commands_without_a_pause_do_not_keep_the_response_away() -> None:
+    async def story(stage: Stage, watch: Watch) -> None:
+        stage.provider.seat("alice", muted=True)
+
+        async def act() -> None:
+            while True:
+                stage.conferences.command_accepted(c.MuteParticipantsRequest(conference_id=ID))
+                await asyncio.sleep(0.15)
+
+        acting = asyncio.create_task(act())
+        (update,) = await watch.next(20)
+        assert update.change.participant is not None
+        # One question takes a fifth of a second.
+        assert virtual_now() - stage.began == pytest.approx(0.4, abs=1e-3)
+        acting.cancel()
+
+    watched(story)
+
+
 def test_a_refusal_ends_no_watch_and_the_provider_is_asked_again() -> None:
     async def story(stage: Stage, watch: Watch) -> None:
         stage.provider.refuses = True
@@ -266,15 +285,18 @@ def test_whoever_is_known_by_events_only_is_asked_about_once() -> None:
 def test_what_was_asked_after_an_event_tells_of_it(
     on_its_way_s: float, question_s: float, asked_again: bool
 ) -> None:
-    """How long ago the gateway received the event, and how long ago another watch asked."""
+    """How long ago the gateway received the event, and how long ago another watch asked.
+
+    What is asked is asked for both.
+    """
 
     async def story(stage: Stage, watch: Watch) -> None:
         await watch.next(10)
-        async with stage.conferences.watch(REF, "another"):
+        async with stage.conferences.watch(REF, "another") as another:
             await asyncio.sleep(question_s - 0.2)
             stage.events.post(stage.event("participant.joined", "bob", ago_s=on_its_way_s))
-            await watch.next(1)
-            await watch.next(1)
+            for _ in range(2):
+                await asyncio.gather(watch.next(1), another.next(1))
 
     again = [10.2 + question_s] if asked_again else []
     assert watched(story).asked_at == [0, 10.2, *again]
@@ -309,6 +331,18 @@ def test_the_end_of_the_events_is_told_with_what_came_before_it() -> None:
         updates = await watch.next(60)
 
         assert told(updates) == [(1, "speak.started ")]
+        assert watch.draining
+
+    watched(story)
+
+
+def test_the_end_of_the_events_ends_a_wait() -> None:
+    async def story(stage: Stage, watch: Watch) -> None:
+        waiting = asyncio.create_task(watch.next(20))
+        await asyncio.sleep(1)
+        stage.events.end()
+        assert await waiting == []
+        assert virtual_now() - stage.began == pytest.approx(1.2, abs=1e-3)
         assert watch.draining
 
     watched(story)
