@@ -15,6 +15,7 @@ from gateway.background import kept_running
 from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.codec.event_keys import declared_keys
+from gateway.conference.conferences import Conferences
 from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
@@ -25,10 +26,9 @@ from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.memory import buffers_within, memory_limit
 from gateway.rpc.commands import CommandHandler
-from gateway.rpc.conference_reader import ConferenceReader
+from gateway.rpc.conference_events import FeedEvents
 from gateway.rpc.events import EventHandler
 from gateway.rpc.history import History
-from gateway.rpc.passing import PassingCommands
 from gateway.rpc.rules import Rules
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
@@ -37,6 +37,7 @@ from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telnyx.binding import compile_services
 from gateway.telnyx.client import TelnyxClient, request_headers
+from gateway.telnyx.conferences import RestConferences
 from gateway.telnyx.deliveries import WebhookDeliveries
 from gateway.telnyx.exchange import Sending
 from gateway.telnyx.health import ProviderHealth
@@ -159,9 +160,9 @@ class Gateway:
         )
         self._decoder = WebhookDecoder(log.keys, self._metrics.event_noted)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
-        self._passing = PassingCommands()
-        self._conferences = ConferenceReader(
-            self._client, settings.call_timeout, settings.watch_requests
+        rest = RestConferences(self._client)
+        self._conferences = Conferences(
+            FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
         self._metrics.watch_questions(self._conferences.queue)
         self.rules = Rules.of(self._metrics.call_ended, self._buffers)
@@ -242,27 +243,26 @@ class Gateway:
         await self._provider_changed()
 
     def _build_grpc(self) -> GrpcServer:
-        settings, feed = self._settings, self._feed
+        settings, feed, age_max_s = self._settings, self._feed, self._settings.stream_age_max
         commands = CommandHandler(
             compile_services(COMMAND_SERVICES),
             self._client,
             feed.cursor,
-            self._passing,
+            self._conferences.command_accepted,
             settings.call_timeout,
             self.rules.shell,
         )
         random_ = random.Random()
         parts = (
-            SubscribeStream(feed, settings.stream_age_max, random_),
-            WatchStream(feed, self._conferences, self._passing, settings.stream_age_max, random_),
+            SubscribeStream(feed, age_max_s, random_),
+            WatchStream(self._conferences, feed.cursor, age_max_s, random_),
             History(feed, self._backfill_report, self._clock.now),
         )
         return GrpcServer(
             (commands, EventHandler(EVENT_SERVICE, parts, self.rules.shell)),
             [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
-            settings.stream_age_max * _CONNECTION_AGE_FACTOR,
-            settings.stream_age_max
-            + max(settings.stream_age_max * _LATE_STREAM_FACTOR, _LATE_CALL_S),
+            age_max_s * _CONNECTION_AGE_FACTOR,
+            age_max_s + max(age_max_s * _LATE_STREAM_FACTOR, _LATE_CALL_S),
             self.rules,
             settings.grpc_connections,
             self._metrics.flooded,

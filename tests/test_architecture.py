@@ -1,10 +1,14 @@
 """The rooms of `gateway/` and what may be imported where."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
+from conferencing.v1.event_pb2 import Event
 
 ROOT = Path(__file__).parents[1]
 GATEWAY = ROOT / "gateway"
@@ -17,12 +21,14 @@ MAY_IMPORT = {
     "telnyx": {"aside", "bytebudget", "codec", "errors", "tokens", "deadline"},
     "webhooks": {"aside", "bytebudget", "codec", "events"},
     "backfill": {"clock", "errors", "events", "telnyx", "webhooks"},
+    "conference": {"deadline", "tokenbucket"},
     "rpc": {
         "background",
         "backfill",
         "bytebudget",
         "clock",
         "codec",
+        "conference",
         "deadline",
         "errors",
         "events",
@@ -31,7 +37,7 @@ MAY_IMPORT = {
         "tokenbucket",
         "tokens",
     },
-    "telemetry": {"backfill", "bytebudget", "rpc", "telnyx", "webhooks"},
+    "telemetry": {"backfill", "bytebudget", "conference", "rpc", "telnyx", "webhooks"},
     "http": {"bytebudget", "process", "telemetry", "webhooks"},
     "client": {"codec"},
     "sandbox": set[str](),
@@ -51,6 +57,9 @@ MAY_IMPORT = {
     "process": set[str](),
     "background": set[str](),
 }
+
+# Errors get their status at the edge: these rooms serve any face.
+WITHOUT_GRPC = {"conference"}
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
@@ -77,6 +86,10 @@ KEPT_BY = {
     "click": {"cli.py", "output.py"},
 }
 
+# Where an RPC or an event may be named: what a conference goes through is no more than that, and
+# the command line speaks to people. Everything else knows RPCs by their types and descriptors.
+MAY_NAME = {"conference/state.py", "client", "sandbox"}
+
 
 def imports(module: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(module.read_text())):
@@ -101,6 +114,50 @@ def test_a_module_imports_only_what_its_room_may(module: Path) -> None:
     for name in imports(module):
         if name.startswith("gateway."):
             assert name.split(".")[1] in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("without", sorted(WITHOUT_GRPC))
+def test_rooms_below_the_rpc_face_do_not_know_grpc(without: str) -> None:
+    modules = [module for module in MODULES if room(module) == without]
+
+    assert modules
+    for module in modules:
+        used = {name.split(".")[0] for name in imports(module)}
+        assert not used & {"grpc", "grpc_status"}, module
+
+
+def rpcs_and_events() -> set[str]:
+    """Return the names of all RPCs and event types, the latter with underscores."""
+    files = (conference_service_pb2, event_service_pb2, queue_service_pb2)
+    services = [it for file in files for it in file.DESCRIPTOR.services_by_name.values()]
+    payloads = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
+    return {method.name for service in services for method in service.methods} | {
+        it.name for it in payloads if "_" in it.name
+    }
+
+
+def words_of(module: Path) -> Iterator[str]:
+    """Return all words in the strings of a module, event types as one word; not its docstrings."""
+    tree = ast.parse(module.read_text())
+    prose = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield from re.findall(r"\w+", node.value.replace(".", "_"))
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda it: str(it.relative_to(GATEWAY)))
+def test_no_module_names_an_rpc_or_an_event(module: Path) -> None:
+    path = module.relative_to(GATEWAY)
+    if not MAY_NAME.isdisjoint((str(path), path.parts[0])):
+        return
+
+    assert rpcs_and_events().isdisjoint(words_of(module))
 
 
 @pytest.mark.parametrize(("library", "keepers"), KEPT_BY.items())

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from gateway.conference.conferences import FIRST_WAIT_MAX_S
 from gateway.events.start import LossReason
-from gateway.rpc.watch import FIRST_WAIT_MAX_S
 from gateway.telnyx import failures, meanings
 from gateway.telnyx.attempt import PASSING_STATUSES
 from gateway.telnyx.retry import RetryBudget, RetryPolicy

@@ -98,11 +98,11 @@ def test_the_other_texts_have_the_same_numbers() -> None:
     service = _flat("protos/conferencing/v1/event_service.proto")
     assert f"not JSON, or larger than {response}" in service
     assert f"for a request above {server.REQUEST_BYTES_MAX // MIB} MiB" in errors
-    assert f"headers above {calls.METADATA_BYTES_MAX // KIB} KiB" in errors
+    assert f"headers above {admission.METADATA_BYTES_MAX // KIB} KiB" in errors
     streams = f"{server.STREAMS_PER_CONNECTION_MAX:,} calls at one time on one connection"
     assert f"more than {streams} (`UNAVAILABLE`" in errors
     at_once = f"more than {peers.CALLS_PER_CONNECTION_MAX:,} calls at one time on one connection"
     assert f"{at_once} (streams among them), or {peers.CALLS_MAX:,} on all" in errors
     unread = peers.UNREAD_PER_CONNECTION_MAX // MIB
     assert f"{unread} MiB of responses on the connection" in errors
-    assert f"did not arrive within {calls.MESSAGE_S:.0f} s" in errors
+    assert f"did not arrive within {silence.MESSAGE_S:.0f} s" in errors

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from gateway.conference import conferences, fair_queue, reader, refresh
 from gateway.config import Settings
-from gateway.rpc import conference_reader, fair_queue, watch
+from gateway.rpc.conference_statuses import WATCH_RETRY_S
 
 TEXT = " ".join((Path(__file__).parents[1] / "docs" / "feed.md").read_text().split())
 
@@ -11,14 +12,14 @@ TEXT = " ".join((Path(__file__).parents[1] / "docs" / "feed.md").read_text().spl
 def test_the_numbers_about_watched_conferences_are_those_of_the_code() -> None:
     per_s = Settings.model_fields["watch_requests"].default
     assert f"`GATEWAY_WATCH_REQUESTS` ({per_s}) a second" in TEXT
-    assert (conference_reader._BURST_S, conference_reader._REQUESTS) == (10, 2)
+    assert (reader._BURST_S, reader._REQUESTS) == (10, 2)
     assert "that takes two requests" in TEXT
     assert "and ten times as many at once" in TEXT
-    assert f"each further {conference_reader._PAGE_SIZE} participants" in TEXT
-    assert f"due every {watch.REFRESH_INTERVAL_S:.0f} seconds" in TEXT
-    in_time = per_s * watch.REFRESH_INTERVAL_S / conference_reader._REQUESTS
+    assert f"each further {reader._PAGE_SIZE} participants" in TEXT
+    assert f"due every {refresh.REFRESH_INTERVAL_S:.0f} seconds" in TEXT
+    in_time = per_s * refresh.REFRESH_INTERVAL_S / reader._REQUESTS
     assert f"can be read in that time ({in_time:.0f})" in TEXT
-    assert f"a first response for more than {watch.FIRST_WAIT_MAX_S:.0f} s" in TEXT
-    assert f"`RetryInfo` ({conference_reader.RETRY_S:.0f} s)" in TEXT
+    assert f"a first response for more than {conferences.FIRST_WAIT_MAX_S:.0f} s" in TEXT
+    assert f"`RetryInfo` ({WATCH_RETRY_S:.0f} s)" in TEXT
     assert fair_queue._TURN_OF_THE_LAST == 10
     assert "One turn in ten is left to them" in TEXT

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
 from gateway.deadline import Deadline
 from gateway.rpc.call import Call
@@ -22,9 +23,9 @@ TIMEOUT_MAX_S = 300.0
 class CommandHandler(grpc.GenericRpcHandler):
     """Serves the methods of the command services.
 
-    `newest_cursor` gives the feed position for receipts; `passed` is told of each command that the
-    provider accepted, by name and request; `default_timeout_s` is the deadline of
-    calls that come without one, in seconds.
+    `newest_cursor` gives the feed position for receipts; `accepted` is given the request of each
+    command that the provider accepted; `default_timeout_s` is the deadline of calls that come
+    without one, in seconds.
     """
 
     def __init__(
@@ -32,13 +33,13 @@ class CommandHandler(grpc.GenericRpcHandler):
         bindings: Iterable[Binding],
         client: TelnyxClient,
         newest_cursor: Callable[[], str],
-        passed: Callable[[str, Any], None],
+        accepted: Callable[[Message], None],
         default_timeout_s: float,
         shell: Shell,
     ) -> None:
         self._client = client
         self._newest_cursor = newest_cursor
-        self._passed = passed
+        self._accepted = accepted
         self._default_timeout_s = default_timeout_s
         self._timeout_max_s = max(default_timeout_s, TIMEOUT_MAX_S)
         self._handlers: dict[str, MethodHandler] = {
@@ -66,7 +67,7 @@ class CommandHandler(grpc.GenericRpcHandler):
                 binding, request, deadline, cursor, begun=partial(_explain_cut_off, call)
             )
             if binding.safety is not Safety.READ:
-                self._passed(binding.name, request)
+                self._accepted(request)
             return response
 
         return handler

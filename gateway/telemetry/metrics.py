@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily
 
 from gateway.backfill.report import Outcome, SweepEnded
 from gateway.bytebudget import ByteBudget
-from gateway.rpc.fair_queue import FairQueue, Rank
+from gateway.conference.fair_queue import FairQueue, Rank
 from gateway.rpc.hooks import CallEnded
 from gateway.telemetry.logs import LogCounts
 from gateway.telnyx.attempt import AttemptEnded

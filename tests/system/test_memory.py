@@ -1,12 +1,12 @@
 """What requests leave behind: nothing that only a collector would find."""
 
+import itertools
 import json
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Stage:
         self.events = self.gateway.events
         self.webhooks = self.gateway.webhooks
         self.may_answer = threading.Event()
+        self.numbers = itertools.count()
 
     def fails(self, call: Callable[..., object], request: object, timeout: float = 10) -> None:
         with pytest.raises(grpc.RpcError):
@@ -191,10 +192,31 @@ def forged_cursor() -> SubscribeRequest:
 
 
 def watched_conference(stage: Stage) -> None:
-    stream = stage.events.WatchConference(WatchConferenceRequest(conference_id="c"))
-    with suppress(grpc.RpcError):
-        next(stream)
-    stream.cancel()
+    watch(stage, "in_progress").cancel()
+
+
+def watched_conference_that_has_ended(stage: Stage) -> None:
+    assert list(watch(stage, "completed")) == []
+
+
+def watched_conference_that_is_not_there(stage: Stage) -> None:
+    stage.provider.answer = Answer(404, {"errors": [{"code": "10005", "title": "none"}]})
+    request = WatchConferenceRequest(conference_id="c")
+    stage.fails(lambda *a, **b: list(stage.events.WatchConference(*a, **b)), request)
+
+
+def watch(stage: Stage, status: str) -> Any:
+    """Watch a conference of its own each time, and return the stream after its state."""
+
+    def answer(sent: SentRequest) -> Answer:
+        listed = sent.path.endswith("/participants")
+        return Answer(200, {"data": [] if listed else {"id": "c", "status": status}})
+
+    stage.provider.answer = answer
+    request = WatchConferenceRequest(conference_id=f"c{next(stage.numbers)}")
+    stream = stage.events.WatchConference(request, timeout=10)
+    assert next(stream).HasField("snapshot")
+    return stream
 
 
 def connection_of_its_own(stage: Stage) -> None:
@@ -249,6 +271,8 @@ KINDS = (
     (stream_that_is_read_to_its_end, 1),
     (stream_after_a_forged_cursor, 1),
     (watched_conference, 1),
+    (watched_conference_that_has_ended, 1),
+    (watched_conference_that_is_not_there, 1),
     (connection_of_its_own, 1),
     (good_webhook, 0),
     (unsigned_webhook, 0),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.rpc.fair_queue import Ask, FairQueue, Rank, TooBusyError
+from gateway.conference.errors import TooBusyError
+from gateway.conference.fair_queue import Ask, FairQueue, Rank
 from gateway.tokenbucket import TokenBucket
 from tests.harness.virtual_time import run_in_virtual_time
 

@@ -6,28 +6,18 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
-
-from grpc import StatusCode
+from typing import NamedTuple, TypeVar
 
 from conferencing.v1.common_pb2 import Region
 from conferencing.v1.conference_pb2 import Conference, Participant
-from conferencing.v1.conference_service_pb2 import (
-    DESCRIPTOR,
-    GetConferenceRequest,
-    GetConferenceResponse,
-    ListParticipantsRequest,
-    ListParticipantsResponse,
-)
+from conferencing.v1.conference_service_pb2 import GetConferenceRequest, ListParticipantsRequest
+from gateway.conference.errors import ConferenceError, EndlessListError, TooBusyError
+from gateway.conference.fair_queue import Ask, FairQueue, Rank
+from gateway.conference.ports import ConferenceSource
 from gateway.deadline import Deadline
-from gateway.errors import GatewayError
-from gateway.rpc.fair_queue import Ask, FairQueue, Rank, TooBusyError
-from gateway.telnyx.binding import Binding
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.failures import FailedCall
 from gateway.tokenbucket import TokenBucket
 
-# Answers older than this, in seconds, are forgotten: nobody asks for so old a state.
+# Responses older than this, in seconds, are forgotten: nobody asks for so old a state.
 _KEPT_S = 60.0
 
 # The most participants that the provider puts on a page.
@@ -45,19 +35,14 @@ _BURST_S = 10
 # list has to wait for its turns, but before all questions that have not begun.
 _REQUESTS = 2
 
-# When to watch again after a refusal, in seconds: half of those who wait ten have been served.
-RETRY_S = 5.0
-
 _log = logging.getLogger(__name__)
 
 M = TypeVar("M", Conference, Participant)
 
-_METHODS = DESCRIPTOR.services_by_name["ConferenceService"].methods_by_name
-
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A conference, and where it is hosted."""
+class ConferenceRef:
+    """Which conference is meant: its id, and where it is hosted."""
 
     conference_id: str
     region: Region.ValueType
@@ -71,10 +56,10 @@ class ConferenceRead:
     participants: Sequence[Participant]
 
 
-class Asker(NamedTuple):
-    """Who asks: those of one `flow` wait for each other before others wait for them.
+class Priority(NamedTuple):
+    """How soon to ask: those of one `flow` wait for each other before others wait for them.
 
-    `patience_s` is the longest time in seconds that it waits for its turn.
+    `patience_s` is the longest time in seconds that is waited for the turn.
     """
 
     flow: Hashable
@@ -97,35 +82,32 @@ class ConferenceReader:
 
     def __init__(
         self,
-        client: TelnyxClient,
+        source: ConferenceSource,
         timeout_s: float,
         requests_per_s: int,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self._client = client
+        self._source = source
         self._timeout_s = timeout_s
         self._now = now
-        self._get = Binding.compile(_METHODS["GetConference"])
-        self._list = Binding.compile(_METHODS["ListParticipants"])
         self.queue = FairQueue(TokenBucket(requests_per_s, requests_per_s * _BURST_S, now))
         # The last that was sent, by age: the newest is at the end.
-        self._sent: dict[Place, _Question] = {}
+        self._sent: dict[ConferenceRef, _Question] = {}
 
-    async def read(self, place: Place, since: float, asker: Asker) -> ConferenceRead:
-        """Return a conference as it was asked for at a moment or later. Raises GatewayError."""
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What `read` raises."""
+        return (ConferenceError, *self._source.failures)
+
+    async def read(self, ref: ConferenceRef, since: float, priority: Priority) -> ConferenceRead:
+        """Return a conference as it was asked for at a moment or later. Raises `failures`."""
         try:
-            # Others may wait for the same answer. Not by a name of its own: a failure would hold
+            # Others may wait for the same response. Not by a name of its own: a failure would hold
             # the question, which holds the failure, and with it the call of whoever asked.
-            found = await asyncio.shield((await self._question(place, since, asker)).task)
+            found = await asyncio.shield((await self._question(ref, since, priority)).task)
         except TooBusyError as busy:
             _log.warning("a question about a watched conference was refused: %s", busy)
-            raise GatewayError(
-                StatusCode.RESOURCE_EXHAUSTED,
-                "GATEWAY_OVERLOADED",
-                f"so many conferences are asked for that {busy}: watch again a little later, or see"
-                " GATEWAY_WATCH_REQUESTS",
-                retry_after=RETRY_S,
-            ) from None
+            raise
         # Those who get it change it.
         return ConferenceRead(_copy(found.conference), [_copy(it) for it in found.participants])
 
@@ -137,63 +119,53 @@ class ConferenceReader:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _question(self, place: Place, since: float, asker: Asker) -> _Question:
+    async def _question(self, ref: ConferenceRef, since: float, priority: Priority) -> _Question:
         """Return a question that was sent at a moment or later. Raises TooBusyError."""
         while True:
-            sent = self._sent.get(place)
+            sent = self._sent.get(ref)
             if sent is not None:
                 if sent.began_at >= since and not _failed(sent.task):
                     return sent
                 if not sent.task.done():
                     await asyncio.wait([sent.task])
                     continue
-            ask = Ask(asker.flow, place, _REQUESTS, asker.rank, asker.patience_s)
+            ask = Ask(priority.flow, ref, _REQUESTS, priority.rank, priority.patience_s)
             if await self.queue.turn(ask):
-                return self._send(place)
+                return self._send(ref)
 
-    def _send(self, place: Place) -> _Question:
+    def _send(self, ref: ConferenceRef) -> _Question:
         now = self._now()
         for known, old in list(self._sent.items()):
             if old.began_at > now - _KEPT_S:
                 break
             if old.task.done():
                 del self._sent[known]
-        self._sent.pop(place, None)
-        question = self._sent[place] = _Question(asyncio.create_task(self._fetch(place)), now)
+        self._sent.pop(ref, None)
+        question = self._sent[ref] = _Question(asyncio.create_task(self._fetch(ref)), now)
         # Whoever asked may have gone when it fails: asyncio wants the failure to be looked at.
         question.task.add_done_callback(_failed)
         return question
 
-    async def _fetch(self, place: Place) -> ConferenceRead:
+    async def _fetch(self, ref: ConferenceRef) -> ConferenceRead:
         deadline = Deadline.after(self._timeout_s, now=self._now)
-        get = GetConferenceRequest(conference_id=place.conference_id, region=place.region)
-        answer = await self._call(self._get, get, deadline)
-        assert isinstance(answer, GetConferenceResponse)
+        # What was sent again counts, too.
+        retried = self.queue.spend
+        get = GetConferenceRequest(conference_id=ref.conference_id, region=ref.region)
+        conference = (await self._source.conference(get, deadline, retried)).conference
         participants: list[Participant] = []
         page = ListParticipantsRequest(
-            conference_id=place.conference_id, region=place.region, page_size=_PAGE_SIZE
+            conference_id=ref.conference_id, region=ref.region, page_size=_PAGE_SIZE
         )
         for _ in range(_PAGES_MAX):
-            listed = await self._call(self._list, page, deadline)
-            assert isinstance(listed, ListParticipantsResponse)
+            listed = await self._source.participants(page, deadline, retried)
             participants.extend(listed.participants)
             if not listed.next_page_token:
-                return ConferenceRead(answer.conference, participants)
+                return ConferenceRead(conference, participants)
             page.page_token = listed.next_page_token
-            await self.queue.turn(Ask(place, object(), 1, Rank.BEGUN, deadline.remaining()))
-        raise GatewayError(
-            StatusCode.INTERNAL,
-            "UPSTREAM_UNREADABLE_ANSWER",
-            f"the provider's list of participants does not end after {_PAGES_MAX} pages",
+            await self.queue.turn(Ask(ref, object(), 1, Rank.BEGUN, deadline.remaining()))
+        raise EndlessListError(
+            f"the provider's list of participants does not end after {_PAGES_MAX} pages"
         )
-
-    async def _call(self, binding: Binding, request: Any, deadline: Deadline) -> Any:
-        calls: list[FailedCall] = []
-        try:
-            return await self._client.call(binding, request, deadline, "", begun=calls.append)
-        finally:
-            # What was sent again counts, too.
-            self.queue.spend(sum(max(0, it.history.attempts - 1) for it in calls))
 
 
 def _failed(task: asyncio.Task[ConferenceRead]) -> bool:

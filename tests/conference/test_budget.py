@@ -1,11 +1,11 @@
 """What all watched conferences together cost the provider, and who waits for whom.
 
-The streams, the reader and the client are the gateway's own; the time is the test's.
+All of it is the gateway's own but the provider behind the client; the time is the test's.
 """
 
 import asyncio
-import contextlib
 import logging
+import math
 import random
 import re
 from collections import Counter
@@ -14,34 +14,28 @@ from typing import Any
 
 import orjson
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conferencing.v1.common_pb2 import REGION_UNSPECIFIED
 from conferencing.v1.conference_service_pb2 import MuteParticipantsRequest
-from conferencing.v1.event_service_pb2 import WatchConferenceRequest, WatchConferenceResponse
-from gateway.errors import GatewayError
-from gateway.events.delivery import Delivery
-from gateway.rpc.conference_reader import RETRY_S, ConferenceReader
-from gateway.rpc.fair_queue import Rank
-from gateway.rpc.passing import PassingCommands
-from gateway.rpc.watch import FIRST_WAIT_MAX_S, REFRESH_INTERVAL_S, WatchStream
+from gateway.conference.conferences import FIRST_WAIT_MAX_S, Conferences
+from gateway.conference.errors import TooBusyError
+from gateway.conference.fair_queue import Rank
+from gateway.conference.reader import ConferenceRef
+from gateway.conference.refresh import REFRESH_INTERVAL_S
+from gateway.rpc.conference_statuses import WATCH_RETRY_S
 from gateway.telnyx.client import TelnyxClient
+from gateway.telnyx.conferences import RestConferences
 from gateway.telnyx.exchange import Sending
 from gateway.telnyx.limit import LimitedTransport
 from gateway.telnyx.retry import RetryBudget, RetryPolicy
 from gateway.telnyx.transport import HttpRequest, HttpResponse
-from tests.conftest import StartGateway
-from tests.harness.calls import call_of
-from tests.harness.events import KEYS
-from tests.harness.gateway import failure_of
-from tests.harness.provider import Answer, RecordingProvider, SentRequest
+from tests.conference.fakes import LoopTime, PostedEvents
 from tests.harness.virtual_time import run_in_virtual_time
 
 PER_S = 50
 BURST = 500
-REFUSED = ("GATEWAY_OVERLOADED", RETRY_S)
 JSON = {"content-type": "application/json"}
 
 
@@ -84,65 +78,15 @@ class CountingProvider:
         pass
 
 
-class QuietSubscription:
-    """A place in a feed in which nothing happens."""
-
-    position = 0
-
-    def __init__(self) -> None:
-        self._interrupted = asyncio.Event()
-
-    def __enter__(self) -> "QuietSubscription":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def interrupt(self) -> None:
-        self._interrupted.set()
-
-    async def next(self, timeout: float) -> Delivery:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._interrupted.wait()
-        self._interrupted.clear()
-        return Delivery((), 0, live=True)
-
-
-class QuietFeed:
-    newest = 0
-    keys = KEYS
-
-    def subscribe(self, *_: object) -> QuietSubscription:
-        return QuietSubscription()
-
-    def cursor(self, position: int) -> str:
-        return str(position)
-
-
 class Watcher:
-    """A caller of WatchConference on a connection, as the stream sees it."""
+    """Somebody on a connection who watches a conference."""
 
-    def __init__(self, connection: str, conference: str, deadline_s: float | None = None) -> None:
+    def __init__(self, connection: str, conference: str, patience_s: float = math.inf) -> None:
         self.conference = conference
-        self._connection = connection
-        self._deadline_s = deadline_s
-        # When its responses came.
+        self.connection = connection
+        self.patience_s = patience_s
+        # When its state came.
         self.snapshot_at: float | None = None
-        self.updated_at: list[float] = []
-
-    def peer(self) -> str:
-        return self._connection
-
-    def time_remaining(self) -> float | None:
-        return self._deadline_s
-
-    def invocation_metadata(self) -> None:
-        return None
-
-    async def write(self, response: bytes) -> None:
-        if WatchConferenceResponse.FromString(response).HasField("snapshot"):
-            self.snapshot_at = now()
 
 
 class Stage:
@@ -152,45 +96,40 @@ class Stage:
         sending = Sending(
             limited, RetryPolicy(), RetryBudget(), random.Random(1), lambda attempt: None, now=now
         )
-        client = TelnyxClient(sending, "http://provider/v2", "KEY", "test")
-        self.reader = ConferenceReader(client, 10, PER_S, now)
-        self.passing = PassingCommands(now)
-        feed: Any = QuietFeed()
-        self._stream = WatchStream(feed, self.reader, self.passing, 3_600, random.Random(2), now)
+        rest = RestConferences(TelnyxClient(sending, "http://provider/v2", "KEY", "test"))
+        self.conferences = Conferences(PostedEvents(), rest, 10, PER_S, LoopTime())
+        self.queue = self.conferences.queue
         self.began = now()
-        self.refusals = Counter[tuple[str, float | None]]()
+        self.refused = 0
         self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def passed_s(self) -> float:
-        return now() - self.began
-
-    async def watch(self, watcher: Any) -> None:
-        request = WatchConferenceRequest(
-            conference_id=watcher.conference, heartbeat_interval=Duration(seconds=60)
-        )
-        await self._stream.watch_conference(call_of(request, watcher))
+    async def watch(self, watcher: Watcher) -> None:
+        ref = ConferenceRef(watcher.conference, REGION_UNSPECIFIED)
+        async with self.conferences.watch(ref, watcher.connection, watcher.patience_s) as watch:
+            watcher.snapshot_at = now()
+            while True:
+                await watch.next(60)
 
     def open(self, *args: Any, comes_back: bool = False) -> Watcher:
-        """Begin to watch; refused, to come back when one is told to."""
+        """Begin to watch; refused, to come back when a caller is told to."""
         watcher = Watcher(*args)
 
         async def watch() -> None:
             while True:
                 try:
                     await self.watch(watcher)
-                except GatewayError as error:
-                    self.refusals[error.reason, error.retry_after] += 1
+                except TooBusyError:
+                    self.refused += 1
                     if not comes_back:
                         return
-                    await asyncio.sleep(RETRY_S)
+                    await asyncio.sleep(WATCH_RETRY_S)
 
         self._tasks.append(asyncio.create_task(watch()))
         return watcher
 
     def mute(self, conference: str) -> None:
         """Have a command pass through the gateway."""
-        self.passing("MuteParticipants", MuteParticipantsRequest(conference_id=conference))
+        self.conferences.command_accepted(MuteParticipantsRequest(conference_id=conference))
 
     def asked_for(self, conference: str, since: float = 0) -> list[float]:
         return [at for at, it in self.provider.asked if it == conference and at >= since]
@@ -199,7 +138,7 @@ class Stage:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.reader.close()
+        await self.conferences.close()
 
 
 def staged(story: Callable[[Stage], Awaitable[None]]) -> Stage:
@@ -207,8 +146,8 @@ def staged(story: Callable[[Stage], Awaitable[None]]) -> Stage:
         stage = Stage()
         await story(stage)
         await stage.close()
-        assert stage.reader.queue.waiting(Rank.PROMPT) == 0
-        assert stage.reader.queue.waiting(Rank.WHENEVER) == 0
+        assert stage.queue.waiting(Rank.PROMPT) == 0
+        assert stage.queue.waiting(Rank.WHENEVER) == 0
         return stage
 
     return run_in_virtual_time(run())
@@ -235,7 +174,7 @@ def test_five_thousand_conferences_cost_no_more_than_the_budget(connections: int
         await asyncio.sleep(1)
         served = sum(it.snapshot_at is not None for it in flood)
         assert 250 <= served <= 275
-        assert stage.refusals[REFUSED] >= 4_000
+        assert stage.refused >= 4_000
 
         honest = stage.open("honest", "meeting")
         opened_at = now()
@@ -247,12 +186,12 @@ def test_five_thousand_conferences_cost_no_more_than_the_budget(connections: int
 
         # More and more of the conferences wait to be asked for again, and each of them once.
         await asyncio.sleep(20)
-        assert stage.reader.queue.waiting(Rank.WHENEVER) >= 100
+        assert stage.queue.waiting(Rank.WHENEVER) >= 100
         muted_at = now()
         stage.mute("meeting")
         await asyncio.sleep(10)
         assert stage.asked_for("meeting", muted_at)[0] - muted_at <= a_round_s + 0.2
-        assert stage.reader.queue.waiting(Rank.WHENEVER) <= 5_001
+        assert stage.queue.waiting(Rank.WHENEVER) <= 5_001
         # Those of before are still refreshed, if later.
         assert max(Counter(it for _, it in stage.provider.asked).values()) >= 4
 
@@ -266,7 +205,7 @@ def test_five_hundred_who_come_back_at_once_are_all_served() -> None:
         watchers = [stage.open("service", str(number)) for number in range(480)]
         await asyncio.sleep(FIRST_WAIT_MAX_S)
         assert all(it.snapshot_at is not None for it in watchers)
-        assert not stage.refusals
+        assert not stage.refused
 
     staged(story)
 
@@ -298,15 +237,15 @@ def test_waiting_for_a_slow_response_to_another_is_no_waiting_for_a_turn() -> No
     staged(story)
 
 
-@pytest.mark.parametrize("deadline_s", [None, 1.0])
-def test_who_would_wait_too_long_is_refused_at_once(deadline_s: float | None) -> None:
-    patience_s = FIRST_WAIT_MAX_S if deadline_s is None else deadline_s
+@pytest.mark.parametrize("given_s", [math.inf, 1.0])
+def test_who_would_wait_too_long_is_refused_at_once(given_s: float) -> None:
+    patience_s = min(given_s, FIRST_WAIT_MAX_S)
 
     async def story(stage: Stage) -> None:
-        watchers = [stage.open("c", str(number), deadline_s) for number in range(1_000)]
+        watchers = [stage.open("c", str(number), given_s) for number in range(1_000)]
         await asyncio.sleep(0.001)
-        refused = stage.refusals[REFUSED]
-        assert stage.reader.queue.refused == refused
+        refused = stage.refused
+        assert stage.queue.refused == refused
         assert 1_000 - refused == pytest.approx((BURST + PER_S * patience_s) / 2, abs=2)
         await asyncio.sleep(patience_s + 0.1)
         # And nobody who was not refused then is refused later.
@@ -347,17 +286,35 @@ def test_what_a_command_did_is_asked_for_before_what_is_asked_now_and_then() -> 
         for number in range(1_000):
             stage.open(f"c{number % 5}", str(number), comes_back=True)
         await asyncio.sleep(60)
-        queue = stage.reader.queue
+        queue = stage.queue
         async with asyncio.timeout(60):
             while queue.waiting(Rank.WHENEVER) < 200:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.1)
         # The last to be asked for would be asked for in eight seconds.
-        last = list(stage.reader.queue._by_key)[-1]
-        conference = last.conference_id  # type: ignore[attr-defined]
+        last: Any = list(stage.queue._by_key)[-1]
+        conference = last.conference_id
         muted_at = now()
         stage.mute(conference)
         await asyncio.sleep(1)
         assert stage.asked_for(conference, muted_at)[0] - muted_at <= 0.5
+
+    assert_within_budget(staged(story))
+
+
+def test_who_acts_on_many_conferences_makes_others_wait_for_one_of_them() -> None:
+    async def story(stage: Stage) -> None:
+        for number in range(400):
+            stage.open("greedy", str(number))
+        stage.open("honest", "meeting")
+        await asyncio.sleep(25)
+        for _ in range(2):
+            for number in range(400):
+                stage.mute(str(number))
+            await asyncio.sleep(1)
+        muted_at = now()
+        stage.mute("meeting")
+        await asyncio.sleep(2)
+        assert stage.asked_for("meeting", muted_at)[0] - muted_at <= 0.2
 
     assert_within_budget(staged(story))
 
@@ -427,34 +384,3 @@ def test_no_story_costs_more_than_the_budget(
         await asyncio.sleep(45)
 
     assert_within_budget(staged(story))
-
-
-def test_a_refusal_says_when_to_come_back_and_is_counted(
-    start_gateway: StartGateway, provider: RecordingProvider
-) -> None:
-    def answer(request: SentRequest) -> Answer:
-        listed = request.path.endswith("/participants")
-        return Answer(200, {"data": [] if listed else {"id": "c"}})
-
-    provider.answer = answer
-    gateway = start_gateway(provider.base_url, GATEWAY_WATCH_REQUESTS="1")
-    streams = [
-        gateway.events.WatchConference(WatchConferenceRequest(conference_id=str(number)))
-        for number in range(5)
-    ]
-    assert all(next(it).HasField("snapshot") for it in streams)
-
-    failure = failure_of(
-        gateway.events.WatchConference, WatchConferenceRequest(conference_id="6"), timeout=1
-    )
-
-    assert failure.code.name == "RESOURCE_EXHAUSTED"
-    assert failure.info.reason == "GATEWAY_OVERLOADED"
-    assert "GATEWAY_WATCH_REQUESTS" in failure.message
-    assert failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds == RETRY_S
-    assert gateway.gauge("gateway_watch_refused_total") == 1
-    assert gateway.gauge(r'gateway_watch_waiting\{kind="prompt"\}') == 0
-    assert gateway.gauge(r'gateway_watch_waiting\{kind="periodic"\}') == 0
-    assert len(provider.requests) == 10
-    for it in streams:
-        it.cancel()

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
+from gateway.conference.errors import TooBusyError
 from gateway.tokenbucket import TokenBucket
 
 # One turn in so many is left to those who wait at the back: those before them never make them wait
@@ -41,10 +42,6 @@ class Ask(NamedTuple):
     tokens: int
     rank: Rank
     patience_s: float = math.inf
-
-
-class TooBusyError(Exception):
-    """The turn would come too late, or has not come in time."""
 
 
 class _Waiter:

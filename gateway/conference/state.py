@@ -12,6 +12,7 @@ of life that this version does not know tells nothing at all: neither is made up
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from conferencing.v1.common_pb2 import SUPERVISOR_ROLE_UNSPECIFIED, SupervisorRole
@@ -21,6 +22,13 @@ from conferencing.v1.conference_pb2 import (
     PARTICIPANT_STATUS_LEFT,
     Conference,
     Participant,
+)
+from conferencing.v1.conference_service_pb2 import (
+    JoinConferenceRequest,
+    PauseRecordingRequest,
+    ResumeRecordingRequest,
+    StartRecordingRequest,
+    UpdateSupervisorRoleRequest,
 )
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
@@ -143,18 +151,18 @@ class ConferencePicture:
             changes.append(Change(conference=self._without_members()))
         return changes
 
-    def learn(self, name: str, request: Any) -> Change | None:
+    def learn(self, request: Message) -> Change | None:
         """Take in a command that the provider accepted, where no event and no query tells of it."""
-        match name:
-            case "JoinConference" | "UpdateSupervisorRole":
+        match request:
+            case JoinConferenceRequest() | UpdateSupervisorRoleRequest():
                 call, role = request.call_control_id, request.supervisor_role
                 known = call in self._members and self._roles.get(call, 0) != role
                 # Kept for whoever has not been seen yet: a command comes back before its event.
                 self._roles[call] = role
                 return Change(participant=self._state(call)) if known else None
-            case "StartRecording" | "ResumeRecording":
+            case StartRecordingRequest() | ResumeRecordingRequest():
                 return self._recorded(RECORDING_STATE_ACTIVE)
-            case "PauseRecording":
+            case PauseRecordingRequest():
                 return self._recorded(RECORDING_STATE_PAUSED)
         return None
 
