@@ -121,7 +121,7 @@ def test_what_holds_no_event_is_passed_over_and_counted_once(account: Account) -
     found = account.until(lambda it: it.finished_at.ToMicroseconds() > before.ToMicroseconds())
     # Of the two without an id nobody can tell that they are two.
     assert found.unreadable_entries == 3
-    text = account.gateway.app._metrics.text().decode()
+    text = account.gateway.metrics()
     assert 'gateway_backfill_deliveries_total{outcome="unreadable"}' in text
 
 

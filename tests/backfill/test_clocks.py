@@ -533,7 +533,7 @@ def test_a_wrong_clock_is_told_and_events_are_found_by_the_provider_s(
     found = until(gateway, lambda it: it.event_count == 1)
     assert found.backfill.complete_until.seconds <= time.time()
     assert abs(found.newest_received_at.seconds - time.time()) < 60
-    assert "gateway_clock_ahead_seconds" in gateway.app._metrics.text().decode()
+    assert "gateway_clock_ahead_seconds" in gateway.metrics()
 
     machine.ahead = 0.0
     assert info(gateway).clock.state == CLOCK_STATE_CONFIRMED
