@@ -19,6 +19,8 @@ from tests.harness.gateway import RunningGateway
 from tests.harness.provider import Answer, RecordingProvider
 from tests.harness.raw_deliveries import RawDeliveries, RawRow, logged, row
 
+pytestmark = pytest.mark.slow
+
 HERE = "https://gateway.example/webhooks/telnyx"
 ELSEWHERE = "https://elsewhere.example/hooks"
 

@@ -26,6 +26,8 @@ from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
 from tests.harness.process import GatewayProcess
 
+pytestmark = pytest.mark.slow
+
 ALICE, BOB, CAROL = "v3:sandbox-alice", "v3:sandbox-bob", "v3:sandbox-carol"
 LIST = "webhook_deliveries.list"
 

@@ -81,8 +81,9 @@ class RunningGateway:
             self._loop.run(self.app.stop())
 
     def close(self) -> None:
-        self.stop()
+        # The client first: a server gives those who are still there half a second to hear its end.
         self.channel.close()
+        self.stop()
 
 
 class Failure:

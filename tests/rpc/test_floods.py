@@ -21,6 +21,8 @@ from tests.harness.http2 import RawClient
 from tests.harness.needs import on_linux
 from tests.harness.ports import peer
 
+pytestmark = pytest.mark.slow
+
 # No flood goes on for longer than this, in seconds; most are over within one.
 _FLOOD_S = 30.0
 

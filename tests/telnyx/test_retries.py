@@ -14,6 +14,8 @@ from tests.harness.gateway import Failure, RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.readiness import ready, serving, until
 
+pytestmark = pytest.mark.slow
+
 GET = q.GetQueueRequest(queue_name="q")
 END = c.EndConferenceRequest(conference_id="c")
 

@@ -156,6 +156,7 @@ def test_a_connection_serves_one_request_after_the_other(fresh: RunningGateway) 
     assert fresh.events.GetFeedInfo(GetFeedInfoRequest()).event_count == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "raw",
     [

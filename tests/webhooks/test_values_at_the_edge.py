@@ -114,6 +114,7 @@ def noted(event: Event) -> dict[str, int]:
     return {note.path: note.reason for note in event.notes}
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -162,6 +162,7 @@ RECORDING_COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rpc", "fields", "action", "body"), COMMANDS, ids=[it[0] for it in COMMANDS]
 )

@@ -95,6 +95,7 @@ def test_calls_are_queued_listed_found_updated_and_taken_out(stage: Stage) -> No
     assert_ran(left.receipt, "y")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["Süd", "客服", "a/b", "../a", "a\\b", "%2F", "..;", "a?b#c", "a b", "é" * 255, "\n"]
 )
