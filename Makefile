@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak bench profile lint format proto proto-check api drift lock clean
+.PHONY: help demo run check quick test soak bench profile lint format proto proto-check api drift lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,14 @@ demo: $(VENV)/ready ## Show commands going out and events coming back, against a
 run: $(VENV)/ready ## Serve on the default ports, against a simulated Telnyx
 	@$(BIN)/telnyx-gateway serve --sandbox
 
-test: $(VENV)/ready ## Run the tests
+# Side by side, and not line by line where make can tell their lines apart.
+check: $(VENV)/ready ## Run the quick part of the tests, and lint: within a minute, for every save
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint quick
+
+quick: $(VENV)/ready
+	$(BIN)/python -m pytest -q --quick
+
+test: $(VENV)/ready ## Run all tests
 	$(BIN)/python -m pytest -q
 
 MINUTES ?= 30

@@ -12,6 +12,7 @@ from types import FrameType
 
 from bench.contestants.contestant import CheckError
 from bench.feed.part import MEASUREMENTS, FeedPlan, run_feed
+from bench.figures import ImpossibleFigureError
 from bench.load import LoadError
 from bench.processes import Cores, ProcessFailedError
 from bench.profiling import profile_gateway
@@ -45,7 +46,7 @@ def main() -> int:
     except MissingToolsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return EXIT_MISSING
-    except (CheckError, LoadError, ProcessFailedError) as error:
+    except (CheckError, ImpossibleFigureError, LoadError, ProcessFailedError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from bench.calls import UnaryCall
+from bench.figures import ImpossibleFigureError
 from bench.processes import Processes
 from bench.worker import Order, Worker
 
@@ -25,11 +26,23 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long one call at a time takes: through the gateway, directly, and as a bare echo."""
+    """How long one call at a time takes: through the gateway, directly, and as a bare echo.
+
+    Raises ImpossibleFigureError if the way through the gateway took less than its two parts: then
+    one of the parts was not measured as the gateway has it.
+    """
 
     gateway: Duration
     direct: Duration
     echo: Duration
+
+    def __post_init__(self) -> None:
+        if self.added_beyond_grpc_s < 0:
+            raise ImpossibleFigureError(
+                f"a call through the gateway took {self.gateway.median * 1e3:.3f} ms, less than"
+                f" asking the provider directly ({self.direct.median * 1e3:.3f} ms) and a bare gRPC"
+                f" round trip ({self.echo.median * 1e3:.3f} ms) together, of which it consists"
+            )
 
     @property
     def added_s(self) -> float:
@@ -46,6 +59,8 @@ def measure_latency(
     processes: Processes, call: UnaryCall, gateway: str, echo: str, upstream_url: str
 ) -> Latency:
     """Call each in turn, with a sequential client in a process of its own.
+
+    Raises ProcessFailedError if a call fails, and ImpossibleFigureError; see `Latency`.
 
     The direct calls come from the core the gateway runs on: on their way to the upstream they
     cross from core to core just as the gateway's do.

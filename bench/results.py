@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.figures import refuse_impossible
+
 _HERE = Path(__file__).parent
 NUMBERS_FILE = "results.json"
 TABLES_FILE = "RESULTS.md"
@@ -13,12 +15,18 @@ TABLES_FILE = "RESULTS.md"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one measurement, or a part of the bench in one go, found out."""
+    """What one measurement, or a part of the bench in one go, found out.
+
+    Raises ImpossibleFigureError for numbers that cannot be.
+    """
 
     name: str
     numbers: dict[str, float]
     # In Markdown.
     table: str
+
+    def __post_init__(self) -> None:
+        refuse_impossible(self.numbers)
 
 
 def write_results(results: Section, folder: Path = _HERE) -> None:

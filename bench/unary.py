@@ -39,8 +39,8 @@ class Plan:
 def run_unary(plan: Plan) -> Section:
     """Measure.
 
-    Raises MissingToolsError before anything is started, ProcessFailedError, CheckError or
-    LoadError if anything does not do what it should; there are no results then.
+    Raises MissingToolsError before anything is started, ProcessFailedError, CheckError, LoadError
+    or ImpossibleFigureError if anything does not do what it should; there are no results then.
     """
     tools.require("h2load", "envoy", "telnyx", "grpc_tools")
     with Processes(plan.cores) as processes:

@@ -16,6 +16,8 @@ from tests.harness.provider import RecordingProvider
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
+pytest_plugins = ("tests.harness.quick",)
+
 
 @pytest.fixture(scope="session")
 def loop() -> Iterator[LoopThread]:

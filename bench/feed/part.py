@@ -60,7 +60,8 @@ class FeedPlan:
 def run_feed(plan: FeedPlan, only: str | None = None) -> Iterator[Section]:
     """Measure everything, or only what has a name, and yield each result when it is there.
 
-    Raises ProcessFailedError, CheckError or LoadError if anything does not do what it should.
+    Raises ProcessFailedError, CheckError, LoadError or ImpossibleFigureError if anything does not
+    do what it should.
     """
     # The gateway's threads may run beside each other, as where it is used; what measures it shares
     # one core with half of them.

@@ -19,6 +19,8 @@ from tests.harness.gateway import RunningGateway
 from tests.harness.provider import Answer, RecordingProvider
 from tests.harness.raw_deliveries import RawDeliveries, RawRow, logged, row
 
+pytestmark = pytest.mark.slow
+
 HERE = "https://gateway.example/webhooks/telnyx"
 ELSEWHERE = "https://elsewhere.example/hooks"
 
@@ -121,7 +123,7 @@ def test_what_holds_no_event_is_passed_over_and_counted_once(account: Account) -
     found = account.until(lambda it: it.finished_at.ToMicroseconds() > before.ToMicroseconds())
     # Of the two without an id nobody can tell that they are two.
     assert found.unreadable_entries == 3
-    text = account.gateway.app._metrics.text().decode()
+    text = account.gateway.metrics()
     assert 'gateway_backfill_deliveries_total{outcome="unreadable"}' in text
 
 

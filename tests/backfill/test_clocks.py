@@ -68,6 +68,7 @@ def claims_no_more_than_it_knows(bench: Bench) -> None:
     assert reported.until_us <= true_us(bench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retention_age_s", [7 * DAY_S, NO_AGE_S], ids=["by age", "by size"])
 @pytest.mark.parametrize("restarts", [False, True], ids=["runs on", "restarts"])
 @pytest.mark.parametrize("off", OFF, ids=off_ids)
@@ -93,6 +94,7 @@ def test_six_seconds_of_a_wrong_clock_do_not_hide_an_outage(
     claims_no_more_than_it_knows(bench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", OFF, ids=off_ids)
 @pytest.mark.parametrize("while_wrong", [True, False], ids=["found while wrong", "found after"])
 def test_a_clock_that_is_wrong_from_the_start_hides_nothing(
@@ -117,6 +119,7 @@ def test_a_clock_that_is_wrong_from_the_start_hides_nothing(
     claims_no_more_than_it_knows(bench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retention_age_s", [7 * DAY_S, NO_AGE_S], ids=["by age", "by size"])
 @pytest.mark.parametrize("off", [3_600.0, DAY_S, 365 * DAY_S])
 def test_what_an_older_gateway_has_marked_by_a_wrong_clock_is_not_believed(
@@ -165,6 +168,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(steps, st.booleans())
 def test_however_the_clock_is_set_everything_is_found_in_the_end_and_nothing_deleted(
@@ -212,6 +216,7 @@ def test_however_the_clock_is_set_everything_is_found_in_the_end_and_nothing_del
 DATES_OFF = [-365 * DAY_S, -DAY_S, -5_400.0, -301.0, 301.0, 5_400.0, DAY_S, 365 * DAY_S]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", DATES_OFF)
 @pytest.mark.parametrize("restarts", [False, True], ids=["runs on", "restarts"])
 @pytest.mark.parametrize("from_the_start", [False, True], ids=["confirmed before", "from start"])
@@ -260,6 +265,7 @@ def test_a_date_that_stands_still_keeps_nothing_back(
     claims_no_more_than_it_knows(bench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", [-900 * DAY_S, -DAY_S, -900.0, 900.0, DAY_S, 900 * DAY_S])
 def test_a_lone_wrong_date_at_the_start_undoes_nothing_that_is_known(
     make: Callable[..., Bench], off: float
@@ -304,6 +310,7 @@ years_off = st.sampled_from([0.0, 200.0, -200.0, 3_600.0]) | st.floats(-30, 30).
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(years_off, years_off, st.sampled_from([7 * DAY_S, NO_AGE_S]), st.booleans(), st.booleans())
 def test_clocks_that_are_years_off_make_no_sweep_long_and_hide_nothing(
@@ -383,6 +390,7 @@ dates = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(dates)
 def test_whatever_the_provider_s_date_says_everything_is_found_in_the_end_and_nothing_deleted(
@@ -446,6 +454,7 @@ def test_an_event_from_the_future_keeps_nothing_that_follows_it(
     assert deleted_us == round(START * 1e6)
 
 
+@pytest.mark.slow
 def test_more_events_from_the_future_than_one_step_looks_at_keep_nothing(
     make: Callable[..., Bench],
 ) -> None:
@@ -511,6 +520,7 @@ def until(
     raise AssertionError(f"it stays {found}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [-DAY_S, DAY_S])
 def test_a_wrong_clock_is_told_and_events_are_found_by_the_provider_s(
     start_gateway: StartGateway,
@@ -533,7 +543,7 @@ def test_a_wrong_clock_is_told_and_events_are_found_by_the_provider_s(
     found = until(gateway, lambda it: it.event_count == 1)
     assert found.backfill.complete_until.seconds <= time.time()
     assert abs(found.newest_received_at.seconds - time.time()) < 60
-    assert "gateway_clock_ahead_seconds" in gateway.app._metrics.text().decode()
+    assert "gateway_clock_ahead_seconds" in gateway.metrics()
 
     machine.ahead = 0.0
     assert info(gateway).clock.state == CLOCK_STATE_CONFIRMED

@@ -19,6 +19,8 @@ from tests.backfill.bench import START, Bench
 from tests.backfill.deliveries import DeliveryLog, delivery
 from tests.harness.loop import LoopThread
 
+pytestmark = pytest.mark.slow
+
 PAGE_SIZE = 3
 
 # What may be in memory, in pages: the first, the last, and one more; and one that is being left.

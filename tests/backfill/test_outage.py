@@ -26,6 +26,8 @@ from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
 from tests.harness.process import GatewayProcess
 
+pytestmark = pytest.mark.slow
+
 ALICE, BOB, CAROL = "v3:sandbox-alice", "v3:sandbox-bob", "v3:sandbox-carol"
 LIST = "webhook_deliveries.list"
 
@@ -293,8 +295,7 @@ def test_metrics_count_what_was_found(start: StartHere, story: Story) -> None:
     after(gateway, beginning(gateway), 1)
     finished(gateway)
 
-    with urllib.request.urlopen(f"http://{gateway.http_address}/metrics", timeout=20) as answer:
-        text = answer.read().decode()
+    text = gateway.metrics()
 
     assert 'gateway_backfill_deliveries_total{outcome="stored"} 1.0' in text
     assert 'gateway_backfill_sweeps_total{cause="start",outcome="succeeded"}' in text

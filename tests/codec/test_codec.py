@@ -181,6 +181,7 @@ def test_timestamps_are_read_in_every_spelling_seen(text: str) -> None:
     assert parse_timestamp(text).ToJsonString() == "2026-01-31T12:00:00.250Z"
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_other_texts_are_no_timestamps_and_no_crash(text: str) -> None:
     with contextlib.suppress(ValueError):

@@ -164,6 +164,7 @@ def _no_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("connections", [1, 20])
 def test_five_thousand_conferences_cost_no_more_than_the_budget(connections: int) -> None:
     async def story(stage: Stage) -> None:
@@ -210,6 +211,7 @@ def test_five_hundred_who_come_back_at_once_are_all_served() -> None:
     staged(story)
 
 
+@pytest.mark.slow
 def test_a_thousand_who_watch_one_conference_are_served_at_once() -> None:
     async def story(stage: Stage) -> None:
         for number in range(1_000):
@@ -237,6 +239,7 @@ def test_waiting_for_a_slow_response_to_another_is_no_waiting_for_a_turn() -> No
     staged(story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given_s", [math.inf, 1.0])
 def test_who_would_wait_too_long_is_refused_at_once(given_s: float) -> None:
     patience_s = min(given_s, FIRST_WAIT_MAX_S)
@@ -254,6 +257,7 @@ def test_who_would_wait_too_long_is_refused_at_once(given_s: float) -> None:
     staged(story)
 
 
+@pytest.mark.slow
 def test_watchers_of_one_conference_who_come_and_go_starve_no_other() -> None:
     async def story(stage: Stage) -> None:
         async def churn() -> None:
@@ -279,6 +283,7 @@ def test_watchers_of_one_conference_who_come_and_go_starve_no_other() -> None:
     assert_within_budget(staged(story))
 
 
+@pytest.mark.slow
 def test_what_a_command_did_is_asked_for_before_what_is_asked_now_and_then() -> None:
     """Also on a conference whose own periodic question waits at the back already."""
 
@@ -319,6 +324,7 @@ def test_who_acts_on_many_conferences_makes_others_wait_for_one_of_them() -> Non
     assert_within_budget(staged(story))
 
 
+@pytest.mark.slow
 def test_a_quiet_time_asks_each_conference_every_half_minute_as_ever() -> None:
     async def story(stage: Stage) -> None:
         for number in range(100):
@@ -330,6 +336,7 @@ def test_a_quiet_time_asks_each_conference_every_half_minute_as_ever() -> None:
     staged(story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pages", "lists_fail"), [(1, True), (5, False)])
 def test_requests_that_are_sent_again_and_further_pages_count_too(
     pages: int, lists_fail: bool
@@ -349,6 +356,7 @@ def test_requests_that_are_sent_again_and_further_pages_count_too(
         assert number <= BURST + PER_S * (at - stage.began) + extra
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

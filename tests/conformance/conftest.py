@@ -5,28 +5,27 @@ from collections.abc import Iterator
 import pytest
 import telnyx
 
-from tests.conformance.wire import Wire
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
+from tests.harness.provider import RecordingProvider
 
 
 @pytest.fixture(scope="session")
-def open_wire(loop: LoopThread) -> Iterator[Wire]:
-    opened = Wire(loop)
-    yield opened
-    opened.close()
+def open_wire() -> Iterator[RecordingProvider]:
+    with RecordingProvider() as opened:
+        yield opened
 
 
 @pytest.fixture
-def wire(open_wire: Wire) -> Wire:
+def wire(open_wire: RecordingProvider) -> RecordingProvider:
     """A provider that keeps what it was sent."""
-    open_wire.forget()
+    open_wire.reset()
     return open_wire
 
 
 @pytest.fixture(scope="session")
 def conforming(
-    loop: LoopThread, open_wire: Wire, tmp_path_factory: pytest.TempPathFactory
+    loop: LoopThread, open_wire: RecordingProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
     """The gateway, in front of the same server as the SDK."""
     running = RunningGateway(loop, tmp_path_factory.mktemp("conformance"), open_wire.base_url)
@@ -35,7 +34,7 @@ def conforming(
 
 
 @pytest.fixture(scope="session")
-def sdk(open_wire: Wire) -> Iterator[telnyx.Telnyx]:
+def sdk(open_wire: RecordingProvider) -> Iterator[telnyx.Telnyx]:
     """The official SDK, with the key that the gateway has."""
     with telnyx.Telnyx(
         api_key="KEY0123456789", base_url=open_wire.base_url, max_retries=0

@@ -31,8 +31,8 @@ from tests.conformance.request_strategies import requests
 from tests.conformance.rpcs import RPCS, Rpc
 from tests.conformance.sdk_calls import CALLS, parameters_of, sdk_method
 from tests.conformance.sdk_values import arguments_of
-from tests.conformance.wire import Sent, Wire
 from tests.harness.gateway import RunningGateway
+from tests.harness.provider import Answer, RecordingProvider, SentRequest
 
 # Where the gateway means to differ, and why.
 DIFFERENCES = {
@@ -59,7 +59,7 @@ class Comparison:
 
     gateway: RunningGateway
     sdk: telnyx.Telnyx
-    wire: Wire
+    wire: RecordingProvider
     pairs: int = 0
     places: set[str] = field(default_factory=set)
     parameters: set[str] = field(default_factory=set)
@@ -69,7 +69,7 @@ class Comparison:
 
         The page that the request's token stands for is given to the SDK by its number.
         """
-        self.wire.forget()
+        self.wire.requests.clear()
         arguments = arguments_of(rpc.name, request)
         if page_number is not None:
             arguments["page_number"] = page_number
@@ -84,19 +84,19 @@ class Comparison:
         return answer
 
 
-def seen(sent: Sent, body: Any) -> dict[str, Any]:
+def seen(sent: SentRequest, body: Any) -> dict[str, Any]:
     """What must be equal. JSON is compared as text, for which 1, 1.0 and true are not the same."""
     return {
         "method": sent.method,
         "path": sent.path,
-        "query": sent.query,
+        "query": sent.query_items,
         "body": json.dumps(body, sort_keys=True),
         "authorization": sent.headers["authorization"],
         "content-type": sent.headers["content-type"] if sent.raw_body else "",
     }
 
 
-def without_made_id(sent: Sent, request: Any) -> Any:
+def without_made_id(sent: SentRequest, request: Any) -> Any:
     """Return the gateway's body without its only intended difference."""
     (made,) = DIFFERENCES
     if made not in request.DESCRIPTOR.fields_by_name or getattr(request, made):
@@ -108,7 +108,7 @@ def without_made_id(sent: Sent, request: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def compared(
-    conforming: RunningGateway, sdk: telnyx.Telnyx, open_wire: Wire
+    conforming: RunningGateway, sdk: telnyx.Telnyx, open_wire: RecordingProvider
 ) -> Callable[[Rpc], Comparison]:
     """Compares random requests for an RPC, once however often it is asked for."""
     finished: dict[str, Comparison] = {}
@@ -116,7 +116,7 @@ def compared(
     def compare(rpc: Rpc) -> Comparison:
         if rpc.name not in finished:
             comparison = Comparison(conforming, sdk, open_wire)
-            open_wire.answer_with({"data": [] if rpc.is_paged else {}})
+            open_wire.answer = Answer(body={"data": [] if rpc.is_paged else {}})
 
             def check(request: Any) -> None:
                 comparison.compare(rpc, request)
@@ -179,12 +179,14 @@ def test_thousands_of_requests_have_been_compared(compared: Callable[[Rpc], Comp
 
 @pytest.mark.parametrize("rpc", LISTS, ids=lambda it: it.name)
 def test_a_token_asks_for_the_page_that_the_sdk_asks_for_by_number(
-    conforming: RunningGateway, sdk: telnyx.Telnyx, open_wire: Wire, rpc: Rpc
+    conforming: RunningGateway, sdk: telnyx.Telnyx, open_wire: RecordingProvider, rpc: Rpc
 ) -> None:
     comparison = Comparison(conforming, sdk, open_wire)
 
     def walk(request: Any, pages: int) -> None:
-        open_wire.answer_with({"data": [], "meta": {"page_number": 1, "total_pages": pages}})
+        open_wire.answer = Answer(
+            body={"data": [], "meta": {"page_number": 1, "total_pages": pages}}
+        )
         request.page_token = comparison.compare(rpc, request).next_page_token
         for number in range(2, pages + 1):
             answer = comparison.compare(rpc, request, page_number=number)

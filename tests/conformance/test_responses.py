@@ -20,8 +20,8 @@ from tests.conformance.rpcs import RPCS, Rpc
 from tests.conformance.sdk_calls import answer_of, result_of
 from tests.conformance.sdk_strategies import Documents
 from tests.conformance.sdk_types import model_in
-from tests.conformance.wire import Wire
 from tests.harness.gateway import RunningGateway
+from tests.harness.provider import Answer, RecordingProvider
 
 # How many random answers of each kind an operation gets, in each of the two ages.
 RESOURCES = 25
@@ -44,7 +44,7 @@ def each(rpcs: list[Rpc]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def ask(conforming: RunningGateway, wire: Wire) -> Ask:
+def ask(conforming: RunningGateway, wire: RecordingProvider) -> Ask:
     """Ask the gateway, which gets its answer from the wire."""
 
     def ask(rpc: Rpc) -> Any:
@@ -62,13 +62,13 @@ def test_every_kind_of_answer_is_looked_at() -> None:
 @both_ages
 @each(SINGLE)
 def test_nothing_of_a_resource_is_lost(
-    ask: Ask, wire: Wire, rpc: Rpc, documents: Documents
+    ask: Ask, wire: RecordingProvider, rpc: Rpc, documents: Documents
 ) -> None:
     model = model_in(result_of(rpc.name))
     served: set[str] = set()
 
     def check(document: Any) -> None:
-        wire.answer_with({"data": document})
+        wire.answer = Answer(body={"data": document})
         resource = getattr(ask(rpc), rpc.result_field.name)
         assert found(resource) == expected(rpc.result_field.message_type, document, model)
         served.update(places_served(document, model))
@@ -84,14 +84,16 @@ def test_nothing_of_a_resource_is_lost(
 
 @both_ages
 @each(PAGED)
-def test_nothing_of_a_page_is_lost(ask: Ask, wire: Wire, rpc: Rpc, documents: Documents) -> None:
+def test_nothing_of_a_page_is_lost(
+    ask: Ask, wire: RecordingProvider, rpc: Rpc, documents: Documents
+) -> None:
     model = model_in(result_of(rpc.name))
     meta = model_in(answer_of(rpc.name).model_fields["meta"].annotation)
     served: set[str] = set()
 
     def check(items: list[Any], meta: dict[str, Any], total: int) -> None:
         # The SDK does not look at the total, which the provider gives beside the pages.
-        wire.answer_with({"data": items, "meta": {**meta, "total_results": total}})
+        wire.answer = Answer(body={"data": items, "meta": {**meta, "total_results": total}})
         answer = ask(rpc)
         wanted = [expected(rpc.result_field.message_type, item, model) for item in items]
         assert [found(it) for it in getattr(answer, rpc.result_field.name)] == wanted
@@ -117,8 +119,8 @@ def test_nothing_of_a_page_is_lost(ask: Ask, wire: Wire, rpc: Rpc, documents: Do
 
 @pytest.mark.parametrize("document", [{"data": []}, {"data": [], "meta": None}])
 @each(PAGED)
-def test_a_page_needs_no_meta(ask: Ask, wire: Wire, rpc: Rpc, document: Any) -> None:
-    wire.answer_with(document)
+def test_a_page_needs_no_meta(ask: Ask, wire: RecordingProvider, rpc: Rpc, document: Any) -> None:
+    wire.answer = Answer(body=document)
 
     assert ask(rpc) == GetMessageClass(rpc.response)()
 
@@ -126,18 +128,18 @@ def test_a_page_needs_no_meta(ask: Ask, wire: Wire, rpc: Rpc, document: Any) -> 
 @both_ages
 @each(COMMANDS)
 def test_the_word_on_a_command_is_passed_on(
-    ask: Ask, wire: Wire, rpc: Rpc, documents: Documents
+    ask: Ask, wire: RecordingProvider, rpc: Rpc, documents: Documents
 ) -> None:
     hint = result_of(rpc.name)
     if hint is None:
-        wire.answer_nothing()
+        wire.answer = Answer(204, None)
         assert ask(rpc).receipt.result == ""
         return
     model = model_in(hint)
 
     def check(document: Any, data_or_not: str) -> None:
         answers: dict[str, Any] = {"data": {"data": document}, "null": {"data": None}, "": {}}
-        wire.answer_with(answers[data_or_not])
+        wire.answer = Answer(body=answers[data_or_not])
         given = document.get("result") if data_or_not == "data" else None
         assert ask(rpc).receipt.result == (given or "")
         if not documents.newer:

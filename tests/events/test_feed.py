@@ -413,6 +413,7 @@ def test_nothing_is_missed_or_doubled_at_the_seam(stage: Stage) -> None:
     assert len(got) == stage.feed.newest
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(keys, max_size=40), st.integers(0, 40), filters, st.integers(1, 7), st.integers(2, 12)

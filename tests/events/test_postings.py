@@ -121,6 +121,7 @@ edges = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(filters, edges, edges, st.sampled_from([1, 3, 100, 1_000]), st.booleans())
 def test_a_search_finds_what_a_scan_finds(
@@ -138,6 +139,7 @@ def test_a_search_finds_what_a_scan_finds(
     assert found == (expected[::-1] if newest_first else expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(filters, edges, st.sampled_from([3, 256]))
 def test_who_catches_up_finds_what_a_scan_finds(
@@ -146,6 +148,7 @@ def test_who_catches_up_finds_what_a_scan_finds(
     assert loop.run(followed(log, wanted, after, limit)) == scanned(wanted, after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_a_rare_value_is_found_without_looking_through_the_log(
     loop: LoopThread, log: SqliteEventLog, newest_first: bool
@@ -198,6 +201,7 @@ def test_a_step_looks_at_so_many_blocks_and_no_more(
     assert looked == (BLOCK if newest_first else 4 * BLOCK)
 
 
+@pytest.mark.slow
 def test_values_that_share_a_hash_are_told_apart(
     loop: LoopThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +213,7 @@ def test_values_that_share_a_hash_are_told_apart(
     loop.run(log.close())
 
 
+@pytest.mark.slow
 def test_retention_takes_the_index_with_it(loop: LoopThread, tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     log = loop.run(filled(path))
@@ -230,6 +235,7 @@ def test_retention_takes_the_index_with_it(loop: LoopThread, tmp_path: Path) -> 
             assert first == postings.block_of(oldest)
 
 
+@pytest.mark.slow
 def test_a_log_that_an_older_gateway_has_written_to_is_indexed_again(
     loop: LoopThread, tmp_path: Path
 ) -> None:
@@ -253,6 +259,7 @@ def test_a_log_that_an_older_gateway_has_written_to_is_indexed_again(
     loop.run(log.close())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -288,6 +295,7 @@ def test_a_damaged_event_keeps_nothing_else_from_being_stored_and_found(
     loop.run(log.close())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun_with", [1, 3])
 def test_a_log_made_for_other_keys_is_indexed_by_those_declared_now(
     loop: LoopThread, tmp_path: Path, begun_with: int

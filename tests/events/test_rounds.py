@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from gateway.events.rounds import AT_A_TIME, PAUSE_MAX_S, PAUSE_PER_STREAM_S, Rounds
 
 
@@ -115,6 +117,7 @@ def test_what_comes_while_others_are_woken_is_not_forgotten() -> None:
     assert {it.woken for it in stage.subscribers} == {2}
 
 
+@pytest.mark.slow
 def test_no_pause_is_longer_than_a_person_notices() -> None:
     stage = Stage(100_000)
 

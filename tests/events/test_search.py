@@ -23,6 +23,7 @@ async def _all(log: EventLog, events: Sequence[NewEvent]) -> None:
     await asyncio.gather(*map(log.append, events))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     times=st.lists(st.integers(0, 20), max_size=25),

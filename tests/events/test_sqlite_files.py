@@ -75,6 +75,7 @@ def test_the_write_ahead_log_shrinks_when_who_kept_it_has_gone(
     log.close()
 
 
+@pytest.mark.slow
 def test_an_outside_reader_that_keeps_the_write_ahead_log_is_told_of(
     loop: LoopThread, tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,6 +91,7 @@ def test_an_outside_reader_that_keeps_the_write_ahead_log_is_told_of(
     assert "another program has been reading the log" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_file_that_is_mostly_free_is_made_smaller(
     loop: LoopThread, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_file_that_is_mostly_free_is_made_smaller(
         assert outside.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.slow
 def test_appends_have_their_turn_while_the_file_is_made_smaller(
     loop: LoopThread, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -131,6 +134,7 @@ def test_appends_have_their_turn_while_the_file_is_made_smaller(
     log.close()
 
 
+@pytest.mark.slow
 def test_what_is_free_in_the_file_is_used_before_it_grows(
     loop: LoopThread, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -153,6 +157,7 @@ def test_what_is_free_in_the_file_is_used_before_it_grows(
 # Room for deleting
 
 
+@pytest.mark.slow
 def test_only_a_log_that_may_fill_a_disk_keeps_a_reserve(
     loop: LoopThread, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -191,6 +196,7 @@ def fill_up(log: OpenLog, clock: ManualClock) -> int:
             return log.log.span.count
 
 
+@pytest.mark.slow
 @as_root
 @pytest.mark.parametrize("mib", [32, 48, 64])
 def test_a_full_disk_is_mended_by_what_retention_deletes(
@@ -212,6 +218,7 @@ def test_a_full_disk_is_mended_by_what_retention_deletes(
         log.close()
 
 
+@pytest.mark.slow
 @as_root
 @pytest.mark.parametrize("mib", [32, 64])
 def test_a_log_is_opened_on_a_full_disk(
@@ -344,6 +351,7 @@ def test_a_file_that_goes_after_a_long_time_without_change_is_missed(
     log.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 10, 100, PAGE_BYTES, 5 * PAGE_BYTES])
 @pytest.mark.parametrize("folded", [False, True])
 def test_a_database_that_is_cut_short_is_missed_and_stays_so(
@@ -432,6 +440,7 @@ damages = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(damages, st.booleans())
 @example([(at, b"\xff" * 60) for at in range(0, 200 * PAGE_BYTES, PAGE_BYTES)], False)
 @example([(at, b"\xff" * 60) for at in range(PAGE_BYTES, 200 * PAGE_BYTES, PAGE_BYTES)], True)
@@ -466,6 +475,7 @@ def test_whatever_is_damaged_is_said_and_never_an_unforeseen_error(
     log.close()
 
 
+@pytest.mark.slow
 def test_a_log_that_is_damaged_while_it_is_read_says_so(
     loop: LoopThread, tmp_path: Path, whole: Path
 ) -> None:

@@ -59,6 +59,7 @@ def must_refuse(log: OpenLog, why: str) -> None:
 # The write-ahead log
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_write_ahead_log_that_is_cut_short_anywhere_is_missed_before_the_next_event(
@@ -137,6 +138,7 @@ def outside(path: Path, *statements: str) -> None:
             connection.execute(statement).fetchall()
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     steps=st.lists(

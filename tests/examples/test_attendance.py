@@ -6,6 +6,7 @@ import sys
 from itertools import permutations
 from pathlib import Path
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from examples.attendance import Attendance
 from tests.harness.gateway import RunningGateway
 from tests.harness.process import ROOT, environment
 from tests.harness.webhooks import webhook
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = ROOT / "examples" / "attendance.py"
 

@@ -1,6 +1,5 @@
 """A whole gateway on free ports, and blocking stubs to call it with."""
 
-import http.client
 import re
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from gateway.app import Gateway
 from gateway.config import load_settings
 from tests.harness.loop import LoopThread
+from tests.harness.pages import http_get
 from tests.harness.webhooks import Poster, Signer
 
 
@@ -59,11 +59,11 @@ class RunningGateway:
     def webhook_url(self) -> str:
         return f"http://{self.http_address}/webhooks/telnyx"
 
+    def metrics(self) -> str:
+        return http_get(self.http_address, "/metrics")[1]
+
     def gauge(self, name: str) -> float:
-        connection = http.client.HTTPConnection(self.http_address, timeout=20)
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        connection.close()
+        text = self.metrics()
         found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
         assert found, text
         return float(found[1])
@@ -81,8 +81,9 @@ class RunningGateway:
             self._loop.run(self.app.stop())
 
     def close(self) -> None:
-        self.stop()
+        # The client first: a server gives those who are still there half a second to hear its end.
         self.channel.close()
+        self.stop()
 
 
 class Failure:

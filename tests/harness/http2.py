@@ -70,6 +70,9 @@ class RawClient:
         self.socket.connect((host, int(port)))
         self.socket.sendall(http2.opening(window))
         self.frames: Counter[int] = Counter()
+        # The streams on which messages came, and those that the server has ended.
+        self.answered: set[int] = set()
+        self.over: set[int] = set()
         self.ended = threading.Event()
         self._changed = threading.Condition()
         if not deaf:
@@ -96,6 +99,14 @@ class RawClient:
                 lambda: self.frames[kind] >= count or self.ended.is_set(), timeout=20
             )
             return self.frames[kind] >= count
+
+    def wait_for_streams(self, count: int) -> None:
+        """Wait until so many streams have been answered or are over."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self.answered | self.over) >= count or self.ended.is_set(), timeout=20
+            )
+            assert len(self.answered | self.over) >= count, f"{len(self.answered)} answered"
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # the server has closed it
@@ -128,7 +139,7 @@ class RawClient:
         """Take in whole frames, and return what is left."""
         view, offset, new = memoryview(received), 0, Counter[int]()
         while len(received) - offset >= http2.HEAD_BYTES:
-            length, kind, flags, _ = http2.frame_head(view, offset)
+            length, kind, flags, stream_id = http2.frame_head(view, offset)
             end = offset + http2.HEAD_BYTES + length
             if end > len(received):
                 break
@@ -137,6 +148,10 @@ class RawClient:
                 echoed = payload if kind == http2.PING else b""
                 self.socket.sendall(http2.frame(kind, http2.ACK, 0, echoed))
             new[kind] += 1
+            if kind == http2.DATA:
+                self.answered.add(stream_id)
+            elif kind == http2.RST_STREAM or (kind == http2.HEADERS and flags & http2.END_STREAM):
+                self.over.add(stream_id)
             offset = end
         with self._changed:
             self.frames += new

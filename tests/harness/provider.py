@@ -8,20 +8,43 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.utils import formatdate
+from io import BufferedIOBase
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True)
 class SentRequest:
     method: str
-    # As it stood in the request line, still escaped.
+    # As they stood in the request line, still escaped.
     path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: Any
+    raw_query: str
+    # In the order in which they were sent, by names in lower case.
+    headers: dict[str, str] = field(repr=False)
+    raw_body: bytes
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.raw_query, keep_blank_values=True))
+
+    @property
+    def query_items(self) -> list[tuple[str, str]]:
+        """The query as a multiset of names and values, in an order of its own."""
+        return sorted(parse_qsl(self.raw_query, keep_blank_values=True, strict_parsing=True))
+
+    @property
+    def body(self) -> Any:
+        """The JSON body, None if there is none; a name that stands in it twice is an error."""
+        return json.loads(self.raw_body, object_pairs_hook=_object) if self.raw_body else None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    assert len(values) == len(pairs), f"a name stands twice in {pairs}"
+    return values
 
 
 @dataclass(frozen=True)
@@ -33,7 +56,33 @@ class Answer:
     def encoded(self) -> bytes:
         if isinstance(self.body, bytes):
             return self.body
-        return b"" if self.body is None else json.dumps(self.body).encode()
+        return b"" if self.body is None else json.dumps(self.body, allow_nan=False).encode()
+
+    def on_the_wire(self) -> bytes:
+        body = b"" if self.status == 204 else self.encoded()
+        headers = {"date": formatdate(usegmt=True)}
+        if self.body is not None and not isinstance(self.body, bytes):
+            headers["content-type"] = "application/json"
+        if self.status != 204:
+            headers["content-length"] = str(len(body))
+        headers |= self.headers
+        lines = [f"HTTP/1.1 {self.status} Answer", *(f"{it}: {headers[it]}" for it in headers)]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def _read(stream: BufferedIOBase) -> SentRequest | None:
+    """Read a request, None at the end of the connection."""
+    line = stream.readline().decode("latin-1")
+    if not line:
+        return None
+    method, target, _ = line.split(" ")
+    headers = {}
+    while field_ := stream.readline().decode("latin-1").rstrip("\r\n"):
+        name, _, value = field_.partition(":")
+        headers[name.lower()] = value.strip()
+    path, _, query = target.partition("?")
+    body = stream.read(int(headers.get("content-length", 0)))
+    return SentRequest(method, path, query, headers, body)
 
 
 class RecordingProvider:
@@ -45,45 +94,23 @@ class RecordingProvider:
         self.answer: Answer | Callable[[SentRequest], Answer | None] = Answer()
         provider = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        class Handler(StreamRequestHandler):
+            timeout = 20
+            # A response goes out in one piece: the second of two would wait for a delayed ACK.
+            wbufsize = -1
 
-            def setup(self) -> None:
-                super().setup()
-                self.connection.settimeout(20)
+            def handle(self) -> None:
+                while (request := _read(self.rfile)) is not None:
+                    provider.requests.append(request)
+                    answer = (
+                        provider.answer(request) if callable(provider.answer) else provider.answer
+                    )
+                    if answer is None:  # hang up without a word
+                        return
+                    self.wfile.write(answer.on_the_wire())
+                    self.wfile.flush()
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-            def _handle(self) -> None:
-                length = int(self.headers.get("content-length") or 0)
-                raw = self.rfile.read(length)
-                parts = urlsplit(self.path)
-                request = SentRequest(
-                    self.command,
-                    parts.path,
-                    dict(parse_qsl(parts.query, keep_blank_values=True)),
-                    {name.lower(): value for name, value in self.headers.items()},
-                    json.loads(raw) if raw else None,
-                )
-                provider.requests.append(request)
-                answer = provider.answer(request) if callable(provider.answer) else provider.answer
-                if answer is None:  # hang up without a word
-                    self.close_connection = True
-                    return
-                body = answer.encoded()
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                if answer.status != 204:
-                    self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                if answer.status != 204:
-                    self.wfile.write(body)
-
-            do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _handle
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -103,6 +130,12 @@ class RecordingProvider:
     @property
     def last(self) -> SentRequest:
         return self.requests[-1]
+
+    def take(self) -> SentRequest:
+        """Return the request that was sent since the last time; there must be exactly one."""
+        (sent,) = self.requests
+        self.requests.clear()
+        return sent
 
     def __enter__(self) -> Self:
         self._thread.start()

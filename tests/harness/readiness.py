@@ -1,22 +1,16 @@
 """What a gateway says of itself: `/readyz`, the gRPC health service, and waiting for either."""
 
-import http.client
 import time
 from collections.abc import Callable
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.harness.gateway import RunningGateway
+from tests.harness.pages import http_get
 
 
 def ready(gateway: RunningGateway) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(gateway.http_address, timeout=20)
-    try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
+    return http_get(gateway.http_address, "/readyz")
 
 
 def serving(gateway: RunningGateway, service: str) -> bool:

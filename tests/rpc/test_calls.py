@@ -250,6 +250,7 @@ def test_a_status_that_cannot_be_sent_ends_the_call_quietly(
     assert [it.message for it in caplog.records if it.levelno >= logging.ERROR] == logged
 
 
+@pytest.mark.slow
 def test_deadlines_and_callers_that_race_the_status_log_nothing(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:

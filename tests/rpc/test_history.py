@@ -92,6 +92,7 @@ def test_a_page_token_is_bound_to_its_arguments(fresh: RunningGateway) -> None:
     assert len(fresh.events.ListEvents(same).events) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("number", [5, 2**62 + 1, 2**63 - 1, 2**63, 2**64 - 1])
 def test_a_token_that_nobody_gave_is_an_invalid_argument(
@@ -320,6 +321,7 @@ def test_a_search_looks_at_so_many_events_a_page(
     assert pages(gateway, filter=NOBODY, newest_first=True) == [[], [], []]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("include_raw", [False, True])
 def test_no_more_bytes_are_read_than_a_page_holds(
     start_gateway: StartGateway,
@@ -386,6 +388,7 @@ def shrink(window: Window) -> None:
     window._shed()
 
 
+@pytest.mark.slow
 def test_a_search_ends_when_its_caller_has_gone(
     gate: Gate, start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:

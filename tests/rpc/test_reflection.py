@@ -109,6 +109,7 @@ def test_both_versions_list_the_services_and_themselves(
     )
 
 
+@pytest.mark.slow
 def test_every_symbol_of_the_api_is_found(gateway: RunningGateway) -> None:
     method: Any = gateway.channel.stream_stream(
         f"/{V1}/ServerReflectionInfo",

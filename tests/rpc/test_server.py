@@ -34,6 +34,7 @@ def test_health_is_serving(gateway: RunningGateway, service: str) -> None:
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+@pytest.mark.slow
 def test_health_says_not_serving_before_calls_are_cut_off(start_gateway: StartGateway) -> None:
     gateway = start_gateway()
     watch = health_pb2_grpc.HealthStub(gateway.channel).Watch(health_pb2.HealthCheckRequest())

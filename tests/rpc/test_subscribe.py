@@ -104,6 +104,7 @@ def test_a_resumed_stream_misses_and_repeats_nothing(fresh: RunningGateway) -> N
     stream.cancel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filter_", "matching"),
     [
@@ -143,6 +144,7 @@ def test_a_filter_chooses_live_and_from_the_log(
     stream.cancel()
 
 
+@pytest.mark.slow
 def test_a_heartbeat_moves_the_cursor_past_what_does_not_match(fresh: RunningGateway) -> None:
     stream, first = opened(
         fresh, filter={"conference_ids": ["quiet"]}, heartbeat_interval={"seconds": 1}
@@ -241,6 +243,7 @@ def test_a_loss_is_told_even_if_nothing_is_left_to_deliver(fresh: RunningGateway
     assert only.gap.reason == GAP_REASON_EPOCH_CHANGED
 
 
+@pytest.mark.slow
 def test_a_time_beyond_all_events_is_no_failure(fresh: RunningGateway) -> None:
     sent = fresh.webhooks.event()
     far_past = Timestamp(seconds=-62_135_596_800)
@@ -343,6 +346,7 @@ def test_all_mistakes_in_a_filter_are_named(gateway: RunningGateway) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_shutdown_ends_streams_with_their_cursor(start_gateway: StartGateway) -> None:
     gateway = start_gateway()
     stream, _ = opened(gateway)
@@ -358,6 +362,7 @@ def test_a_shutdown_ends_streams_with_their_cursor(start_gateway: StartGateway) 
     assert stream.code() is Code.OK
 
 
+@pytest.mark.slow
 def test_a_stream_ends_in_order_when_it_is_old(start_gateway: StartGateway) -> None:
     gateway = start_gateway(GATEWAY_STREAM_AGE_MAX="1s")
 
@@ -369,6 +374,7 @@ def test_a_stream_ends_in_order_when_it_is_old(start_gateway: StartGateway) -> N
     assert stream.code() is Code.OK
 
 
+@pytest.mark.slow
 def test_a_client_that_has_stopped_reading_is_cut_off_in_the_end(
     start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,6 +421,7 @@ def test_raw_bytes_come_with_large_events_in_several_responses(fresh: RunningGat
     assert all(response.ByteSize() < 4 * 1024 * 1024 for response in responses)
 
 
+@pytest.mark.slow
 def test_thousands_who_come_back_at_once_are_all_taken_in(fresh: RunningGateway) -> None:
     """As after a restart; gRPC by itself turns some away once a thousand wait."""
     request = SubscribeRequest().SerializeToString()

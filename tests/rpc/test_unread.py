@@ -149,6 +149,7 @@ class _Binding:
     name = "x"
 
 
+@pytest.mark.slow
 def test_connections_beyond_their_number_are_closed(start_gateway: StartGateway) -> None:
     gateway = start_gateway(GATEWAY_GRPC_CONNECTIONS="3")
     gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)

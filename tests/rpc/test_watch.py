@@ -146,6 +146,7 @@ def _until(stream: Any, wanted: Callable[[WatchConferenceResponse], bool]) -> bo
     return any(wanted(response) for response in stream)
 
 
+@pytest.mark.slow
 def test_a_provider_that_hangs_holds_up_no_event(stage: Stage) -> None:
     stream = stage.watch(heartbeat_interval={"seconds": 1})
     next(stream)
@@ -232,6 +233,7 @@ def test_a_missing_id_is_named(stage: Stage) -> None:
     assert failure.violations == {"conference_id": "is required"}
 
 
+@pytest.mark.slow
 def test_silence_is_filled_with_heartbeats(stage: Stage) -> None:
     stream = stage.watch(heartbeat_interval={"seconds": 1})
     first = next(stream)
@@ -243,6 +245,7 @@ def test_silence_is_filled_with_heartbeats(stage: Stage) -> None:
     stream.cancel()
 
 
+@pytest.mark.slow
 def test_a_shutdown_ends_the_stream_in_order(stage: Stage) -> None:
     stream = stage.watch()
     next(stream)
@@ -269,6 +272,7 @@ def test_an_event_without_a_call_shows_nobody(stage: Stage) -> None:
     stream.cancel()
 
 
+@pytest.mark.slow
 def test_a_hundred_watchers_cost_the_provider_as_much_as_one(stage: Stage) -> None:
     streams = [stage.watch() for _ in range(100)]
     for stream in streams:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ BODIES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6)
 QUERIES = st.dictionaries(st.sampled_from(FILTERS), TEXTS, max_size=4)
 
 
+@pytest.mark.slow
 def test_any_request_is_answered(open_stage: Callable[..., Stage]) -> None:
     stage = open_stage(webhook_url=None)
     conference = stage.create(ALICE)

@@ -1,6 +1,5 @@
 """Start, drain, end: as an init system or an orchestrator sees it."""
 
-import http.client
 import json
 import signal
 import socket
@@ -13,19 +12,10 @@ import pytest
 
 from conferencing.v1.conference_service_pb2 import EndConferenceRequest
 from conferencing.v1.event_service_pb2 import DRAIN_REASON_SHUTDOWN, SubscribeRequest
+from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.webhooks import webhook
-
-
-def http_get(address: str, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(address, timeout=20)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
 
 
 def test_a_running_gateway_is_alive_and_ready(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from tests.harness.needs import as_root
+from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.webhooks import Reply, Signer, webhook
-from tests.system.test_lifecycle import http_get
 
 
 def serving(folder: Path, path: Path, **env: str) -> GatewayProcess:

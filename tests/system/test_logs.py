@@ -19,9 +19,9 @@ import pytest
 
 from conferencing.v1.event_service_pb2 import POSITION_EARLIEST, ListEventsRequest, SubscribeRequest
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
+from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.webhooks import Poster, Reply, Signer, webhook
-from tests.system.test_lifecycle import http_get
 
 # More than a pipe holds, at a line each.
 FLOOD = 1_500

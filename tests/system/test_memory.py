@@ -26,10 +26,10 @@ from conferencing.v1.queue_service_pb2 import (
     GetQueueRequest,
 )
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
+from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.webhooks import webhook
-from tests.system.test_lifecycle import http_get
 
 # How often each request is made, and what may be found of all of them together.
 TIMES = 30

@@ -185,6 +185,7 @@ def test_no_empty_object_is_ever_sent_below_the_top(binding: Binding) -> None:
     assert binding._encoder.encode(request, "", problems) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binding", BINDINGS.values(), ids=lambda it: it.name)
 def test_any_request_is_sent_or_refused_with_reasons(binding: Binding) -> None:
     @given(messages(binding.request_class))

@@ -103,6 +103,7 @@ def test_a_webhook_keeps_its_numbers_as_they_were_written(number: str) -> None:
     assert page.deliveries[0].webhook == f'{{"data":{webhook}}}'.encode()
 
 
+@pytest.mark.slow
 @given(st.lists(odd_json.values, max_size=5), odd_json.values, st.data())
 def test_a_delivery_is_found_whatever_stands_beside_it(
     others: list[str], answer: str, data: st.DataObject

@@ -206,6 +206,7 @@ def test_an_object_of_lists_is_one_of_fields(said: dict[str, list[str]]) -> None
     assert read({"errors": said})[1] == {name: texts[-1] for name, texts in said.items()}
 
 
+@pytest.mark.slow
 def test_values_without_end_are_not_all_told() -> None:
     documents: tuple[Any, ...] = (
         {"error": {str(it): "x" for it in range(200_000)}},

@@ -21,6 +21,8 @@ from gateway.sandbox import RequestFault, SandboxServer, SandboxSettings
 from tests.harness.gateway import Failure, RunningGateway
 from tests.harness.loop import LoopThread
 
+pytestmark = pytest.mark.slow
+
 # Calls in all; a third each of three kinds of commands. `make soak` makes five times as many.
 CALLS = 100_000 if os.environ.get("SOAK") else 20_000
 AT_ONCE = 64

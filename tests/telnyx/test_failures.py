@@ -420,6 +420,7 @@ NO_ANSWERS: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", NO_ANSWERS)
 def test_whether_a_command_ran_is_unknown_if_something_else_answers(
     gateway: RunningGateway, provider: RecordingProvider, body: Any

@@ -19,6 +19,8 @@ from tests.conftest import StartGateway
 from tests.harness.hostile import HostileServer, json_answer, read_request
 from tests.harness.loop import LoopThread
 
+pytestmark = pytest.mark.slow
+
 # Far beyond the test's own time: what ends before ends because somebody ended it.
 DEADLINE_S = 600
 

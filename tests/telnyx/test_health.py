@@ -220,6 +220,7 @@ def test_an_outage_of_an_hour_is_a_line_a_minute(caplog: pytest.LogCaptureFixtur
 # --- A provider that says when to come back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 @given(wait=st.integers(3, 4_000), reached=st.booleans())
 @settings(max_examples=20, deadline=None)
@@ -377,6 +378,7 @@ def test_no_story_is_told_more_than_once_a_minute(story: list[tuple[Sign, bool, 
 # --- A whole gateway
 
 
+@pytest.mark.slow
 def test_a_gateway_with_a_wrong_address_is_not_ready_but_serves_its_feed(
     start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -396,6 +398,7 @@ def test_a_gateway_with_a_wrong_address_is_not_ready_but_serves_its_feed(
     assert "KEY0123456789" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_gateway_that_reaches_its_provider_gets_ready_without_a_call(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
@@ -411,6 +414,7 @@ def test_a_gateway_that_reaches_its_provider_gets_ready_without_a_call(
     assert provider.last.headers["authorization"] == "Bearer KEY0123456789"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [401, 403])
 def test_the_providers_words_on_the_key_are_in_the_log_and_not_in_the_response(
     start_gateway: StartGateway,

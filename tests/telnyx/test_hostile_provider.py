@@ -18,6 +18,8 @@ from tests.harness.gateway import Failure, RunningGateway, failure_of
 from tests.harness.hostile import Behavior, HostileServer, json_answer, raw, read_request
 from tests.harness.loop import LoopThread
 
+pytestmark = pytest.mark.slow
+
 Code = grpc.StatusCode
 
 CREATE = c.CreateConferenceRequest(call_control_id="v3:a", name="n", command_id="mine")

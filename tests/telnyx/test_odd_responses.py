@@ -148,6 +148,7 @@ def test_a_response_that_is_none_is_an_error_of_the_transport(
     assert isinstance(only(loop, kind, written(data, close=True)), UnansweredError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [
@@ -200,6 +201,7 @@ def test_two_responses_at_once_are_never_given_to_the_next(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stray", [b"x", response(b"content-length: 2", body=b"99")])
 def test_what_comes_between_two_requests_ends_the_connection(
     loop: LoopThread, kind: AnyTransport, stray: bytes
@@ -232,6 +234,7 @@ def test_what_an_honest_provider_sends_keeps_its_connection(
         assert connections == 1
 
 
+@pytest.mark.slow
 def test_a_bomb_in_a_bomb_is_not_unpacked(loop: LoopThread, kind: AnyTransport) -> None:
     bomb = gzip.compress(gzip.compress(b" " * 64 * ANSWER_BYTES_MAX))
     lines = [b"content-encoding: gzip, gzip", b"content-length: %d" % len(bomb)]

@@ -23,6 +23,8 @@ from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.hostile import HostileServer, json_answer, raw
 from tests.harness.loop import LoopThread
 
+pytestmark = pytest.mark.slow
+
 Code = grpc.StatusCode
 
 TRANSPORTS: dict[str, Callable[[], Transport]] = {

@@ -174,6 +174,7 @@ UNTOLD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("says", UNTOLD.values(), ids=UNTOLD)
 @settings(max_examples=25)
 @given(items=st.integers(0, 100), size=st.integers(0, 50), size_max=st.sampled_from([250, 30]))
@@ -320,6 +321,7 @@ def test_a_watched_conference_has_all_its_participants(
     assert len(first.snapshot.participants) == 610
 
 
+@pytest.mark.slow
 def test_a_list_of_participants_without_an_end_is_given_up(
     gateway: RunningGateway, provider: RecordingProvider
 ) -> None:

@@ -1,23 +1,24 @@
 """Retries over the wire: a real gateway and a real provider, as a client sees them."""
 
-import http.client
 import threading
-import time
 from typing import Any
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
 from tests.conftest import StartGateway
 from tests.harness.gateway import Failure, RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
+from tests.harness.readiness import ready, serving, until
+
+pytestmark = pytest.mark.slow
 
 GET = q.GetQueueRequest(queue_name="q")
 END = c.EndConferenceRequest(conference_id="c")
+
 PLAY = c.PlayAudioRequest(conference_id="c", media_name="m")
 
 
@@ -205,28 +206,14 @@ def test_a_rejected_key_makes_the_gateway_not_ready_until_it_is_taken(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
     gateway = start_gateway(provider.base_url)
-    health = health_pb2_grpc.HealthStub(gateway.channel)
 
-    def ready() -> tuple[int, str]:
-        connection = http.client.HTTPConnection(gateway.http_address, timeout=20)
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        connection.close()
-        name = "conferencing.v1.ConferenceService"
-        status = health.Check(health_pb2.HealthCheckRequest(service=name)).status
-        return response.status, health_pb2.HealthCheckResponse.ServingStatus.Name(status)
+    def state() -> tuple[int, bool]:
+        return ready(gateway)[0], serving(gateway, "conferencing.v1.ConferenceService")
 
-    def wait_for(state: tuple[int, str]) -> None:
-        ends = time.monotonic() + 20
-        while ready() != state:
-            assert time.monotonic() < ends
-            time.sleep(0.05)
-
-    wait_for((200, "SERVING"))
+    until(lambda: state() == (200, True))
     provider.answer = Answer(401, {"errors": [{"code": "10009"}]})
     failure_of(gateway.queues.GetQueue, GET)
-    wait_for((503, "NOT_SERVING"))
-    feed = health_pb2.HealthCheckRequest(service="conferencing.v1.EventService")
-    assert health.Check(feed).status == health_pb2.HealthCheckResponse.SERVING
+    until(lambda: state() == (503, False))
+    assert serving(gateway, "conferencing.v1.EventService")
     provider.answer = Answer(200, {"data": [], "meta": {}})
-    wait_for((200, "SERVING"))
+    until(lambda: state() == (200, True))

@@ -167,6 +167,7 @@ async def passes_or_hangs(stage: Stage) -> str:
     return "hangs" if not call.done() else "passes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.0, 0.5])
 @pytest.mark.parametrize("takes_s", [0.1, 3.0, 6.0, 9.5])
 def test_a_provider_that_is_only_slow_is_no_stall(
@@ -191,6 +192,7 @@ def test_a_provider_that_is_only_slow_is_no_stall(
     assert lines(caplog) == []
 
 
+@pytest.mark.slow
 def test_a_hang_that_lasts_is_one_line_however_many_run_into_their_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -215,6 +217,7 @@ def test_a_hang_that_lasts_is_one_line_however_many_run_into_their_time(
 MOMENTS = st.floats(0, 90, allow_subnormal=False)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 5), st.lists(st.tuples(MOMENTS, MOMENTS), max_size=25))
 def test_what_is_told_is_true_of_any_story(places: int, calls: list[tuple[float, float]]) -> None:
     """Each call comes at a moment; its request takes a time, or longer than it may."""

@@ -19,6 +19,8 @@ from tests.harness.hostile import HostileServer, raw
 from tests.harness.loop import LoopThread
 from tests.harness.provider import Answer, RecordingProvider
 
+pytestmark = pytest.mark.slow
+
 KEY = 'KEY01943AF3C2B1D4E5F6_aB3/d"Fgh\\iJ+kLmNo'
 
 # As a text of its own; JSON is written around it.

@@ -15,6 +15,8 @@ from tests.harness.gateway import failure_of
 from tests.harness.provider import RecordingProvider
 from tests.harness.proxy import RecordingProxy
 
+pytestmark = pytest.mark.slow
+
 clients = pytest.mark.parametrize("client", ["pyreqwest", "httpx"])
 
 QUEUE = DeleteQueueRequest(queue_name="support")

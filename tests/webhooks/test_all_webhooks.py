@@ -120,6 +120,7 @@ def test_a_known_event_in_an_unknown_shape_is_delivered_whole(fresh: RunningGate
     assert MessageToDict(event.unknown) == payload
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "payload",
     [
@@ -142,6 +143,7 @@ def test_whatever_was_signed_is_kept(fresh: RunningGateway, payload: bytes) -> N
         assert len(event.client_state) == 2_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("payload", [None, [], "x", {}])
 def test_an_event_needs_no_payload(fresh: RunningGateway, payload: Any) -> None:
     body = json.dumps({"data": {"id": "e", "event_type": "odd", "payload": payload}}).encode()

@@ -99,6 +99,7 @@ def test_work_under_way_is_not_cancelled_with_its_connection(serving: Serving) -
         assert serving.app.worked.wait(20)
 
 
+@pytest.mark.slow
 def test_work_that_never_ends_does_not_hold_it_up(serving: Serving) -> None:
     with serving.post(b"whole", 5):
         assert serving.app.working.wait(20)

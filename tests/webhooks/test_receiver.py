@@ -244,11 +244,7 @@ def test_the_outcomes_are_counted(fresh: RunningGateway) -> None:
     fresh.webhooks.post(body)
     fresh.webhooks.post(body, {})
 
-    connection = http.client.HTTPConnection(fresh.http_address, timeout=20)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
-
+    text = fresh.metrics()
     for line in (
         'gateway_webhooks_total{outcome="stored"} 1.0',
         'gateway_webhooks_total{outcome="duplicate"} 1.0',

@@ -114,6 +114,7 @@ def noted(event: Event) -> dict[str, int]:
     return {note.path: note.reason for note in event.notes}
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -516,7 +517,7 @@ def test_what_the_gateway_itself_stumbles_over_is_kept_with_its_bytes(
 def test_notes_are_counted(fresh: RunningGateway) -> None:
     posted(fresh, body_of('"x.y"', '{"a": 1e999, "b": 1e999}'))
 
-    text = fresh.app._metrics.text().decode()
+    text = fresh.metrics()
     assert 'gateway_event_notes_total{reason="NUMBER_AS_TEXT"} 1.0' in text
 
 

@@ -1,17 +1,13 @@
-"""All 34 operations, through gRPC, against the simulated Telnyx: what went out, what came back.
+"""Operations on conferences against the simulated Telnyx: what went out, what came back.
 
 The expected requests are written out by hand: they are what the provider's reference documents.
 """
 
-import re
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conferencing.v1 import conference_service_pb2 as c
-from conferencing.v1 import queue_service_pb2 as q
 from conferencing.v1.common_pb2 import (
     AUDIO_FORMAT_MP3,
     BEEP_ENABLED_ALWAYS,
@@ -20,47 +16,10 @@ from conferencing.v1.common_pb2 import (
     REGION_US,
     SUPERVISOR_ROLE_BARGE,
     SUPERVISOR_ROLE_MONITOR,
-    CommandReceipt,
 )
-from conferencing.v1.conference_pb2 import (
-    CONFERENCE_STATUS_IN_PROGRESS,
-    PARTICIPANT_STATUS_JOINED,
-    Conference,
-)
+from conferencing.v1.conference_pb2 import CONFERENCE_STATUS_IN_PROGRESS, PARTICIPANT_STATUS_JOINED
 from conferencing.v1.event_service_pb2 import SubscribeRequest
-from gateway.app import COMMAND_SERVICES
-from gateway.sandbox import RecordedRequest, SandboxServer
-from tests.conftest import StartGateway
-from tests.harness.gateway import RunningGateway
-
-ALICE, BOB, CAROL = "v3:sandbox-alice", "v3:sandbox-bob", "v3:sandbox-carol"
-
-
-@dataclass
-class Stage:
-    gateway: RunningGateway
-    simulated: SandboxServer
-
-    def received(self) -> RecordedRequest:
-        return self.simulated.control.requests()[-1]
-
-    def conference(self, *others: str) -> Conference:
-        created = self.gateway.conferences.CreateConference(
-            c.CreateConferenceRequest(call_control_id=ALICE, name="Business")
-        )
-        for call in others:
-            self.gateway.conferences.JoinConference(
-                c.JoinConferenceRequest(conference_id=created.conference.id, call_control_id=call)
-            )
-        return created.conference
-
-
-@pytest.fixture
-def stage(start_gateway: StartGateway, simulated: SandboxServer) -> Stage:
-    gateway = start_gateway(simulated.base_url, public_key=simulated.public_key)
-    simulated.control.set_webhook_url(gateway.webhook_url)
-    return Stage(gateway, simulated)
-
+from tests.rpc.operations.stage import ALICE, BOB, CAROL, Stage, assert_ran
 
 # Commands on a conference that has Alice and Bob in it: RPC, request, path below the conference,
 # body. `command_id` is given so that the whole body is known.
@@ -193,6 +152,8 @@ COMMANDS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         {"call_control_id": BOB, "supervisor_role": "barge", "command_id": "x"},
     ),
 ]
+
+
 # These need a recording that runs, or one that is paused.
 RECORDING_COMMANDS = [
     ("PauseRecording", "record_pause"),
@@ -201,12 +162,7 @@ RECORDING_COMMANDS = [
 ]
 
 
-def assert_ran(receipt: CommandReceipt, command_id: str) -> None:
-    assert receipt.command_id == command_id
-    assert receipt.result == "ok"
-    assert receipt.cursor
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rpc", "fields", "action", "body"), COMMANDS, ids=[it[0] for it in COMMANDS]
 )
@@ -351,121 +307,6 @@ def test_participants_are_listed_found_and_updated(stage: Stage) -> None:
     ).participant
     assert stage.received().path == path
     assert (found.id, found.conference_id) == (bob.id, conference.id)
-
-
-def test_queues_are_created_listed_found_updated_and_deleted(stage: Stage) -> None:
-    rpc = stage.gateway.queues
-
-    created = rpc.CreateQueue(q.CreateQueueRequest(queue_name="VIP line", max_size=5))
-    assert stage.received().path == "/v2/queues"
-    assert stage.received().body == {"queue_name": "VIP line", "max_size": 5}
-    assert (created.queue.name, created.queue.max_size) == ("VIP line", 5)
-
-    listed = rpc.ListQueues(q.ListQueuesRequest(page_size=5))
-    assert [queue.name for queue in listed.queues] == ["VIP line"]
-
-    found = rpc.GetQueue(q.GetQueueRequest(queue_name="VIP line")).queue
-    assert stage.received().path == "/v2/queues/VIP%20line"
-    assert found.id == created.queue.id
-
-    updated = rpc.UpdateQueue(q.UpdateQueueRequest(queue_name="VIP line", max_size=9))
-    assert (stage.received().method, stage.received().body) == ("POST", {"max_size": 9})
-    assert updated.queue.max_size == 9
-
-    deleted = rpc.DeleteQueue(q.DeleteQueueRequest(queue_name="VIP line"))
-    assert (stage.received().method, stage.received().status) == ("DELETE", 204)
-    assert deleted.receipt.cursor
-
-
-def test_calls_are_queued_listed_found_updated_and_taken_out(stage: Stage) -> None:
-    rpc = stage.gateway.queues
-    response = rpc.EnqueueCall(
-        q.EnqueueCallRequest(
-            call_control_id=ALICE,
-            queue_name="support",
-            client_state="c3RhdGU=",
-            command_id="x",
-            keep_after_hangup=True,
-            max_size=20,
-            max_wait_time_secs=300,
-        )
-    )
-    assert stage.received().path == f"/v2/calls/{ALICE}/actions/enqueue"
-    assert stage.received().body == {
-        "queue_name": "support",
-        "client_state": "c3RhdGU=",
-        "command_id": "x",
-        "keep_after_hangup": True,
-        "max_size": 20,
-        "max_wait_time_secs": 300,
-    }
-    assert_ran(response.receipt, "x")
-    rpc.EnqueueCall(q.EnqueueCallRequest(call_control_id=BOB, queue_name="support"))
-
-    listed = rpc.ListQueuedCalls(q.ListQueuedCallsRequest(queue_name="support"))
-    assert stage.received().path == "/v2/queues/support/calls"
-    assert [(it.call_control_id, it.queue_position) for it in listed.calls] == [
-        (ALICE, 1),
-        (BOB, 2),
-    ]
-    found = rpc.GetQueuedCall(
-        q.GetQueuedCallRequest(queue_name="support", call_control_id=ALICE)
-    ).call
-    path = f"/v2/queues/support/calls/{ALICE}"
-    assert stage.received().path == path
-    assert found.caller.startswith("+")
-    assert found.to.startswith("+")
-
-    rpc.UpdateQueuedCall(
-        q.UpdateQueuedCallRequest(
-            queue_name="support", call_control_id=ALICE, keep_after_hangup=False
-        )
-    )
-    received = stage.received()
-    assert (received.method, received.path, received.body, received.status) == (
-        "PATCH",
-        path,
-        {"keep_after_hangup": False},
-        204,
-    )
-    removed = rpc.RemoveQueuedCall(
-        q.RemoveQueuedCallRequest(queue_name="support", call_control_id=ALICE)
-    )
-    assert (stage.received().method, stage.received().path) == ("DELETE", path)
-    assert removed.receipt.cursor
-
-    left = rpc.LeaveQueue(q.LeaveQueueRequest(call_control_id=BOB, command_id="y"))
-    assert stage.received().path == f"/v2/calls/{BOB}/actions/leave_queue"
-    assert_ran(left.receipt, "y")
-
-
-@pytest.mark.parametrize(
-    "name", ["Süd", "客服", "a/b", "../a", "a\\b", "%2F", "..;", "a?b#c", "a b", "é" * 255, "\n"]
-)
-def test_a_queue_is_found_by_whatever_name_it_was_created_under(stage: Stage, name: str) -> None:
-    rpc = stage.gateway.queues
-    made = rpc.CreateQueue(q.CreateQueueRequest(queue_name=name)).queue
-    rpc.EnqueueCall(q.EnqueueCallRequest(call_control_id=ALICE, queue_name=name))
-
-    assert rpc.GetQueue(q.GetQueueRequest(queue_name=name)).queue.id == made.id
-    updated = rpc.UpdateQueue(q.UpdateQueueRequest(queue_name=name, max_size=7)).queue
-    assert (updated.name, updated.max_size) == (name, 7)
-    (call,) = rpc.ListQueuedCalls(q.ListQueuedCallsRequest(queue_name=name)).calls
-    assert call.call_control_id == ALICE
-    key = {"queue_name": name, "call_control_id": ALICE}
-    assert rpc.GetQueuedCall(q.GetQueuedCallRequest(**key)).call.queue_position == 1
-    rpc.UpdateQueuedCall(q.UpdateQueuedCallRequest(**key, keep_after_hangup=True))
-    rpc.RemoveQueuedCall(q.RemoveQueuedCallRequest(**key))
-    assert rpc.DeleteQueue(q.DeleteQueueRequest(queue_name=name)).HasField("receipt")
-    assert stage.received().status == 204
-
-
-def test_this_file_calls_every_operation() -> None:
-    text = Path(__file__).read_text()
-    names = [method.name for service in COMMAND_SERVICES for method in service.methods]
-
-    assert len(names) == 34
-    assert [name for name in names if not re.search(rf'\b{name}\(|"{name}"', text)] == []
 
 
 def test_every_effect_of_a_command_comes_after_its_cursor(stage: Stage) -> None:

@@ -1,0 +1,188 @@
+"""What settings can be, what is refused and in which words."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config import SettingsError, load_settings, names
+from tests.config.given import GOOD, KEY, OTHER_KEY, mistake, mistakes, settings
+
+# --- Blanks, quotes and emptiness
+
+
+@given(st.text(" \t\n\r", max_size=3), st.text(" \t\n\r", max_size=3))
+def test_blanks_around_any_value_do_not_count(before: str, after: str) -> None:
+    plain = {
+        "TELNYX_API_KEY": "KEY0123",
+        "TELNYX_PUBLIC_KEY": KEY,
+        "TELNYX_BASE_URL": "https://api.example.com/v2",
+        "GATEWAY_GRPC_ADDRESS": "[::1]:50052",
+        "GATEWAY_HTTP_ADDRESS": "localhost:8081",
+        "GATEWAY_EVENT_LOG": "sqlite:////var/lib/events.db",
+        "GATEWAY_RETENTION_AGE": "36h",
+        "GATEWAY_RETENTION_SIZE": "512MiB",
+        "GATEWAY_HTTP_CLIENT": "httpx",
+        "GATEWAY_UPSTREAM_PROXY": "http://proxy:3128",
+        "GATEWAY_UPSTREAM_IN_FLIGHT": "7",
+        "GATEWAY_WEBHOOK_URL": "https://voice.example.com/webhooks/telnyx",
+        "GATEWAY_LOG_LEVEL": "debug",
+    }
+    padded = {name: f"{before}{text}{after}" for name, text in plain.items()}
+
+    assert load_settings(padded) == load_settings(plain)
+
+
+@pytest.mark.parametrize("name", names())
+def test_nothing_but_blanks_is_not_set(name: str) -> None:
+    if name in GOOD:
+        assert mistake(**{name: " \n"}).startswith(f"{name} is not set")
+    else:
+        assert settings(**{name: " \n"}) == settings()
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_that_a_shell_would_have_taken_off_are_pointed_out(quote: str) -> None:
+    found = mistake(GATEWAY_CALL_TIMEOUT=f"{quote}10s{quote}")
+
+    assert found.startswith("GATEWAY_CALL_TIMEOUT is not a span of time")
+    assert found.endswith("; leave out the quotes")
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("name", sorted({*names()} - {"GATEWAY_UPSTREAM_CA"}))
+def test_no_setting_is_taken_in_quotes(name: str, quote: str) -> None:
+    good = {**GOOD, "GATEWAY_UPSTREAM_PROXY": "http://proxy:3128"}.get(name, "on")
+
+    found = mistake(**{name: f"{quote}{good}{quote}"})
+
+    assert found.startswith(f"{name} ")
+    assert found.endswith("; leave out the quotes")
+    assert "KEY0123" not in found
+
+
+def test_words_may_be_written_in_capitals() -> None:
+    assert settings(GATEWAY_LOG_LEVEL="INFO", GATEWAY_BACKFILL="Off").log_level == "info"
+
+
+# --- Keys
+
+
+@pytest.mark.parametrize("key", ["KEY\n0", "KEY 0", "KEY\x000", "KÉY", "Bearer KEY", "K" * 1_001])
+def test_an_api_key_that_cannot_be_a_header_is_refused_and_not_shown(key: str) -> None:
+    found = mistake(TELNYX_API_KEY=key)
+
+    assert found.startswith("TELNYX_API_KEY ")
+    assert found.endswith("copy it again")
+    assert key not in found
+
+
+def test_an_api_key_out_of_a_file_may_end_in_a_line_end() -> None:
+    key = settings(TELNYX_API_KEY="KEY0123\r\n").api_key
+
+    assert key is not None
+    assert key.get_secret_value() == "KEY0123"
+
+
+@pytest.mark.parametrize("text", [",", " , ,"])
+def test_public_keys_without_a_key_are_refused(text: str) -> None:
+    assert mistake(TELNYX_PUBLIC_KEY=text) == "TELNYX_PUBLIC_KEY holds no key"
+
+
+def test_a_public_key_twice_is_a_rotation_that_did_not_happen() -> None:
+    found = mistake(TELNYX_PUBLIC_KEY=f"{KEY}, {OTHER_KEY},{KEY}")
+
+    assert found == "TELNYX_PUBLIC_KEY key 3 of 3 is key 1 again"
+    assert settings(TELNYX_PUBLIC_KEY=f"{KEY},\n{OTHER_KEY},").public_keys == (KEY, OTHER_KEY)
+
+
+# --- Spans of time, sizes, counts
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("GATEWAY_RETENTION_AGE", "1s", "3650d"),
+        ("GATEWAY_CALL_TIMEOUT", "0.1s", "1h"),
+        ("GATEWAY_HEDGE_AFTER", "0.01s", "10s"),
+        ("GATEWAY_WEBHOOK_TOLERANCE", "1s", "1d"),
+        ("GATEWAY_BACKFILL_INTERVAL", "0.1s", "1d"),
+        ("GATEWAY_STREAM_AGE_MAX", "0.1s", "1d"),
+        ("GATEWAY_DRAIN_TIMEOUT", "0.1s", "1h"),
+    ],
+)
+def test_a_span_of_time_has_bounds(name: str, least: str, most: str) -> None:
+    assert mistakes(**{name: least}) == mistakes(**{name: most}) == []
+    for text in ("0s", "0.0000001s", "100000000000d", "3651d"):
+        assert mistake(**{name: text}) == f"{name} is not between {least} and {most}"
+    for text in (
+        "",
+        "10",
+        "10 s",
+        "-1s",
+        "1e3s",
+        "\u0661\u0660s",
+        "1" * 5_000 + "s",
+        "10ms",
+        "infs",
+        "1.s",
+    ):
+        if text:
+            assert mistake(**{name: text}).startswith(f"{name} is not a span of time"), text
+
+
+@given(st.text("0123456789.smhd\u0661", max_size=25))
+def test_a_span_of_time_that_is_taken_can_be_waited_for(text: str) -> None:
+    try:
+        taken = settings(GATEWAY_CALL_TIMEOUT=text).call_timeout
+    except SettingsError:
+        return
+    assert math.isfinite(taken)
+    assert 0.1 <= taken <= 3_600
+
+
+def test_a_size_has_bounds() -> None:
+    name = "GATEWAY_RETENTION_SIZE"
+    assert settings(GATEWAY_RETENTION_SIZE="2048").retention_size == 2_048
+    for text in ("0", "1023", "1025TiB", "999999999999999999TiB"):
+        assert mistake(**{name: text}) == f"{name} is not between 1KiB and 1024TiB"
+    for text in ("1GB", "-1", "1.5GiB", "\u0664GiB", "9" * 5_000):
+        assert mistake(**{name: text}).startswith(f"{name} is not an amount of bytes")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "10001", "1_000", "1e2", "\u0667", "9" * 5_000, "ten"])
+def test_a_count_is_a_whole_number_within_bounds(text: str) -> None:
+    found = mistake(GATEWAY_UPSTREAM_IN_FLIGHT=text)
+
+    assert found == "GATEWAY_UPSTREAM_IN_FLIGHT is not a whole number between 1 and 10000"
+
+
+# --- All of them at once
+
+
+def test_every_kind_of_mistake_is_in_one_list() -> None:
+    found = mistakes(
+        TELNYX_API_KEY="KEY 0",
+        TELNYX_PUBLIC_KEY=",",
+        TELNYX_BASE_URL="https://api.example.com/v2#x",
+        TELNYX_APIKEYS="x",
+        GATEWAY_GRPC_ADDRESS="0.0.0.0:8080",
+        GATEWAY_RETENTION_AGE="100000000000d",
+        GATEWAY_UPSTREAM_WAITING="many",
+        GATEWAY_LOG_FORMAT="xml",
+        GATEWAY_LOGLEVEL="info",
+        GATEWAY_PORT="tcp://10.0.0.1:80",
+    )
+
+    assert [line.split()[0] for line in found] == [
+        "GATEWAY_LOGLEVEL",
+        "TELNYX_APIKEYS",
+        "TELNYX_API_KEY",
+        "TELNYX_PUBLIC_KEY",
+        "TELNYX_BASE_URL",
+        "GATEWAY_RETENTION_AGE",
+        "GATEWAY_UPSTREAM_WAITING",
+        "GATEWAY_LOG_FORMAT",
+        "GATEWAY_HTTP_ADDRESS",
+    ]

@@ -1,0 +1,14 @@
+"""Pages that a gateway or another server shows over HTTP."""
+
+import http.client
+
+
+def http_get(address: str, path: str) -> tuple[int, str]:
+    """Return the status of a page and its text."""
+    connection = http.client.HTTPConnection(address, timeout=20)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
