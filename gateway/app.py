@@ -8,13 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.aside import Aside
-from gateway.backfill.backfill import Backfill
-from gateway.backfill.report import Report, State
-from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
 from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
-from gateway.codec.event_keys import declared_keys
 from gateway.config import Settings
 from gateway.events.feed import Feed
 from gateway.events.log import EventLog, LogUnavailableError
@@ -23,6 +19,12 @@ from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
+from gateway.ingest.backfill.backfill import Backfill
+from gateway.ingest.backfill.report import Report, State
+from gateway.ingest.backfill.sweep import Addressees, Sweeper
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.ingest.webhooks.receiver import Received, WebhookReceiver
+from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.memory import buffers_within, memory_limit
 from gateway.rpc.calls import CallWrapper
 from gateway.rpc.commands import CommandHandler
@@ -33,24 +35,22 @@ from gateway.rpc.passing import PassingCommands
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
+from gateway.schema.event_keys import declared_keys
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
-from gateway.telnyx.binding import compile_services
-from gateway.telnyx.client import TelnyxClient, request_headers
-from gateway.telnyx.deliveries import WebhookDeliveries
-from gateway.telnyx.exchange import Sending
-from gateway.telnyx.health import ProviderHealth
-from gateway.telnyx.limit import LimitedTransport
-from gateway.telnyx.probe import ProviderWatch, WatchedTransport
-from gateway.telnyx.provider_time import DatedTransport
-from gateway.telnyx.retry import RetryBudget, RetryPolicy
-from gateway.telnyx.saturation import Saturation
-from gateway.telnyx.transport import Transport
-from gateway.upstream import host_of, scrubbed_transport, transport_of
+from gateway.upstream.binding import compile_services
+from gateway.upstream.client import TelnyxClient, request_headers
+from gateway.upstream.deliveries import WebhookDeliveries
+from gateway.upstream.health.health import ProviderHealth
+from gateway.upstream.health.probe import ProviderWatch, WatchedTransport
+from gateway.upstream.health.saturation import Saturation
+from gateway.upstream.sending.exchange import Sending
+from gateway.upstream.sending.limit import LimitedTransport
+from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
+from gateway.upstream.transport import Transport
+from gateway.upstream.transports.chosen import host_of, scrubbed_transport, transport_of
+from gateway.upstream.transports.provider_time import DatedTransport
 from gateway.values import Address
-from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import Received, WebhookReceiver
-from gateway.webhooks.signature import SignatureVerifier
 
 COMMAND_SERVICES = (
     conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from gateway.events.start import LossReason
 from gateway.rpc.watch import FIRST_WAIT_MAX_S
-from gateway.telnyx import failures, meanings
-from gateway.telnyx.attempt import PASSING_STATUSES
-from gateway.telnyx.retry import RetryBudget, RetryPolicy
-from gateway.telnyx.saturation import STALLED_S
+from gateway.upstream.failures import failures, meanings
+from gateway.upstream.health.saturation import STALLED_S
+from gateway.upstream.sending.attempt import PASSING_STATUSES
+from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "errors.md").read_text()

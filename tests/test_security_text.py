@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
-from gateway.codec import lenient_json
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
 from gateway.http import app as http_app
 from gateway.http import places, refusals
+from gateway.ingest.webhooks import body, signature, verification
 from gateway.rpc import calls, events, filters, floods, history, peers, server, subscribe
+from gateway.schema import lenient_json
 from gateway.telemetry import writer
-from gateway.telnyx import answer, content, intake, scrubbing, transport
-from gateway.webhooks import body, signature, verification
+from gateway.upstream import answer, transport
+from gateway.upstream.transports import content, intake, scrubbing
 
 TEXT = " ".join((Path(__file__).parents[1] / "docs" / "security.md").read_text().split())
 KIB, MIB = 2**10, 2**20

@@ -2,10 +2,10 @@
 
 from bench.callers.caller import WrongAnswerError
 from bench.calls import API_KEY, UnaryCall
+from gateway.upstream.transport import HttpRequest, Transport
 
 # The one place that says which transport is the gateway's.
-from gateway.telnyx.httpx_transport import HttpxTransport as GatewayTransport
-from gateway.telnyx.transport import HttpRequest, Transport
+from gateway.upstream.transports.httpx_transport import HttpxTransport as GatewayTransport
 
 # How long a call may take, in seconds.
 _TIMEOUT_S = 10.0

@@ -8,10 +8,10 @@ import grpc
 
 from gateway.deadline import Deadline
 from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
-from gateway.telnyx.binding import Binding
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.failures import FailedCall, cut_off
-from gateway.telnyx.operation import Safety
+from gateway.upstream.binding import Binding
+from gateway.upstream.client import TelnyxClient
+from gateway.upstream.failures.failures import FailedCall, cut_off
+from gateway.upstream.operation import Safety
 
 # The longest a caller is waited for, in seconds, whatever deadline it has: a request takes a minute
 # at most, and no command is sent again later than that. Who says ten years has said nothing.

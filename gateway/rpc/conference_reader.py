@@ -22,10 +22,10 @@ from conferencing.v1.conference_service_pb2 import (
 from gateway.deadline import Deadline
 from gateway.errors import GatewayError
 from gateway.rpc.fair_queue import Ask, FairQueue, Rank, TooBusyError
-from gateway.telnyx.binding import Binding
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.failures import FailedCall
 from gateway.tokenbucket import TokenBucket
+from gateway.upstream.binding import Binding
+from gateway.upstream.client import TelnyxClient
+from gateway.upstream.failures.failures import FailedCall
 
 # Answers older than this, in seconds, are forgotten: nobody asks for so old a state.
 _KEPT_S = 60.0

@@ -20,7 +20,6 @@ from conferencing.v1.event_service_pb2 import (
     ListEventsRequest,
     ListEventsResponse,
 )
-from gateway.backfill.report import Report
 from gateway.clock import Moment
 from gateway.errors import FieldViolation, GatewayError, Resource, invalid_argument
 from gateway.events.entry import StoredFrame
@@ -28,6 +27,7 @@ from gateway.events.feed import Feed
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of, fitting, joined
 from gateway.events.log import Asker, LogBusyError, Page, Stretch, TimeBounds
+from gateway.ingest.backfill.report import Report
 from gateway.rpc.calls import Context
 from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw

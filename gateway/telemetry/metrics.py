@@ -15,13 +15,13 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily
 
-from gateway.backfill.report import Outcome, SweepEnded
 from gateway.bytebudget import ByteBudget
+from gateway.ingest.backfill.report import Outcome, SweepEnded
+from gateway.ingest.webhooks.receiver import Received
 from gateway.rpc.calls import CallEnded
 from gateway.rpc.fair_queue import FairQueue, Rank
 from gateway.telemetry.logs import LogCounts
-from gateway.telnyx.attempt import AttemptEnded
-from gateway.webhooks.receiver import Received
+from gateway.upstream.sending.attempt import AttemptEnded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -34,10 +34,10 @@ from gateway.http.refusals import (
     REST_BYTES_MAX,
     Refusal,
 )
-from gateway.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
-from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import _STATUS_OF_REASON, Received, WebhookReceiver
-from gateway.webhooks.signature import SignatureVerifier
+from gateway.ingest.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.ingest.webhooks.receiver import _STATUS_OF_REASON, Received, WebhookReceiver
+from gateway.ingest.webhooks.signature import SignatureVerifier
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook
 from tests.harness.wire import WireResponse, chunked, parsed, request

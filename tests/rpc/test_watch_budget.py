@@ -27,11 +27,11 @@ from gateway.rpc.conference_reader import RETRY_S, ConferenceReader
 from gateway.rpc.fair_queue import Rank
 from gateway.rpc.passing import PassingCommands
 from gateway.rpc.watch import FIRST_WAIT_MAX_S, REFRESH_INTERVAL_S, WatchStream
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.exchange import Sending
-from gateway.telnyx.limit import LimitedTransport
-from gateway.telnyx.retry import RetryBudget, RetryPolicy
-from gateway.telnyx.transport import HttpRequest, HttpResponse
+from gateway.upstream.client import TelnyxClient
+from gateway.upstream.sending.exchange import Sending
+from gateway.upstream.sending.limit import LimitedTransport
+from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
+from gateway.upstream.transport import HttpRequest, HttpResponse
 from tests.conftest import StartGateway
 from tests.harness.events import KEYS
 from tests.harness.gateway import failure_of
