@@ -54,6 +54,8 @@ class Page:
     _is_any_size: bool = True
     # Whether another size would make it another page: it was counted out for a new size.
     _is_exact: bool = False
+    # Whether the provider did not say the size of the page before, or said one that cannot be.
+    _is_size_untold: bool = False
 
     @classmethod
     def of(cls, request: Any) -> "Page":
@@ -86,7 +88,7 @@ class Page:
         if is_any_size and known and wanted not in (0, size):
             place = _place((number - 1) * known + skip, wanted)
             return cls(*place, wanted, arguments, _is_exact=True)
-        return cls(number, size, skip, wanted, arguments, is_any_size)
+        return cls(number, size, skip, wanted, arguments, is_any_size, _is_size_untold=not known)
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query parameters that ask the provider for this page."""
@@ -104,6 +106,8 @@ class Page:
         of_page = whole_number(told.get("page_size")) or 0
         if not count <= of_page <= PAGE_SIZE_MAX:
             of_page = 0  # it cannot be so
+        if self._is_size_untold:
+            of_page = 0  # it was not so on the page before
         if self._is_exact and of_page not in (0, self.size) and not self._is_rest(count, told):
             if 0 < count < of_page and self._goes_on(told):
                 raise MismatchError("the size of the page", "meta.page_size")

@@ -177,6 +177,7 @@ UNTOLD = {
 @pytest.mark.parametrize("says", UNTOLD.values(), ids=UNTOLD)
 @settings(max_examples=25)
 @given(items=st.integers(0, 100), size=st.integers(0, 50), size_max=st.sampled_from([250, 30]))
+@example(items=3, size=2, size_max=250)  # what is said first goes with what is sent on page 2
 def test_a_list_is_never_short_whatever_the_provider_says_of_it(
     says: Any, items: int, size: int, size_max: int
 ) -> None:
