@@ -61,11 +61,13 @@ class CommandHandler(grpc.GenericRpcHandler):
             if granted is not None:
                 granted = min(granted, self._timeout_max_s)
             deadline = Deadline.before_callers(granted, default=self._default_timeout_s)
+            # From before the command is sent: its effects come after that.
             cursor = self._newest_cursor()
-            response = await self._client.call(
-                binding, request, deadline, cursor, begun=self._explain_cut_off
+            response: Any = await self._client.call(
+                binding, request, deadline, begun=self._explain_cut_off
             )
             if binding.safety is not Safety.READ:
+                response.receipt.cursor = cursor
                 self._passed(binding.name, request)
             return response
 

@@ -190,7 +190,7 @@ class ConferenceReader:
     async def _call(self, binding: Binding, request: Any, deadline: Deadline) -> Any:
         calls: list[FailedCall] = []
         try:
-            return await self._client.call(binding, request, deadline, "", begun=calls.append)
+            return await self._client.call(binding, request, deadline, begun=calls.append)
         finally:
             # What was sent again counts, too.
             self.queue.spend(sum(max(0, it.history.attempts - 1) for it in calls))

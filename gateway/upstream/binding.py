@@ -160,15 +160,15 @@ class Binding:
         else:
             check_refusal(response)
 
-    def finish(self, call: RestCall, body: bytes, cursor: str) -> Message:
+    def finish(self, call: RestCall, body: bytes) -> Message:
         """Return the RPC's response for the provider's 2xx answer.
 
-        `cursor` is the feed position from before the command was sent. Raises NotAnAnswerError and
+        Whoever sent a command fills in the receipt's cursor. Raises NotAnAnswerError and
         MismatchError; see `AnswerDecoder.decode`.
         """
         receipt = None
         if self.safety is not Safety.READ:
-            receipt = CommandReceipt(command_id=call.command_id, cursor=cursor)
+            receipt = CommandReceipt(command_id=call.command_id)
         return self.answer.decode(body, receipt, call.page)
 
     def field_at(self, pointer: str, request: Any) -> str:

@@ -63,14 +63,13 @@ class TelnyxClient:
         operation: Operation[R],
         request: Any,
         deadline: Deadline,
-        cursor: str,
         *,
         begun: Callable[[FailedCall], None] | None = None,
     ) -> R:
         """Send a request and return what the response says.
 
-        `cursor` goes into the receipt of a command. `begun` is given the call before anything is
-        sent; what it says is kept up to date, also when the call is cancelled. Raises GatewayError.
+        `begun` is given the call before anything is sent; what it says is kept up to date, also
+        when the call is cancelled. Raises GatewayError.
         """
         call = operation.prepare(request)
         state = FailedCall(operation, request, call, History())
@@ -79,10 +78,10 @@ class TelnyxClient:
         body = await self._exchanged(state, deadline)
         try:
             if len(body) < LARGE_BYTES:
-                return operation.finish(call, body, cursor)
+                return operation.finish(call, body)
             self._budget.take(len(body))
             try:
-                return await self._sending.aside.run(operation.finish, call, body, cursor)
+                return await self._sending.aside.run(operation.finish, call, body)
             finally:
                 self._budget.give_back(len(body))
         except NotAnAnswerError as instead:

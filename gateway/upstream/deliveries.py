@@ -120,7 +120,7 @@ class ListDeliveries:
     def check(self, response: HttpResponse) -> None:
         """See `Operation.check`. What cannot be read of it is told apart piece by piece."""
 
-    def finish(self, call: RestCall, body: bytes, cursor: str) -> DeliveriesPage:
+    def finish(self, call: RestCall, body: bytes) -> DeliveriesPage:
         """See `Operation.finish`. A row that cannot be read does not hide the others."""
         try:
             return _page_of_values(body)
@@ -147,7 +147,7 @@ class WebhookDeliveries:
 
     async def page(self, request: DeliveriesRequest) -> DeliveriesPage:
         """Return a page of it. Raises GatewayError."""
-        return await self._client.call(self._list, request, Deadline.after(self._timeout_s), "")
+        return await self._client.call(self._list, request, Deadline.after(self._timeout_s))
 
     async def touch(self) -> None:
         """Ask for next to nothing, for the sake of a response. Raises GatewayError."""

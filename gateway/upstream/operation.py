@@ -83,7 +83,7 @@ class Operation(Protocol[R_co]):
     def check(self, response: HttpResponse) -> None:
         """Raise NotAnAnswerError if a response is not the provider's word on a request."""
 
-    def finish(self, call: RestCall, body: bytes, cursor: str) -> R_co:
+    def finish(self, call: RestCall, body: bytes) -> R_co:
         """Return what the provider's 2xx answer says.
 
         Raises NotAnAnswerError if it is not the provider's answer, MismatchError or any other

@@ -22,7 +22,7 @@ def attempt(url: str) -> dict[str, Any]:
 
 def answered(document: Any) -> DeliveriesPage:
     call = OPERATION.prepare(DeliveriesRequest(0, 1))
-    return OPERATION.finish(call, json.dumps(document).encode(), "")
+    return OPERATION.finish(call, json.dumps(document).encode())
 
 
 def test_a_span_of_time_is_asked_for_to_the_microsecond() -> None:
@@ -98,7 +98,7 @@ def test_a_webhook_keeps_its_numbers_as_they_were_written(number: str) -> None:
     webhook = f'{{"id": {number}, "event_type": "x", "payload": {{"a": [{number}]}}}}'
     body = f'{{"data": [{{"id": "delivery-1", "webhook": {webhook}}}], "meta": null}}'
 
-    page = OPERATION.finish(OPERATION.prepare(DeliveriesRequest(0, 1)), body.encode(), "")
+    page = OPERATION.finish(OPERATION.prepare(DeliveriesRequest(0, 1)), body.encode())
 
     assert page.deliveries[0].webhook == f'{{"data":{webhook}}}'.encode()
 
@@ -114,7 +114,7 @@ def test_a_delivery_is_found_whatever_stands_beside_it(
     body = f'{{"data": [{", ".join(rows)}], "meta": {{"total_pages": 1}}}}'
 
     page = OPERATION.finish(
-        OPERATION.prepare(DeliveriesRequest(0, 1)), odd_json.surrogates_apart(body), ""
+        OPERATION.prepare(DeliveriesRequest(0, 1)), odd_json.surrogates_apart(body)
     )
 
     assert (page.rows, page.pages) == (len(rows), 1)
@@ -128,9 +128,7 @@ def test_a_page_that_is_cut_off_is_an_error_not_a_short_page(cut: int) -> None:
     body = json.dumps({"data": [{"webhook": WEBHOOK}] * 9, "meta": META}).encode()
 
     with pytest.raises(ValueError, match=r"\w"):
-        OPERATION.finish(
-            OPERATION.prepare(DeliveriesRequest(0, 1)), body[: -min(cut, len(body))], ""
-        )
+        OPERATION.finish(OPERATION.prepare(DeliveriesRequest(0, 1)), body[: -min(cut, len(body))])
 
 
 @pytest.mark.parametrize(

@@ -166,9 +166,7 @@ def call(
         binding, request = what
         result: Any
         try:
-            result = await client.call(
-                binding, request, Deadline.after(timeout, now=virtual_now), "cursor"
-            )
+            result = await client.call(binding, request, Deadline.after(timeout, now=virtual_now))
         except GatewayError as error:
             result = error
         took = round(virtual_now() - began, 5)
@@ -254,10 +252,10 @@ def test_a_request_that_waits_for_its_turn_is_not_sent_beside_itself() -> None:
         limited = LimitedTransport(script, 1, now=virtual_now)
         client = client_of(limited)
         deadline = Deadline.after(50, now=virtual_now)
-        busy = asyncio.create_task(client.call(*ONCE, deadline, ""))
+        busy = asyncio.create_task(client.call(*ONCE, deadline))
         await asyncio.sleep(0)
 
-        await client.call(*READ, deadline, "")
+        await client.call(*READ, deadline)
 
         assert len(script.requests) == 2
         assert limited.waiting == 0
@@ -511,9 +509,9 @@ def test_one_that_is_given_up_may_have_run() -> None:
 
 
 def test_a_deletion_that_finds_nothing_after_a_lost_response_has_succeeded() -> None:
-    assert call(DELETE, LOST, status(404)).result.receipt.cursor == "cursor"
+    assert call(DELETE, LOST, status(404)).result.HasField("receipt")
     # Or after one that is still awaited: the second found what the first had done.
-    assert call(DELETE, NEVER, status(404)).result.receipt.cursor == "cursor"
+    assert call(DELETE, NEVER, status(404)).result.HasField("receipt")
     # But not if nothing was there in the first place.
     assert call(DELETE, status(404)).error.code.name == "NOT_FOUND"
     assert call(DELETE, NEVER_SENT, status(404)).error.code.name == "NOT_FOUND"
@@ -548,10 +546,10 @@ def test_what_never_left_the_queue_was_not_sent() -> None:
     async def run() -> GatewayError:
         limited = LimitedTransport(Script(NEVER), 1, now=virtual_now)
         client = client_of(limited)
-        busy = asyncio.create_task(client.call(*ONCE, Deadline.after(30, now=virtual_now), ""))
+        busy = asyncio.create_task(client.call(*ONCE, Deadline.after(30, now=virtual_now)))
         await asyncio.sleep(0)
         with pytest.raises(GatewayError) as caught:
-            await client.call(*OWN_ID, Deadline.after(3, now=virtual_now), "")
+            await client.call(*OWN_ID, Deadline.after(3, now=virtual_now))
         busy.cancel()
         await client.close()
         return caught.value

@@ -72,7 +72,7 @@ def test_a_large_response_is_read_in_a_thread_and_a_small_one_is_not(beyond: int
         )
         client = TelnyxClient(sending, "http://provider/v2", "KEY", "test", budget)
 
-        response: Any = await client.call(LIST_QUEUES, ListQueuesRequest(), Deadline.after(20), "")
+        response: Any = await client.call(LIST_QUEUES, ListQueuesRequest(), Deadline.after(20))
 
         assert [it.name for it in response.queues] == ["q"]
         # To be checked, and to be decoded.
@@ -98,7 +98,7 @@ def test_a_response_of_too_many_values_is_not_read() -> None:
         client = TelnyxClient(sending, "http://provider/v2", "KEY", "test", budget)
 
         with pytest.raises(GatewayError, match="at most 200000 values") as failure:
-            await client.call(LIST_QUEUES, ListQueuesRequest(), Deadline.after(20), "")
+            await client.call(LIST_QUEUES, ListQueuesRequest(), Deadline.after(20))
 
         assert failure.value.reason == "UPSTREAM_UNREADABLE_ANSWER"
         await client.close()

@@ -138,7 +138,7 @@ def walk(listing: Listing, sizes: Any) -> list[tuple[int, list[str]]]:
         call = LIST_QUEUES.prepare(ListQueuesRequest(page_size=size, page_token=token))
         assert call.page is not None
         body = Answer(200, listing.document(dict(call.page.query()))).encoded()
-        response: Any = LIST_QUEUES.finish(call, body, "")
+        response: Any = LIST_QUEUES.finish(call, body)
         pages.append((size, [queue.id for queue in response.queues]))
         token = response.next_page_token
         if not token:
@@ -275,11 +275,11 @@ def test_a_provider_that_contradicts_itself_about_its_pages_is_not_believed() ->
 def test_a_page_of_far_more_items_than_anybody_asks_for_is_an_error() -> None:
     call = LIST_QUEUES.prepare(ListQueuesRequest())
     most = Answer(200, {"data": [{}] * _ITEMS_MAX}).encoded()
-    response: Any = LIST_QUEUES.finish(call, most, "")
+    response: Any = LIST_QUEUES.finish(call, most)
     assert len(response.queues) == _ITEMS_MAX
 
     with pytest.raises(MismatchError, match="at most 1000 items"):
-        LIST_QUEUES.finish(call, Answer(200, {"data": [{}] * (_ITEMS_MAX + 1)}).encoded(), "")
+        LIST_QUEUES.finish(call, Answer(200, {"data": [{}] * (_ITEMS_MAX + 1)}).encoded())
 
 
 def test_the_issues_list_comes_whole_over_grpc(

@@ -84,7 +84,7 @@ class Stage:
 
     async def call(self, timeout: float | None = None) -> None:
         deadline = Deadline.after(timeout, now=virtual_now)
-        await self.client.call(PLAY, REQUEST, deadline, "cursor")
+        await self.client.call(PLAY, REQUEST, deadline)
 
     async def passes(self) -> bool:
         refused = "RESOURCE_EXHAUSTED GATEWAY_OVERLOADED"

@@ -156,7 +156,7 @@ def test_no_value_of_any_field_of_any_response_costs_the_rest(binding: Binding, 
     json.loads(body)
     call = binding.prepare(_smallest(binding))
 
-    response: Any = binding.finish(call, body, "")
+    response: Any = binding.finish(call, body)
 
     found = getattr(response, resource.name)
     for one in found if resource.is_repeated else [found]:
