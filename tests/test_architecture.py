@@ -12,15 +12,16 @@ MODULES = sorted(GATEWAY.rglob("*.py"))
 
 # A room may import itself, these rooms, and nothing else of the gateway.
 MAY_IMPORT = {
-    "schema": set[str](),
-    "events": {"bytebudget", "errors", "schema", "tokens"},
-    "upstream": {"aside", "bytebudget", "config", "deadline", "errors", "schema", "tokens"},
-    "ingest": {"aside", "bytebudget", "clock", "errors", "events", "schema", "upstream"},
+    "schema": {"details"},
+    "events": {"bytebudget", "details", "errors", "schema", "tokens"},
+    "upstream": {"aside", "bytebudget", "config", "deadline", "details", "schema", "tokens"},
+    "ingest": {"aside", "bytebudget", "clock", "events", "schema", "upstream"},
     "rpc": {
         "background",
         "bytebudget",
         "clock",
         "deadline",
+        "details",
         "errors",
         "events",
         "ingest",
@@ -39,7 +40,8 @@ MAY_IMPORT = {
     "output": set[str](),
     "values": {"ingest"},
     "clock": set[str](),
-    "errors": set[str](),
+    "details": set[str](),
+    "errors": {"details"},
     "tokens": set[str](),
     "tokenbucket": set[str](),
     "aside": set[str](),
@@ -49,6 +51,9 @@ MAY_IMPORT = {
     "process": set[str](),
     "background": set[str](),
 }
+
+# Errors get their status at the edge: these rooms serve any face.
+WITHOUT_GRPC = {"details", "ingest", "schema", "upstream"}
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
@@ -98,6 +103,16 @@ def test_a_module_imports_only_what_its_room_may(module: Path) -> None:
     for name in imports(module):
         if name.startswith("gateway."):
             assert name.split(".")[1] in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("without", sorted(WITHOUT_GRPC))
+def test_rooms_below_the_rpc_face_do_not_know_grpc(without: str) -> None:
+    modules = [module for module in MODULES if room(module) == without]
+
+    assert modules
+    for module in modules:
+        used = {name.split(".")[0] for name in imports(module)}
+        assert not used & {"grpc", "grpc_status"}, module
 
 
 @pytest.mark.parametrize(("library", "keepers"), KEPT_BY.items())

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc_status import rpc_status
 
 from gateway.bytebudget import ByteBudget
-from gateway.errors import FieldViolation, GatewayError, invalid_argument, status_of
+from gateway.details import FieldViolation
+from gateway.errors import GatewayError, invalid_argument
 from gateway.events.log import LogBusyError, LogUnavailableError
+from gateway.rpc.aborts import abort_arguments
 from gateway.rpc.peers import GIVEN_UP_WITHIN_S, Peer, Peers
 from gateway.rpc.stream_context import StreamContext
+from gateway.rpc.upstream_statuses import gateway_error
+from gateway.schema.invalid import InvalidRequestError
+from gateway.upstream.errors import UpstreamError
 
 _log = logging.getLogger(__name__)
 
@@ -204,7 +208,7 @@ class CallWrapper:
                     return await self._run(name, call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
-                    told = _told(error)
+                    told = abort_arguments(error)
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
                 await context.abort(*told)
@@ -277,6 +281,10 @@ class CallWrapper:
             return await respond(call, request, context)
         except (GatewayError, grpc.aio.InternalError):
             raise
+        except InvalidRequestError as error:
+            raise invalid_argument(error.violations) from None
+        except UpstreamError as error:
+            raise gateway_error(error) from None
         except LogBusyError as error:
             _log.warning("%s refused: %s", name, error)
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -337,13 +345,3 @@ def _code_of_the_gone(context: Context, granted: float | None) -> grpc.StatusCod
     if granted is None or left is None or left > _DEADLINE_SLACK_S + granted * _DEADLINE_ROUNDING:
         return grpc.StatusCode.CANCELLED
     return grpc.StatusCode.DEADLINE_EXCEEDED
-
-
-def _told(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
-    """Return the arguments of `abort` for an error."""
-    status = rpc_status.to_status(status_of(error))
-    metadata = tuple(status.trailing_metadata)
-    if error.retry_after is not None:
-        # Tells gRPC's own retries how long to wait (gRFC A6, "pushback").
-        metadata += (("grpc-retry-pushback-ms", str(round(error.retry_after * 1_000))),)
-    return status.code, status.details, metadata

@@ -1,16 +1,17 @@
 """One handler for every command and query: what they do is in their bindings."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 import grpc
 
 from gateway.deadline import Deadline
 from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
+from gateway.rpc.upstream_statuses import gateway_error
 from gateway.upstream.binding import Binding
+from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.client import TelnyxClient
-from gateway.upstream.failures.failures import FailedCall, cut_off
+from gateway.upstream.failures.reports import cut_off
 from gateway.upstream.operation import Safety
 
 # The longest a caller is waited for, in seconds, whatever deadline it has: a request takes a minute
@@ -73,5 +74,5 @@ class CommandHandler(grpc.GenericRpcHandler):
 
         return behavior
 
-    def _explain_cut_off(self, call: FailedCall) -> None:
-        self._calls.explain_cut_off(partial(cut_off, call))
+    def _explain_cut_off(self, call: UpstreamCall) -> None:
+        self._calls.explain_cut_off(lambda: gateway_error(cut_off(call)))

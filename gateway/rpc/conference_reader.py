@@ -24,8 +24,9 @@ from gateway.errors import GatewayError
 from gateway.rpc.fair_queue import Ask, FairQueue, Rank, TooBusyError
 from gateway.tokenbucket import TokenBucket
 from gateway.upstream.binding import Binding
+from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.client import TelnyxClient
-from gateway.upstream.failures.failures import FailedCall
+from gateway.upstream.errors import Reason, UpstreamError
 
 # Answers older than this, in seconds, are forgotten: nobody asks for so old a state.
 _KEPT_S = 60.0
@@ -112,7 +113,10 @@ class ConferenceReader:
         self._sent: dict[Place, _Question] = {}
 
     async def read(self, place: Place, since: float, asker: Asker) -> ConferenceRead:
-        """Return a conference as it was asked for at a moment or later. Raises GatewayError."""
+        """Return a conference as it was asked for at a moment or later.
+
+        Raises UpstreamError, or GatewayError if too many questions wait.
+        """
         try:
             # Others may wait for the same answer. Not by a name of its own: a failure would hold
             # the question, which holds the failure, and with it the call of whoever asked.
@@ -181,19 +185,18 @@ class ConferenceReader:
                 return ConferenceRead(answer.conference, participants)
             page.page_token = listed.next_page_token
             await self.queue.turn(Ask(place, object(), 1, Rank.BEGUN, deadline.remaining()))
-        raise GatewayError(
-            StatusCode.INTERNAL,
-            "UPSTREAM_UNREADABLE_ANSWER",
+        raise UpstreamError(
+            Reason.UPSTREAM_UNREADABLE_ANSWER,
             f"the provider's list of participants does not end after {_PAGES_MAX} pages",
         )
 
     async def _call(self, binding: Binding, request: Any, deadline: Deadline) -> Any:
-        calls: list[FailedCall] = []
+        calls: list[UpstreamCall] = []
         try:
             return await self._client.call(binding, request, deadline, begun=calls.append)
         finally:
             # What was sent again counts, too.
-            self.queue.spend(sum(max(0, it.history.attempts - 1) for it in calls))
+            self.queue.spend(sum(max(0, it.attempts - 1) for it in calls))
 
 
 def _failed(task: asyncio.Task[ConferenceRead]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-from gateway.errors import FieldViolation
+from gateway.details import FieldViolation
 from gateway.events.filter import VALUES_MAX, Filter
 from gateway.schema.event_keys import EventKey
 

@@ -21,7 +21,8 @@ from conferencing.v1.event_service_pb2 import (
     ListEventsResponse,
 )
 from gateway.clock import Moment
-from gateway.errors import FieldViolation, GatewayError, Resource, invalid_argument
+from gateway.details import FieldViolation, Resource
+from gateway.errors import GatewayError, invalid_argument
 from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed
 from gateway.events.filter import Filter

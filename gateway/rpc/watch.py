@@ -28,6 +28,7 @@ from gateway.rpc.fair_queue import Rank
 from gateway.rpc.passing import PassedCommand, PassingCommands
 from gateway.rpc.requests import read_heartbeat
 from gateway.rpc.subscribe import BATCH_DEFAULT, StreamTimes
+from gateway.upstream.errors import UpstreamError
 
 # How often the provider is asked while somebody watches, in seconds: nothing else tells of a mute
 # or hold that did not pass through this gateway.
@@ -202,7 +203,7 @@ class _Refresh:
     async def _read(self, since: float, rank: Rank) -> ConferenceRead | None:
         try:
             return await self._reader.read(self._place, since, Asker(self._flow, rank))
-        except GatewayError as error:
+        except (GatewayError, UpstreamError) as error:
             # The events go on; the provider is asked again at the next occasion.
             _log.debug("a watched conference could not be refreshed: %s", error)
             return None

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from gateway.details import FieldViolation
 from gateway.schema.annotations import discriminator, enum_texts, is_number_or_word, rest_name
 from gateway.schema.descriptors import enum_type, message_type
 from gateway.schema.timestamps import format_timestamp
@@ -17,19 +18,11 @@ TIMESTAMP = "google.protobuf.Timestamp"
 type_ = FieldDescriptor
 
 
-@dataclass(frozen=True, slots=True)
-class FieldProblem:
-    """A value that cannot be sent: the proto path of its field, and what is wrong with it."""
-
-    field: str
-    description: str
-
-
 class _UnsendableError(ValueError):
     """A single value cannot be written as JSON; the text says why."""
 
 
-Converter = Callable[[Any, str, list[FieldProblem]], Any]
+Converter = Callable[[Any, str, list[FieldViolation]], Any]
 
 
 class MessageEncoder:
@@ -43,10 +36,12 @@ class MessageEncoder:
     def __init__(self, descriptor: Descriptor) -> None:
         self._fields = {field.number: _FieldEncoder.compile(field) for field in descriptor.fields}
 
-    def encode(self, message: Message, path: str, problems: list[FieldProblem]) -> dict[str, Any]:
+    def encode(
+        self, message: Message, path: str, violations: list[FieldViolation]
+    ) -> dict[str, Any]:
         """Return the JSON object of a message.
 
-        Values that cannot be sent are left out and added to `problems`, each with its path below
+        Values that cannot be sent are left out and added to `violations`, each with its path below
         `path` (empty at the top, else ending in a dot).
         """
         result: dict[str, Any] = {}
@@ -56,7 +51,7 @@ class MessageEncoder:
             if field.convert is None:
                 result[field.rest_name] = value
             else:
-                field.write(value, path, problems, result)
+                field.write(value, path, violations, result)
         return result
 
 
@@ -77,14 +72,14 @@ class _FieldEncoder:
         return cls(field.name, rest_name(field), discriminator(field.containing_oneof), convert)
 
     def write(
-        self, value: Any, path: str, problems: list[FieldProblem], into: dict[str, Any]
+        self, value: Any, path: str, violations: list[FieldViolation], into: dict[str, Any]
     ) -> None:
         assert self.convert is not None
         here = path + self.name
         try:
-            converted = self.convert(value, here, problems)
+            converted = self.convert(value, here, violations)
         except _UnsendableError as reason:
-            problems.append(FieldProblem(here, str(reason)))
+            violations.append(FieldViolation(here, str(reason)))
             return
         if self.discriminator:
             into[self.discriminator] = self.name
@@ -114,21 +109,21 @@ def _scalar_converter(field: FieldDescriptor) -> Converter | None:
 
 def _repeated(convert: Converter | None) -> Converter:
     if convert is None:
-        return lambda values, path, problems: list(values)
-    return lambda values, path, problems: [
-        convert(value, f"{path}[{index}]", problems) for index, value in enumerate(values)
+        return lambda values, path, violations: list(values)
+    return lambda values, path, violations: [
+        convert(value, f"{path}[{index}]", violations) for index, value in enumerate(values)
     ]
 
 
 def _nested(encoder: MessageEncoder) -> Converter:
-    return lambda value, path, problems: encoder.encode(value, path + ".", problems)
+    return lambda value, path, violations: encoder.encode(value, path + ".", violations)
 
 
 def _enum(field: FieldDescriptor) -> Converter:
     texts = enum_texts(enum_type(field)).by_number
     name = enum_type(field).full_name
 
-    def convert(number: int, path: str, problems: list[FieldProblem]) -> str:
+    def convert(number: int, path: str, violations: list[FieldViolation]) -> str:
         try:
             return texts[number]
         except KeyError:
@@ -137,18 +132,18 @@ def _enum(field: FieldDescriptor) -> Converter:
     return convert
 
 
-def _finite(value: float, path: str, problems: list[FieldProblem]) -> float:
+def _finite(value: float, path: str, violations: list[FieldViolation]) -> float:
     if not math.isfinite(value):
         raise _UnsendableError("must be a finite number: JSON has no other")
     return value
 
 
-def _number_or_word(value: str, path: str, problems: list[FieldProblem]) -> int | str:
+def _number_or_word(value: str, path: str, violations: list[FieldViolation]) -> int | str:
     # The length keeps the number within what every JSON reader takes exactly (2**53).
     return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else value
 
 
-def _timestamp(value: Any, path: str, problems: list[FieldProblem]) -> str:
+def _timestamp(value: Any, path: str, violations: list[FieldViolation]) -> str:
     try:
         return format_timestamp(value)
     except ValueError:

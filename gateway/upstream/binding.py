@@ -19,9 +19,10 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1.common_pb2 import CommandReceipt
-from gateway.errors import FieldViolation, Resource, invalid_argument
+from gateway.details import FieldViolation, Resource
 from gateway.schema.descriptors import fields_of
-from gateway.schema.encoder import FieldProblem, MessageEncoder
+from gateway.schema.encoder import MessageEncoder
+from gateway.schema.invalid import InvalidRequestError
 from gateway.schema.path import URL_BYTES_MAX, PathError, PathTemplate, no_segment
 from gateway.schema.pointers import Pointers
 from gateway.schema.query import query_parameters, query_string
@@ -97,7 +98,7 @@ class Binding:
     def prepare(self, request: Any) -> RestCall:
         """Return the REST request for an RPC's request.
 
-        Raises GatewayError (INVALID_ARGUMENT) with every violation at once.
+        Raises InvalidRequestError with every violation at once.
         """
         violations = [
             FieldViolation(name, "is required")
@@ -108,9 +109,7 @@ class Binding:
             reason = no_segment(getattr(request, name))
             if reason is not None:
                 violations.append(FieldViolation(name, reason))
-        problems: list[FieldProblem] = []
-        values = self._encoder.encode(request, "", problems)
-        violations.extend(FieldViolation(it.field, it.description) for it in problems)
+        values = self._encoder.encode(request, "", violations)
         page: Page | None = None
         if self._is_paged:
             try:
@@ -118,7 +117,7 @@ class Binding:
             except PageError as error:
                 violations.append(error.violation)
         if violations:
-            raise invalid_argument(violations)
+            raise InvalidRequestError(violations)
         return self._rest_call(request, values, page)
 
     def _rest_call(self, request: Any, values: dict[str, Any], page: Page | None) -> RestCall:
@@ -140,7 +139,7 @@ class Binding:
             parameters += page.query()
         path += query_string(parameters)
         if len(path) > URL_BYTES_MAX:
-            raise invalid_argument([self._too_long(request, path, parameters)])
+            raise InvalidRequestError([self._too_long(request, path, parameters)])
         return RestCall(self.http_method, path, None, command_id, made, page)
 
     def _too_long(

@@ -7,21 +7,19 @@ from gateway.aside import LARGE_BYTES
 from gateway.bytebudget import ByteBudget
 from gateway.deadline import Deadline
 from gateway.schema.decoder import MismatchError
-from gateway.upstream.failures.failures import (
-    FailedCall,
-    failure_of_answer,
-    failure_of_transport,
-    not_an_answer,
+from gateway.upstream.calls import UpstreamCall
+from gateway.upstream.ends import End, was_deleted_before
+from gateway.upstream.failures.reports import (
+    not_a_response,
+    refused,
     too_late,
-    unreadable_answer,
+    unanswered,
+    unreadable,
 )
 from gateway.upstream.operation import NotAnAnswerError, Operation
-from gateway.upstream.sending.attempt import Attempt, History
+from gateway.upstream.sending.attempt import AttemptResult
 from gateway.upstream.sending.exchange import Exchange, Sending, TooLateError
-from gateway.upstream.transport import HttpRequest, HttpResponse
-
-# The provider's word that what was to be deleted is not there.
-_GONE = frozenset({404, 410})
+from gateway.upstream.transport import HttpRequest
 
 R = TypeVar("R")
 
@@ -64,79 +62,62 @@ class TelnyxClient:
         request: Any,
         deadline: Deadline,
         *,
-        begun: Callable[[FailedCall], None] | None = None,
+        begun: Callable[[UpstreamCall], None] | None = None,
     ) -> R:
         """Send a request and return what the response says.
 
         `begun` is given the call before anything is sent; what it says is kept up to date, also
-        when the call is cancelled. Raises GatewayError.
+        when the call is cancelled. Raises InvalidRequestError for a request that cannot be sent and
+        UpstreamError for a call that fails.
         """
-        call = operation.prepare(request)
-        state = FailedCall(operation, request, call, History())
+        rest = operation.prepare(request)
+        call = UpstreamCall(operation, request, rest)
         if begun is not None:
-            begun(state)
-        body = await self._exchanged(state, deadline)
+            begun(call)
+        body = await self._exchanged(call, deadline)
         try:
             if len(body) < LARGE_BYTES:
-                return operation.finish(call, body)
+                return operation.finish(rest, body)
             self._budget.take(len(body))
             try:
-                return await self._sending.aside.run(operation.finish, call, body)
+                return await self._sending.aside.run(operation.finish, rest, body)
             finally:
                 self._budget.give_back(len(body))
         except NotAnAnswerError as instead:
-            raise not_an_answer(state, instead) from None
+            raise not_a_response(call, instead) from None
         except MismatchError as mismatch:
-            raise unreadable_answer(state, str(mismatch)) from None
+            raise unreadable(call, str(mismatch)) from None
         except ValueError:
-            raise unreadable_answer(state, "it is not JSON") from None
+            raise unreadable(call, "it is not JSON") from None
 
     async def close(self) -> None:
         """Close all connections."""
         await self._sending.transport.close()
         self._sending.aside.close()
 
-    async def _exchanged(self, state: FailedCall, deadline: Deadline) -> bytes:
-        """Return the body of a 2xx response. Raises GatewayError."""
-        call = state.call
+    async def _exchanged(self, call: UpstreamCall, deadline: Deadline) -> bytes:
+        """Return the body of a 2xx response. Raises UpstreamError."""
+        rest = call.rest
         request = HttpRequest(
-            call.method,
-            self._base_url + call.path,
-            self._headers if call.body is None else self._body_headers,
-            call.body,
-        )
-        exchange = Exchange(
-            self._sending,
-            state.operation.name,
-            state.operation.safety,
-            request,
-            state.history,
-            deadline,
-            remembers=bool(call.command_id),
-            check=state.operation.check,
+            rest.method,
+            self._base_url + rest.path,
+            self._headers if rest.body is None else self._body_headers,
+            rest.body,
         )
         try:
-            attempt = await exchange.run()
+            result = await Exchange(self._sending, call, request, deadline).run()
         except TooLateError as reason:
-            raise too_late(state, str(reason)) from None
-        return self._body_of(state, attempt)
+            raise too_late(call, str(reason)) from None
+        return _body_of(call, result)
 
-    def _body_of(self, state: FailedCall, attempt: Attempt) -> bytes:
-        response = attempt.response
-        if response is None:
-            assert attempt.error is not None
-            raise failure_of_transport(state, attempt.error)
-        if attempt.succeeded:
-            return response.body
-        if self._was_deleted_before(state, response):
-            return b""
-        raise failure_of_answer(state, response)
 
-    @staticmethod
-    def _was_deleted_before(state: FailedCall, response: HttpResponse) -> bool:
-        """Tell whether a deletion finds nothing because an earlier attempt had deleted it."""
-        return (
-            state.call.method == "DELETE"
-            and response.status in _GONE
-            and state.history.may_have_run
-        )
+def _body_of(call: UpstreamCall, result: AttemptResult) -> bytes:
+    response = result.response
+    if response is None:
+        assert result.error is not None
+        raise unanswered(call, result.error)
+    if result.end in (End.SUCCESS, End.ERROR_IN_SUCCESS):
+        return response.body
+    if was_deleted_before(call.rest.method, response.status, may_have_run=call.may_have_run):
+        return b""
+    raise refused(call, response)

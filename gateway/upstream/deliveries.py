@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from gateway.deadline import Deadline
-from gateway.errors import Resource
+from gateway.details import Resource
 from gateway.schema.decoder import MismatchError
 from gateway.schema.json_text import decoded, elements, members
 from gateway.schema.lenient_json import has_double, read
@@ -146,11 +146,11 @@ class WebhookDeliveries:
         self._list = ListDeliveries()
 
     async def page(self, request: DeliveriesRequest) -> DeliveriesPage:
-        """Return a page of it. Raises GatewayError."""
+        """Return a page of it. Raises UpstreamError."""
         return await self._client.call(self._list, request, Deadline.after(self._timeout_s))
 
     async def touch(self) -> None:
-        """Ask for next to nothing, for the sake of a response. Raises GatewayError."""
+        """Ask for next to nothing, for the sake of a response. Raises UpstreamError."""
         await self.page(DeliveriesRequest(0, 0, size=1))
 
 

@@ -7,7 +7,7 @@ gateway asks for by itself is written by hand to the same shape.
 import enum
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from gateway.errors import Resource
+from gateway.details import Resource
 from gateway.upstream.failures.errorbody import ErrorBody, ProviderError
 from gateway.upstream.pages import Page
 from gateway.upstream.transport import HttpResponse
@@ -78,7 +78,7 @@ class Operation(Protocol[R_co]):
         """What a repeat of it does."""
 
     def prepare(self, request: Any) -> RestCall:
-        """Return the REST request. Raises GatewayError (INVALID_ARGUMENT)."""
+        """Return the REST request. Raises InvalidRequestError."""
 
     def check(self, response: HttpResponse) -> None:
         """Raise NotAnAnswerError if a response is not the provider's word on a request."""

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.errors import FieldViolation
+from gateway.details import FieldViolation
 from gateway.schema.decoder import MismatchError, whole_number
 from gateway.tokens import arguments_digest, seal, unseal
 

@@ -16,14 +16,15 @@ from conferencing.v1.common_pb2 import (
     REGION_MIDDLE_EAST,
     SUPERVISOR_ROLE_WHISPER,
 )
+from gateway.details import FieldViolation
 from gateway.schema.decoder import MessageDecoder, MismatchError
-from gateway.schema.encoder import FieldProblem, MessageEncoder
+from gateway.schema.encoder import MessageEncoder
 from gateway.schema.timestamps import format_timestamp, parse_timestamp
 from tests.harness.messages import messages, timestamps
 
 
-def encode(message: Message) -> tuple[dict[str, Any], list[FieldProblem]]:
-    problems: list[FieldProblem] = []
+def encode(message: Message) -> tuple[dict[str, Any], list[FieldViolation]]:
+    problems: list[FieldViolation] = []
     descriptor: Any = message.DESCRIPTOR
     return MessageEncoder(descriptor).encode(message, "", problems), problems
 

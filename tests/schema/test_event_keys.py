@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1 import event_service_pb2, keys_pb2
 from gateway.cli import key_options
-from gateway.errors import FieldViolation
+from gateway.details import FieldViolation
 from gateway.events.feed import Feed
 from gateway.events.filter import Filter
 from gateway.events.sqlite import SqliteEventLog

@@ -17,9 +17,10 @@ from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
 from gateway.app import COMMAND_SERVICES
 from gateway.deadline import Deadline
-from gateway.errors import GatewayError
+from gateway.rpc.upstream_statuses import CODES
 from gateway.upstream.binding import Binding, compile_services
 from gateway.upstream.client import TelnyxClient
+from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.operation import Safety
 from gateway.upstream.sending.attempt import AttemptEnded, AttemptObserver
 from gateway.upstream.sending.exchange import Sending
@@ -115,13 +116,18 @@ class Call:
     observed: list[AttemptEnded]
 
     @property
-    def error(self) -> GatewayError:
-        assert isinstance(self.result, GatewayError), self.result
+    def error(self) -> UpstreamError:
+        assert isinstance(self.result, UpstreamError), self.result
         return self.result
 
     @property
     def summary(self) -> tuple[str, str]:
-        return self.error.code.name, self.error.metadata.get("outcome", "")
+        return self.code, self.error.metadata.get("outcome", "")
+
+    @property
+    def code(self) -> str:
+        """The name of the status that a caller of the RPC gets."""
+        return CODES[self.error.reason].name
 
 
 def client_of(
@@ -167,7 +173,7 @@ def call(
         result: Any
         try:
             result = await client.call(binding, request, Deadline.after(timeout, now=virtual_now))
-        except GatewayError as error:
+        except UpstreamError as error:
             result = error
         took = round(virtual_now() - began, 5)
         await client.close()
@@ -183,7 +189,7 @@ def call(
 def test_a_slow_response_is_waited_for_to_the_end(what: What) -> None:
     it = call(what, After(6))
 
-    assert not isinstance(it.result, GatewayError)
+    assert not isinstance(it.result, UpstreamError)
     assert it.took == 6
 
 
@@ -191,7 +197,7 @@ def test_a_slow_response_is_waited_for_to_the_end(what: What) -> None:
 def test_a_silent_request_is_sent_again_beside_the_first(what: What) -> None:
     it = call(what, NEVER, After(0.1))
 
-    assert not isinstance(it.result, GatewayError)
+    assert not isinstance(it.result, UpstreamError)
     assert it.sent_at == [0, 5]  # half of the time that there is
     assert it.took == pytest.approx(5.1)
     first, second = it.script.requests
@@ -228,7 +234,7 @@ def test_an_attempt_ends_after_a_minute_even_without_a_deadline() -> None:
 
     assert it.sent_at[:2] == [0, 10]
     assert 60 <= it.sent_at[2] < 60.1
-    assert not isinstance(it.result, GatewayError)
+    assert not isinstance(it.result, UpstreamError)
 
 
 def test_what_would_be_heard_twice_is_not_sent_beside_itself() -> None:
@@ -297,7 +303,7 @@ def test_a_good_first_response_is_not_lost_to_whatever_came_before_it(
 ) -> None:
     it = call(what, After(6, OK), After(0.1, second), NEVER)
 
-    assert not isinstance(it.result, GatewayError)
+    assert not isinstance(it.result, UpstreamError)
     assert it.took == 6
 
 
@@ -320,7 +326,7 @@ def test_a_refusal_after_an_error_in_a_success_does_not_prove_that_nothing_happe
     assert len(it.sent_at) == 2
     # What is deleted is gone, whichever request did it.
     if what is DELETE and number == 404:
-        assert not isinstance(it.result, GatewayError)
+        assert not isinstance(it.result, UpstreamError)
     else:
         assert it.error.metadata["outcome"] == "unknown"
 
@@ -377,7 +383,7 @@ def test_attempts_are_limited_and_counted() -> None:
 
     assert len(it.sent_at) == 4
     assert it.error.metadata["attempts"] == "4"
-    assert (it.error.code.name, it.error.reason) == ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE")
+    assert it.error.reason is Reason.UPSTREAM_UNAVAILABLE
 
 
 def test_waits_are_drawn_below_a_limit_that_doubles() -> None:
@@ -400,7 +406,7 @@ def test_a_failed_attempt_is_replaced_while_the_other_is_still_awaited() -> None
     assert it.sent_at[:2] == [0, 5]
     assert 5 <= it.sent_at[2] <= 5.1
     assert it.script.most_in_flight == 2
-    assert not isinstance(it.result, GatewayError)
+    assert not isinstance(it.result, UpstreamError)
 
 
 def test_the_budget_keeps_an_outage_from_being_multiplied() -> None:
@@ -453,7 +459,7 @@ def test_a_wait_beyond_the_deadline_is_left_to_the_caller_who_is_told(number: in
     it = call(OWN_ID, status(number, retry_after="7200"))
 
     assert it.error.retry_after == 7_200
-    assert it.error.code.name in ("RESOURCE_EXHAUSTED", "UNAVAILABLE")
+    assert it.code in ("RESOURCE_EXHAUSTED", "UNAVAILABLE")
     assert (len(it.sent_at), it.took) == (1, 0)
 
 
@@ -474,7 +480,7 @@ def test_reading_may_go_on_for_as_long_as_the_caller_likes() -> None:
     it = call(READ, After(59, status(503)), After(59, status(503)), After(59, OK), timeout=1_000)
 
     assert it.sent_at[2] > 55
-    assert not isinstance(it.result, GatewayError)
+    assert not isinstance(it.result, UpstreamError)
 
 
 # Who may call again
@@ -482,7 +488,7 @@ def test_reading_may_go_on_for_as_long_as_the_caller_likes() -> None:
 
 def test_a_command_whose_id_the_caller_knows_may_be_called_again() -> None:
     for what in (OWN_ID, STATE, READ):
-        assert call(what, LOST).error.code.name == "UNAVAILABLE"
+        assert call(what, LOST).code == "UNAVAILABLE"
 
 
 def test_a_command_whose_id_was_made_here_may_not() -> None:
@@ -513,8 +519,8 @@ def test_a_deletion_that_finds_nothing_after_a_lost_response_has_succeeded() -> 
     # Or after one that is still awaited: the second found what the first had done.
     assert call(DELETE, NEVER, status(404)).result.HasField("receipt")
     # But not if nothing was there in the first place.
-    assert call(DELETE, status(404)).error.code.name == "NOT_FOUND"
-    assert call(DELETE, NEVER_SENT, status(404)).error.code.name == "NOT_FOUND"
+    assert call(DELETE, status(404)).code == "NOT_FOUND"
+    assert call(DELETE, NEVER_SENT, status(404)).code == "NOT_FOUND"
 
 
 def test_only_what_is_idempotent_is_marked_so() -> None:
@@ -543,12 +549,12 @@ def test_the_deadlines_error_says_what_to_do() -> None:
 
 
 def test_what_never_left_the_queue_was_not_sent() -> None:
-    async def run() -> GatewayError:
+    async def run() -> UpstreamError:
         limited = LimitedTransport(Script(NEVER), 1, now=virtual_now)
         client = client_of(limited)
         busy = asyncio.create_task(client.call(*ONCE, Deadline.after(30, now=virtual_now)))
         await asyncio.sleep(0)
-        with pytest.raises(GatewayError) as caught:
+        with pytest.raises(UpstreamError) as caught:
             await client.call(*OWN_ID, Deadline.after(3, now=virtual_now))
         busy.cancel()
         await client.close()
@@ -602,8 +608,8 @@ def test_whatever_the_provider_does_the_rules_hold(
     ran = [e for e in endings[: len(it.sent_at)] if may_run(e)]
     if what is ONCE:
         assert len(ran) <= 1, "it would have been heard twice"
-    if isinstance(it.result, GatewayError):
-        if it.error.code.name == "UNAVAILABLE":
+    if isinstance(it.result, UpstreamError):
+        if it.code == "UNAVAILABLE":
             assert not (ran and what in (MADE_ID, ONCE)), "a retry would have run it again"
         if it.error.metadata.get("outcome") == "not_sent":
             assert not ran

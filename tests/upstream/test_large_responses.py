@@ -13,10 +13,10 @@ from gateway.app import COMMAND_SERVICES
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.bytebudget import ByteBudget
 from gateway.deadline import Deadline
-from gateway.errors import GatewayError
 from gateway.schema.lenient_json import VALUES_MAX
 from gateway.upstream.binding import compile_services
 from gateway.upstream.client import TelnyxClient
+from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.sending.exchange import Sending
 from gateway.upstream.sending.limit import LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
@@ -97,10 +97,10 @@ def test_a_response_of_too_many_values_is_not_read() -> None:
         )
         client = TelnyxClient(sending, "http://provider/v2", "KEY", "test", budget)
 
-        with pytest.raises(GatewayError, match="at most 200000 values") as failure:
+        with pytest.raises(UpstreamError, match="at most 200000 values") as failure:
             await client.call(LIST_QUEUES, ListQueuesRequest(), Deadline.after(20))
 
-        assert failure.value.reason == "UPSTREAM_UNREADABLE_ANSWER"
+        assert failure.value.reason is Reason.UPSTREAM_UNREADABLE_ANSWER
         await client.close()
 
     asyncio.run(run())

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.app import COMMAND_SERVICES
-from gateway.errors import Resource
+from gateway.details import Resource
 from gateway.upstream.binding import Binding, compile_services
 from gateway.upstream.failures.errorbody import ProviderError
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from conferencing.v1 import conference_service_pb2 as c
 from gateway.deadline import Deadline
-from gateway.errors import GatewayError
 from gateway.upstream.binding import Binding
 from gateway.upstream.client import TelnyxClient
+from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.health import saturation
 from gateway.upstream.health.saturation import STALLED_S, TICK_S, Saturation
 from gateway.upstream.sending.exchange import Sending
@@ -87,11 +87,10 @@ class Stage:
         await self.client.call(PLAY, REQUEST, deadline)
 
     async def passes(self) -> bool:
-        refused = "RESOURCE_EXHAUSTED GATEWAY_OVERLOADED"
         try:
             await self.call(5)
-        except GatewayError as error:
-            return not str(error).startswith(refused)
+        except UpstreamError as error:
+            return error.reason is not Reason.GATEWAY_OVERLOADED
         return True
 
     async def leave(self, callers: int) -> None:
@@ -201,7 +200,7 @@ def test_a_hang_that_lasts_is_one_line_however_many_run_into_their_time(
         async def caller(number: int) -> None:
             await asyncio.sleep(number / 20)
             while stage.passed_s < 40:
-                with pytest.raises(GatewayError, match="DEADLINE_EXCEEDED"):
+                with pytest.raises(UpstreamError, match="DEADLINE_EXCEEDED"):
                     await stage.call(2)
 
         await asyncio.gather(*(caller(number) for number in range(15)))
@@ -225,7 +224,7 @@ def test_what_is_told_is_true_of_any_story(places: int, calls: list[tuple[float,
 
         async def caller(at: float) -> None:
             await asyncio.sleep(at)
-            with contextlib.suppress(GatewayError):
+            with contextlib.suppress(UpstreamError):
                 await stage.call(200)
 
         async def judge() -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
-from gateway.errors import GatewayError
 from gateway.upstream.deliveries import (
     DeliveriesPage,
     DeliveriesRequest,
     Delivery,
     UnreadableEntry,
 )
+from gateway.upstream.errors import UpstreamError
 
 # The pause between two requests, in seconds: back-fill must leave the provider's rate limit to
 # commands. Five pages a second are 250 webhooks a second.
@@ -26,7 +26,7 @@ class DeliverySource(Protocol):
     """Where deliveries are fetched from."""
 
     async def page(self, request: DeliveriesRequest) -> DeliveriesPage:
-        """Return a page. Raises GatewayError."""
+        """Return a page. Raises UpstreamError."""
 
 
 class Asking:
@@ -38,7 +38,7 @@ class Asking:
         self.requests = 0
 
     async def page(self, request: DeliveriesRequest) -> DeliveriesPage:
-        """Return a page. Raises GatewayError."""
+        """Return a page. Raises UpstreamError."""
         self.requests += 1
         page = await self._source.page(request)
         await self._sleep(REQUEST_PAUSE_S)
@@ -47,28 +47,28 @@ class Asking:
     async def page_or_none(self, request: DeliveriesRequest) -> DeliveriesPage | None:
         """Return a page, or None if it cannot be had although the provider answers others.
 
-        Raises GatewayError if it answers none.
+        Raises UpstreamError if it answers none.
         """
         for attempt in range(1, TRIES + 1):
             try:
                 return await self.page(request)
-            except GatewayError as error:
+            except UpstreamError as error:
                 if attempt == TRIES:
                     await self.make_sure_it_answers(error)
                 else:
                     await self._wait_as_asked(error)
         return None
 
-    async def make_sure_it_answers(self, error: GatewayError) -> None:
+    async def make_sure_it_answers(self, error: UpstreamError) -> None:
         """Raise the error if the provider does not answer an easy question either."""
         await self._wait_as_asked(error)
         # Nothing can ever stand in 1970, whatever any clock shows.
         try:
             await self.page(DeliveriesRequest(0, 0, size=1))
-        except GatewayError as this_time:
+        except UpstreamError as this_time:
             raise (error if this_time.retry_after is None else this_time) from None
 
-    async def _wait_as_asked(self, error: GatewayError) -> None:
+    async def _wait_as_asked(self, error: UpstreamError) -> None:
         """Wait until the provider wants to be asked again, if it has said so."""
         if error.retry_after is not None:
             await self._sleep(error.retry_after)

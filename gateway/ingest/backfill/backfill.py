@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from gateway.clock import Clock, ClockState, Moment
-from gateway.errors import GatewayError
 from gateway.events.log import Complete, EventLog, LogInfo, LogUnavailableError
 from gateway.ingest.backfill.beginning import (
     OVERLAP_S,
@@ -21,6 +20,7 @@ from gateway.ingest.backfill.fetch import ROUND_REQUESTS_MAX, Reach
 from gateway.ingest.backfill.report import Cause, Outcome, Report, State, SweepEnded
 from gateway.ingest.backfill.sweep import Sweeper
 from gateway.upstream.deliveries import moment_text
+from gateway.upstream.errors import UpstreamError
 
 # After a failed write, in seconds: the provider's own repeat comes first, and the disk may have
 # room again by then.
@@ -190,9 +190,9 @@ class Backfill:
                 # From when on webhooks may have come, not from when the provider has answered.
                 asked_s = self._clock() - began_at
                 await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
-        except (GatewayError, LogUnavailableError) as error:
+        except (UpstreamError, LogUnavailableError) as error:
             _log.warning("back-fill (%s) failed and will be tried again: %s", cause.value, error)
-            if isinstance(error, GatewayError) and error.retry_after is not None:
+            if isinstance(error, UpstreamError) and error.retry_after is not None:
                 self._not_before = self._clock() + error.retry_after
             self._error = str(error)
             self._failed_sweeps += 1
@@ -242,12 +242,12 @@ class Backfill:
     async def _look_at_the_time(self) -> None:
         """Have the provider tell its time, unless it has confirmed the time already.
 
-        Raises GatewayError if the provider wants to be left alone for now.
+        Raises UpstreamError if the provider wants to be left alone for now.
         """
         if self._time.now().state is not ClockState.CONFIRMED:
             try:
                 await self._ask_time()
-            except GatewayError as error:
+            except UpstreamError as error:
                 if error.retry_after is not None:
                     raise  # nothing is to be asked next
                 return  # what is asked next fails for the same reason, and says so

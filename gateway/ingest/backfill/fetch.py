@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from gateway.errors import GatewayError
 from gateway.ingest.backfill.asking import Asking, DeliverySource, entries_of
 from gateway.ingest.backfill.span import PAGES_ABSURD, Span, Store, tell_absurd
 from gateway.upstream.deliveries import DeliveriesRequest, moment_text
-from gateway.upstream.failures.failures import UNREADABLE_ANSWER
+from gateway.upstream.errors import Reason, UpstreamError
 
 # The longest span that may hold anything, and the shortest, in microseconds. The provider's
 # timestamps are not finer than the shortest is long. Where nothing stands, spans grow further:
@@ -82,7 +81,7 @@ class Fetcher:
 
         `store` is given each page, `done` the moment up to which all of it has been stored.
         `failed_before` is how many sweeps have failed since the last that did not. Raises
-        GatewayError.
+        UpstreamError.
         """
         span_us, was_cut, until_us = SPAN_MAX_US, False, reach().until_us
         ends_at = self._asking.requests + ROUND_REQUESTS_MAX
@@ -123,8 +122,8 @@ class Fetcher:
         span = Span(self._asking, request, can_be_cut=can_be_cut, is_settled=is_settled)
         try:
             return await span.read(store)
-        except GatewayError as error:
-            is_unreadable = error.reason == UNREADABLE_ANSWER.reason
+        except UpstreamError as error:
+            is_unreadable = error.reason is Reason.UPSTREAM_UNREADABLE_ANSWER
             gives_up = failed_before >= (UNREADABLE_SWEEPS if is_unreadable else FAILED_SWEEPS)
             if not gives_up and not (can_be_cut and is_unreadable):
                 raise

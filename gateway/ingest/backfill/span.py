@@ -53,7 +53,7 @@ class Span:
     async def read(self, store: Store) -> int | None:
         """Store what stands in it; return how many rows there were, None if it has to be cut.
 
-        Raises GatewayError; what has been stored stays.
+        Raises UpstreamError; what has been stored stays.
         """
         first = await self._page(1)
         if not first.rows:

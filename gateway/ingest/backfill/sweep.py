@@ -87,7 +87,7 @@ class Sweeper:
 
         `seen` is told what became of each delivery, `done` after each part up to which moment
         everything is stored. Returns whether that was all, or as much as one sweep fetches. Raises
-        GatewayError or LogUnavailableError; what is stored stays. See `Fetcher.fetch` for the rest.
+        UpstreamError or LogUnavailableError; what is stored stays. See `Fetcher.fetch`.
         """
 
         async def store(entries: list[Entry]) -> None:

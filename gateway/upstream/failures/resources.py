@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway.errors import Resource
+from gateway.details import Resource
 from gateway.upstream.failures.errorbody import ProviderError
 from gateway.upstream.failures.subjects import Subject, kind_of_field, kinds_in, subjects
 

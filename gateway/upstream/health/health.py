@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gateway.errors import shortened
+from gateway.details import shortened
 from gateway.upstream.secrets import scrubbed
 
 # How long the provider may fail before the gateway says that it is not ready, in seconds. Long

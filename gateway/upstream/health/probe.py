@@ -7,9 +7,9 @@ from time import monotonic, time
 
 import orjson
 
+from gateway.upstream.ends import End, end_of_status
 from gateway.upstream.failures.errorbody import KEY_REJECTED, ErrorBody
 from gateway.upstream.health.health import ProviderHealth, Sign
-from gateway.upstream.sending.attempt import TOO_MANY_REQUESTS
 from gateway.upstream.sending.retry_after import retry_after
 from gateway.upstream.transport import (
     HttpRequest,
@@ -43,7 +43,7 @@ _QUESTION = "/queues?page%5Bsize%5D=1"
 # the same headers for what they count, whatever the response is.
 _WISHES = frozenset({Sign.BUSY, Sign.FAILING})
 
-_UNAUTHORIZED, _FORBIDDEN, _REQUEST_TIMEOUT = 401, 403, 408
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
 class WatchedTransport:
@@ -161,7 +161,7 @@ class ProviderWatch:
 
 
 def _wish(response: HttpResponse, wall: Callable[[], float]) -> float | None:
-    is_limited = response.status == TOO_MANY_REQUESTS
+    is_limited = end_of_status(response.status) is End.RATE_LIMITED
     return retry_after(response.headers, wall, is_limited=is_limited)
 
 
@@ -175,11 +175,12 @@ def _sign_of(response: HttpResponse) -> tuple[Sign, str]:
     status = response.status
     if status == _UNAUTHORIZED or (status == _FORBIDDEN and _rejects_the_key(response.body)):
         return Sign.REJECTED, response.body.decode(errors="replace")
-    if status == TOO_MANY_REQUESTS:
+    end = end_of_status(status)
+    if end is End.RATE_LIMITED:
         return Sign.BUSY, ""
-    if status == _REQUEST_TIMEOUT or status >= 500:
+    if end in (End.TRANSIENT, End.SERVER_ERROR):
         return Sign.FAILING, f"HTTP {status} {response.body.decode(errors='replace')}"
-    if 200 <= status < 300 and "json" in response.headers.get("content-type", "json"):
+    if end is End.SUCCESS and "json" in response.headers.get("content-type", "json"):
         return Sign.WELL, ""
     return Sign.ANSWERED, ""
 

@@ -16,28 +16,29 @@ from time import monotonic, time
 
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.deadline import Deadline
+from gateway.upstream.calls import UpstreamCall
+from gateway.upstream.ends import RULES, End
 from gateway.upstream.operation import NotAnAnswerError, Safety
 from gateway.upstream.sending.attempt import (
     GIVEN_UP,
-    TOO_MANY_REQUESTS,
-    Attempt,
     AttemptEnded,
     AttemptObserver,
-    History,
+    AttemptResult,
 )
 from gateway.upstream.sending.limit import LimitedTransport, SentRequest
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 from gateway.upstream.sending.retry_after import retry_after
 from gateway.upstream.transport import (
     HttpRequest,
-    HttpResponse,
-    OverloadedError,
     TransportError,
     UnansweredError,
 )
 
 # With less time left than this (seconds) no request is sent: its response could not be waited for.
 SEND_MARGIN_S = 0.005
+
+# Ends with a 2xx, whose headers say nothing of a next time.
+_SUCCESSES = frozenset({End.SUCCESS, End.ERROR_IN_SUCCESS})
 
 _log = logging.getLogger(__name__)
 
@@ -67,47 +68,35 @@ class Sending:
 
 
 class Exchange:
-    """One call's requests. `history` is kept up to date for whoever has to say what became of it.
-
-    `remembers` tells that the provider knows the call by a command id, for a while. `check` raises
-    NotAnAnswerError for a response that is not the provider's.
-    """
+    """One call's requests. The call is kept up to date for whoever has to say what became of it."""
 
     def __init__(
         self,
         sending: Sending,
-        name: str,
-        safety: Safety,
+        call: UpstreamCall,
         request: HttpRequest,
-        history: History,
         deadline: Deadline,
-        *,
-        remembers: bool,
-        check: Callable[[HttpResponse], None],
     ) -> None:
         self._sending = sending
-        self._name = name
-        self._safety = safety
+        self._call = call
+        self._safety = call.operation.safety
         self._request = request
-        self._history = history
         self._deadline = deadline
-        self._check = check
         # By the number of the attempt.
         self._in_flight: dict[int, SentRequest] = {}
-        self._last: Attempt | None = None
+        self._last: AttemptResult | None = None
         self._began_at = sending.now()
         # After this nothing that may have run is sent again: the provider would take it for a new
         # command. One without an id would undo so late what others have done since.
-        is_read = safety is Safety.READ
+        is_read = self._safety is Safety.READ
         self._forgotten_at = math.inf if is_read else sending.policy.forgotten_at(self._began_at)
-        self._remembers = remembers
         # When the next request may be sent, if it is time by then; never, where there is none.
         self._next_at = self._began_at
         # When the provider wants to be asked again at the earliest; None if it did not say.
         self._not_before: float | None = None
 
-    async def run(self) -> Attempt:
-        """Return the attempt that decides the call. Raises TooLateError.
+    async def run(self) -> AttemptResult:
+        """Return the result that decides the call. Raises TooLateError.
 
         Cancelled, or when another attempt was quicker, what is in flight is given up.
         """
@@ -117,18 +106,18 @@ class Exchange:
         finally:
             for number, sent in self._in_flight.items():
                 if sent.left_at is None:
-                    self._history.attempts -= 1
+                    self._call.attempts -= 1
                 else:
-                    self._history.may_have_run = True
+                    self._call.note(End.GIVEN_UP)
                     self._observe(number, GIVEN_UP)
                 sent.give_up()
             now = self._sending.now()
-            if self._remembers:
-                self._history.remembered_s = max(0.0, self._forgotten_at - now)
+            if self._call.rest.command_id:
+                self._call.remembered_s = max(0.0, self._forgotten_at - now)
             if self._not_before is not None:
-                self._history.retry_after_s = max(0.0, self._not_before - now)
+                self._call.retry_after_s = max(0.0, self._not_before - now)
 
-    async def _run(self) -> Attempt:
+    async def _run(self) -> AttemptResult:
         while True:
             if self._deadline.remaining() <= SEND_MARGIN_S:
                 raise TooLateError(self._why_too_late())
@@ -137,29 +126,29 @@ class Exchange:
             if not self._in_flight and self._next_at == math.inf:
                 assert self._last is not None
                 return self._last
-            for attempt in await self._ended():
-                if not attempt.succeeded:
-                    self._note_wish(attempt)
-                if attempt.is_final:
-                    return attempt
-                self._last = attempt
-                self._plan_retry(attempt)
+            for result in await self._ended():
+                if result.end not in _SUCCESSES:
+                    self._note_wish(result)
+                if RULES[result.end].is_final:
+                    return result
+                self._last = result
+                self._plan_retry(result)
 
-    async def _ended(self) -> list[Attempt]:
-        """Return the attempts that have ended, once one has or something else is to be done."""
+    async def _ended(self) -> list[AttemptResult]:
+        """Return how attempts have ended, once one has or something else is to be done."""
         wait = min(self._next_at - self._sending.now(), self._deadline.remaining() - SEND_MARGIN_S)
         await self._sleep(wait)
-        attempts = []
+        results = []
         for number, sent in tuple(self._in_flight.items()):
             if sent.ended.done():
-                attempt = await self._attempt_of(sent)
+                result = await self._result_of(sent)
                 del self._in_flight[number]
-                attempts.append(attempt)
-                self._history.add(attempt)
-                if isinstance(attempt.error, OverloadedError):
-                    self._history.attempts -= 1  # refused before it was one
-                self._observe(number, attempt.outcome)
-        return attempts
+                results.append(result)
+                self._call.note(result.end)
+                if result.end is End.OVERLOADED:
+                    self._call.attempts -= 1  # refused before it was one
+                self._observe(number, result.word)
+        return results
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep for so long, or until a request has ended."""
@@ -177,11 +166,11 @@ class Exchange:
         if not self._woken.done():
             self._woken.set_result(None)
 
-    def _note_wish(self, attempt: Attempt) -> None:
+    def _note_wish(self, result: AttemptResult) -> None:
         """Take note of when the provider wants to be asked again."""
-        if attempt.response is not None:
-            response = attempt.response
-            is_limited = response.status == TOO_MANY_REQUESTS
+        if result.response is not None:
+            response = result.response
+            is_limited = result.end is End.RATE_LIMITED
             asked = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
             if asked is not None:
                 self._not_before = max(self._not_before or 0.0, self._sending.now() + asked)
@@ -189,20 +178,20 @@ class Exchange:
     def _send_next(self) -> None:
         """Send a request if the budget has one, and plan what comes after it."""
         self._next_at = math.inf
-        sending, history, in_flight = self._sending, self._history, self._in_flight.values()
+        sending, call, in_flight = self._sending, self._call, self._in_flight.values()
         if in_flight and any(sent.left_at is None for sent in in_flight):
             # It has not even left: another one would wait behind it.
             self._plan_beside()
             return
-        if history.attempts and not self._budget_has_one(beside=bool(in_flight)):
+        if call.attempts and not self._budget_has_one(beside=bool(in_flight)):
             return
-        history.attempts += 1
+        call.attempts += 1
         request = self._request
-        if in_flight or history.may_have_run:
+        if in_flight or call.may_have_run:
             request = request._replace(send_by=self._forgotten_at)
         sent = sending.transport.start(request, self._deadline.at, sending.policy.attempt_max_s)
         sent.ended.add_done_callback(self._wake)
-        self._in_flight[history.attempts] = sent
+        self._in_flight[call.attempts] = sent
         self._plan_beside()
 
     def _budget_has_one(self, *, beside: bool) -> bool:
@@ -221,15 +210,15 @@ class Exchange:
             patience = self._sending.policy.patience_s(self._deadline.remaining())
         self._plan(patience, may_have_run=True)
 
-    def _plan_retry(self, attempt: Attempt) -> None:
-        """Plan to send again after an attempt has failed in passing."""
+    def _plan_retry(self, result: AttemptResult) -> None:
+        """Plan to send again after an attempt has failed, if that may be."""
         policy = self._sending.policy
-        wait = self._sending.random.uniform(0, policy.backoff_limit_s(self._history.attempts))
-        if attempt.response is not None and attempt.response.status == TOO_MANY_REQUESTS:
+        wait = self._sending.random.uniform(0, policy.backoff_limit_s(self._call.attempts))
+        if result.end is End.RATE_LIMITED:
             wait += policy.backoff_first_s
         self._next_at = math.inf
-        if attempt.may_be_repeated(self._safety):
-            self._plan(wait, may_have_run=self._history.may_have_run)
+        if self._safety in RULES[result.end].retried:
+            self._plan(wait, may_have_run=self._call.may_have_run)
 
     def _plan(self, wait: float, *, may_have_run: bool) -> None:
         policy, now = self._sending.policy, self._sending.now()
@@ -238,7 +227,7 @@ class Exchange:
             wait += max(0.0, self._not_before - now)
         forgotten = may_have_run and now + wait > self._forgotten_at
         too_late = self._deadline.remaining() - wait < policy.useful_s
-        if self._history.attempts < policy.attempts_max and not forgotten and not too_late:
+        if self._call.attempts < policy.attempts_max and not forgotten and not too_late:
             self._next_at = now + wait
 
     def _why_too_late(self) -> str:
@@ -253,29 +242,31 @@ class Exchange:
         assert self._last.response is not None
         return f"the last response had status {self._last.response.status}"
 
-    async def _attempt_of(self, sent: SentRequest) -> Attempt:
+    async def _result_of(self, sent: SentRequest) -> AttemptResult:
         try:
             response = sent.ended.result()
         except TransportError as error:
             # Its traceback would hold `sent`, which holds the error.
-            return Attempt(error=error.with_traceback(None))
+            return AttemptResult.of_error(error.with_traceback(None))
         except asyncio.CancelledError:
-            return Attempt(error=UnansweredError("the gateway has closed its connections"))
+            words = "the gateway has closed its connections"
+            return AttemptResult.of_error(UnansweredError(words))
         except Exception:
             # A fault of the transport, which must not hide that the command may have run.
             _log.exception("a request to the provider failed unexpectedly")
-            return Attempt(error=UnansweredError("the response could not be taken in"))
+            return AttemptResult.of_error(UnansweredError("the response could not be taken in"))
+        check = self._call.operation.check
         try:
             if len(response.body) < LARGE_BYTES:
-                self._check(response)
+                check(response)
             else:
-                await self._sending.aside.run(self._check, response)
+                await self._sending.aside.run(check, response)
         except NotAnAnswerError as instead:
             if instead.errors.errors:
-                return Attempt(response=response, is_doubtful=True)
+                return AttemptResult(End.ERROR_IN_SUCCESS, response)
             words = f"HTTP {response.status} came with {instead.what} instead of a response"
-            return Attempt(error=UnansweredError(words))
-        return Attempt(response=response)
+            return AttemptResult.of_error(UnansweredError(words))
+        return AttemptResult.of_response(response)
 
     def _observe(self, number: int, outcome: str) -> None:
-        self._sending.observe(AttemptEnded(self._name, number, outcome))
+        self._sending.observe(AttemptEnded(self._call.operation.name, number, outcome))

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.errors import GatewayError
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
+from gateway.upstream.errors import UpstreamError
 
 HERE = "https://gateway.example/webhooks/telnyx"
 
@@ -30,9 +30,9 @@ class DeliveryLog:
         # Those that some address has accepted.
         self.delivered: set[str] = set()
         self.requests: list[DeliveriesRequest] = []
-        self.failure: GatewayError | None = None
+        self.failure: UpstreamError | None = None
         # What a page that holds one of these fails with.
-        self.poison: dict[str, GatewayError] = {}
+        self.poison: dict[str, UpstreamError] = {}
         self.before_answer: Callable[[DeliveriesRequest], None] = lambda request: None
         self._page_size = page_size
 

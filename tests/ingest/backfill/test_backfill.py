@@ -9,12 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from grpc import StatusCode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
-from gateway.errors import GatewayError
 from gateway.events.entry import Appended, NewEvent
 from gateway.events.log import LogUnavailableError
 from gateway.ingest.backfill.backfill import FAILED_WRITE_DELAY_S
@@ -25,6 +23,7 @@ from gateway.ingest.backfill.span import PAGES_MAX
 from gateway.ingest.backfill.sweep import Addressees
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
+from gateway.upstream.errors import Reason, UpstreamError
 from tests.harness.loop import LoopThread
 from tests.ingest.backfill.bench import DAY_S, INTERVAL_S, START, Bench
 from tests.ingest.backfill.deliveries import HERE, delivery
@@ -183,7 +182,7 @@ def test_an_outage_longer_than_the_retention_is_fetched_across_failures(bench: B
     for number in range(1, 8):
         bench.provider.add(number, bench.us - number * 20_000_000_000)
     bench.restart()
-    failure = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+    failure = UpstreamError(Reason.UPSTREAM_UNAVAILABLE, "away")
 
     def fail_in_the_middle(_: object) -> None:
         bench.provider.failure = failure if len(bench.provider.requests) == 20 else None
@@ -261,7 +260,7 @@ def test_a_sweep_goes_on_where_a_crash_stopped_it(bench: Bench) -> None:
         bench.clock.advance(3_600)
         bench.provider.add(len(bench.provider.deliveries), bench.us)
     bench.restart()
-    failure = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+    failure = UpstreamError(Reason.UPSTREAM_UNAVAILABLE, "away")
 
     def fail_at_the_fifth(_: object) -> None:
         if len(bench.provider.requests) == 5:
@@ -322,7 +321,7 @@ def test_a_full_hour_is_fetched_in_parts(bench: Bench) -> None:
 
 def test_a_failing_provider_is_asked_again_with_growing_pauses(bench: Bench) -> None:
     bench.received("event-0")
-    bench.provider.failure = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+    bench.provider.failure = UpstreamError(Reason.UPSTREAM_UNAVAILABLE, "away")
 
     bench.sweep(9)
 
@@ -335,8 +334,8 @@ def test_a_failing_provider_is_not_asked_before_it_wants_to_be_asked_again(
     bench: Bench, wait_s: float
 ) -> None:
     bench.received("event-0")
-    bench.provider.failure = GatewayError(
-        StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "closed", retry_after=wait_s
+    bench.provider.failure = UpstreamError(
+        Reason.UPSTREAM_UNAVAILABLE, "closed", retry_after=wait_s
     )
     asked_at = bench.asked_for_the_time_at
     bench.provider.before_answer = lambda request: asked_at.append(bench.clock.true)
@@ -359,8 +358,8 @@ def test_a_piece_that_fails_with_a_wish_is_passed_over_without_asking_too_early(
     bench.clock.advance(1)
     for number in range(1, 4):
         bench.provider.add(number, bench.us + number * 3_000_000)
-    bench.provider.poison["delivery-2"] = GatewayError(
-        StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "broken", retry_after=wait_s
+    bench.provider.poison["delivery-2"] = UpstreamError(
+        Reason.UPSTREAM_UNAVAILABLE, "broken", retry_after=wait_s
     )
     bench.clock.advance(10)
     asked_at: list[float] = []
@@ -371,7 +370,7 @@ def test_a_piece_that_fails_with_a_wish_is_passed_over_without_asking_too_early(
         asked_at.append(bench.clock.true)
         try:
             return await ask(request)
-        except GatewayError:
+        except UpstreamError:
             failed_at.append(bench.clock.true)
             raise
 
@@ -397,9 +396,9 @@ def test_requests_are_paced(bench: Bench) -> None:
     assert [it for it in bench.pauses if it < 1] == [0.2] * 3
 
 
-@pytest.mark.parametrize("reason", ["UPSTREAM_UNREADABLE_ANSWER", "UPSTREAM_UNAVAILABLE"])
+@pytest.mark.parametrize("reason", [Reason.UPSTREAM_UNREADABLE_ANSWER, Reason.UPSTREAM_UNAVAILABLE])
 def test_an_entry_that_the_provider_cannot_give_is_passed_over_in_the_end(
-    bench: Bench, reason: str
+    bench: Bench, reason: Reason
 ) -> None:
     bench.sweep()
     for number in range(40):
@@ -407,7 +406,7 @@ def test_an_entry_that_the_provider_cannot_give_is_passed_over_in_the_end(
         # Some in the same second as the bad one.
         bench.provider.add(number, bench.us - number % 2 * 59_500_000)
     bench.clock.advance(60)
-    bench.provider.poison["delivery-20"] = GatewayError(StatusCode.INTERNAL, reason, "bad")
+    bench.provider.poison["delivery-20"] = UpstreamError(reason, "bad")
 
     ended = bench.sweep(12)
 
@@ -417,14 +416,14 @@ def test_an_entry_that_the_provider_cannot_give_is_passed_over_in_the_end(
     assert bench.backfill.report.skipped == 1
 
 
-@pytest.mark.parametrize("reason", ["UPSTREAM_UNREADABLE_ANSWER", "UPSTREAM_UNAVAILABLE"])
+@pytest.mark.parametrize("reason", [Reason.UPSTREAM_UNREADABLE_ANSWER, Reason.UPSTREAM_UNAVAILABLE])
 def test_nothing_is_passed_over_while_the_provider_answers_nothing(
-    bench: Bench, reason: str
+    bench: Bench, reason: Reason
 ) -> None:
     bench.sweep()
     bench.clock.advance(60)
     bench.provider.add(1, bench.us)
-    bench.provider.failure = GatewayError(StatusCode.INTERNAL, reason, "away")
+    bench.provider.failure = UpstreamError(reason, "away")
     assert not any(it.succeeded for it in bench.sweep(30))
     bench.provider.failure = None
 

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from grpc import StatusCode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.errors import GatewayError
 from gateway.ingest.backfill import fetch
 from gateway.ingest.backfill.report import Cause, State, SweepEnded
 from gateway.ingest.backfill.span import PAGES_ABSURD
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
+from gateway.upstream.errors import Reason, UpstreamError
 from tests.harness.loop import LoopThread
 from tests.ingest.backfill.bench import START, Bench
 from tests.ingest.backfill.deliveries import DeliveryLog, delivery
@@ -24,7 +23,7 @@ PAGE_SIZE = 3
 # What may be in memory, in pages: the first, the last, and one more; and one that is being left.
 HELD_PAGES_MAX = 4
 
-AWAY = GatewayError(StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+AWAY = UpstreamError(Reason.UPSTREAM_UNAVAILABLE, "away")
 
 
 @pytest.fixture
