@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.upstream.ends import RULES, End, Outcome, may_call_again
+from gateway.upstream.ends import RULES, End, may_call_again
 from gateway.upstream.operation import Operation, RestCall, Safety
 
 
@@ -26,7 +26,7 @@ class UpstreamCall:
 
     def note(self, end: End) -> None:
         """Take note of a request's end."""
-        self.may_have_run = self.may_have_run or RULES[end].outcome is Outcome.UNKNOWN
+        self.may_have_run = self.may_have_run or RULES[end].may_have_run
 
     @property
     def is_harmless(self) -> bool:
@@ -48,7 +48,7 @@ class UpstreamCall:
         outcome = "" if self.attempts else "not_sent"
         if self.may_have_changed:
             outcome = "unknown"
-        if RULES[end].outcome is Outcome.DONE and self.operation.safety is not Safety.READ:
+        if end is End.UNREADABLE and self.operation.safety is not Safety.READ:
             outcome = "done"
         return {
             "method": self.operation.name,

@@ -1,13 +1,14 @@
 """Ends: what each way for a request to end means.
 
-One table says what may be retried, whether the command may have run, and what the caller is told. A
-retry is sent only where it can help and can do no harm. A caller is told UPSTREAM_UNAVAILABLE
-only where calling again can do no harm either, whatever became of the requests before.
+Two tables say it all: what may be retried and whether the command may have run, and what the caller
+is told. A retry is sent only where it can help and can do no harm. A caller is told
+UPSTREAM_UNAVAILABLE only where calling again can do no harm either, whatever became of the requests
+before.
 """
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.upstream.errors import Reason
 from gateway.upstream.operation import Safety
@@ -22,8 +23,9 @@ from gateway.upstream.transport import (
 class End(enum.Enum):
     """How a request, or a call with all its requests, ended."""
 
-    # With a response, by its status.
+    # A request, with a response: by its status, but for the one that contradicts itself.
     SUCCESS = "2xx"
+    ERROR_IN_SUCCESS = "an error in a 2xx"
     RATE_LIMITED = "429: the provider refused before doing anything"
     CONFLICT = "409: perhaps with another request of the same call"
     REFUSAL = "any other 4xx"
@@ -31,73 +33,82 @@ class End(enum.Enum):
     SERVER_ERROR = "any other status from 500 on"
     REDIRECTION = "300, 301, 302, 307, 308: instead of doing anything"
     UNEXPECTED = "any other status"
-    # With a response that contradicts itself.
-    ERROR_IN_SUCCESS = "an error in a 2xx"
-    # Without the provider's response.
+    # A request, without the provider's response.
     NOT_SENT = "it provably never left"
     OVERLOADED = "it was not sent because too many are in flight"
     NO_RESPONSE = "it may have arrived, and no whole response of the provider's came back"
     TOO_LARGE = "a response came that is larger than the gateway reads"
-    GIVEN_UP = "nobody waits for it: another request won, or the caller has gone"
-    # Of the call.
+    # A call, whatever became of its requests.
     UNREADABLE = "a 2xx came that cannot be decoded"
     TOO_LATE = "the deadline has passed, or is too near to send anything"
     SHUT_DOWN = "the gateway was shut down before the response"
 
 
-class Outcome(enum.Enum):
-    """Whether a command ran, as far as an end tells."""
+class Rule(NamedTuple):
+    """What follows from the end of a request."""
 
-    NOT_RUN = enum.auto()
-    UNKNOWN = enum.auto()
-    DONE = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What an end means."""
-
-    outcome: Outcome
+    # Whether the command may have run although no response says so.
+    may_have_run: bool
     # Which operations are sent again.
     retried: frozenset[Safety]
     # Whether another request in flight cannot end any better.
     is_final: bool
-    # What the caller is told if it may call again, and if that might run the command twice. None
-    # is what the provider's own words mean.
-    reason: Reason | None
-    reason_if_harmful: Reason | None
 
 
 _ALL = frozenset(Safety)
 _HARMLESS = frozenset({Safety.READ, Safety.REPEATABLE})
 _NONE = frozenset[Safety]()
 
-_UNAVAILABLE, _UNKNOWN = Reason.UPSTREAM_UNAVAILABLE, Reason.OUTCOME_UNKNOWN
-_UNREADABLE, _LATE = Reason.UPSTREAM_UNREADABLE_ANSWER, Reason.DEADLINE_EXCEEDED
-_OVERLOADED, _SHUT_DOWN = Reason.GATEWAY_OVERLOADED, Reason.GATEWAY_SHUTTING_DOWN
-
 RULES: Mapping[End, Rule] = {
-    End.SUCCESS: Rule(Outcome.DONE, _NONE, True, None, None),
-    # A conflict may be one with the other request, and what nobody expects, or only a proxy says,
-    # is no reason to give up on that.
-    End.RATE_LIMITED: Rule(Outcome.NOT_RUN, _ALL, False, None, _UNKNOWN),
-    End.CONFLICT: Rule(Outcome.NOT_RUN, _NONE, False, None, None),
-    End.REFUSAL: Rule(Outcome.NOT_RUN, _NONE, True, None, None),
-    End.TRANSIENT: Rule(Outcome.UNKNOWN, _HARMLESS, False, _UNAVAILABLE, _UNKNOWN),
-    End.SERVER_ERROR: Rule(Outcome.UNKNOWN, _NONE, False, _UNAVAILABLE, _UNKNOWN),
-    End.REDIRECTION: Rule(Outcome.NOT_RUN, _NONE, False, None, None),
-    End.UNEXPECTED: Rule(Outcome.UNKNOWN, _NONE, False, None, None),
-    End.ERROR_IN_SUCCESS: Rule(Outcome.UNKNOWN, _NONE, False, _UNAVAILABLE, _UNKNOWN),
-    End.NOT_SENT: Rule(Outcome.NOT_RUN, _ALL, False, _UNAVAILABLE, _UNKNOWN),
+    End.SUCCESS: Rule(False, _NONE, True),
+    End.ERROR_IN_SUCCESS: Rule(True, _NONE, False),
+    End.RATE_LIMITED: Rule(False, _ALL, False),
+    # It may be one with the other request, which may succeed.
+    End.CONFLICT: Rule(False, _NONE, False),
+    End.REFUSAL: Rule(False, _NONE, True),
+    End.TRANSIENT: Rule(True, _HARMLESS, False),
+    # What only a proxy says, or nobody expects, is no reason to give up on the other request.
+    End.SERVER_ERROR: Rule(True, _NONE, False),
+    End.REDIRECTION: Rule(False, _NONE, False),
+    End.UNEXPECTED: Rule(True, _NONE, False),
+    End.NOT_SENT: Rule(False, _ALL, False),
     # Sending it again would only make the crowd larger.
-    End.OVERLOADED: Rule(Outcome.NOT_RUN, _NONE, False, _OVERLOADED, _UNKNOWN),
-    End.NO_RESPONSE: Rule(Outcome.UNKNOWN, _HARMLESS, False, _UNAVAILABLE, _UNKNOWN),
+    End.OVERLOADED: Rule(False, _NONE, False),
+    End.NO_RESPONSE: Rule(True, _HARMLESS, False),
     # The next response would be as large.
-    End.TOO_LARGE: Rule(Outcome.UNKNOWN, _NONE, False, _UNREADABLE, _UNREADABLE),
-    End.GIVEN_UP: Rule(Outcome.UNKNOWN, _NONE, False, _UNAVAILABLE, _UNKNOWN),
-    End.UNREADABLE: Rule(Outcome.DONE, _NONE, True, _UNREADABLE, _UNREADABLE),
-    End.TOO_LATE: Rule(Outcome.NOT_RUN, _NONE, True, _LATE, _LATE),
-    End.SHUT_DOWN: Rule(Outcome.NOT_RUN, _NONE, True, _SHUT_DOWN, _UNKNOWN),
+    End.TOO_LARGE: Rule(True, _NONE, False),
+}
+
+
+class Told(NamedTuple):
+    """What a caller is told when a call ends so; None is what the provider's own words mean."""
+
+    # Where calling again can do no harm, and where it might run the command a second time.
+    if_harmless: Reason | None
+    if_harmful: Reason | None
+
+
+_THE_PROVIDERS_WORDS = Told(None, None)
+_MAY_COME_BACK = Told(Reason.UPSTREAM_UNAVAILABLE, Reason.OUTCOME_UNKNOWN)
+_CANNOT_BE_READ = Told(Reason.UPSTREAM_UNREADABLE_ANSWER, Reason.UPSTREAM_UNREADABLE_ANSWER)
+
+TOLD: Mapping[End, Told] = {
+    End.ERROR_IN_SUCCESS: _MAY_COME_BACK,
+    # Refused now, but a request before it may have run.
+    End.RATE_LIMITED: Told(None, Reason.OUTCOME_UNKNOWN),
+    End.CONFLICT: _THE_PROVIDERS_WORDS,
+    End.REFUSAL: _THE_PROVIDERS_WORDS,
+    End.TRANSIENT: _MAY_COME_BACK,
+    End.SERVER_ERROR: _MAY_COME_BACK,
+    End.REDIRECTION: _THE_PROVIDERS_WORDS,
+    End.UNEXPECTED: _THE_PROVIDERS_WORDS,
+    End.NOT_SENT: _MAY_COME_BACK,
+    End.OVERLOADED: Told(Reason.GATEWAY_OVERLOADED, Reason.OUTCOME_UNKNOWN),
+    End.NO_RESPONSE: _MAY_COME_BACK,
+    End.TOO_LARGE: _CANNOT_BE_READ,
+    End.UNREADABLE: _CANNOT_BE_READ,
+    End.TOO_LATE: Told(Reason.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED),
+    End.SHUT_DOWN: Told(Reason.GATEWAY_SHUTTING_DOWN, Reason.OUTCOME_UNKNOWN),
 }
 
 TOO_MANY_REQUESTS = 429
@@ -147,8 +158,8 @@ def reason_of(end: End, safety: Safety, *, is_harmless: bool) -> Reason | None:
     """
     if end is End.ERROR_IN_SUCCESS and safety is Safety.READ:
         return None  # nothing has happened: the query failed by that error
-    rule = RULES[end]
-    return rule.reason if is_harmless else rule.reason_if_harmful
+    told = TOLD[end]
+    return told.if_harmless if is_harmless else told.if_harmful
 
 
 def may_call_again(

@@ -108,7 +108,7 @@ class Exchange:
                 if sent.left_at is None:
                     self._call.attempts -= 1
                 else:
-                    self._call.note(End.GIVEN_UP)
+                    self._call.may_have_run = True
                     self._observe(number, GIVEN_UP)
                 sent.give_up()
             now = self._sending.now()
