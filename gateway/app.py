@@ -38,7 +38,7 @@ from gateway.rpc.watch import WatchStream
 from gateway.schema.event_keys import declared_keys
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
-from gateway.upstream.binding import compile_services
+from gateway.upstream.bound import operations_of
 from gateway.upstream.client import TelnyxClient, request_headers
 from gateway.upstream.deliveries import WebhookDeliveries
 from gateway.upstream.health.health import ProviderHealth
@@ -244,7 +244,7 @@ class Gateway:
     def _build_grpc(self) -> GrpcServer:
         settings, feed = self._settings, self._feed
         commands = CommandHandler(
-            compile_services(COMMAND_SERVICES),
+            operations_of(COMMAND_SERVICES),
             self._client,
             feed.cursor,
             self._passing,

@@ -45,9 +45,9 @@ from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
 from gateway.process import raise_descriptors, tune_interpreter
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
+from gateway.schema.binding import BindingError
 from gateway.schema.event_keys import EventKey, declared_keys
 from gateway.telemetry.logs import LogCounts, logs_set_up
-from gateway.upstream.binding import BindingError
 
 # Exit codes: wrong settings or usage (click's own), and a run that failed.
 EXIT_USAGE = 2

@@ -9,9 +9,9 @@ from gateway.http import app as http_app
 from gateway.http import places, refusals
 from gateway.ingest.webhooks import body, signature, verification
 from gateway.rpc import calls, events, filters, floods, history, peers, server, subscribe
-from gateway.schema import lenient_json
+from gateway.schema import lenient_json, response
 from gateway.telemetry import writer
-from gateway.upstream import answer, transport
+from gateway.upstream import transport
 from gateway.upstream.transports import content, intake, scrubbing
 
 TEXT = " ".join((Path(__file__).parents[1] / "docs" / "security.md").read_text().split())
@@ -61,11 +61,11 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
 
 
 def test_the_other_numbers_are_those_of_the_code() -> None:
-    response = f"{transport.ANSWER_BYTES_MAX // MIB} MiB, also after decoding"
-    assert f"{response}; {intake.PARTS_MAX:,} pieces" in TEXT
+    largest = f"{transport.ANSWER_BYTES_MAX // MIB} MiB, also after decoding"
+    assert f"{largest}; {intake.PARTS_MAX:,} pieces" in TEXT
     assert f"body of an error | {content.ERROR_BYTES_MAX // KIB} KiB |" in TEXT
     assert f"values of a response | {lenient_json.VALUES_MAX:,} |" in TEXT
-    assert f"items on a page | {answer._ITEMS_MAX:,} |" in TEXT
+    assert f"items on a page | {response.ITEMS_MAX:,} |" in TEXT
     assert f"Responses of {aside.LARGE_BYTES // KIB} KiB and more" in TEXT
     assert f"Keys shorter than {scrubbing.SECRET_CHARACTERS_MIN} characters" in TEXT
     assert f"hold {bytebudget.BUFFERED_BYTES_MAX // MIB} MiB together" in TEXT

@@ -8,11 +8,11 @@ import grpc
 from gateway.deadline import Deadline
 from gateway.rpc.calls import Behavior, CallWrapper, Context, Handler
 from gateway.rpc.upstream_statuses import gateway_error
-from gateway.upstream.binding import Binding
+from gateway.schema.rest import Safety
+from gateway.upstream.bound import BoundOperation
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.failures.reports import cut_off
-from gateway.upstream.operation import Safety
 
 # The longest a caller is waited for, in seconds, whatever deadline it has: a request takes a minute
 # at most, and no command is sent again later than that. Who says ten years has said nothing.
@@ -29,7 +29,7 @@ class CommandHandler(grpc.GenericRpcHandler):
 
     def __init__(
         self,
-        bindings: Iterable[Binding],
+        operations: Iterable[BoundOperation],
         client: TelnyxClient,
         newest_cursor: Callable[[], str],
         passed: Callable[[str, Any], None],
@@ -43,20 +43,20 @@ class CommandHandler(grpc.GenericRpcHandler):
         self._default_timeout_s = default_timeout_s
         self._timeout_max_s = max(default_timeout_s, TIMEOUT_MAX_S)
         self._handlers: dict[str, Handler] = {
-            binding.rpc_path: calls.unary(
-                binding.rpc_path,
-                binding.request_class.FromString,
-                self._behavior(binding),
-                binding.response_class.SerializeToString,
+            operation.binding.rpc_path: calls.unary(
+                operation.binding.rpc_path,
+                operation.binding.request_class.FromString,
+                self._behavior(operation),
+                operation.binding.response_class.SerializeToString,
             )
-            for binding in bindings
+            for operation in operations
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """Return the handler of a method, None if it is not one of these."""
         return self._handlers.get(handler_call_details.method)
 
-    def _behavior(self, binding: Binding) -> Behavior:
+    def _behavior(self, operation: BoundOperation) -> Behavior:
         async def behavior(request: Any, context: Context) -> Any:
             granted = context.time_remaining()
             if granted is not None:
@@ -65,11 +65,11 @@ class CommandHandler(grpc.GenericRpcHandler):
             # From before the command is sent: its effects come after that.
             cursor = self._newest_cursor()
             response: Any = await self._client.call(
-                binding, request, deadline, begun=self._explain_cut_off
+                operation, request, deadline, begun=self._explain_cut_off
             )
-            if binding.safety is not Safety.READ:
+            if operation.safety is not Safety.READ:
                 response.receipt.cursor = cursor
-                self._passed(binding.name, request)
+                self._passed(operation.name, request)
             return response
 
         return behavior

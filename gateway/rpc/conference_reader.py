@@ -23,7 +23,7 @@ from gateway.deadline import Deadline
 from gateway.errors import GatewayError
 from gateway.rpc.fair_queue import Ask, FairQueue, Rank, TooBusyError
 from gateway.tokenbucket import TokenBucket
-from gateway.upstream.binding import Binding
+from gateway.upstream.bound import BoundOperation
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.errors import Reason, UpstreamError
@@ -106,8 +106,8 @@ class ConferenceReader:
         self._client = client
         self._timeout_s = timeout_s
         self._now = now
-        self._get = Binding.compile(_METHODS["GetConference"])
-        self._list = Binding.compile(_METHODS["ListParticipants"])
+        self._get = BoundOperation.compile(_METHODS["GetConference"])
+        self._list = BoundOperation.compile(_METHODS["ListParticipants"])
         self.queue = FairQueue(TokenBucket(requests_per_s, requests_per_s * _BURST_S, now))
         # The last that was sent, by age: the newest is at the end.
         self._sent: dict[Place, _Question] = {}
@@ -190,10 +190,10 @@ class ConferenceReader:
             f"the provider's list of participants does not end after {_PAGES_MAX} pages",
         )
 
-    async def _call(self, binding: Binding, request: Any, deadline: Deadline) -> Any:
+    async def _call(self, operation: BoundOperation, request: Any, deadline: Deadline) -> Any:
         calls: list[UpstreamCall] = []
         try:
-            return await self._client.call(binding, request, deadline, begun=calls.append)
+            return await self._client.call(operation, request, deadline, begun=calls.append)
         finally:
             # What was sent again counts, too.
             self.queue.spend(sum(max(0, it.attempts - 1) for it in calls))

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.schema.rest import RestCall, Safety
 from gateway.upstream.ends import RULES, End, may_call_again
-from gateway.upstream.operation import Operation, RestCall, Safety
+from gateway.upstream.operation import Operation
 
 
 @dataclass(slots=True)

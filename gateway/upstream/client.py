@@ -9,6 +9,7 @@ from gateway.deadline import Deadline
 from gateway.schema.decoder import MismatchError
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import End, was_deleted_before
+from gateway.upstream.envelope import NotAResponseError
 from gateway.upstream.failures.reports import (
     not_a_response,
     refused,
@@ -16,7 +17,7 @@ from gateway.upstream.failures.reports import (
     unanswered,
     unreadable,
 )
-from gateway.upstream.operation import NotAnAnswerError, Operation
+from gateway.upstream.operation import Operation
 from gateway.upstream.sending.attempt import AttemptResult
 from gateway.upstream.sending.exchange import Exchange, Sending, TooLateError
 from gateway.upstream.transport import HttpRequest
@@ -83,7 +84,7 @@ class TelnyxClient:
                 return await self._sending.aside.run(operation.finish, rest, body)
             finally:
                 self._budget.give_back(len(body))
-        except NotAnAnswerError as instead:
+        except NotAResponseError as instead:
             raise not_a_response(call, instead) from None
         except MismatchError as mismatch:
             raise unreadable(call, str(mismatch)) from None

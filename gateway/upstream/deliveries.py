@@ -19,10 +19,10 @@ from gateway.schema.decoder import MismatchError
 from gateway.schema.json_text import decoded, elements, members
 from gateway.schema.lenient_json import has_double, read
 from gateway.schema.query import query_string
+from gateway.schema.rest import RestCall, Safety
 from gateway.schema.timestamps import parse_timestamp
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.failures.errorbody import ProviderError
-from gateway.upstream.operation import RestCall, Safety
 from gateway.upstream.transport import HttpResponse
 
 # A delivery holds up to six attempts with up to 10,000 characters of an answer each: fifty of the

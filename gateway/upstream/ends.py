@@ -10,8 +10,8 @@ import enum
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gateway.schema.rest import Safety
 from gateway.upstream.errors import Reason
-from gateway.upstream.operation import Safety
 from gateway.upstream.transport import (
     NotSentError,
     OverloadedError,

@@ -27,9 +27,9 @@ from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.sandbox.operations import OPERATIONS
 from gateway.sandbox.parameters import Parameter
 from gateway.schema.annotations import enum_texts, is_number_or_word, rest_name
+from gateway.schema.binding import Binding, compile_services
 from gateway.schema.descriptors import enum_type, message_type
-from gateway.upstream.binding import Binding, compile_services
-from gateway.upstream.operation import Safety
+from gateway.schema.rest import Safety
 
 F = FieldDescriptor
 

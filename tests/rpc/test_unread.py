@@ -15,7 +15,7 @@ from gateway.bytebudget import ByteBudget
 from gateway.rpc import calls, commands
 from gateway.rpc.calls import CallWrapper
 from gateway.rpc.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_CONNECTION_MAX
-from gateway.upstream.operation import Safety
+from gateway.schema.rest import Safety
 from tests.conftest import StartGateway
 from tests.harness.gateway import failure_of
 from tests.harness.http2 import RawClient, message, rpc

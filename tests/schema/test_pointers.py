@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conferencing.v1 import conference_service_pb2 as c
 from gateway.app import COMMAND_SERVICES
 from gateway.schema.annotations import discriminator, rest_name
-from gateway.upstream.binding import Binding, compile_services
+from gateway.schema.binding import Binding, compile_services
 
 BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}
 

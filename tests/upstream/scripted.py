@@ -12,7 +12,7 @@ from gateway.app import COMMAND_SERVICES
 from gateway.aside import Aside
 from gateway.deadline import Deadline
 from gateway.rpc.upstream_statuses import CODES
-from gateway.upstream.binding import Binding, compile_services
+from gateway.upstream.bound import BoundOperation, operations_of
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.errors import UpstreamError
 from gateway.upstream.sending.attempt import AttemptEnded, AttemptObserver
@@ -27,20 +27,20 @@ from gateway.upstream.transport import (
 )
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now
 
-BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}
+OPERATIONS = {it.name: it for it in operations_of(COMMAND_SERVICES)}
 OK = HttpResponse(200, {}, b'{"data": {"result": "ok"}}')
 
-What = tuple[Binding, Any]
+What = tuple[BoundOperation, Any]
 
-READ: What = (BINDINGS["GetQueue"], q.GetQueueRequest(queue_name="q"))
+READ: What = (OPERATIONS["GetQueue"], q.GetQueueRequest(queue_name="q"))
 OWN_ID: What = (
-    BINDINGS["EndConference"],
+    OPERATIONS["EndConference"],
     c.EndConferenceRequest(conference_id="c", command_id="mine"),
 )
-MADE_ID: What = (BINDINGS["EndConference"], c.EndConferenceRequest(conference_id="c"))
-STATE: What = (BINDINGS["MuteParticipants"], c.MuteParticipantsRequest(conference_id="c"))
-ONCE: What = (BINDINGS["PlayAudio"], c.PlayAudioRequest(conference_id="c", media_name="m"))
-DELETE: What = (BINDINGS["DeleteQueue"], q.DeleteQueueRequest(queue_name="q"))
+MADE_ID: What = (OPERATIONS["EndConference"], c.EndConferenceRequest(conference_id="c"))
+STATE: What = (OPERATIONS["MuteParticipants"], c.MuteParticipantsRequest(conference_id="c"))
+ONCE: What = (OPERATIONS["PlayAudio"], c.PlayAudioRequest(conference_id="c", media_name="m"))
+DELETE: What = (OPERATIONS["DeleteQueue"], q.DeleteQueueRequest(queue_name="q"))
 
 LOST = UnansweredError("the connection closed")
 NEVER_SENT = NotSentError("refused")
@@ -178,10 +178,10 @@ def call(
             policy,
         )
         began = virtual_now()
-        binding, request = what
+        operation, request = what
         result: Any
         try:
-            result = await client.call(binding, request, Deadline.after(timeout, now=virtual_now))
+            result = await client.call(operation, request, Deadline.after(timeout, now=virtual_now))
         except UpstreamError as error:
             result = error
         took = round(virtual_now() - began, 5)

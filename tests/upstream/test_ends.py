@@ -13,6 +13,7 @@ from grpc import StatusCode
 from gateway.deadline import Deadline
 from gateway.rpc.upstream_statuses import CODES
 from gateway.schema.lenient_json import VALUES_MAX
+from gateway.schema.rest import Safety
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import (
     RULES,
@@ -25,7 +26,6 @@ from gateway.upstream.ends import (
 )
 from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.failures.reports import cut_off
-from gateway.upstream.operation import Safety
 from gateway.upstream.sending.limit import LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget
 from gateway.upstream.transport import (

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.deadline import Deadline
+from gateway.schema.rest import Safety
 from gateway.upstream.errors import UpstreamError
-from gateway.upstream.operation import Safety
 from gateway.upstream.sending.limit import LimitedTransport
 from gateway.upstream.sending.retry import RetryPolicy
 from gateway.upstream.transport import (
@@ -20,7 +20,6 @@ from gateway.upstream.transport import (
 )
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now
 from tests.upstream.scripted import (
-    BINDINGS,
     DELETE,
     LOST,
     MADE_ID,
@@ -28,6 +27,7 @@ from tests.upstream.scripted import (
     NEVER_SENT,
     OK,
     ONCE,
+    OPERATIONS,
     OWN_ID,
     READ,
     STATE,
@@ -80,9 +80,9 @@ def test_a_deletion_that_finds_nothing_after_a_lost_response_has_succeeded() -> 
 
 
 def test_only_what_is_idempotent_is_marked_so() -> None:
-    for binding in BINDINGS.values():
-        if binding.has_command_id:
-            assert binding.safety is Safety.REPEATABLE, binding.name
+    for operation in OPERATIONS.values():
+        if operation.binding.has_command_id:
+            assert operation.safety is Safety.REPEATABLE, operation.name
 
 
 def test_how_long_a_command_is_remembered_is_said_by_the_clients_own_policy() -> None:

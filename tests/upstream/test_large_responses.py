@@ -14,7 +14,7 @@ from gateway.aside import LARGE_BYTES, Aside
 from gateway.bytebudget import ByteBudget
 from gateway.deadline import Deadline
 from gateway.schema.lenient_json import VALUES_MAX
-from gateway.upstream.binding import compile_services
+from gateway.upstream.bound import operations_of
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.sending.exchange import Sending
@@ -22,7 +22,7 @@ from gateway.upstream.sending.limit import LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 from gateway.upstream.transport import HttpRequest, HttpResponse
 
-(LIST_QUEUES,) = [it for it in compile_services(COMMAND_SERVICES) if it.name == "ListQueues"]
+(LIST_QUEUES,) = [it for it in operations_of(COMMAND_SERVICES) if it.name == "ListQueues"]
 
 
 class Answering:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from gateway.app import COMMAND_SERVICES
 from gateway.details import Resource
-from gateway.upstream.binding import Binding, compile_services
+from gateway.upstream.bound import BoundOperation, operations_of
 from gateway.upstream.failures.errorbody import ProviderError
 
-BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}
+OPERATIONS = {it.name: it for it in operations_of(COMMAND_SERVICES)}
 KINDS = {
     "conference_id": "conference",
     "call_control_id": "call",
@@ -22,17 +22,21 @@ KINDS = {
 IDS = {"conference": "c1", "call": "v3:a.b", "participant": "p-1", "queue": "support 1"}
 
 
-def asked(binding: Binding) -> Any:
+def asked(operation: BoundOperation) -> Any:
     """A request that names one thing of each kind that it must."""
-    request = binding.request_class()
-    for field in binding.request_class.DESCRIPTOR.fields:
+    request = operation.binding.request_class()
+    for field in operation.binding.request_class.DESCRIPTOR.fields:
         if field.name in KINDS and field.type == FieldDescriptor.TYPE_STRING:
             setattr(request, field.name, IDS[KINDS[field.name]])
     return request
 
 
-def kinds(binding: Binding) -> set[str]:
-    return {KINDS[it.name] for it in binding.request_class.DESCRIPTOR.fields if it.name in KINDS}
+def kinds(operation: BoundOperation) -> set[str]:
+    return {
+        KINDS[it.name]
+        for it in operation.binding.request_class.DESCRIPTOR.fields
+        if it.name in KINDS
+    }
 
 
 # Ways to say that one thing is not there, with room for what it is and for where.
@@ -64,7 +68,7 @@ ITS_NAME = ["{kind}", "{kind} {id}", '{kind} "{id}"', "{kind} with id {id}"]
 def test_the_words_name_what_is_missing_by_their_subject_and_not_by_what_they_mention(
     data: Any,
 ) -> None:
-    binding = data.draw(st.sampled_from([*BINDINGS.values()]))
+    operation = data.draw(st.sampled_from([*OPERATIONS.values()]))
     kind, other = data.draw(st.permutations(sorted(IDS)))[:2]
     name = data.draw(st.sampled_from(ITS_NAME)).format(kind=kind, id=IDS[kind])
     where = data.draw(st.sampled_from(WHERE)).format(other=other, id=IDS[other])
@@ -72,12 +76,12 @@ def test_the_words_name_what_is_missing_by_their_subject_and_not_by_what_they_me
     text = data.draw(st.sampled_from([words, words.lower(), words[0].upper() + words[1:]]))
     title = data.draw(st.sampled_from(["", "Resource not found", "Not Found"]))
 
-    found = binding.missing(asked(binding), ProviderError(title=title, detail=text))
+    found = operation.missing(asked(operation), ProviderError(title=title, detail=text))
 
-    assert found == (Resource(kind, IDS[kind]) if kind in kinds(binding) else None)
+    assert found == (Resource(kind, IDS[kind]) if kind in kinds(operation) else None)
 
 
-@pytest.mark.parametrize("binding", BINDINGS.values(), ids=lambda it: it.name)
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda it: it.name)
 @pytest.mark.parametrize(
     "error",
     [
@@ -91,26 +95,26 @@ def test_the_words_name_what_is_missing_by_their_subject_and_not_by_what_they_me
     ],
 )
 def test_without_words_on_it_only_the_one_thing_that_a_request_names_is_certain(
-    binding: Binding, error: ProviderError
+    operation: BoundOperation, error: ProviderError
 ) -> None:
-    request = asked(binding)
+    request = asked(operation)
 
-    found = binding.missing(request, error)
+    found = operation.missing(request, error)
 
-    in_address = {KINDS[name] for name in binding.path.fields}
-    if len(kinds(binding)) == 1 and in_address:
+    in_address = {KINDS[name] for name in operation.binding.path.fields}
+    if len(kinds(operation)) == 1 and in_address:
         (kind,) = in_address
         assert found == Resource(kind, IDS[kind])
     else:
         assert found is None
 
 
-@pytest.mark.parametrize("binding", BINDINGS.values(), ids=lambda it: it.name)
-def test_what_the_provider_points_at_is_certain_whatever_it_says(binding: Binding) -> None:
-    for name in [it for it in binding.path.fields if it in KINDS]:
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda it: it.name)
+def test_what_the_provider_points_at_is_certain_whatever_it_says(operation: BoundOperation) -> None:
+    for name in [it for it in operation.binding.path.fields if it in KINDS]:
         error = ProviderError(pointer=f"/{name}", detail="No such thing in the conference or queue")
 
-        found = binding.missing(asked(binding), error)
+        found = operation.missing(asked(operation), error)
 
         assert found == Resource(KINDS[name], IDS[KINDS[name]])
 
@@ -138,47 +142,47 @@ def test_what_the_provider_points_at_is_certain_whatever_it_says(binding: Bindin
     ],
 )
 def test_what_is_not_certain_is_not_said(rpc: str, words: str) -> None:
-    binding = BINDINGS[rpc]
+    operation = OPERATIONS[rpc]
 
-    assert binding.missing(asked(binding), ProviderError(detail=words)) is None
+    assert operation.missing(asked(operation), ProviderError(detail=words)) is None
 
 
 def test_a_fault_elsewhere_in_the_request_does_not_blame_its_address() -> None:
-    binding = BINDINGS["GetConference"]
+    operation = OPERATIONS["GetConference"]
     error = ProviderError(pointer="/region", detail="not here")
 
-    assert binding.missing(asked(binding), error) is None
+    assert operation.missing(asked(operation), error) is None
 
 
 def test_of_several_calls_the_words_say_which() -> None:
-    binding = BINDINGS["MuteParticipants"]
-    request = binding.request_class(conference_id="c1", call_control_ids=["v3:a", "v3:b"])
+    operation = OPERATIONS["MuteParticipants"]
+    request = operation.binding.request_class(conference_id="c1", call_control_ids=["v3:a", "v3:b"])
 
     one = ProviderError(pointer="/call_control_ids", detail="Call v3:b not found")
     none = ProviderError(pointer="/call_control_ids", detail="Call not found in conference")
 
-    assert binding.missing(request, one) == Resource("call", "v3:b")
-    assert binding.missing(request, none) is None
+    assert operation.missing(request, one) == Resource("call", "v3:b")
+    assert operation.missing(request, none) is None
 
 
 @pytest.mark.parametrize("queue", ["call", "not", "found", "no such call", "in", "queue", "a"])
 def test_a_name_that_is_a_word_of_the_text_does_not_mislead(queue: str) -> None:
-    binding = BINDINGS["GetQueuedCall"]
-    request = binding.request_class(queue_name=queue, call_control_id="v3:a")
+    operation = OPERATIONS["GetQueuedCall"]
+    request = operation.binding.request_class(queue_name=queue, call_control_id="v3:a")
 
-    found = binding.missing(request, ProviderError(detail="Call not found in queue"))
+    found = operation.missing(request, ProviderError(detail="Call not found in queue"))
 
     assert found == Resource("call", "v3:a")
 
 
-@given(st.sampled_from([*BINDINGS]), st.text(max_size=80), st.text(min_size=1, max_size=8))
+@given(st.sampled_from([*OPERATIONS]), st.text(max_size=80), st.text(min_size=1, max_size=8))
 @example("GetQueuedCall", "queue \ue0000\ue001 not found", "1")
 @example("GetQueuedCall", "queue \ue0009\ue001 not found", "\ue0009\ue001")
 def test_any_words_are_survived(rpc: str, words: str, value: str) -> None:
-    request = asked(BINDINGS[rpc])
-    for name in BINDINGS[rpc].path.fields:
+    request = asked(OPERATIONS[rpc])
+    for name in OPERATIONS[rpc].binding.path.fields:
         setattr(request, name, value)
 
-    found = BINDINGS[rpc].missing(request, ProviderError(detail=words))
+    found = OPERATIONS[rpc].missing(request, ProviderError(detail=words))
 
     assert found is None or found.name == value

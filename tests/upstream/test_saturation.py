@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conferencing.v1 import conference_service_pb2 as c
 from gateway.deadline import Deadline
-from gateway.upstream.binding import Binding
+from gateway.upstream.bound import BoundOperation
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.health import saturation
@@ -29,7 +29,7 @@ from tests.harness.readiness import ready, serving, until
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now
 
 _METHODS = c.DESCRIPTOR.services_by_name["ConferenceService"].methods_by_name
-PLAY = Binding.compile(_METHODS["PlayAudio"])
+PLAY = BoundOperation.compile(_METHODS["PlayAudio"])
 REQUEST = c.PlayAudioRequest(conference_id="c", media_name="m")
 OK = HttpResponse(200, {"content-type": "application/json"}, b'{"data": {"result": "ok"}}')
 

@@ -8,14 +8,14 @@ import pytest
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
 from gateway.app import COMMAND_SERVICES
-from gateway.upstream.binding import Binding, compile_services
+from gateway.upstream.bound import BoundOperation, operations_of
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider
 
 READING = [
-    binding
-    for binding in compile_services(COMMAND_SERVICES)
-    if "unreadable" in binding.response_class.DESCRIPTOR.fields_by_name
+    operation
+    for operation in operations_of(COMMAND_SERVICES)
+    if "unreadable" in operation.binding.response_class.DESCRIPTOR.fields_by_name
 ]
 
 
@@ -138,13 +138,15 @@ def test_whatever_has_a_resource_can_say_what_of_it_is_missing() -> None:
     assert len(READING) == 12
 
 
-@pytest.mark.parametrize("binding", READING, ids=lambda it: it.name)
+@pytest.mark.parametrize("operation", READING, ids=lambda it: it.name)
 @pytest.mark.parametrize("raw", ["1e999", "NaN", '"\\ud83d"', "{}", "[[]]", "1" * 400])
-def test_no_value_of_any_field_of_any_response_costs_the_rest(binding: Binding, raw: str) -> None:
+def test_no_value_of_any_field_of_any_response_costs_the_rest(
+    operation: BoundOperation, raw: str
+) -> None:
     """`id` is kept; every other field of the resource holds the odd value."""
     resource: Any = next(
         field
-        for field in binding.response_class.DESCRIPTOR.fields
+        for field in operation.binding.response_class.DESCRIPTOR.fields
         if field.name not in ("receipt", "next_page_token", "total_size", "unreadable")
     )
     # Fields that the resource has beside `id` or what stands for it.
@@ -154,20 +156,20 @@ def test_no_value_of_any_field_of_any_response_costs_the_rest(binding: Binding, 
     item = f"{{{members}}}"
     body = f'{{"data": {f"[{item}, {item}]" if resource.is_repeated else item}}}'.encode()
     json.loads(body)
-    call = binding.prepare(_smallest(binding))
+    call = operation.prepare(_smallest(operation))
 
-    response: Any = binding.finish(call, body)
+    response: Any = operation.finish(call, body)
 
     found = getattr(response, resource.name)
     for one in found if resource.is_repeated else [found]:
         assert getattr(one, kept) == "kept"
     assert response.unreadable.count
-    binding.response_class.FromString(response.SerializeToString())
+    operation.binding.response_class.FromString(response.SerializeToString())
 
 
-def _smallest(binding: Binding) -> Any:
-    request = binding.request_class()
-    for name, _ in binding._required:
-        field = binding.request_class.DESCRIPTOR.fields_by_name[name]
+def _smallest(operation: BoundOperation) -> Any:
+    request = operation.binding.request_class()
+    for name, _ in operation.binding._required:
+        field = operation.binding.request_class.DESCRIPTOR.fields_by_name[name]
         setattr(request, name, 1 if field.type == field.TYPE_INT32 else "x")
     return request

@@ -6,10 +6,10 @@ What a refusal means is in `refusals`, what may have happened in `ends`; here ar
 from gateway.details import FieldViolation, shortened
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import End, end_of_error, end_of_status, reason_of
+from gateway.upstream.envelope import NotAResponseError
 from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.failures.errorbody import ErrorBody
 from gateway.upstream.failures.refusals import decisive, meaning_of
-from gateway.upstream.operation import NotAnAnswerError
 from gateway.upstream.transport import HttpResponse, TransportError
 
 # Failures after which a caller may call again, and is told when the provider says so.
@@ -45,7 +45,7 @@ def refused(call: UpstreamCall, response: HttpResponse) -> UpstreamError:
     )
 
 
-def not_a_response(call: UpstreamCall, instead: NotAnAnswerError) -> UpstreamError:
+def not_a_response(call: UpstreamCall, instead: NotAResponseError) -> UpstreamError:
     """Return the error for a 2xx that is not the provider's word on the request.
 
     Nobody knows what became of a command then. A query that was answered with an error has failed

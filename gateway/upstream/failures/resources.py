@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from gateway.details import Resource
+from gateway.schema.descriptors import fields_of
 from gateway.upstream.failures.errorbody import ProviderError
 from gateway.upstream.failures.subjects import Subject, kind_of_field, kinds_in, subjects
 
@@ -29,11 +31,11 @@ class Resources:
 
     __slots__ = ("_kinds", "_path_fields")
 
-    def __init__(self, request: Descriptor, path_fields: Sequence[str]) -> None:
+    def __init__(self, request_class: type[Message], path_fields: Sequence[str]) -> None:
         self._path_fields = tuple(path_fields)
         self._kinds = {
             field.name: kind
-            for field in request.fields
+            for field in fields_of(request_class)
             if field.type == FieldDescriptor.TYPE_STRING
             and field.name not in _MADE_UP
             and (kind := kind_of_field(field.name))

@@ -16,9 +16,10 @@ from time import monotonic, time
 
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.deadline import Deadline
+from gateway.schema.rest import Safety
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import RULES, End
-from gateway.upstream.operation import NotAnAnswerError, Safety
+from gateway.upstream.envelope import NotAResponseError
 from gateway.upstream.sending.attempt import (
     GIVEN_UP,
     AttemptEnded,
@@ -261,7 +262,7 @@ class Exchange:
                 check(response)
             else:
                 await self._sending.aside.run(check, response)
-        except NotAnAnswerError as instead:
+        except NotAResponseError as instead:
             if instead.errors.errors:
                 return AttemptResult(End.ERROR_IN_SUCCESS, response)
             words = f"HTTP {response.status} came with {instead.what} instead of a response"

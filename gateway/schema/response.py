@@ -1,4 +1,4 @@
-"""Answers: the provider's 2xx documents to RPC responses."""
+"""Responses: the provider's 2xx documents to responses of RPCs."""
 
 from typing import Any
 
@@ -8,16 +8,13 @@ from google.protobuf.message import Message
 from conferencing.v1.common_pb2 import CommandReceipt, Unreadable, UnreadableValue
 from gateway.schema.decoder import MessageDecoder, MismatchError, whole_number
 from gateway.schema.descriptors import fields_of, message_class_of
-from gateway.schema.lenient_json import VALUES_MAX, has_too_many_values, parse
-from gateway.upstream.failures.errorbody import ErrorBody
-from gateway.upstream.operation import NotAnAnswerError
-from gateway.upstream.pages import Page
+from gateway.schema.pages import Page
 
 _INT32_MAX = 2**31 - 1
 
 # The most items that a page may have. Nobody asks for more than 250, which is also the most that
 # the provider makes.
-_ITEMS_MAX = 1_000
+ITEMS_MAX = 1_000
 
 # How many of the values that cannot be read a response names; the rest is counted.
 _NAMED_MAX = 10
@@ -26,20 +23,20 @@ _NAMED_MAX = 10
 _BESIDE = frozenset({"receipt", "next_page_token", "total_size", "unreadable"})
 
 
-class AnswerShapeError(Exception):
+class ResponseShapeError(Exception):
     """A response message that does not say where the provider's result belongs."""
 
 
-class AnswerDecoder:
+class ResponseDecoder:
     """Reads `{"data": ...}` into one kind of response. Compiled once from the response's class.
 
     A response holds a resource (one message field), or a page (one repeated message field,
     `next_page_token` and `total_size`), both with `unreadable`, and beside or instead of it the
-    receipt of a command. `expects_body` is false for operations that the provider answers with
-    nothing. Raises AnswerShapeError at construction for any other response.
+    receipt of a command. `expects_body` is false for operations that the provider responds to with
+    nothing. Raises ResponseShapeError at construction for any other response.
     """
 
-    __slots__ = ("_class", "_expects_body", "_is_list", "_resource", "_resource_field")
+    __slots__ = ("_class", "_is_list", "_resource", "_resource_field", "expects_body")
 
     def __init__(
         self, response_class: type[Message], *, is_command: bool, expects_body: bool
@@ -47,44 +44,34 @@ class AnswerDecoder:
         self._class = response_class
         names = {field.name for field in fields_of(response_class)}
         if ("receipt" in names) != is_command:
-            raise AnswerShapeError("a command has a receipt in its response, a query has none")
+            raise ResponseShapeError("a command has a receipt in its response, a query has none")
         self._is_list = {"next_page_token", "total_size"} <= names
         fields = [field for field in fields_of(response_class) if field.name not in _BESIDE]
         if len(fields) > 1 or (not fields and not is_command):
-            raise AnswerShapeError(
+            raise ResponseShapeError(
                 f"{response_class.DESCRIPTOR.name} has {len(fields)} fields for one result"
             )
         if bool(fields) != ("unreadable" in names):
-            raise AnswerShapeError("a response has `unreadable` if there is something to read")
-        self._expects_body = expects_body or bool(fields)
+            raise ResponseShapeError("a response has `unreadable` if there is something to read")
+        self.expects_body = expects_body or bool(fields)
         self._resource_field = ""
         self._resource: MessageDecoder[Message] | None = None
         for field in fields:
             if field.type != FieldDescriptor.TYPE_MESSAGE or field.is_repeated != self._is_list:
-                raise AnswerShapeError(f"{field.full_name} cannot hold the result")
+                raise ResponseShapeError(f"{field.full_name} cannot hold the result")
             self._resource_field = field.name
             self._resource = MessageDecoder(message_class_of(field))
 
-    def check(self, body: bytes) -> None:
-        """Raise NotAnAnswerError if a 2xx body is not the provider's word on the request."""
-        if has_too_many_values(body):
-            return  # which is for `decode` to say
-        # Nearly all are at first sight; to read them twice would cost each call a tenth.
-        if body[:1] != b"{" or b'"data"' not in body or b'"errors"' in body:
-            self._document(body)
+    def decode(
+        self, document: dict[str, Any], receipt: CommandReceipt | None, page: Page | None
+    ) -> Message:
+        """Return the response, with what of the document can be read.
 
-    def decode(self, body: bytes, receipt: CommandReceipt | None, page: Page | None) -> Message:
-        """Return the response, with what of it can be read.
-
-        Raises NotAnAnswerError if the body is not the provider's word on the request, and
-        MismatchError if it is, but has another type of `data` than the operation.
+        Raises MismatchError if it has another type of `data` than the operation.
         """
-        if has_too_many_values(body):
-            raise MismatchError(f"JSON of at most {VALUES_MAX} values", "the body")
         values: dict[str, Any] = {}
         if receipt is not None:
             values["receipt"] = receipt
-        document = self._document(body)
         data = document.get("data")
         problems: list[MismatchError] = []
         if self._resource is None:
@@ -97,8 +84,8 @@ class AnswerDecoder:
                 data = []
             if type(data) is not list:
                 raise MismatchError("an array", "data")
-            if len(data) > _ITEMS_MAX:
-                raise MismatchError(f"an array of at most {_ITEMS_MAX} items", "data")
+            if len(data) > ITEMS_MAX:
+                raise MismatchError(f"an array of at most {ITEMS_MAX} items", "data")
             meta = document.get("meta")
             part, values["next_page_token"] = page.read(len(data), meta)
             values[self._resource_field] = self._items(data[part], part.start or 0, problems)
@@ -111,30 +98,6 @@ class AnswerDecoder:
         if problems:
             values["unreadable"] = _note(problems)
         return self._class(**values)
-
-    def _document(self, body: bytes) -> dict[str, Any]:
-        """Return the JSON object of a body; nothing where nothing is expected and no page came."""
-        try:
-            document = parse(body)
-        except ValueError:
-            document = None
-            if body.lstrip()[:1] == b"<":
-                raise NotAnAnswerError("a page in HTML or XML") from None
-        if type(document) is not dict:
-            if not self._expects_body:
-                return {}
-            raise NotAnAnswerError("something other than a JSON object" if body else "no content")
-        if not document.get("data"):
-            self._check_without_data(document)
-        return document
-
-    def _check_without_data(self, document: dict[str, Any]) -> None:
-        errors = ErrorBody.of(document)
-        if errors.errors:
-            raise NotAnAnswerError("an error", errors)
-        # The provider's own answers may lack `data`: its SDK takes even `{}` for one.
-        if document and self._expects_body and not document.keys() & {"data", "meta"}:
-            raise NotAnAnswerError("a JSON object without `data`")
 
     def _items(self, items: list[Any], first: int, problems: list[MismatchError]) -> list[Message]:
         assert self._resource is not None

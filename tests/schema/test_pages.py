@@ -12,14 +12,14 @@ from conferencing.v1.event_service_pb2 import WatchConferenceRequest
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
 from gateway.app import COMMAND_SERVICES
 from gateway.schema.decoder import MismatchError
+from gateway.schema.pages import _KIND, _LAYOUT, PAGE_NUMBER_MAX, Page, PageError
+from gateway.schema.response import ITEMS_MAX
 from gateway.tokens import seal
-from gateway.upstream.answer import _ITEMS_MAX
-from gateway.upstream.binding import compile_services
-from gateway.upstream.pages import _KIND, _LAYOUT, PAGE_NUMBER_MAX, Page, PageError
+from gateway.upstream.bound import operations_of
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 
-(LIST_QUEUES,) = [it for it in compile_services(COMMAND_SERVICES) if it.name == "ListQueues"]
+(LIST_QUEUES,) = [it for it in operations_of(COMMAND_SERVICES) if it.name == "ListQueues"]
 
 
 def request(**fields: object) -> ListParticipantsRequest:
@@ -274,12 +274,12 @@ def test_a_provider_that_contradicts_itself_about_its_pages_is_not_believed() ->
 
 def test_a_page_of_far_more_items_than_anybody_asks_for_is_an_error() -> None:
     call = LIST_QUEUES.prepare(ListQueuesRequest())
-    most = Answer(200, {"data": [{}] * _ITEMS_MAX}).encoded()
+    most = Answer(200, {"data": [{}] * ITEMS_MAX}).encoded()
     response: Any = LIST_QUEUES.finish(call, most)
-    assert len(response.queues) == _ITEMS_MAX
+    assert len(response.queues) == ITEMS_MAX
 
     with pytest.raises(MismatchError, match="at most 1000 items"):
-        LIST_QUEUES.finish(call, Answer(200, {"data": [{}] * (_ITEMS_MAX + 1)}).encoded())
+        LIST_QUEUES.finish(call, Answer(200, {"data": [{}] * (ITEMS_MAX + 1)}).encoded())
 
 
 def test_the_issues_list_comes_whole_over_grpc(

@@ -1,4 +1,4 @@
-"""Bindings: each RPC of the command services compiled into what sends it over REST.
+"""Bindings: each RPC of the command services compiled into its REST requests and responses.
 
 The descriptor says everything: path and method (`google.api.http`), safety (`idempotency_level`),
 required fields (`google.api.field_behavior`) and the exceptions of `rest.proto`. A method that
@@ -19,19 +19,16 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1.common_pb2 import CommandReceipt
-from gateway.details import FieldViolation, Resource
+from gateway.details import FieldViolation
 from gateway.schema.descriptors import fields_of
 from gateway.schema.encoder import MessageEncoder
 from gateway.schema.invalid import InvalidRequestError
+from gateway.schema.pages import Page, PageError
 from gateway.schema.path import URL_BYTES_MAX, PathError, PathTemplate, no_segment
 from gateway.schema.pointers import Pointers
 from gateway.schema.query import query_parameters, query_string
-from gateway.upstream.answer import AnswerDecoder, AnswerShapeError
-from gateway.upstream.failures.errorbody import ProviderError
-from gateway.upstream.failures.resources import Resources
-from gateway.upstream.operation import RestCall, Safety, check_refusal
-from gateway.upstream.pages import Page, PageError
-from gateway.upstream.transport import HttpResponse
+from gateway.schema.response import ResponseDecoder, ResponseShapeError
+from gateway.schema.rest import RestCall, Safety
 
 
 class BindingError(Exception):
@@ -61,14 +58,13 @@ class Binding:
     response_class: type[Message]
     # Whether the provider knows a `command_id` for it.
     has_command_id: bool
-    answer: AnswerDecoder
     # The fields that are segments of a path, be it the path of another operation.
     _ids: tuple[str, ...]
     # The names of required fields, and how to tell whether a request has them.
     _required: tuple[tuple[str, Callable[[Any], Any]], ...]
     _encoder: MessageEncoder
+    _decoder: ResponseDecoder
     _pointers: Pointers
-    _resources: Resources
     _has_body: bool
     _is_paged: bool
 
@@ -83,7 +79,7 @@ class Binding:
         """Compile a method's descriptor. Raises BindingError."""
         try:
             return _compile(method)
-        except (AnswerShapeError, PathError, TypeError) as reason:
+        except (ResponseShapeError, PathError, TypeError) as reason:
             raise BindingError(method.full_name, str(reason)) from None
 
     def checking(self, ids: Collection[str]) -> "Binding":
@@ -152,32 +148,25 @@ class Binding:
             f" {URL_BYTES_MAX} cannot be sent",
         )
 
-    def check(self, response: HttpResponse) -> None:
-        """See `Operation.check`."""
-        if 200 <= response.status < 300:
-            self.answer.check(response.body)
-        else:
-            check_refusal(response)
+    @property
+    def expects_body(self) -> bool:
+        """Whether the provider responds with a document, and not with nothing."""
+        return self._decoder.expects_body
 
-    def finish(self, call: RestCall, body: bytes) -> Message:
-        """Return the RPC's response for the provider's 2xx answer.
+    def decode(self, call: RestCall, document: dict[str, Any]) -> Message:
+        """Return the RPC's response for the JSON object of the provider's 2xx response.
 
-        Whoever sent a command fills in the receipt's cursor. Raises NotAnAnswerError and
-        MismatchError; see `AnswerDecoder.decode`.
+        Whoever sent a command fills in the receipt's cursor. Raises MismatchError; see
+        `ResponseDecoder.decode`.
         """
         receipt = None
         if self.safety is not Safety.READ:
             receipt = CommandReceipt(command_id=call.command_id)
-        return self.answer.decode(body, receipt, call.page)
+        return self._decoder.decode(document, receipt, call.page)
 
     def field_at(self, pointer: str, request: Any) -> str:
         """Return the proto path of the field that a provider's pointer into a request means."""
         return self._pointers.proto_path(pointer, request)
-
-    def missing(self, request: Any, error: ProviderError) -> Resource | None:
-        """Return what the provider did not find, or None if it is not certain what that is."""
-        place = self._pointers.proto_path(error.pointer, request)
-        return self._resources.missing(request, error, place)
 
 
 def compile_services(services: Iterable[ServiceDescriptor]) -> tuple[Binding, ...]:
@@ -223,10 +212,10 @@ def _compile(method: MethodDescriptor) -> Binding:
         request_class=GetMessageClass(method.input_type),
         response_class=response_class,
         has_command_id="command_id" in fields,
-        answer=AnswerDecoder(
+        _decoder=ResponseDecoder(
             response_class,
             is_command=safety is not Safety.READ,
-            # The provider answers these with 204, unless the response has a resource.
+            # The provider responds to these with 204, unless the response has a resource.
             expects_body=http_method not in ("DELETE", "PATCH"),
         ),
         _ids=path.fields,
@@ -237,7 +226,6 @@ def _compile(method: MethodDescriptor) -> Binding:
         ),
         _encoder=MessageEncoder(method.input_type),
         _pointers=Pointers(method.input_type, path.fields),
-        _resources=Resources(method.input_type, path.fields),
         _has_body=has_body,
         _is_paged=is_paged,
     )
