@@ -61,7 +61,7 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
 
 
 def test_the_other_numbers_are_those_of_the_code() -> None:
-    largest = f"{transport.ANSWER_BYTES_MAX // MIB} MiB, also after decoding"
+    largest = f"{transport.RESPONSE_BYTES_MAX // MIB} MiB, also after decoding"
     assert f"{largest}; {intake.PARTS_MAX:,} pieces" in TEXT
     assert f"body of an error | {content.ERROR_BYTES_MAX // KIB} KiB |" in TEXT
     assert f"values of a response | {lenient_json.VALUES_MAX:,} |" in TEXT

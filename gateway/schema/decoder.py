@@ -1,6 +1,6 @@
 """JSON values to messages: what is known is read, what is unknown is passed over.
 
-Unknown fields and unknown enum texts never fail: the provider may add to its answers at any time.
+Unknown fields and unknown enum texts never fail: the provider may add to its responses at any time.
 A value of another JSON type is read where it can mean one thing only (a number for a text, `"7"`
 for 7, `"true"` for true). Any other is a mismatch: it fails the reading, or, if the caller wants
 what can be read, leaves its field unset and is reported.

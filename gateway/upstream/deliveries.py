@@ -25,7 +25,7 @@ from gateway.upstream.client import TelnyxClient
 from gateway.upstream.failures.errorbody import ProviderError
 from gateway.upstream.transport import HttpResponse
 
-# A delivery holds up to six attempts with up to 10,000 characters of an answer each: fifty of the
+# A delivery holds up to six attempts with up to 10,000 characters of a response each: fifty of the
 # largest still fit into what a transport is willing to read (4 MiB).
 PAGE_SIZE = 50
 
@@ -138,7 +138,7 @@ class ListDeliveries:
 
 
 class WebhookDeliveries:
-    """The provider's log of webhooks. A page has `timeout_s` seconds, repeats included."""
+    """The provider's log of webhooks. A page has `timeout_s` seconds, retries included."""
 
     def __init__(self, client: TelnyxClient, timeout_s: float) -> None:
         self._client = client

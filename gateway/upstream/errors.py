@@ -26,7 +26,7 @@ class Reason(enum.Enum):
     UPSTREAM_UNEXPECTED_STATUS = enum.auto()
     # The provider cannot do it now. Calling again can do no harm.
     UPSTREAM_UNAVAILABLE = enum.auto()
-    # It did it, or answered it, but the response cannot be read.
+    # The response came, and cannot be read.
     UPSTREAM_UNREADABLE_ANSWER = enum.auto()
     # The command may have run, and calling again might run it a second time.
     OUTCOME_UNKNOWN = enum.auto()

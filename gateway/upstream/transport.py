@@ -1,4 +1,4 @@
-"""The seam between the gateway and HTTP: one request out, one answer back.
+"""The seam between the gateway and HTTP: one request out, one response back.
 
 A transport knows nothing of retries, deadlines over several attempts, or of the provider. It says
 what happened in few words that the client builds on:
@@ -6,9 +6,9 @@ what happened in few words that the client builds on:
     TransportError
     +-- NotSentError      the request provably never left: nothing can have happened
     |   +-- OverloadedError   ... because too many are under way already
-    +-- UnansweredError   it may have been received, but no whole answer came back
+    +-- UnansweredError   it may have been received, but no whole response came back
     |   +-- NoRoomError       ... because the gateway could not hold it
-    +-- OversizeError     an answer came, larger than the gateway is willing to hold
+    +-- OversizeError     a response came, larger than the gateway is willing to hold
 
 Swap it (tests do) by handing another object of this shape to `TelnyxClient`.
 """
@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-# The largest answer that a transport reads, in bytes. The largest that is asked for is a page of
+# The largest response that a transport reads, in bytes. The largest that is asked for is a page of
 # webhook deliveries, 50 with up to 60,000 characters each; 250 conferences are about 200 KiB. As
 # Python objects a document can take thirty times its size, so this is also what bounds them.
-ANSWER_BYTES_MAX = 4 * 1024 * 1024
+RESPONSE_BYTES_MAX = 4 * 1024 * 1024
 
 
 # Tuples rather than dataclasses here and where else a value is made for each call: a frozen
@@ -44,7 +44,7 @@ class HttpRequest(NamedTuple):
 
 
 class HttpResponse(NamedTuple):
-    """An answer in full; header names are in lower case."""
+    """A response in full; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,7 +52,7 @@ class HttpResponse(NamedTuple):
 
 
 class TransportError(Exception):
-    """No answer can be given; the subclass says what that means."""
+    """There is no response; the subclass says what that means."""
 
 
 class NotSentError(TransportError):
@@ -64,15 +64,15 @@ class OverloadedError(NotSentError):
 
 
 class UnansweredError(TransportError):
-    """The request may have been received, but no whole answer came back."""
+    """The request may have been received, but no whole response came back."""
 
 
 class NoRoomError(UnansweredError):
-    """There was an answer, but the gateway holds too much at present to take it in."""
+    """There was a response, but the gateway holds too much at present to take it in."""
 
 
 class OversizeError(TransportError):
-    """The answer is larger than the gateway is willing to hold."""
+    """The response is larger than the gateway is willing to hold."""
 
 
 # A proxy's own refusal (RFC 9110, 15.5.8): the provider was not asked, so nothing has happened.
@@ -88,7 +88,7 @@ def proxy_refused(proxy: str | None) -> NotSentError:
 
 
 class Transport(Protocol):
-    """Sends requests and returns answers, whatever their status."""
+    """Sends requests and returns responses, whatever their status."""
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request and return the whole response within `timeout` seconds in all.

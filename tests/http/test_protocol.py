@@ -184,7 +184,7 @@ class Stage:
 
     @property
     def outcomes(self) -> list[str]:
-        return [it.outcome for it in self.received]
+        return [it.result for it in self.received]
 
 
 def staged(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.upstream.transport import (
-    ANSWER_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
     HttpResponse,
     OversizeError,
     TransportError,
@@ -91,7 +91,7 @@ def test_of_a_refusal_that_cannot_be_decoded_the_status_is_left() -> None:
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_a_bomb_is_not_unpacked_however_it_is_wrapped(layers: int) -> None:
-    body = b" " * (ANSWER_BYTES_MAX + 1)
+    body = b" " * (RESPONSE_BYTES_MAX + 1)
     for _ in range(layers):
         body = gzip.compress(body)
 
@@ -100,14 +100,14 @@ def test_a_bomb_is_not_unpacked_however_it_is_wrapped(layers: int) -> None:
 
 
 def test_many_small_members_are_a_bomb_together() -> None:
-    member = gzip.compress(b" " * (ANSWER_BYTES_MAX // 4))
+    member = gzip.compress(b" " * (RESPONSE_BYTES_MAX // 4))
 
     with pytest.raises(OversizeError):
         decoded(response(member * 5, "gzip"))
 
 
 def test_as_much_as_may_be_held_is_decoded() -> None:
-    data = orjson.dumps("x" * (ANSWER_BYTES_MAX - 2))
+    data = orjson.dumps("x" * (RESPONSE_BYTES_MAX - 2))
 
     assert decoded(response(gzip.compress(data), "gzip")).body == data
 

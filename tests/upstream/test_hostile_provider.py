@@ -12,7 +12,7 @@ import pytest
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1.conference_service_pb2_grpc import ConferenceServiceStub
-from gateway.upstream.transport import ANSWER_BYTES_MAX
+from gateway.upstream.transport import RESPONSE_BYTES_MAX
 from tests.conftest import StartGateway
 from tests.harness.gateway import Failure, RunningGateway, failure_of
 from tests.harness.hostile import Behavior, HostileServer, json_answer, raw, read_request
@@ -207,7 +207,7 @@ def test_a_hundred_megabytes_are_not_held(hostile: StartHostile) -> None:
     assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
     # The server runs in this process; its buffers count, too.
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown_kib * 1024 < 6 * ANSWER_BYTES_MAX
+    assert grown_kib * 1024 < 6 * RESPONSE_BYTES_MAX
     assert sent < 100 * 1024 * 1024
 
 

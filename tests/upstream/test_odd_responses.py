@@ -10,7 +10,7 @@ import pytest
 
 from gateway.bytebudget import ByteBudget
 from gateway.upstream.transport import (
-    ANSWER_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
     HttpRequest,
     HttpResponse,
     NoRoomError,
@@ -233,7 +233,7 @@ def test_what_an_honest_provider_sends_keeps_its_connection(
 
 
 def test_a_bomb_in_a_bomb_is_not_unpacked(loop: LoopThread, kind: AnyTransport) -> None:
-    bomb = gzip.compress(gzip.compress(b" " * 64 * ANSWER_BYTES_MAX))
+    bomb = gzip.compress(gzip.compress(b" " * 64 * RESPONSE_BYTES_MAX))
     lines = [b"content-encoding: gzip, gzip", b"content-length: %d" % len(bomb)]
 
     assert isinstance(only(loop, kind, written(response(*lines, body=bomb))), OversizeError)

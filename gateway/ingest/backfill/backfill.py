@@ -17,12 +17,12 @@ from gateway.ingest.backfill.beginning import (
     kept_since_us,
 )
 from gateway.ingest.backfill.fetch import ROUND_REQUESTS_MAX, Reach
-from gateway.ingest.backfill.report import Cause, Outcome, Report, State, SweepEnded
+from gateway.ingest.backfill.report import Cause, Report, State, SweepEnded, Verdict
 from gateway.ingest.backfill.sweep import Sweeper
 from gateway.upstream.deliveries import moment_text
 from gateway.upstream.errors import UpstreamError
 
-# After a failed write, in seconds: the provider's own repeat comes first, and the disk may have
+# After a failed write, in seconds: the provider's own retry comes first, and the disk may have
 # room again by then.
 FAILED_WRITE_DELAY_S = 10.0
 
@@ -58,7 +58,7 @@ class Backfill:
         interval_s: float,
         now: Callable[[], float],
         *,
-        observe_delivery: Callable[[Outcome], None] = lambda outcome: None,
+        observe_delivery: Callable[[Verdict], None] = lambda verdict: None,
         observe_sweep: Callable[[SweepEnded], None] = lambda ended: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = monotonic,
@@ -123,11 +123,11 @@ class Backfill:
     def _reached_by(self, now: Moment) -> Reached | None:
         return None if self._reached is None else self._reached.by(now, self._clock())
 
-    def webhook_received(self, outcome: str) -> None:
+    def webhook_received(self, result: str) -> None:
         """Take note of a request to the webhook address and how it ended (see `Received`)."""
-        if outcome in ("stored", "duplicate"):
+        if result in ("stored", "duplicate"):
             self._heard_at = self._clock()
-        elif outcome == "log_unavailable":
+        elif result == "log_unavailable":
             self._suspicion = (Cause.FAILED_WRITE, self._clock())
             self._nudge.set()
 
@@ -291,7 +291,7 @@ class Backfill:
             await self._event_log.correct_complete(start.corrected)
         return start
 
-    def _delivery_seen(self, outcome: Outcome) -> None:
-        if outcome is Outcome.STORED:
+    def _delivery_seen(self, verdict: Verdict) -> None:
+        if verdict is Verdict.STORED:
             self._stored += 1
-        self._observe_delivery(outcome)
+        self._observe_delivery(verdict)

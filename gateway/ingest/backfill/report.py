@@ -16,7 +16,7 @@ class Cause(enum.Enum):
     ROUTINE = "routine"  # none of these: only what the provider itself calls failed
 
 
-class Outcome(enum.Enum):
+class Verdict(enum.Enum):
     """What became of a delivery that was looked at. The value is its name in metrics."""
 
     STORED = "stored"

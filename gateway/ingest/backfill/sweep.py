@@ -10,7 +10,7 @@ from gateway.clock import CLOCKS_APART_S
 from gateway.events.log import EventLog, LogUnavailableError
 from gateway.ingest.backfill.asking import DeliverySource, Entry
 from gateway.ingest.backfill.fetch import Fetcher, Reach
-from gateway.ingest.backfill.report import Outcome
+from gateway.ingest.backfill.report import Verdict
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
@@ -77,7 +77,7 @@ class Sweeper:
         self,
         since_us: int,
         reach: Callable[[], Reach],
-        seen: Callable[[Outcome], None],
+        seen: Callable[[Verdict], None],
         done: Callable[[int], Awaitable[None]],
         *,
         failed_only: bool,
@@ -97,22 +97,22 @@ class Sweeper:
             since_us, reach, store, done, failed_only=failed_only, failed_before=failed_before
         )
 
-    async def _store(self, entries: Sequence[Entry], seen: Callable[[Outcome], None]) -> None:
+    async def _store(self, entries: Sequence[Entry], seen: Callable[[Verdict], None]) -> None:
         # A page shows the newest first, the feed has the oldest first.
         ordered = sorted(entries, key=lambda it: getattr(it, "started_at_us", 0))
         # All at once: the log stores them in a few commits.
-        outcomes = await asyncio.gather(*map(self._store_one, ordered), return_exceptions=True)
+        verdicts = await asyncio.gather(*map(self._store_one, ordered), return_exceptions=True)
         failed: list[tuple[Entry, BaseException]] = []
-        for entry, outcome in zip(ordered, outcomes, strict=True):
-            if isinstance(outcome, BaseException):
-                failed.append((entry, outcome))
+        for entry, verdict in zip(ordered, verdicts, strict=True):
+            if isinstance(verdict, BaseException):
+                failed.append((entry, verdict))
             else:
-                seen(outcome)
+                seen(verdict)
         if failed:
             await self._store_each(failed, seen)
 
     async def _store_each(
-        self, failed: list[tuple[Entry, BaseException]], seen: Callable[[Outcome], None]
+        self, failed: list[tuple[Entry, BaseException]], seen: Callable[[Verdict], None]
     ) -> None:
         """Store one by one what failed together: one of them may be what the log cannot hold.
 
@@ -123,12 +123,12 @@ class Sweeper:
             if not isinstance(failure, LogUnavailableError):
                 raise failure
             try:
-                outcome = await self._store_one(entry)
+                verdict = await self._store_one(entry)
             except LogUnavailableError as error:
                 suspects.append((entry, error))
                 continue
-            seen(outcome)
-            if outcome is Outcome.STORED:
+            seen(verdict)
+            if verdict is Verdict.STORED:
                 # The log stores, so it was not the log.
                 for suspect, why in suspects:
                     seen(self._unreadable_one(suspect.id, f"it cannot be stored: {why}"))
@@ -136,9 +136,9 @@ class Sweeper:
         if suspects:
             raise suspects[-1][1]
 
-    async def _store_one(self, entry: Entry) -> Outcome:
+    async def _store_one(self, entry: Entry) -> Verdict:
         if not self._addressees.include(entry):
-            return Outcome.FOREIGN
+            return Verdict.FOREIGN
         if isinstance(entry, UnreadableEntry):
             return self._unreadable_one(entry.id, "there is no webhook in it that can be read")
         if len(entry.webhook) > BODY_BYTES_MAX:
@@ -155,7 +155,7 @@ class Sweeper:
             _log.exception("delivery %r cannot be read", entry.id)
             return self._unreadable_one(entry.id, f"the gateway stumbles over it: {error!r}")
         appended = await self._event_log.append(event)
-        return Outcome.DUPLICATE if appended.duplicate else Outcome.STORED
+        return Verdict.DUPLICATE if appended.duplicate else Verdict.STORED
 
     def _received_at_us(self, entry: Delivery) -> int:
         """Return the time now, or when it was sent if our clock is far behind that.
@@ -166,7 +166,7 @@ class Sweeper:
         is_behind = entry.started_at_us > now_us + _APART_US
         return entry.started_at_us if is_behind else now_us
 
-    def _unreadable_one(self, id_: str, why: str) -> Outcome:
+    def _unreadable_one(self, id_: str, why: str) -> Verdict:
         # The same entry is met again by the sweeps that follow. One without an id is told of once.
         if id_ not in self._told:
             self._unreadable += 1
@@ -174,7 +174,7 @@ class Sweeper:
             self._told[id_] = None
             if len(self._told) > _TOLD_MAX:
                 del self._told[next(iter(self._told))]
-        return Outcome.UNREADABLE
+        return Verdict.UNREADABLE
 
 
 def _path(url: str) -> str:

@@ -74,11 +74,11 @@ _log = logging.getLogger(__name__)
 class Received(NamedTuple):
     """How a request to the webhook address ended, for metrics and logs.
 
-    `outcome` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
+    `result` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
     the HTTP server ends a connection by itself are among them.
     """
 
-    outcome: str
+    result: str
     event_type: str
     size_bytes: int
 
@@ -194,8 +194,8 @@ class WebhookReceiver:
             _log.exception("a webhook failed unexpectedly, the provider will send it again")
             text = "the gateway failed unexpectedly; its log has the cause"
             return refuse("GATEWAY_FAILURE", text, again)
-        outcome = "duplicate" if appended.duplicate else "stored"
-        self._observe(Received(outcome, event.type, len(body)))
+        result = "duplicate" if appended.duplicate else "stored"
+        self._observe(Received(result, event.type, len(body)))
         return _DUPLICATE if appended.duplicate else _STORED
 
     def _refuse(

@@ -48,7 +48,7 @@ def refused(call: UpstreamCall, response: HttpResponse) -> UpstreamError:
 def not_a_response(call: UpstreamCall, instead: NotAResponseError) -> UpstreamError:
     """Return the error for a 2xx that is not the provider's word on the request.
 
-    Nobody knows what became of a command then. A query that was answered with an error has failed
+    Nobody knows what became of a command then. A query whose response is an error has failed
     by it; anything else may be another time.
     """
     errors = instead.errors

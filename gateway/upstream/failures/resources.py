@@ -24,7 +24,7 @@ class _Named(NamedTuple):
 
 
 class Resources:
-    """Tells what is missing when the provider answers 404. Compiled once from a request's type.
+    """Tells what is missing when the provider responds with 404. Compiled once from a request.
 
     `path_fields` are those that stand in the path of the REST operation, in its order.
     """

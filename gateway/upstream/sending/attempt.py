@@ -25,7 +25,7 @@ class AttemptResult(NamedTuple):
         return cls(end_of_error(error), error=error)
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """A word for metrics: the status, or the kind of error."""
         if self.response is not None:
             return str(self.response.status)
@@ -41,7 +41,7 @@ class AttemptEnded(NamedTuple):
 
     method: str
     number: int
-    outcome: str
+    result: str
 
 
 AttemptObserver = Callable[[AttemptEnded], None]

@@ -1,9 +1,9 @@
 """The exchange: the requests that are sent for one call, one after the other and side by side.
 
 There is one mechanism for sending again. A request that fails in passing is sent again after a
-wait; one that is silent is sent again beside the first, which is kept: whichever is answered first
-wins. At most two are in flight, and a shared budget bounds what is sent in all, so that a provider
-that is slow or down is not asked more often for that.
+wait; one that is silent is sent again beside the first, which is kept: whichever has a response
+first wins. At most two are in flight, and a shared budget bounds what is sent in all, so that a
+provider that is slow or down is not asked more often for that.
 """
 
 import asyncio
@@ -148,7 +148,7 @@ class Exchange:
                 self._call.note(result.end)
                 if result.end is End.OVERLOADED:
                     self._call.attempts -= 1  # refused before it was one
-                self._observe(number, result.word)
+                self._observe(number, result.label)
         return results
 
     async def _sleep(self, seconds: float) -> None:
@@ -269,5 +269,5 @@ class Exchange:
             return AttemptResult.of_error(UnansweredError(words))
         return AttemptResult.of_response(response)
 
-    def _observe(self, number: int, outcome: str) -> None:
-        self._sending.observe(AttemptEnded(self._call.operation.name, number, outcome))
+    def _observe(self, number: int, result: str) -> None:
+        self._sending.observe(AttemptEnded(self._call.operation.name, number, result))

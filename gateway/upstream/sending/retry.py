@@ -30,7 +30,7 @@ class RetryPolicy:
     # sooner: the official SDK waits for a minute too, so a response may come that late, and what
     # cannot be sent again would end without one although it ran. A hang is told after 10 s.
     attempt_max_s: float = 60.0
-    # A request with less time left than this could not be answered.
+    # A request with less time left than this could not be responded to in time.
     useful_s: float = 0.02
 
     def forgotten_at(self, begun_at: float) -> float:
@@ -49,8 +49,8 @@ class RetryPolicy:
 class RetryBudget:
     """Keeps retries to a share of the calls, so that an outage is not multiplied (gRFC A6).
 
-    Every call adds `per_call` repeats to an account that holds `balance_max` at most and begins
-    full; every repeat takes one. When everything fails, repeats are `per_call` of the calls.
+    Every call adds `per_call` retries to an account that holds `balance_max` at most and begins
+    full; every retry takes one. When everything fails, retries are `per_call` of the calls.
     What is sent beside a request in flight leaves half of the account: slow responses must not use
     up what lost ones need.
     """
@@ -66,7 +66,7 @@ class RetryBudget:
             self._balance = min(self._balance_max, self._balance + self._per_call)
 
     def take(self) -> bool:
-        """Take one repeat if there is one."""
+        """Take one retry if there is one."""
         return self._take(leaving=0)
 
     def take_for_hedge(self) -> bool:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from gateway.upstream.transport import (
-    ANSWER_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
     HttpResponse,
     OversizeError,
     UnansweredError,
@@ -82,7 +82,7 @@ def _decoded(body: bytes, header: str) -> bytes:
 def _gzip(body: bytes) -> bytes:
     """Decode one member after another (RFC 1952, section 2.2)."""
     parts: list[bytes] = []
-    left = ANSWER_BYTES_MAX
+    left = RESPONSE_BYTES_MAX
     # Zeros may fill up what follows the last member.
     while body.strip(b"\0"):
         if len(parts) == _MEMBERS_MAX:
@@ -96,9 +96,9 @@ def _gzip(body: bytes) -> bytes:
 def _deflate(body: bytes) -> bytes:
     """Decode zlib's format, which is meant by the name, or bare deflate, which some send."""
     try:
-        return _inflated(body, zlib.MAX_WBITS, ANSWER_BYTES_MAX)[0]
+        return _inflated(body, zlib.MAX_WBITS, RESPONSE_BYTES_MAX)[0]
     except zlib.error:
-        return _inflated(body, -zlib.MAX_WBITS, ANSWER_BYTES_MAX)[0]
+        return _inflated(body, -zlib.MAX_WBITS, RESPONSE_BYTES_MAX)[0]
 
 
 def _inflated(body: bytes, window: int, bytes_max: int) -> tuple[bytes, bytes]:
@@ -106,7 +106,9 @@ def _inflated(body: bytes, window: int, bytes_max: int) -> tuple[bytes, bytes]:
     stream = zlib.decompressobj(window)
     data = stream.decompress(body, bytes_max + 1)
     if len(data) > bytes_max:
-        raise OversizeError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes when decompressed")
+        raise OversizeError(
+            f"the answer is larger than {RESPONSE_BYTES_MAX} bytes when decompressed"
+        )
     if not stream.eof:
         raise _DamagedError("the answer's compressed body is cut off")
     return data, stream.unused_data

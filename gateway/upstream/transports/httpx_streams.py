@@ -133,7 +133,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 async def close_if_more_came(response: Any) -> None:
     """Close the connection of httpx's response, read but not closed yet, if more came.
 
-    More bytes than the response has are nobody's answer, and the next request must not get them.
+    More bytes than the response has are nobody's response, and the next request must not get them.
     """
     try:
         connection = response.stream._httpcore_stream._stream._connection

@@ -1,7 +1,7 @@
 """Intake: the body of one response as it comes in, within bounds."""
 
 from gateway.bytebudget import ByteBudget, Share
-from gateway.upstream.transport import ANSWER_BYTES_MAX, NoRoomError, OversizeError
+from gateway.upstream.transport import RESPONSE_BYTES_MAX, NoRoomError, OversizeError
 
 # Bodies up to so many bytes count for nothing: nearly all responses are smaller, and as many as may
 # be in flight at one time hold no more than 13 MiB together.
@@ -14,7 +14,7 @@ PARTS_MAX = 4_000
 
 def oversize() -> OversizeError:
     """Return the error for a response that is larger than the gateway is willing to hold."""
-    return OversizeError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+    return OversizeError(f"the answer is larger than {RESPONSE_BYTES_MAX} bytes")
 
 
 class Intake:
@@ -33,7 +33,7 @@ class Intake:
 
     def expect(self, size: int) -> None:
         """Take room for a body whose size is known. Raises OversizeError or NoRoomError."""
-        if size > ANSWER_BYTES_MAX:
+        if size > RESPONSE_BYTES_MAX:
             raise oversize()
         if not self._share.grow_to(size - UNCOUNTED_BYTES):
             raise NoRoomError(

@@ -29,7 +29,7 @@ from gateway.upstream.transports.intake import UNCOUNTED_BYTES, Intake
 KEEPALIVE_S = 30.0
 
 # How long connecting may take, in seconds. Only a limit of its own tells a request that never left
-# from one without an answer; one whose whole time is shorter counts as the latter.
+# from one without a response; one whose whole time is shorter counts as the latter.
 CONNECT_S = 5.0
 
 # How much of a body of unknown size is read at a time, in bytes. The pieces that it comes in, which
@@ -38,7 +38,7 @@ _PIECE_BYTES = 64 * 1024
 
 # What hyper-util calls failures before a connection is there: name resolution, TCP, TLS. The
 # classes of pyreqwest do not tell: ConnectError is also what a provider gives rise to that hangs up
-# after it has read the request, and ConnectTimeoutError is any time-out before the answer's head.
+# after it has read the request, and ConnectTimeoutError is any time-out before the response's head.
 _CONNECTING = "client error (Connect)"
 
 # What hyper-util calls a proxy's 407 to a request for a tunnel.
@@ -46,7 +46,7 @@ _PROXY_REFUSES = "tunnel error: proxy authorization required"
 
 
 class PyreqwestTransport:
-    """Sends requests with pyreqwest. Neither are redirects followed nor requests repeated.
+    """Sends requests with pyreqwest. Neither are redirects followed nor requests retried.
 
     `proxy` is an HTTP proxy's URL; `certificates` (DER) are trusted beside the system's; `budget`
     is what all buffers may hold together.

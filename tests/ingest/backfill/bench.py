@@ -12,7 +12,7 @@ from gateway.events.frames import event_of
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.ingest.backfill.backfill import Backfill
-from gateway.ingest.backfill.report import Outcome, SweepEnded
+from gateway.ingest.backfill.report import SweepEnded, Verdict
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from tests.harness.clock import MachineClock
@@ -51,7 +51,7 @@ class Bench:
         self.date_frozen: float | None = None
         self.retention_age_s = retention_age_s
         self.provider = DeliveryLog(page_size)
-        self.outcomes: Counter[Outcome] = Counter()
+        self.verdicts: Counter[Verdict] = Counter()
         self.sweeps: list[SweepEnded] = []
         self.pauses: list[float] = []
         self.asked_for_the_time_at: list[float] = []
@@ -80,7 +80,7 @@ class Bench:
             self.retention_age_s,
             INTERVAL_S,
             self.clock,
-            observe_delivery=lambda outcome: self.outcomes.update([outcome]),
+            observe_delivery=lambda outcome: self.verdicts.update([outcome]),
             observe_sweep=self._swept,
             sleep=self._sleep,
             clock=self.clock.steady,

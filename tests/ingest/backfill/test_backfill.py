@@ -18,7 +18,7 @@ from gateway.events.log import LogUnavailableError
 from gateway.ingest.backfill.backfill import FAILED_WRITE_DELAY_S
 from gateway.ingest.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
 from gateway.ingest.backfill.fetch import SPAN_MIN_US
-from gateway.ingest.backfill.report import Cause, Outcome, State, SweepEnded
+from gateway.ingest.backfill.report import Cause, State, SweepEnded, Verdict
 from gateway.ingest.backfill.span import PAGES_MAX
 from gateway.ingest.backfill.sweep import Addressees
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
@@ -92,7 +92,7 @@ def test_what_is_held_is_not_stored_again(bench: Bench) -> None:
     bench.sweep(2)
 
     assert bench.held_ids == ["event-1", "event-2", "event-3"]
-    assert bench.outcomes[Outcome.STORED] == 1
+    assert bench.verdicts[Verdict.STORED] == 1
 
 
 def test_webhooks_of_other_applications_stay_out(bench: Bench) -> None:
@@ -107,7 +107,7 @@ def test_webhooks_of_other_applications_stay_out(bench: Bench) -> None:
 
     # One whose address is not told may be ours.
     assert sorted(bench.held_ids) == ["event-2", "event-3"]
-    assert bench.outcomes == {Outcome.FOREIGN: 1, Outcome.STORED: 2}
+    assert bench.verdicts == {Verdict.FOREIGN: 1, Verdict.STORED: 2}
 
 
 def test_own_addresses_can_be_named() -> None:
@@ -132,7 +132,7 @@ def test_what_is_no_event_is_passed_over(bench: Bench) -> None:
     bench.sweep()
 
     assert bench.held_ids == ["event-1"]
-    assert bench.outcomes == {Outcome.UNREADABLE: 1, Outcome.STORED: 1}
+    assert bench.verdicts == {Verdict.UNREADABLE: 1, Verdict.STORED: 1}
 
 
 def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Bench) -> None:
@@ -237,7 +237,7 @@ def test_a_webhook_too_large_to_be_sent_to_anybody_stays_out(bench: Bench) -> No
     bench.sweep()
 
     assert bench.held_ids == ["event-1"]
-    assert bench.outcomes == {Outcome.STORED: 1, Outcome.UNREADABLE: 1, Outcome.FOREIGN: 1}
+    assert bench.verdicts == {Verdict.STORED: 1, Verdict.UNREADABLE: 1, Verdict.FOREIGN: 1}
 
 
 def test_a_mistake_of_ours_is_told(bench: Bench) -> None:

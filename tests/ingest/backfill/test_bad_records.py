@@ -13,7 +13,7 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     SubscribeRequest,
 )
-from gateway.upstream.transport import ANSWER_BYTES_MAX
+from gateway.upstream.transport import RESPONSE_BYTES_MAX
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
 from tests.harness.provider import Answer, RecordingProvider
@@ -23,7 +23,7 @@ HERE = "https://gateway.example/webhooks/telnyx"
 ELSEWHERE = "https://elsewhere.example/hooks"
 
 HTML = Answer(body=b"<html>blocked</html>", headers={"content-type": "text/html"})
-OVERSIZE = Answer(body=b'{"data": ["' + b"x" * (ANSWER_BYTES_MAX + 1) + b'"]}')
+OVERSIZE = Answer(body=b'{"data": ["' + b"x" * (RESPONSE_BYTES_MAX + 1) + b'"]}')
 
 
 class Account:
