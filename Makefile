@@ -31,7 +31,7 @@ test: $(VENV)/ready ## Run all tests
 
 MINUTES ?= 30
 soak: $(VENV)/ready ## Run the long tests: calls under faults, random schedules, MINUTES=30 of attacks
-	SOAK=1 $(BIN)/python -m pytest -q tests/telnyx/test_executions.py tests/oracle
+	SOAK=1 $(BIN)/python -m pytest -q tests/upstream/test_executions.py tests/oracle
 	$(BIN)/python -m tests.hostile --minutes $(MINUTES)
 
 bench: $(VENV)/ready ## Measure, beside the floor and the peers; writes bench/results.json

@@ -7,14 +7,9 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
-from gateway.aside import Aside
-from gateway.backfill.backfill import Backfill
-from gateway.backfill.report import Report, State
-from gateway.backfill.sweep import Addressees, Sweeper
 from gateway.background import kept_running
 from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
-from gateway.codec.event_keys import declared_keys
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
 from gateway.events.feed import Feed
@@ -24,6 +19,12 @@ from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
+from gateway.ingest.backfill.backfill import Backfill
+from gateway.ingest.backfill.report import Report, State
+from gateway.ingest.backfill.sweep import Addressees, Sweeper
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.ingest.webhooks.receiver import Received, WebhookReceiver
+from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.memory import buffers_within, memory_limit
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_events import FeedEvents
@@ -33,25 +34,15 @@ from gateway.rpc.rules import Rules
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
+from gateway.schema.event_keys import declared_keys
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
-from gateway.telnyx.binding import compile_services
-from gateway.telnyx.client import TelnyxClient, request_headers
-from gateway.telnyx.conferences import RestConferences
-from gateway.telnyx.deliveries import WebhookDeliveries
-from gateway.telnyx.exchange import Sending
-from gateway.telnyx.health import ProviderHealth
-from gateway.telnyx.limit import LimitedTransport
-from gateway.telnyx.probe import ProviderWatch, WatchedTransport
-from gateway.telnyx.provider_time import DatedTransport
-from gateway.telnyx.retry import RetryBudget, RetryPolicy
-from gateway.telnyx.saturation import Saturation
-from gateway.telnyx.transport import Transport
-from gateway.upstream import host_of, scrubbed_transport, transport_of
+from gateway.upstream.assembly import Hooks, Upstream
+from gateway.upstream.bound import operations_of
+from gateway.upstream.conferences import RestConferences
+from gateway.upstream.deliveries import WebhookDeliveries
+from gateway.upstream.transport import Transport
 from gateway.values import Address
-from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import Received, WebhookReceiver
-from gateway.webhooks.signature import SignatureVerifier
 
 COMMAND_SERVICES = (
     conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],
@@ -100,53 +91,23 @@ class Gateway:
         self._log = log
         self._feed = feed
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
-        transport = transport or transport_of(settings, self._buffers)
         self._metrics = Metrics()
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
-        api_key = settings.api_key.get_secret_value() if settings.api_key else ""
-        user_agent = f"telnyx-grpc-gateway/{gateway_version()}"
-        probed = settings.upstream_probe == "on"
-        self._provider = ProviderHealth(
-            host_of(settings.base_url), time.monotonic, must_be_reached=probed
-        )
-        aside = Aside()
-        dated = DatedTransport(scrubbed_transport(transport, settings, aside), clock.provider_told)
-        self._provider_watch = ProviderWatch(
-            dated,
-            settings.base_url,
-            request_headers(api_key, user_agent),
-            self._provider,
-            self._provider_changed,
-            ask_first=probed,
-        )
-        upstream = LimitedTransport(
-            WatchedTransport(dated, self._provider),
-            settings.upstream_in_flight,
-            settings.upstream_waiting,
-        )
-        self._saturation = Saturation(upstream, self._provider_changed)
-        self._client = TelnyxClient(
-            Sending(
-                upstream,
-                RetryPolicy(),
-                RetryBudget(),
-                random.Random(),
-                self._metrics.attempt_ended,
-                settings.hedge_after,
-                aside=aside,
-            ),
-            settings.base_url,
-            api_key,
-            user_agent,
+        self._upstream = Upstream.of(
+            settings,
+            f"telnyx-grpc-gateway/{gateway_version()}",
             self._buffers,
+            Hooks(self._metrics.attempt_ended, clock.provider_told, self._provider_changed),
+            transport,
         )
+        self._client, requests = self._upstream.client, self._upstream.requests
         self._metrics.watch_upstream(
             UpstreamGauges(
-                in_flight=lambda: upstream.in_flight,
-                abandoned=lambda: upstream.abandoned,
-                waiting=lambda: upstream.waiting,
-                stalled=lambda: upstream.stalled_s,
+                in_flight=lambda: requests.in_flight,
+                abandoned=lambda: requests.abandoned,
+                waiting=lambda: requests.waiting,
+                stalled=lambda: requests.stalled_s,
             )
         )
         self._metrics.watch_feed(
@@ -231,8 +192,7 @@ class Gateway:
         self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
         work = {
             "pruning": self._prune,
-            "the watch on the provider": self._provider_watch.run,
-            "the watch on requests in flight": self._saturation.run,
+            **self._upstream.work,
         }
         if self._backfill is not None:
             work["back-fill"] = self._backfill.run
@@ -245,7 +205,7 @@ class Gateway:
     def _build_grpc(self) -> GrpcServer:
         settings, feed, age_max_s = self._settings, self._feed, self._settings.stream_age_max
         commands = CommandHandler(
-            compile_services(COMMAND_SERVICES),
+            operations_of(COMMAND_SERVICES),
             self._client,
             feed.cursor,
             self._conferences.command_accepted,
@@ -280,10 +240,7 @@ class Gateway:
         )
 
     def _why_not_ready(self) -> str | None:
-        return self._not_ready or self._log.problem or self._why_no_commands()
-
-    def _why_no_commands(self) -> str | None:
-        return self._provider.not_ready or self._saturation.not_ready
+        return self._not_ready or self._log.problem or self._upstream.not_ready
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings
@@ -319,17 +276,17 @@ class Gateway:
     def _webhook_received(self, received: Received) -> None:
         self._metrics.webhook_received(received)
         # A signature that is accepted later than by default tells less of the time.
-        if received.outcome in _VERIFIED and self._settings.webhook_tolerance <= CLOCKS_APART_S:
+        if received.result in _VERIFIED and self._settings.webhook_tolerance <= CLOCKS_APART_S:
             self._clock.webhook_verified()
         if self._backfill is not None:
-            self._backfill.webhook_received(received.outcome)
+            self._backfill.webhook_received(received.result)
 
     async def _provider_changed(self) -> None:
         if self._not_ready is not None:
             return
         # The feed goes on: webhooks and streams do not depend on the provider's REST API.
         names = ("", *(service.full_name for service in COMMAND_SERVICES))
-        await self._grpc.set_serving(self._why_no_commands() is None, names)
+        await self._grpc.set_serving(self._upstream.not_ready is None, names)
 
     async def _prune(self) -> None:
         while True:

@@ -31,7 +31,6 @@ from gateway.client.demo import Cast, Demo
 from gateway.client.event_text import EventText
 from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
 from gateway.client.tail_errors import error_lines, loss_of
-from gateway.codec.event_keys import EventKey, declared_keys
 from gateway.config import (
     DEFAULT_GRPC_ADDRESS,
     Settings,
@@ -41,13 +40,14 @@ from gateway.config import (
     unread,
 )
 from gateway.events.log import LogError
+from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
 from gateway.process import raise_descriptors, tune_interpreter
 from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
+from gateway.schema.binding import BindingError
+from gateway.schema.event_keys import EventKey, declared_keys
 from gateway.telemetry.logs import LogCounts, logs_set_up
-from gateway.telnyx.binding import BindingError
-from gateway.webhooks.receiver import WEBHOOK_PATH
 
 # Exit codes: wrong settings or usage (click's own), and a run that failed.
 EXIT_USAGE = 2

@@ -1,7 +1,7 @@
 """The one error type that RPCs fail with, and its one mapping to `google.rpc.Status`.
 
-Everything below the RPC face raises GatewayError and nothing else on purpose; the RPC face turns
-it into a status in one place. Whatever else arrives there is a fault of the gateway.
+The RPC face makes GatewayErrors of the errors of the rooms below it and turns them into statuses in
+one place. Whatever else arrives there is a fault of the gateway.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc import StatusCode
 
+from gateway.details import FieldViolation, Resource, shortened
+
 # ErrorInfo.domain: who coined the reasons.
 DOMAIN = "telnyx-grpc-gateway"
 
@@ -22,24 +24,6 @@ MESSAGE_BYTES_MAX = 1_000
 DETAILS_BYTES_MAX = 4_000
 # Violations that the message names; the details name them all.
 _VIOLATIONS_IN_MESSAGE = 5
-# Any single text taken over from a caller or a provider.
-TEXT_BYTES_MAX = 300
-
-
-@dataclass(frozen=True, slots=True)
-class FieldViolation:
-    """What is wrong with one field of the request, by its proto path."""
-
-    field: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """What was looked for and not found."""
-
-    type: str
-    name: str
 
 
 # Not frozen: the interpreter and contextlib assign an exception's traceback.
@@ -118,14 +102,6 @@ def status_of(error: GatewayError) -> status_pb2.Status:
         room = DETAILS_BYTES_MAX - sum(detail.ByteSize() for detail in status.details)
         _attach(status, _bad_request(error.violations, room), position=1)
     return status
-
-
-def shortened(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str:
-    """Return a text cut at a character boundary so that it takes at most `bytes_max` bytes."""
-    encoded = text.encode("utf-8", "replace")
-    if len(encoded) <= bytes_max:
-        return encoded.decode("utf-8")
-    return encoded[: bytes_max - 3].decode("utf-8", "ignore") + "..."
 
 
 def _bad_request(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.webhooks.signature import parse_public_key
+from gateway.ingest.webhooks.signature import parse_public_key
 
 PORT_MAX = 65_535
 

@@ -17,38 +17,38 @@ MODULES = sorted(GATEWAY.rglob("*.py"))
 
 # A room may import itself, these rooms, and nothing else of the gateway.
 MAY_IMPORT = {
-    "codec": set[str](),
-    "events": {"bytebudget", "codec", "errors", "tokens"},
-    "telnyx": {"aside", "bytebudget", "codec", "errors", "tokens", "deadline"},
-    "webhooks": {"aside", "bytebudget", "codec", "events"},
-    "backfill": {"clock", "errors", "events", "telnyx", "webhooks"},
+    "schema": {"details", "tokens"},
+    "events": {"bytebudget", "details", "errors", "schema", "tokens"},
+    "upstream": {"aside", "bytebudget", "config", "deadline", "details", "schema"},
     "conference": {"deadline", "tokenbucket"},
+    "ingest": {"aside", "bytebudget", "clock", "events", "schema", "upstream"},
     "rpc": {
         "background",
-        "backfill",
         "bytebudget",
         "clock",
-        "codec",
         "conference",
         "deadline",
+        "details",
         "errors",
         "events",
+        "ingest",
         "process",
-        "telnyx",
+        "schema",
         "tokenbucket",
         "tokens",
+        "upstream",
     },
-    "telemetry": {"backfill", "bytebudget", "conference", "rpc", "telnyx", "webhooks"},
-    "http": {"bytebudget", "process", "telemetry", "webhooks"},
-    "client": {"codec"},
+    "telemetry": {"bytebudget", "conference", "ingest", "rpc", "upstream"},
+    "http": {"bytebudget", "ingest", "process", "telemetry"},
+    "client": {"schema"},
     "sandbox": set[str](),
     "config": {"names", "values"},
-    "upstream": {"aside", "bytebudget", "config", "telnyx"},
     "names": set[str](),
     "output": set[str](),
-    "values": {"webhooks"},
+    "values": {"ingest"},
     "clock": set[str](),
-    "errors": set[str](),
+    "details": set[str](),
+    "errors": {"details"},
     "tokens": set[str](),
     "tokenbucket": set[str](),
     "aside": set[str](),
@@ -60,14 +60,14 @@ MAY_IMPORT = {
 }
 
 # Errors get their status at the edge: these rooms serve any face.
-WITHOUT_GRPC = {"conference"}
+WITHOUT_GRPC = {"conference", "details", "ingest", "schema", "upstream"}
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
-    "httpx": {"telnyx/httpx_transport.py", "sandbox/posting.py"},
-    "pyreqwest": {"telnyx/pyreqwest_transport.py"},
+    "httpx": {"upstream/transports/httpx_transport.py", "sandbox/posting.py"},
+    "pyreqwest": {"upstream/transports/pyreqwest_transport.py"},
     "jsonschema": {"sandbox/schema_checks.py"},
-    "nacl": {"webhooks/signature.py", "sandbox/signing.py"},
+    "nacl": {"ingest/webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {
         "events/sqlite/faults.py",
         "events/sqlite/key_columns.py",

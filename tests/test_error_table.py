@@ -5,10 +5,12 @@ from pathlib import Path
 
 from gateway.conference.conferences import FIRST_WAIT_MAX_S
 from gateway.events.start import LossReason
-from gateway.telnyx import failures, meanings
-from gateway.telnyx.attempt import PASSING_STATUSES
-from gateway.telnyx.retry import RetryBudget, RetryPolicy
-from gateway.telnyx.saturation import STALLED_S
+from gateway.rpc.upstream_statuses import CODES
+from gateway.upstream.ends import TRANSIENT_STATUSES
+from gateway.upstream.errors import Reason
+from gateway.upstream.failures.refusals import BY_PROVIDER_CODE, BY_STATUS
+from gateway.upstream.health.saturation import STALLED_S
+from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "errors.md").read_text()
@@ -17,16 +19,10 @@ ROWS = re.findall(r"^\| (.+?) \| `([A-Z_]+)` \| `([A-Z_]+)` \|$", TEXT, re.MULTI
 
 
 def test_the_table_is_that_of_the_code() -> None:
-    by_status = {f"HTTP {status}": it for status, it in meanings.BY_STATUS.items()}
-    by_code = {f"provider code {code}": it for code, it in meanings.BY_PROVIDER_CODE.items()}
-    expected = {
-        name: (it.code.name, it.reason)
-        for name, it in {
-            **by_status,
-            **by_code,
-            "provider code 90xxx": meanings.STATE_CONFLICT,
-        }.items()
-    }
+    by_status = {f"HTTP {status}": it for status, it in BY_STATUS.items()}
+    by_code = {f"provider code {code}": it for code, it in BY_PROVIDER_CODE.items()}
+    meant = {**by_status, **by_code, "provider code 90xxx": Reason.INVALID_STATE}
+    expected = {name: (CODES[reason].name, reason.name) for name, reason in meant.items()}
 
     documented = {
         name: (code, reason)
@@ -38,13 +34,8 @@ def test_the_table_is_that_of_the_code() -> None:
 
 def test_every_reason_in_the_code_is_documented() -> None:
     documented = {(code, reason) for _, code, reason in ROWS}
-    outcomes = {
-        (it.code.name, it.reason)
-        for module in (failures, meanings)
-        for it in vars(module).values()
-        if isinstance(it, meanings.Outcome)
-    }
-    assert outcomes <= documented
+    assert set(CODES) == set(Reason)
+    assert {(code.name, reason.name) for reason, code in CODES.items()} <= documented
     assert {("OUT_OF_RANGE", reason.name) for reason in LossReason} <= documented
     reasons = {reason for _, _, reason in ROWS}
     for module in (ROOT / "gateway").rglob("*.py"):
@@ -72,5 +63,5 @@ def test_the_numbers_in_the_text_are_those_of_the_policy() -> None:
     latest = policy.command_memory_s - policy.command_memory_margin_s
     assert f"later than {latest:.0f} s after its first request" in FLAT
     assert (budget._per_call, budget._balance_max) == (0.1, 100)
-    listed = ", ".join(map(str, sorted(PASSING_STATUSES)))
+    listed = ", ".join(map(str, sorted(TRANSIENT_STATUSES)))
     assert f"no complete response, {listed} |" in FLAT

@@ -5,7 +5,8 @@ from grpc import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import FieldViolation, GatewayError, Resource, shortened, status_of
+from gateway.details import FieldViolation, Resource, shortened
+from gateway.errors import GatewayError, status_of
 
 
 def detail(error: GatewayError, kind: type) -> object:

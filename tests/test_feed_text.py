@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from gateway.codec.event_keys import declared_keys, payload_names
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import postings, reader, reads
 from gateway.events.window import BYTES_MAX, ENTRIES_MAX
 from gateway.http import outgoing, places, refusals
+from gateway.ingest.webhooks import body, receiver, signature
 from gateway.rpc import events, filters, history, subscribe
-from gateway.webhooks import body, receiver, signature
+from gateway.schema.event_keys import declared_keys, payload_names
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = " ".join((DOCS / "feed.md").read_text().split())

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
-from gateway.codec import lenient_json
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import reader
 from gateway.http import app as http_app
 from gateway.http import places, refusals
+from gateway.ingest.webhooks import body, signature, verification
 from gateway.rpc import (
     admission,
     events,
@@ -19,9 +19,10 @@ from gateway.rpc import (
     silence,
     subscribe,
 )
+from gateway.schema import lenient_json, response
 from gateway.telemetry import writer
-from gateway.telnyx import answer, content, intake, scrubbing, transport
-from gateway.webhooks import body, signature, verification
+from gateway.upstream import transport
+from gateway.upstream.transports import content, intake, scrubbing
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,11 +78,11 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
 
 
 def test_the_other_numbers_are_those_of_the_code() -> None:
-    response = f"{transport.ANSWER_BYTES_MAX // MIB} MiB, also after decoding"
-    assert f"{response}; {intake.PARTS_MAX:,} pieces" in TEXT
+    largest = f"{transport.RESPONSE_BYTES_MAX // MIB} MiB, also after decoding"
+    assert f"{largest}; {intake.PARTS_MAX:,} pieces" in TEXT
     assert f"body of an error | {content.ERROR_BYTES_MAX // KIB} KiB |" in TEXT
     assert f"values of a response | {lenient_json.VALUES_MAX:,} |" in TEXT
-    assert f"items on a page | {answer._ITEMS_MAX:,} |" in TEXT
+    assert f"items on a page | {response.ITEMS_MAX:,} |" in TEXT
     assert f"Responses of {aside.LARGE_BYTES // KIB} KiB and more" in TEXT
     assert f"Keys shorter than {scrubbing.SECRET_CHARACTERS_MIN} characters" in TEXT
     assert f"hold {bytebudget.BUFFERED_BYTES_MAX // MIB} MiB together" in TEXT
@@ -90,7 +91,7 @@ def test_the_other_numbers_are_those_of_the_code() -> None:
 
 
 def test_the_other_texts_have_the_same_numbers() -> None:
-    response = f"{transport.ANSWER_BYTES_MAX // MIB} MiB"
+    response = f"{transport.RESPONSE_BYTES_MAX // MIB} MiB"
     errors, feed = _flat("docs/errors.md"), _flat("docs/feed.md")
     assert f"or a response above {response} |" in errors
     assert f"it is decoded, up to {response}" in errors

@@ -4,9 +4,9 @@ from bench.callers.caller import WrongAnswerError
 from bench.calls import API_KEY, UnaryCall
 from gateway.bytebudget import ByteBudget
 from gateway.config import Settings
-from gateway.telnyx.client import request_headers
-from gateway.telnyx.transport import HttpRequest
-from gateway.upstream import transport_of
+from gateway.upstream.assembly import transport_of
+from gateway.upstream.client import request_headers
+from gateway.upstream.transport import HttpRequest
 
 # How long a call may take, in seconds.
 _TIMEOUT_S = 10.0

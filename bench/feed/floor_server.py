@@ -18,12 +18,12 @@ import uvloop
 
 from bench.feed import webhooks
 from bench.processes import until_input_ends
-from gateway.codec.event_keys import declared_keys
 from gateway.events.entry import NewEvent
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.http.server import HttpServer
-from gateway.webhooks.signature import SignatureVerifier
+from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.schema.event_keys import declared_keys
 
 _DECLARED = declared_keys()
 _KEYS = tuple("bench" if key.name == "type" else "" for key in _DECLARED)

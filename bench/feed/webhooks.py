@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 
 from conferencing.v1.event_pb2 import Event
-from gateway.codec.event_keys import declared_keys
 from gateway.events.entry import Keys
-from gateway.webhooks.decoder import WebhookDecoder
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.schema.event_keys import declared_keys
 
 # Conferences that everybody's events belong to, where it does not matter which.
 CONFERENCES = 50

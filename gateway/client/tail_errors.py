@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from conferencing.v1.event_service_pb2 import Gap, GapReason
-from gateway.codec.event_keys import declared_keys
+from gateway.schema.event_keys import declared_keys
 
 D = TypeVar("D", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from weakref import WeakValueDictionary
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.cursor import Cursor
 from gateway.events.delivery import Audience, Delivery, Lot, lot_of
 from gateway.events.entry import LogEntry, StoredFrame
@@ -22,6 +21,7 @@ from gateway.events.rounds import Rounds
 from gateway.events.sleep import Sleep
 from gateway.events.start import Loss, Start, overtaken
 from gateway.events.window import Window
+from gateway.schema.event_keys import EventKey
 
 # Places whose events are kept at hand for the next who asks: more than subscribers in step have.
 _SHARED_MAX = 1_000

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sys import getsizeof
 from typing import NamedTuple, TypeAlias
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.entry import Keys
+from gateway.schema.event_keys import EventKey
 
 # More values than this in one filter is a mistake of the caller; it also bounds what one
 # subscriber costs.

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.entry import Appended, LogEntry, NewEvent, StoredFrame
 from gateway.events.filter import Filter
+from gateway.schema.event_keys import EventKey
 
 # What one read returns at the most, in bytes, if it is more than one event: a batch for a stream is
 # as large. A thousand events of half a megabyte each must not be in memory at one time.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from grpc import StatusCode
 
-from gateway.errors import FieldViolation, GatewayError, invalid_argument
+from gateway.details import FieldViolation
+from gateway.errors import GatewayError, invalid_argument
 from gateway.events.cursor import Cursor, CursorFormatError
 from gateway.events.log import EventLog
 

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, Receive, Scope, Send, WebhookReceiver
 from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
-from gateway.webhooks.receiver import WEBHOOK_PATH, Receive, Scope, Send, WebhookReceiver
 
 # The share of the event loop's time that writing metrics may take, and how much of it, in seconds,
 # may come at once. A scrape takes some milliseconds every few seconds; who asks for more, and

@@ -42,7 +42,7 @@ from gateway.http.refusals import (
     TOO_MANY_HEADERS,
     Refusal,
 )
-from gateway.webhooks.receiver import DISCONNECTED, ENDED_FOR
+from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
 
 
 class _Stage(enum.Enum):

@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 from typing import NamedTuple
 
-from gateway.webhooks.body import BODY_BYTES_MAX
+from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 
 # From a request's first byte to the end of its head, in seconds; for the first request from the
 # opening of the connection. A head fits into a packet or two.

@@ -10,10 +10,12 @@ from google.protobuf.message import Message
 from gateway.deadline import Deadline
 from gateway.rpc.call import Call
 from gateway.rpc.shell import Handler, MethodHandler, Shell
-from gateway.telnyx.binding import Binding
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.failures import FailedCall, cut_off
-from gateway.telnyx.operation import Safety
+from gateway.rpc.upstream_statuses import gateway_error
+from gateway.schema.rest import Safety
+from gateway.upstream.bound import BoundOperation
+from gateway.upstream.calls import UpstreamCall
+from gateway.upstream.client import TelnyxClient
+from gateway.upstream.failures.reports import cut_off
 
 # The longest a caller is waited for, in seconds, whatever deadline it has: a request takes a minute
 # at most, and no command is sent again later than that. Who says ten years has said nothing.
@@ -30,7 +32,7 @@ class CommandHandler(grpc.GenericRpcHandler):
 
     def __init__(
         self,
-        bindings: Iterable[Binding],
+        operations: Iterable[BoundOperation],
         client: TelnyxClient,
         newest_cursor: Callable[[], str],
         accepted: Callable[[Message], None],
@@ -43,35 +45,37 @@ class CommandHandler(grpc.GenericRpcHandler):
         self._default_timeout_s = default_timeout_s
         self._timeout_max_s = max(default_timeout_s, TIMEOUT_MAX_S)
         self._handlers: dict[str, MethodHandler] = {
-            binding.rpc_path: shell.unary(
-                binding.rpc_path,
-                binding.request_class.FromString,
-                self._handler(binding),
-                binding.response_class.SerializeToString,
+            operation.binding.rpc_path: shell.unary(
+                operation.binding.rpc_path,
+                operation.binding.request_class.FromString,
+                self._handler(operation),
+                operation.binding.response_class.SerializeToString,
             )
-            for binding in bindings
+            for operation in operations
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
         """Return the handler of a method, None if it is not one of these."""
         return self._handlers.get(handler_call_details.method)
 
-    def _handler(self, binding: Binding) -> Handler:
+    def _handler(self, operation: BoundOperation) -> Handler:
         async def handler(call: Call[Any]) -> Any:
             request, granted = call.message, call.time_remaining()
             if granted is not None:
                 granted = min(granted, self._timeout_max_s)
             deadline = Deadline.before_callers(granted, default=self._default_timeout_s)
+            # From before the command is sent: its effects come after that.
             cursor = self._newest_cursor()
-            response = await self._client.call(
-                binding, request, deadline, cursor, begun=partial(_explain_cut_off, call)
+            response: Any = await self._client.call(
+                operation, request, deadline, begun=partial(_explain_cut_off, call)
             )
-            if binding.safety is not Safety.READ:
+            if operation.safety is not Safety.READ:
+                response.receipt.cursor = cursor
                 self._accepted(request)
             return response
 
         return handler
 
 
-def _explain_cut_off(call: Call[Any], command: FailedCall) -> None:
-    call.explain_cut_off = partial(cut_off, command)
+def _explain_cut_off(call: Call[Any], command: UpstreamCall) -> None:
+    call.explain_cut_off = lambda: gateway_error(cut_off(command))

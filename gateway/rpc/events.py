@@ -8,7 +8,8 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.errors import FieldViolation, invalid_argument
+from gateway.details import FieldViolation
+from gateway.errors import invalid_argument
 from gateway.rpc.filters import FILTER_BYTES_MAX
 from gateway.rpc.shell import Handler, MethodHandler, Shell
 

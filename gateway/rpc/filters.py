@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-from gateway.codec.event_keys import EventKey
-from gateway.errors import FieldViolation
+from gateway.details import FieldViolation
 from gateway.events.filter import VALUES_MAX, Filter
+from gateway.schema.event_keys import EventKey
 
 # How long a filter may be, encoded, in bytes: a thousand call control ids take about 100,000. A
 # stream holds its filter for as long as it is open.

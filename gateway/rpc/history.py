@@ -20,14 +20,15 @@ from conferencing.v1.event_service_pb2 import (
     ListEventsRequest,
     ListEventsResponse,
 )
-from gateway.backfill.report import Report
 from gateway.clock import Moment
-from gateway.errors import FieldViolation, GatewayError, Resource, invalid_argument
+from gateway.details import FieldViolation, Resource
+from gateway.errors import GatewayError, invalid_argument
 from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed
 from gateway.events.filter import Filter
 from gateway.events.frames import event_of, fitting, joined
 from gateway.events.log import Asker, LogBusyError, Page, Stretch, TimeBounds
+from gateway.ingest.backfill.report import Report
 from gateway.rpc.call import Call
 from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw

@@ -4,7 +4,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from conferencing.v1.common_pb2 import TimeRange
-from gateway.errors import FieldViolation
+from gateway.details import FieldViolation
 from gateway.events.log import TimeBounds
 
 HEARTBEAT_DEFAULT_S = 15.0

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc_status import rpc_status
 
-from gateway.errors import FieldViolation, GatewayError, invalid_argument, status_of
+from gateway.details import FieldViolation
+from gateway.errors import GatewayError, invalid_argument
+from gateway.rpc.aborts import abort_arguments
 from gateway.rpc.call import Call
 from gateway.rpc.hooks import CallEnded, Hook
 from gateway.rpc.statuses import error_of
@@ -94,7 +95,7 @@ class Shell:
                     return await self._run(call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
-                    told = _told(error)
+                    told = abort_arguments(error)
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
                 await context.abort(*told)
@@ -194,13 +195,3 @@ def _code_of_the_gone(call: Call[Any]) -> grpc.StatusCode:
     if granted is None or left is None or left > _DEADLINE_SLACK_S + granted * _DEADLINE_ROUNDING:
         return grpc.StatusCode.CANCELLED
     return grpc.StatusCode.DEADLINE_EXCEEDED
-
-
-def _told(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
-    """Return the arguments of `abort` for an error."""
-    status = rpc_status.to_status(status_of(error))
-    metadata = tuple(status.trailing_metadata)
-    if error.retry_after is not None:
-        # Tells gRPC's own retries how long to wait (gRFC A6, "pushback").
-        metadata += (("grpc-retry-pushback-ms", str(round(error.retry_after * 1_000))),)
-    return status.code, status.details, metadata

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from gateway.errors import FieldViolation, GatewayError, invalid_argument
+from gateway.details import FieldViolation
+from gateway.errors import GatewayError, invalid_argument
 from gateway.rpc.call import Call
 from gateway.rpc.hooks import CallEnded, Hook
 

@@ -4,8 +4,11 @@ import logging
 
 from grpc import StatusCode
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, invalid_argument
 from gateway.events.log import LogBusyError, LogUnavailableError
+from gateway.rpc.upstream_statuses import gateway_error
+from gateway.schema.invalid import InvalidRequestError
+from gateway.upstream.errors import UpstreamError
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +22,10 @@ def error_of(error: Exception, method: str) -> GatewayError:
     match error:
         case GatewayError():
             return error
+        case InvalidRequestError():
+            return invalid_argument(error.violations)
+        case UpstreamError():
+            return gateway_error(error)
         case LogBusyError():
             _log.warning("%s refused: %s", method, error)
             text = f"{error}; call again a little later, or run more gateways"

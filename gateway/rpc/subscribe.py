@@ -20,7 +20,8 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeResponse,
 )
 from gateway.bytebudget import ByteBudget
-from gateway.errors import FieldViolation, GatewayError, invalid_argument
+from gateway.details import FieldViolation
+from gateway.errors import GatewayError, invalid_argument
 from gateway.events.delivery import BATCH_BYTES_MAX, Delivery
 from gateway.events.entry import StoredFrame
 from gateway.events.feed import Feed

@@ -15,13 +15,13 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily
 
-from gateway.backfill.report import Outcome, SweepEnded
 from gateway.bytebudget import ByteBudget
 from gateway.conference.fair_queue import FairQueue, Rank
+from gateway.ingest.backfill.report import SweepEnded, Verdict
+from gateway.ingest.webhooks.receiver import Received
 from gateway.rpc.hooks import CallEnded
 from gateway.telemetry.logs import LogCounts
-from gateway.telnyx.attempt import AttemptEnded
-from gateway.webhooks.receiver import Received
+from gateway.upstream.sending.attempt import AttemptEnded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -135,7 +135,7 @@ class Metrics:
 
     def attempt_ended(self, attempt: AttemptEnded) -> None:
         """Count a request to the provider."""
-        key = (attempt.method, "first" if attempt.number == 1 else "repeat", attempt.outcome)
+        key = (attempt.method, "first" if attempt.number == 1 else "repeat", attempt.result)
         found = self._attempt_series.get(key)
         if found is None:
             found = self._attempt_series[key] = self._attempts.labels(*key)
@@ -143,13 +143,13 @@ class Metrics:
 
     def webhook_received(self, received: Received) -> None:
         """Count a request to the webhook address."""
-        key = (received.outcome, received.event_type)
+        key = (received.result, received.event_type)
         found = self._webhook_series.get(key)
         if found is None:
             if len(self._webhook_series) >= _SERIES_MAX or len(received.event_type) > _TYPE_MAX:
-                key = (received.outcome, "other")
-            found = [self._webhooks.labels(received.outcome)]
-            if received.outcome == "stored":
+                key = (received.result, "other")
+            found = [self._webhooks.labels(received.result)]
+            if received.result == "stored":
                 found.append(self._events.labels(key[1]))
             self._webhook_series[key] = found
         for series in found:
@@ -159,14 +159,14 @@ class Metrics:
         """Count an event that does not show its webhook as it was sent."""
         self._notes.labels(reason).inc()
 
-    def delivery_seen(self, outcome: Outcome) -> None:
+    def delivery_seen(self, verdict: Verdict) -> None:
         """Count a delivery that back-fill has looked at."""
-        self._deliveries.labels(outcome.value).inc()
+        self._deliveries.labels(verdict.value).inc()
 
     def sweep_ended(self, ended: SweepEnded) -> None:
         """Count a sweep of back-fill."""
-        outcome = "succeeded" if ended.succeeded else "failed"
-        self._sweeps.labels(ended.cause.value, outcome).inc()
+        result = "succeeded" if ended.succeeded else "failed"
+        self._sweeps.labels(ended.cause.value, result).inc()
 
     def watch_feed(self, gauges: FeedGauges) -> None:
         """Show the state of the feed from now on."""

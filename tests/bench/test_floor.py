@@ -11,7 +11,7 @@ from bench.feed.floor_server import Floor
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.http.server import HttpServer
-from gateway.webhooks.signature import SignatureVerifier
+from gateway.ingest.webhooks.signature import SignatureVerifier
 from tests.harness.events import KEYS
 from tests.harness.loop import LoopThread
 

@@ -25,12 +25,12 @@ from gateway.conference.fair_queue import Rank
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.refresh import REFRESH_INTERVAL_S
 from gateway.rpc.conference_statuses import WATCH_RETRY_S
-from gateway.telnyx.client import TelnyxClient
-from gateway.telnyx.conferences import RestConferences
-from gateway.telnyx.exchange import Sending
-from gateway.telnyx.limit import LimitedTransport
-from gateway.telnyx.retry import RetryBudget, RetryPolicy
-from gateway.telnyx.transport import HttpRequest, HttpResponse
+from gateway.upstream.client import TelnyxClient
+from gateway.upstream.conferences import RestConferences
+from gateway.upstream.sending.exchange import Sending
+from gateway.upstream.sending.limit import LimitedTransport
+from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
+from gateway.upstream.transport import HttpRequest, HttpResponse
 from tests.conference.fakes import LoopTime, PostedEvents
 from tests.harness.virtual_time import run_in_virtual_time
 

@@ -19,7 +19,7 @@ import telnyx
 from hypothesis import strategies as st
 
 from gateway.app import COMMAND_SERVICES
-from gateway.telnyx.binding import compile_services
+from gateway.schema.binding import compile_services
 from tests.conformance.coverage import (
     parameters_given,
     parameters_in,

@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
 
-from gateway.telnyx.pages import PAGE_NUMBER_MAX
+from gateway.schema.pages import PAGE_NUMBER_MAX
 from tests.conformance.decoded import expected, found, places_in, places_served
 from tests.conformance.repeatable import run_examples
 from tests.conformance.rpcs import RPCS, Rpc

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.filter import Filter
 from gateway.events.log import Stretch, TimeBounds
 from gateway.events.sqlite import SqliteEventLog, postings
 from gateway.events.sqlite.postings import BLOCK, Search
 from gateway.events.sqlite.writer import Retention
+from gateway.schema.event_keys import EventKey
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, choosing, new_event
 from tests.harness.loop import LoopThread

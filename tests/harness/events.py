@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Iterable
 
 from conferencing.v1.event_pb2 import Event
-from gateway.codec.event_keys import declared_keys
 from gateway.events.entry import Keys, NewEvent
 from gateway.events.filter import Filter
+from gateway.schema.event_keys import declared_keys
 
 KEYS = declared_keys()
 

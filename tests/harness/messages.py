@@ -8,8 +8,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
-from gateway.codec.annotations import discriminator, is_number_or_word
-from gateway.codec.descriptors import enum_type, message_type
+from gateway.schema.annotations import discriminator, is_number_or_word
+from gateway.schema.descriptors import enum_type, message_type
 
 F = FieldDescriptor
 

@@ -16,9 +16,9 @@ from gateway.events.entry import Appended, NewEvent
 from gateway.http.places import Places
 from gateway.http.protocol import RequestProtocol
 from gateway.http.refusals import IDLE_S
-from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import Received, WebhookReceiver
-from gateway.webhooks.signature import SignatureVerifier
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.ingest.webhooks.receiver import Received, WebhookReceiver
+from gateway.ingest.webhooks.signature import SignatureVerifier
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook
 from tests.harness.wire import WireResponse, parsed, request
@@ -156,7 +156,7 @@ class Stage:
 
     @property
     def outcomes(self) -> list[str]:
-        return [it.outcome for it in self.received]
+        return [it.result for it in self.received]
 
 
 def staged(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:

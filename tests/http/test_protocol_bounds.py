@@ -13,8 +13,8 @@ from gateway.http.refusals import (
     REST_BYTES_MAX,
     Refusal,
 )
-from gateway.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
-from gateway.webhooks.receiver import _STATUS_OF_REASON
+from gateway.ingest.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
+from gateway.ingest.webhooks.receiver import _STATUS_OF_REASON
 from tests.harness.webhooks import webhook
 from tests.harness.wire import chunked, request
 from tests.http.stage import HEAD, Stage, staged

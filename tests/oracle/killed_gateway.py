@@ -14,9 +14,9 @@ from gateway.cli import main
 from gateway.events.sqlite.log import SqliteEventLog
 from gateway.events.sqlite.writer import GroupWriter
 from gateway.http import app
-from gateway.webhooks.decoder import WebhookDecoder
-from gateway.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
-from gateway.webhooks.signature import SignatureVerifier
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
+from gateway.ingest.webhooks.signature import SignatureVerifier
 
 STEP, NUMBER = "ORACLE_KILL_STEP", "ORACLE_KILL_NUMBER"
 

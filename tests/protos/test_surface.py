@@ -23,12 +23,12 @@ from telnyx.types.queues import QueueCall
 
 from conferencing.v1 import conference_pb2, event_pb2, queue_pb2, voice_settings_pb2
 from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
-from gateway.codec.annotations import enum_texts, is_number_or_word, rest_name
-from gateway.codec.descriptors import enum_type, message_type
+from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.sandbox.operations import Operation, load_operations
-from gateway.telnyx.binding import Binding, compile_services
-from gateway.telnyx.operation import Safety
-from gateway.webhooks.decoder import WebhookDecoder
+from gateway.schema.annotations import enum_texts, is_number_or_word, rest_name
+from gateway.schema.binding import Binding, compile_services
+from gateway.schema.descriptors import enum_type, message_type
+from gateway.schema.rest import Safety
 from tests.harness.schemas import Shape, shape_of_schema
 
 F = FieldDescriptor

@@ -22,7 +22,6 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
-from gateway.backfill.report import Report, State
 from gateway.clock import Clock
 from gateway.events.feed import Feed
 from gateway.events.log import Page
@@ -31,6 +30,7 @@ from gateway.events.sqlite.schema import open_for_reading
 from gateway.events.sqlite.threads import ReadingThreads
 from gateway.events.sqlite.writer import Retention
 from gateway.events.window import Window
+from gateway.ingest.backfill.report import Report, State
 from gateway.rpc import history
 from gateway.rpc.history import SEARCH_S, History
 from gateway.tokens import arguments_digest, seal

@@ -22,9 +22,9 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     SubscribeResponse,
 )
-from gateway.codec.descriptors import enum_type
 from gateway.events.cursor import Cursor
 from gateway.rpc import subscribe
+from gateway.schema.descriptors import enum_type
 from tests.conftest import StartGateway
 from tests.harness.burst import open_at_once
 from tests.harness.gateway import RunningGateway, failure_of

@@ -15,7 +15,7 @@ from gateway.rpc import commands, silence
 from gateway.rpc.call import Call
 from gateway.rpc.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_CONNECTION_MAX
 from gateway.rpc.shell import Shell
-from gateway.telnyx.operation import Safety
+from gateway.schema.rest import Safety
 from tests.conftest import StartGateway
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.gateway import failure_of

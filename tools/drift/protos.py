@@ -12,9 +12,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescr
 
 from conferencing.v1.common_pb2 import CommandReceipt
 from conferencing.v1.event_pb2 import Event
-from gateway.codec.annotations import discriminator, enum_texts, rest_name
-from gateway.codec.descriptors import enum_type, fields_of, message_type
-from gateway.telnyx.binding import Binding, compile_services
+from gateway.schema.annotations import discriminator, enum_texts, rest_name
+from gateway.schema.binding import Binding, compile_services
+from gateway.schema.descriptors import enum_type, fields_of, message_type
 from tools.drift.facts import body_schema, event_schema, resolved, response_schema
 
 # Back-fill reads these; nobody calls them over gRPC.

@@ -8,10 +8,10 @@ from hashlib import blake2b
 from google.protobuf.message import DecodeError
 
 from conferencing.v1.event_pb2 import Event
-from gateway.codec.event_keys import EventKey
 from gateway.events.entry import Keys
 from gateway.events.frames import event_of
 from gateway.events.sqlite.postings import BLOCK, block_of, index_block, indexed_through
+from gateway.schema.event_keys import EventKey
 
 # Under which the log keeps what its columns and its index were made for.
 _META = "indexed_for"

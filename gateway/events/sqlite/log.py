@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.entry import Appended, LogEntry, NewEvent
 from gateway.events.filter import Filter
 from gateway.events.log import (
@@ -23,6 +22,7 @@ from gateway.events.log import (
 from gateway.events.sqlite.opening import OpenFiles, open_files
 from gateway.events.sqlite.reader import LogReader
 from gateway.events.sqlite.writer import Committed, GroupWriter, Retention
+from gateway.schema.event_keys import EventKey
 
 
 class SqliteEventLog:

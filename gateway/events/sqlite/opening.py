@@ -7,7 +7,6 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.log import LogOpenError, LogUnavailableError
 from gateway.events.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.events.sqlite.files import LogFiles
@@ -17,6 +16,7 @@ from gateway.events.sqlite.reserve import Reserve
 from gateway.events.sqlite.schema import open_for_reading, open_for_writing, read_meta_unfolded
 from gateway.events.sqlite.upkeep import Upkeep
 from gateway.events.sqlite.watch import FileWatch
+from gateway.schema.event_keys import EventKey
 
 _log = logging.getLogger(__name__)
 

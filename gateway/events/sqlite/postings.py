@@ -14,10 +14,10 @@ from functools import cache
 from hashlib import blake2b
 from typing import TypeAlias, TypeVar
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.entry import Keys
 from gateway.events.filter import Limit
 from gateway.events.sqlite.faults import DamagedError
+from gateway.schema.event_keys import EventKey
 
 # Events of a block. Twice as many make writing a tenth cheaper, and twice as much to look through
 # at the log's end; that many take about a millisecond.

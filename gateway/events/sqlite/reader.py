@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.entry import LogEntry
 from gateway.events.filter import Filter
 from gateway.events.log import (
@@ -24,6 +23,7 @@ from gateway.events.sqlite.faults import UNREADABLE, described
 from gateway.events.sqlite.schema import open_for_reading
 from gateway.events.sqlite.threads import Query, R, ReadingThreads
 from gateway.events.sqlite.watch import FileWatch
+from gateway.schema.event_keys import EventKey
 
 # Threads that read for those who follow the log; further ones wait their turn, after each step.
 # Nobody is refused: each stream has one read at a time.

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.entry import LogEntry, StoredFrame
 from gateway.events.filter import Filter
 from gateway.events.log import (
@@ -22,6 +21,7 @@ from gateway.events.log import (
 )
 from gateway.events.sqlite.faults import DamagedError
 from gateway.events.sqlite.postings import Search, indexed_through
+from gateway.schema.event_keys import EventKey
 
 # Events that one step looks at, at the most: a filter that matches nothing in a long log is
 # answered in steps, so that it neither blocks a reader for long nor loses its progress, and ends

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import chain
 from typing import TypeAlias
 
-from gateway.codec.event_keys import EventKey
+from gateway.schema.event_keys import EventKey
 
 Row: TypeAlias = tuple[object, ...]
 """An event: the values of `columns_of`, in that order."""

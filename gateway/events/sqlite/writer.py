@@ -10,7 +10,6 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
-from gateway.codec.event_keys import EventKey
 from gateway.events.cursor import Cursor
 from gateway.events.entry import Appended, Keys, LogEntry, NewEvent, StoredFrame
 from gateway.events.frames import event_frame
@@ -23,6 +22,7 @@ from gateway.events.sqlite.opening import OpenFiles
 from gateway.events.sqlite.postings import block_of, drop_postings, index_block
 from gateway.events.sqlite.rows import Row, columns_of, insert_events, numbers_of
 from gateway.events.sqlite.schema import read_meta
+from gateway.schema.event_keys import EventKey
 
 # Later than any time in the log, in microseconds.
 _FOR_EVER_US = 2**62

@@ -1,0 +1,297 @@
+"""The background work: when to sweep, over which span, and what is told of it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from gateway.clock import Clock, ClockState, Moment
+from gateway.events.log import Complete, EventLog, LogInfo, LogUnavailableError
+from gateway.ingest.backfill.beginning import (
+    OVERLAP_S,
+    SETTLE_S,
+    Beginning,
+    Reached,
+    beginning,
+    is_credible,
+    kept_since_us,
+)
+from gateway.ingest.backfill.fetch import ROUND_REQUESTS_MAX, Reach
+from gateway.ingest.backfill.report import Cause, Report, State, SweepEnded, Verdict
+from gateway.ingest.backfill.sweep import Sweeper
+from gateway.upstream.deliveries import moment_text
+from gateway.upstream.errors import UpstreamError
+
+# After a failed write, in seconds: the provider's own retry comes first, and the disk may have
+# room again by then.
+FAILED_WRITE_DELAY_S = 10.0
+
+# The first pause after a failed sweep, in seconds; further ones double up to the interval.
+_FIRST_PAUSE_S = 1.0
+
+_OVERLAP_US = round(OVERLAP_S * 1e6)
+
+_log = logging.getLogger(__name__)
+
+
+async def _nobody_to_ask() -> None:
+    """Stands for a provider that does not tell its time."""
+
+
+class Backfill:
+    """Keeps the log complete. `run` it beside everything else, and tell it of webhooks.
+
+    Everything that was sent is asked for after a start, a failed write and in silence; while
+    webhooks come in, only what the provider could not deliver. `now` gives the time in seconds
+    since 1970, `clock` that of a clock nobody sets, and `time` knows whether the first is right; by
+    default it goes by these two. `ask_time` has the provider tell its time, if it will.
+
+    A sweep that fails is made again after a pause, and never before the provider wants to be asked
+    again.
+    """
+
+    def __init__(
+        self,
+        sweeper: Sweeper,
+        log: EventLog,
+        retention_age_s: float,
+        interval_s: float,
+        now: Callable[[], float],
+        *,
+        observe_delivery: Callable[[Verdict], None] = lambda verdict: None,
+        observe_sweep: Callable[[SweepEnded], None] = lambda ended: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = monotonic,
+        time: Clock | None = None,
+        ask_time: Callable[[], Awaitable[None]] = _nobody_to_ask,
+    ) -> None:
+        self._sweeper = sweeper
+        self._event_log = log
+        self._retention_age_s = retention_age_s
+        self._interval_s = interval_s
+        self._time = time or Clock(now, clock)
+        self._ask_time = ask_time
+        self._observe_delivery = observe_delivery
+        self._observe_sweep = observe_sweep
+        self._sleep = sleep
+        self._clock = clock
+        self._running = False
+        self._failed_sweeps = 0
+        # When the provider wants to be asked again, by `clock`.
+        self._not_before = clock()
+        self._stored = 0
+        self._finished_at_us: int | None = None
+        self._error = ""
+        self._heard_at = clock()
+        # What makes a full sweep necessary, and since when: until one that began `SETTLE_S` later.
+        self._suspicion: tuple[Cause, float] | None = (Cause.START, clock())
+        self._started = False
+        self._reached: Reached | None = None
+        self._told_rest = False
+        self._nudge = asyncio.Event()
+
+    @property
+    def report(self) -> Report:
+        """How it stands."""
+        state = State.IDLE
+        if self._running:
+            state = State.RUNNING
+        elif self._error:
+            state = State.FAILING
+        return Report(
+            state,
+            self._complete,
+            self._finished_at_us,
+            self._stored,
+            self._error,
+            self._sweeper.unreadable_entries,
+            self._sweeper.skipped_pieces,
+        )
+
+    @property
+    def _complete(self) -> Complete | None:
+        """What the log says of its completeness, or what is known if that cannot be true."""
+        complete, now = self._event_log.complete, self._time.now()
+        if complete is None or is_credible(complete, now):
+            return complete
+        since_us = until_us = complete.since_us
+        if (reached := self._reached_by(now)) is not None:
+            since_us, until_us = max(since_us, reached.since_us), reached.until_us
+        until_us = min(until_us, now.latest_us)
+        return Complete(min(since_us, until_us), until_us)
+
+    def _reached_by(self, now: Moment) -> Reached | None:
+        return None if self._reached is None else self._reached.by(now, self._clock())
+
+    def webhook_received(self, result: str) -> None:
+        """Take note of a request to the webhook address and how it ended (see `Received`)."""
+        if result in ("stored", "duplicate"):
+            self._heard_at = self._clock()
+        elif result == "log_unavailable":
+            self._suspicion = (Cause.FAILED_WRITE, self._clock())
+            self._nudge.set()
+
+    async def run(self) -> None:
+        """Sweep whenever there is reason to, until cancelled."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            self._nudge.clear()
+            cause = self._cause()
+            succeeded = await self._sweep(cause)
+            self._observe_sweep(SweepEnded(cause, succeeded))
+            if succeeded:
+                pause = _FIRST_PAUSE_S
+                await self._wait()
+            else:
+                await self._sleep(max(pause, self._not_before - self._clock()))
+                pause = min(pause * 2, self._interval_s)
+
+    def _cause(self) -> Cause:
+        if self._suspicion is not None:
+            return self._suspicion[0]
+        if self._clock() - self._heard_at >= self._interval_s:
+            return Cause.SILENCE
+        return Cause.ROUTINE
+
+    async def _wait(self) -> None:
+        """Return after the interval, or soon after a webhook could not be stored."""
+        interval = asyncio.ensure_future(self._sleep(self._interval_s))
+        nudged = asyncio.ensure_future(self._nudge.wait())
+        try:
+            await asyncio.wait({interval, nudged}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            interval.cancel()
+            nudged.cancel()
+        if self._nudge.is_set():
+            await self._sleep(min(FAILED_WRITE_DELAY_S, self._interval_s))
+
+    async def _sweep(self, cause: Cause) -> bool:
+        began_at = self._clock()
+        stored_before = self._stored
+        self._running = True
+        try:
+            # What comes in while the provider is asked for the time was not missed.
+            info = await self._event_log.info()
+            await self._look_at_the_time()
+            now = self._time.now()
+            start = await self._beginning(info, now)
+            is_all = True
+            if start is not None:
+                final_us = now.earliest_us - _OVERLAP_US
+                is_all = await self._sweeper.sweep(
+                    start.since_us,
+                    lambda: self._reach(info, now.latest_us, final_us),
+                    self._delivery_seen,
+                    lambda until_us: self._mark_complete(start.since_us, min(until_us, final_us)),
+                    failed_only=cause is Cause.ROUTINE,
+                    failed_before=self._failed_sweeps,
+                )
+            else:
+                # From when on webhooks may have come, not from when the provider has answered.
+                asked_s = self._clock() - began_at
+                await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
+        except (UpstreamError, LogUnavailableError) as error:
+            _log.warning("back-fill (%s) failed and will be tried again: %s", cause.value, error)
+            if isinstance(error, UpstreamError) and error.retry_after is not None:
+                self._not_before = self._clock() + error.retry_after
+            self._error = str(error)
+            self._failed_sweeps += 1
+            return False
+        except Exception:
+            # A mistake of ours: whoever runs this logs it, and begins again.
+            self._error = "it failed unexpectedly; the gateway's log has the cause"
+            self._observe_sweep(SweepEnded(cause, False))
+            raise
+        finally:
+            self._running = False
+        stored = self._stored - stored_before
+        if stored:
+            _log.info("back-fill (%s) stored %d events that had been missed", cause.value, stored)
+        self._error = ""
+        self._failed_sweeps = 0
+        self._finished_at_us = self._time.now().likely_us
+        self._tell_rest(is_all=is_all)
+        if is_all:
+            self._started = True
+            if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
+                self._suspicion = None
+        return True
+
+    def _tell_rest(self, *, is_all: bool) -> None:
+        """Log, once, that the provider's log holds more than one sweep fetches."""
+        if not is_all and not self._told_rest:
+            reached = self._reached
+            _log.warning(
+                "back-fill has asked %d times and is not at the end of the provider's log of"
+                " webhooks: it has all until %s, and goes on from there each interval",
+                ROUND_REQUESTS_MAX,
+                "its beginning" if reached is None else moment_text(reached.until_us),
+            )
+        self._told_rest = not is_all
+
+    def _reach(self, info: LogInfo, until_us: int, final_us: int) -> Reach:
+        """Return what a sweep that was to ask up to `until_us` has to ask for by now."""
+        now = self._time.now()
+        return Reach(
+            kept_since_us(info, now, self._retention_age_s),
+            min(final_us, now.earliest_us - _OVERLAP_US),
+            now.likely_us,
+            min(until_us, now.latest_us),
+        )
+
+    async def _look_at_the_time(self) -> None:
+        """Have the provider tell its time, unless it has confirmed the time already.
+
+        Raises UpstreamError if the provider wants to be left alone for now.
+        """
+        if self._time.now().state is not ClockState.CONFIRMED:
+            try:
+                await self._ask_time()
+            except UpstreamError as error:
+                if error.retry_after is not None:
+                    raise  # nothing is to be asked next
+                return  # what is asked next fails for the same reason, and says so
+            now = self._time.now()
+            if now.state is ClockState.SUSPECT:
+                why = "it was set, and nothing of the provider's has confirmed it"
+                if now.ahead is not None and now.earliest < now.latest:
+                    why = (
+                        f"it is {now.ahead:.0f} s ahead of the Date in the provider's responses,"
+                        " and nothing tells which of them is right"
+                    )
+                elif now.ahead is not None:
+                    why = f"it is {now.ahead:.0f} s ahead of the provider's"
+                _log.error("the machine's clock is not believed: %s", why)
+
+    async def _mark_complete(self, since_us: int, until_us: int) -> None:
+        """Take note that everything between two moments is held."""
+        # The provider may have told its time since.
+        now = self._time.now()
+        until_us = min(until_us, now.earliest_us - _OVERLAP_US)
+        await self._event_log.mark_complete(until_us)
+        read, before = Reached(since_us, until_us, self._clock()), self._reached_by(now)
+        self._reached = read if before is None else before.and_then(read)
+
+    async def _beginning(self, info: LogInfo, now: Moment) -> Beginning | None:
+        complete, is_first = self._event_log.complete, not self._started
+        start = beginning(
+            complete,
+            info,
+            now,
+            self._retention_age_s,
+            is_first=is_first,
+            reached=self._reached_by(now),
+        )
+        if start is not None and start.corrected is not None:
+            _log.warning(
+                "the log was marked complete by a clock that was ahead, until a time that cannot be"
+                " true: everything is asked for again that was sent since %s",
+                moment_text(start.since_us),
+            )
+            await self._event_log.correct_complete(start.corrected)
+        return start
+
+    def _delivery_seen(self, verdict: Verdict) -> None:
+        if verdict is Verdict.STORED:
+            self._stored += 1
+        self._observe_delivery(verdict)

@@ -1,0 +1,60 @@
+"""What back-fill tells of itself, as values."""
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.events.log import Complete
+
+
+class Cause(enum.Enum):
+    """Why a sweep is made. The value is its name in metrics."""
+
+    START = "start"  # the gateway has been away
+    FAILED_WRITE = "failed_write"  # a webhook was refused because it could not be stored
+    SILENCE = "silence"  # no webhook has come for an interval
+    ROUTINE = "routine"  # none of these: only what the provider itself calls failed
+
+
+class Verdict(enum.Enum):
+    """What became of a delivery that was looked at. The value is its name in metrics."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"  # the log had it
+    FOREIGN = "foreign"  # it was addressed to somebody else
+    UNREADABLE = "unreadable"  # there is no event in it that can be read or stored
+
+
+class SweepEnded(NamedTuple):
+    """A sweep that is over."""
+
+    cause: Cause
+    succeeded: bool
+
+
+class State(enum.Enum):
+    """What back-fill is doing."""
+
+    OFF = enum.auto()
+    IDLE = enum.auto()
+    RUNNING = enum.auto()
+    FAILING = enum.auto()  # the last sweep failed; it is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How back-fill stands."""
+
+    state: State
+    # Of which time nothing is known to be missing; None if nobody has looked.
+    complete: Complete | None
+    # When the last sweep succeeded, in microseconds since 1970; None if none has yet.
+    finished_at_us: int | None = None
+    # Since the gateway started.
+    stored: int = 0
+    # Why the last sweep failed; empty if it did not.
+    error: str = ""
+    # Entries of the provider's log without a readable event, and pieces of it that could not be
+    # fetched, since the gateway started.
+    unreadable: int = 0
+    skipped: int = 0

@@ -1,0 +1,234 @@
+"""The HTTP end of webhooks: read, verify, decode, store, answer.
+
+An ASGI application by itself: every webhook comes through here, and a framework's request,
+routing and response objects would cost as much as the signature does.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+from gateway.bytebudget import ByteBudget
+from gateway.events.log import EventLog, LogUnavailableError
+from gateway.ingest.webhooks.body import (
+    BODY_BYTES_MAX,
+    LARGE_BYTES_MAX,
+    Body,
+    NoRoomError,
+    TooLargeError,
+)
+from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
+from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
+from gateway.ingest.webhooks.verification import TooManyError, Verification
+
+# Where webhooks are received, with or without a slash at its end.
+WEBHOOK_PATH = "/webhooks/telnyx"
+
+# Where in a scope's `state` the HTTP server says why it has answered and ended a request before its
+# body was complete: with a reason of the table below. Nothing there: the sender has gone.
+ENDED_FOR = "ended_for"
+
+# The reason of a request whose sender has gone before it was complete.
+DISCONNECTED = "DISCONNECTED"
+
+# Seconds after which to send again what could not be stored.
+RETRY_AFTER_S = 5
+
+# The answer to each kind of bad request. A forged or stale webhook is unauthorised, not malformed.
+_STATUS_OF_REASON = {
+    "BAD_REQUEST": 400,
+    "MISSING_HEADER": 400,
+    "BAD_SIGNATURE": 400,
+    "BAD_TIMESTAMP": 400,
+    "STALE_TIMESTAMP": 401,
+    "SIGNATURE_MISMATCH": 401,
+    "NOT_JSON": 400,
+    "NOT_AN_EVENT": 422,
+    "API_VERSION_1": 422,
+    DISCONNECTED: 400,
+    "TIMED_OUT": 408,
+    "BODY_TOO_LARGE": 413,
+    "HEAD_TOO_LARGE": 431,
+    "PIPELINED": 429,
+    "TOO_MANY_CONNECTIONS": 503,
+    "METHOD_NOT_ALLOWED": 405,
+    "GATEWAY_OVERLOADED": 503,
+    "LOG_UNAVAILABLE": 503,
+    "SHUTTING_DOWN": 503,
+    "GATEWAY_FAILURE": 500,
+}
+
+# ASGI's own types (asgi.readthedocs.io, HTTP connection scope).
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class Received(NamedTuple):
+    """How a request to the webhook address ended, for metrics and logs.
+
+    `result` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
+    the HTTP server ends a connection by itself are among them.
+    """
+
+    result: str
+    event_type: str
+    size_bytes: int
+
+
+class _Answer(NamedTuple):
+    start: Message
+    body: Message
+
+    @classmethod
+    def of(cls, status: int, document: Any, headers: Iterable[tuple[str, str]] = ()) -> "_Answer":
+        body = json.dumps(document, separators=(",", ":")).encode()
+        fields = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *((name.encode(), value.encode()) for name, value in headers),
+        ]
+        return cls(
+            {"type": "http.response.start", "status": status, "headers": fields},
+            {"type": "http.response.body", "body": body},
+        )
+
+
+_STORED = _Answer.of(200, {"status": "stored"})
+_DUPLICATE = _Answer.of(200, {"status": "duplicate"})
+
+
+class _RefusedError(Exception):
+    def __init__(self, reason: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.headers = headers
+
+
+class WebhookReceiver:
+    """Answers `POST /webhooks/telnyx`: 2xx once the event is on disk, and not before.
+
+    What is wrong with the request gets a 4xx that says so; what is wrong with the log or with the
+    gateway gets a 5xx, after which the provider sends again. Whatever happens is an answer, a line
+    in the log and a count. `now` gives the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        verifier: SignatureVerifier,
+        decoder: WebhookDecoder,
+        log: EventLog,
+        now: Callable[[], float],
+        observe: Callable[[Received], None],
+        buffers: ByteBudget | None = None,
+    ) -> None:
+        self._verifier = verifier
+        self._verification = Verification(verifier)
+        self._buffers = buffers or ByteBudget()
+        self._large = ByteBudget(LARGE_BYTES_MAX)
+        self._decoder = decoder
+        self._event_log = log
+        self._now = now
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        with closing(Body(self._large, self._buffers)) as body_received:
+            start, body = await self._answer(scope, receive, body_received)
+        await send(start)
+        await send(body)
+
+    def close(self) -> None:
+        """Receive nothing more; called when all requests have ended."""
+        self._verification.close()
+
+    def connection_ended(self, reason: str, peer: str) -> None:
+        """Take note of a connection that the HTTP server ended with no application asked."""
+        self._observe(Received(reason.lower(), "", 0))
+        extra = {"kind": reason, "peer": peer}
+        _log.info("an HTTP connection was ended: %s", reason, extra=extra)
+
+    async def _answer(self, scope: Scope, receive: Receive, body_received: Body) -> _Answer:
+        refuse = partial(self._refuse, scope, body_received)
+        again = [("retry-after", str(RETRY_AFTER_S))]
+        try:
+            if scope["method"] != "POST":
+                raise _RefusedError(
+                    "METHOD_NOT_ALLOWED",
+                    "webhooks are received by POST: set the voice application to deliver them so",
+                    [("allow", "POST")],
+                )
+            # First what is known before a byte of the body has come.
+            if _declared_length(scope["headers"]) > BODY_BYTES_MAX:
+                raise TooLargeError
+            readings = self._verifier.read(scope["headers"])
+            await _read_body(scope, receive, body_received)
+            body = body_received.whole()
+            await self._verification.verify(readings, body)
+            event = self._decoder.decode(body, round(self._now() * 1e6))
+            appended = await self._event_log.append(event)
+        except _RefusedError as refused:
+            return refuse(refused.reason, str(refused), refused.headers)
+        except (SignatureError, NotAnEventError) as refused:
+            return refuse(refused.reason, str(refused))
+        except TooLargeError:
+            return refuse("BODY_TOO_LARGE", f"the body is larger than {BODY_BYTES_MAX} bytes")
+        except (NoRoomError, TooManyError):
+            return refuse("GATEWAY_OVERLOADED", "too many large bodies are held already", again)
+        except LogUnavailableError as error:
+            _log.error("a webhook could not be stored, the provider will send it again: %s", error)
+            return refuse("LOG_UNAVAILABLE", "the event could not be stored", again)
+        except asyncio.CancelledError:
+            # By a shutdown that does not wait any longer. The task ends with this answer.
+            text = "the gateway was shut down before the event was stored"
+            return refuse("SHUTTING_DOWN", text, again)
+        except Exception:
+            # The text of an exception nobody foresaw may hold anything: it goes to the log only.
+            _log.exception("a webhook failed unexpectedly, the provider will send it again")
+            text = "the gateway failed unexpectedly; its log has the cause"
+            return refuse("GATEWAY_FAILURE", text, again)
+        result = "duplicate" if appended.duplicate else "stored"
+        self._observe(Received(result, event.type, len(body)))
+        return _DUPLICATE if appended.duplicate else _STORED
+
+    def _refuse(
+        self,
+        scope: Scope,
+        body: Body,
+        reason: str,
+        message: str,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> _Answer:
+        self._observe(Received(reason.lower(), "", body.size))
+        _log.info("refused a webhook: %s", reason, extra={"kind": reason, "peer": _peer(scope)})
+        document = {"error": {"reason": reason, "message": message}}
+        return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "?"
+
+
+def _declared_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    # The server takes one such line at the most, with digits that it can count to.
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
+
+
+async def _read_body(scope: Scope, receive: Receive, body: Body) -> None:
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            # Nobody reads the answer; it only ends the request.
+            reason = scope.get("state", {}).get(ENDED_FOR, DISCONNECTED)
+            raise _RefusedError(reason, "the body ended before it was complete")
+        body.add(message.get("body", b""))
+        if not message.get("more_body", False):
+            return

@@ -1,0 +1,140 @@
+"""Signatures of webhooks: Ed25519 over the raw body, by any of several keys."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, product
+
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
+
+from gateway.ingest.webhooks.signed_headers import Reading, Readings, read_signed_headers
+
+# How far a timestamp may lie from the clock, in seconds, either way: the SDK's own tolerance.
+TOLERANCE_S = 300
+
+_KEY_BYTES = 32
+_STANDARD_KEY_PREFIX = "whpk_"
+
+# Verifications of a request: each reading with each key. A sender that rotates its keys in both
+# schemes has four readings, we two keys meanwhile; anybody can cause as many as there may be.
+_TRIED_MAX = 16
+
+
+class KeyFormatError(ValueError):
+    """A text that is not a public key."""
+
+
+class SignatureError(Exception):
+    """A webhook that is not accepted: `reason` for programs, the text for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SignatureVerifier:
+    """Verifies webhooks against any of several public keys, so that keys can be rotated.
+
+    `now` gives the time in seconds since 1970. Raises KeyFormatError at construction for a key
+    that is none.
+    """
+
+    def __init__(
+        self,
+        public_keys: Sequence[str],
+        now: Callable[[], float],
+        tolerance_s: float = TOLERANCE_S,
+    ) -> None:
+        self._keys = [VerifyKey(parse_public_key(text)) for text in public_keys]
+        self._now = now
+        self._tolerance_s = tolerance_s
+
+    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Sequence[Reading]:
+        """Return the ways to read the headers whose signature may be good; at least one.
+
+        Headers are as ASGI has them: names in lower case, repeated lines as they came. Raises
+        SignatureError if there is none, about the one that came furthest: nothing can follow that
+        would make them good.
+        """
+        readings = read_signed_headers(headers)
+        if not readings.found:
+            raise _unread(readings)
+        return self._fresh(readings.found)
+
+    def cost(self, readings: Sequence[Reading], body: bytes) -> int:
+        """Return how many bytes `verify` hashes if no signature is good."""
+        return min(len(readings) * len(self._keys), _TRIED_MAX) * len(body)
+
+    def verify(self, readings: Sequence[Reading], body: bytes) -> None:
+        """Return if one of the signatures is good; one is enough. Raises SignatureError."""
+        for reading, key in islice(product(readings, self._keys), _TRIED_MAX):
+            if _is_valid(key, reading.prefix + body, reading.signature):
+                return
+        tried = len(readings) * len(self._keys)
+        raise SignatureError(
+            "SIGNATURE_MISMATCH",
+            "the signature was made by none of the keys in TELNYX_PUBLIC_KEY, or over another body"
+            + (
+                f"; of {tried} ways to verify it, {_TRIED_MAX} were tried"
+                if tried > _TRIED_MAX
+                else ""
+            ),
+        )
+
+    def _fresh(self, readings: Iterable[Reading]) -> Sequence[Reading]:
+        """Return the readings whose time is near: at least one. Raises SignatureError."""
+        now = self._now()
+        fresh: list[Reading] = []
+        errors: list[SignatureError] = []
+        for reading in readings:
+            error = self._time_error(reading.timestamp, now)
+            if error is None:
+                fresh.append(reading)
+            else:
+                errors.append(error)
+        if not fresh:
+            raise next((it for it in errors if it.reason == "STALE_TIMESTAMP"), errors[0])
+        return fresh
+
+    def _time_error(self, text: bytes, now: float) -> SignatureError | None:
+        # 15 digits keep the comparison exact.
+        if not (text.isdigit() and len(text) <= 15):
+            return SignatureError("BAD_TIMESTAMP", "the timestamp header is not in Unix seconds")
+        age = now - int(text)
+        if abs(age) <= self._tolerance_s:
+            return None
+        where = "old" if age > 0 else "ahead of this clock"
+        return SignatureError(
+            "STALE_TIMESTAMP",
+            f"the timestamp is {abs(age):.0f} s {where}, {self._tolerance_s:.0f} s are allowed:"
+            " a replay, or one of the two clocks is wrong",
+        )
+
+
+def parse_public_key(text: str) -> bytes:
+    """Return the 32 bytes of a base64 key, with or without `whpk_`. Raises KeyFormatError."""
+    try:
+        key = b64decode(text.strip().removeprefix(_STANDARD_KEY_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise KeyFormatError("is not base64") from None
+    if len(key) != _KEY_BYTES:
+        raise KeyFormatError(f"holds {len(key)} bytes, an Ed25519 public key has {_KEY_BYTES}")
+    return key
+
+
+def _unread(readings: Readings) -> SignatureError:
+    # A header that is not there says more than a signature that cannot be read without it.
+    if readings.missing:
+        names = " and ".join(readings.missing)
+        verb = "are" if len(readings.missing) > 1 else "is"
+        return SignatureError("MISSING_HEADER", f"{names} {verb} missing from the headers")
+    return SignatureError("BAD_SIGNATURE", readings.broken[0])
+
+
+def _is_valid(key: VerifyKey, message: bytes, signature: bytes) -> bool:
+    try:
+        key.verify(message, signature)
+    except BadSignatureError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""The upstream half, put together: a client, and the watches on what it calls."""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.aside import Aside
+from gateway.bytebudget import ByteBudget
+from gateway.config import Settings
+from gateway.upstream.client import TelnyxClient, request_headers
+from gateway.upstream.health.health import ProviderHealth
+from gateway.upstream.health.probe import CONNECTIONS, ProviderWatch, WatchedTransport
+from gateway.upstream.health.saturation import Saturation
+from gateway.upstream.sending.attempt import AttemptObserver
+from gateway.upstream.sending.exchange import Sending
+from gateway.upstream.sending.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
+from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
+from gateway.upstream.transport import Transport
+from gateway.upstream.transports.httpx_transport import HttpxTransport
+from gateway.upstream.transports.provider_time import DatedTransport
+from gateway.upstream.transports.pyreqwest_transport import PyreqwestTransport
+from gateway.upstream.transports.scrubbing import ScrubbedTransport, Scrubber, secrets_of
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who is told of what happens here.
+
+    `attempt_ended` of each request's end, `provider_told` of the provider's time (seconds since
+    1970), and `changed` when commands can be taken no longer, or again.
+    """
+
+    attempt_ended: AttemptObserver
+    provider_told: Callable[[float], None]
+    changed: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The half of the gateway that calls the provider. `work` is to run until the end, by name."""
+
+    client: TelnyxClient
+    requests: LimitedTransport
+    work: dict[str, Callable[[], Coroutine[Any, Any, None]]]
+    _health: ProviderHealth
+    _saturation: Saturation
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        user_agent: str,
+        buffers: ByteBudget,
+        hooks: Hooks,
+        transport: Transport | None = None,
+    ) -> "Upstream":
+        """Build it. Large responses count in `buffers`; `transport` stands in for the settings'."""
+        api_key = settings.api_key.get_secret_value() if settings.api_key else ""
+        probed = settings.upstream_probe == "on"
+        aside = Aside()
+        scrubber = Scrubber(secrets_of(api_key, _proxy_of(settings)))
+        scrubbed = ScrubbedTransport(transport or transport_of(settings, buffers), scrubber, aside)
+        dated = DatedTransport(scrubbed, hooks.provider_told)
+        health = ProviderHealth(_host_of(settings.base_url), time.monotonic, must_be_reached=probed)
+        watch = ProviderWatch(
+            dated,
+            settings.base_url,
+            request_headers(api_key, user_agent),
+            health,
+            hooks.changed,
+            ask_first=probed,
+        )
+        limited = LimitedTransport(
+            WatchedTransport(dated, health),
+            settings.upstream_in_flight,
+            settings.upstream_waiting,
+        )
+        saturation = Saturation(limited, hooks.changed)
+        sending = Sending(
+            limited,
+            RetryPolicy(),
+            RetryBudget(),
+            random.Random(),
+            hooks.attempt_ended,
+            settings.hedge_after,
+            aside=aside,
+        )
+        client = TelnyxClient(sending, settings.base_url, api_key, user_agent, buffers)
+        work = {
+            "the watch on the provider": watch.run,
+            "the watch on requests in flight": saturation.run,
+        }
+        return cls(client, limited, work, health, saturation)
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why commands cannot be taken, None if they can."""
+        return self._health.not_ready or self._saturation.not_ready
+
+
+def transport_of(settings: Settings, buffers: ByteBudget) -> Transport:
+    """Return the transport that the settings name. Large responses count in `buffers`."""
+    chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
+    ca = settings.upstream_ca
+    return chosen(
+        settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
+        proxy=_proxy_of(settings),
+        certificates=ca.der if ca else (),
+        budget=buffers,
+    )
+
+
+def _host_of(url: str) -> str:
+    """Return the scheme and host of an address, for people."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _proxy_of(settings: Settings) -> str | None:
+    proxy = settings.upstream_proxy
+    return proxy.get_secret_value() if proxy else None

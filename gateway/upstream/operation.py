@@ -1,0 +1,45 @@
+"""Operations: what the client has to know of something it can ask the provider.
+
+Those that clients of the gateway can ask for are compiled from the protos (`bound`). What the
+gateway asks for by itself is written by hand to the same shape.
+"""
+
+from typing import Any, Protocol, TypeVar
+
+from gateway.details import Resource
+from gateway.schema.rest import RestCall, Safety
+from gateway.upstream.failures.errorbody import ProviderError
+from gateway.upstream.transport import HttpResponse
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Operation(Protocol[R_co]):
+    """One REST operation: requests to be sent, and responses to be read."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors and metrics."""
+
+    @property
+    def safety(self) -> Safety:
+        """What a retry of it does."""
+
+    def prepare(self, request: Any) -> RestCall:
+        """Return the REST request. Raises InvalidRequestError."""
+
+    def check(self, response: HttpResponse) -> None:
+        """Raise NotAResponseError if a response is not the provider's word on a request."""
+
+    def finish(self, call: RestCall, body: bytes) -> R_co:
+        """Return what the provider's 2xx response says.
+
+        Raises NotAResponseError if it is not the provider's word, MismatchError or any other
+        ValueError if it is and cannot be read.
+        """
+
+    def field_at(self, pointer: str, request: Any) -> str:
+        """Return the proto path of the field that a provider's pointer into a request means."""
+
+    def missing(self, request: Any, error: ProviderError) -> Resource | None:
+        """Return what the provider did not find, or None if it is not certain what that is."""

@@ -1,0 +1,1 @@
+"""Transports: HTTP libraries behind the one seam, and what is wound around all of them."""

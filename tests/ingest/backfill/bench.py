@@ -1,0 +1,152 @@
+"""Back-fill on a bench: a real log on disk, a provider in memory, and clocks that a test sets."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from conferencing.v1.event_pb2 import Event
+from gateway.clock import Clock
+from gateway.events.filter import Filter
+from gateway.events.frames import event_of
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from gateway.ingest.backfill.backfill import Backfill
+from gateway.ingest.backfill.report import SweepEnded, Verdict
+from gateway.ingest.backfill.sweep import Addressees, Sweeper
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from tests.harness.clock import MachineClock
+from tests.harness.events import KEYS, new_event
+from tests.harness.loop import LoopThread
+from tests.ingest.backfill.deliveries import DeliveryLog
+
+INTERVAL_S = 60.0
+DAY_S = 86_400.0
+START = 1_800_000_000.0
+
+
+class _EnoughError(Exception):
+    """Ends back-fill, which would go on for ever."""
+
+
+class Bench:
+    """Back-fill with a clock that a test moves, in front of a delivery log in memory."""
+
+    def __init__(
+        self,
+        loop: LoopThread,
+        folder: Path,
+        page_size: int = 3,
+        retention_age_s: float = 7 * DAY_S,
+        *,
+        tells_time: bool = False,
+    ) -> None:
+        self.loop = loop
+        self.folder = folder
+        self.clock = MachineClock(START)
+        # Whether the provider's responses have a date.
+        self.tells_time = tells_time
+        # How far that date is ahead, and what it is for ever, if it stands still.
+        self.date_ahead = 0.0
+        self.date_frozen: float | None = None
+        self.retention_age_s = retention_age_s
+        self.provider = DeliveryLog(page_size)
+        self.verdicts: Counter[Verdict] = Counter()
+        self.sweeps: list[SweepEnded] = []
+        self.pauses: list[float] = []
+        self.asked_for_the_time_at: list[float] = []
+        # How many more sweeps to let happen.
+        self._left = 0
+        self._open()
+
+    def _open(self) -> None:
+        self.time = Clock(self.clock, self.clock.steady)
+        retention = Retention(self.retention_age_s, 10**9)
+        self.log = self.loop.run(
+            SqliteEventLog.open(self.folder / "events.db", KEYS, retention, self.time.for_deleting)
+        )
+        self.provider.before_answer = lambda request: self._tell_time()
+        sweeper = Sweeper(
+            self.provider,
+            WebhookDecoder(),
+            self.log,
+            Addressees(),
+            lambda: self.time.now().likely,
+            self._sleep,
+        )
+        self.backfill = Backfill(
+            sweeper,
+            self.log,
+            self.retention_age_s,
+            INTERVAL_S,
+            self.clock,
+            observe_delivery=lambda outcome: self.verdicts.update([outcome]),
+            observe_sweep=self._swept,
+            sleep=self._sleep,
+            clock=self.clock.steady,
+            time=self.time,
+            ask_time=self._ask_time,
+        )
+
+    def restart(self) -> None:
+        self.close()
+        self._open()
+
+    def close(self) -> None:
+        self.loop.run(self.log.close())
+
+    def sweep(self, times: int = 1) -> list[SweepEnded]:
+        """Let back-fill run until it has made so many sweeps, as fast as it can."""
+        self.sweeps.clear()
+        self.pauses.clear()
+        self._left = times
+
+        async def run() -> None:
+            with suppress(_EnoughError):
+                await self.backfill.run()
+
+        self.loop.run(run())
+        return self.sweeps
+
+    def received(self, *ids: str) -> None:
+        """Have webhooks come in as they should."""
+        for id_ in ids:
+            event = new_event(id_=id_, received_at_us=self.us)
+            self.loop.run(self.log.append(event))
+            self.backfill.webhook_received("stored")
+            self.time.webhook_verified()
+
+    @property
+    def us(self) -> int:
+        return round(self.clock.now * 1e6)
+
+    @property
+    def held(self) -> list[Event]:
+        batch = self.loop.run(self.log.read(0, Filter(), 10_000))
+        return [Event.FromString(event_of(it.frame)) for it in batch.frames]
+
+    @property
+    def held_ids(self) -> list[str]:
+        return [event.id for event in self.held]
+
+    async def _ask_time(self) -> None:
+        self.asked_for_the_time_at.append(self.clock.true)
+        if self.provider.failure is not None:
+            raise self.provider.failure
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        if self.tells_time:
+            date = self.clock.true + self.date_ahead
+            self.time.provider_told(float(int(self.date_frozen or date)))
+
+    def _swept(self, ended: SweepEnded) -> None:
+        self.sweeps.append(ended)
+        self._left -= 1
+        if self._left == 0:
+            raise _EnoughError
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)

@@ -1,0 +1,151 @@
+"""Keys of events: declared once in the protos, and found everywhere from there."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from conferencing.v1 import event_service_pb2, keys_pb2
+from gateway.cli import key_options
+from gateway.details import FieldViolation
+from gateway.events.feed import Feed
+from gateway.events.filter import Filter
+from gateway.events.sqlite import SqliteEventLog
+from gateway.events.sqlite.writer import Retention
+from gateway.events.start import Start
+from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.rpc.filters import FilterReader
+from gateway.schema.event_keys import EventKey, KeyDeclarationError, declared_keys, payload_names
+from tests.harness.clock import ManualClock
+from tests.harness.descriptors import pool_of_files
+from tests.harness.loop import LoopThread
+
+LEG = {"field": "call_leg_id", "option": "leg", "label": "call leg id"}
+
+
+def filter_with(declared: dict[str, Any] | None, **changes: Any) -> Descriptor:
+    """Return a copy of EventFilter that has one more field, with this option event_key."""
+
+    def change(file: Any) -> None:
+        for message in file.message_type:
+            if message.name == "EventFilter":
+                _add_field(message, declared, changes)
+
+    pool = pool_of_files([event_service_pb2.DESCRIPTOR], change)
+    found: Descriptor = pool.FindMessageTypeByName("conferencing.v1.EventFilter")
+    return found
+
+
+def _add_field(message: Any, declared: dict[str, Any] | None, changes: dict[str, Any]) -> None:
+    field = message.field.add()
+    field.CopyFrom(message.field[0])
+    field.name, field.json_name, field.number = "leg_ids", "legIds", 77
+    field.options.Clear()
+    if declared is not None:
+        key = keys_pb2.EventKey(**declared)
+        field.options.Extensions[keys_pb2.event_key].CopyFrom(key)
+    for name, value in changes.items():
+        setattr(field, name, value)
+
+
+def body(number: int) -> bytes:
+    payload = {"call_leg_id": f"leg-{number}", "conference_id": "c1"}
+    data = {"id": f"e{number}", "event_type": "conference.created", "payload": payload}
+    return json.dumps({"data": data}).encode()
+
+
+def test_a_key_that_is_added_to_the_protos_is_found_everywhere(
+    loop: LoopThread, tmp_path: Path
+) -> None:
+    filter_type = filter_with(LEG)
+    keys = declared_keys(filter_type)
+    assert keys[-1] == EventKey("call_leg_id", "leg_ids", False, "leg", "call leg id")
+
+    # The filter of a request.
+    violations: list[FieldViolation] = []
+    message = GetMessageClass(filter_type)(leg_ids=["leg-3", "leg-2000"])
+    wanted = FilterReader(keys).read(message, violations)
+    assert not violations
+    bad = GetMessageClass(filter_type)(leg_ids=["", "x"])
+    FilterReader(keys).read(bad, violations)
+    assert [it.field for it in violations] == ["filter.leg_ids[0]"]
+
+    # What is taken out of webhooks, the log's columns and index, and the keys that wake streams.
+    async def numbers() -> tuple[list[int], list[int], list[int]]:
+        log = await SqliteEventLog.open(
+            tmp_path / "events.db", keys, Retention(1e9, 2**40), ManualClock()
+        )
+        feed, decoder = Feed(log), WebhookDecoder(keys)
+        made = [decoder.decode(body(number), 1) for number in range(2_500)]
+        with feed.subscribe(wanted, Start(0), 100) as live:
+            await asyncio.gather(*map(log.append, made[:100]))
+            woken = [it.sequence for it in (await live.next(5)).frames]
+        await asyncio.gather(*map(log.append, made[100:]))
+        indexed = await log.read(0, wanted, 100)
+        rest = await log.read(indexed.through, wanted, 100)
+        await log.close()
+        return woken, [it.sequence for it in indexed.frames], [it.sequence for it in rest.frames]
+
+    assert loop.run(numbers()) == ([4], [4, 2_001], [])
+
+    # The options of `tail`.
+    @click.command()
+    @key_options(keys)
+    def tail(**given: Sequence[str]) -> None:
+        click.echo(given["leg_ids"])
+
+    assert (
+        "Only events with this call leg id; repeatable."
+        in CliRunner().invoke(tail, ["--help"]).output
+    )
+    assert "leg-7" in CliRunner().invoke(tail, ["--leg", "leg-7"]).output
+
+
+def test_payloads_may_call_a_key_otherwise() -> None:
+    names = payload_names()
+
+    assert names["queue_name"] == ("queue_name", "queue")
+    assert names["call_session_id"] == ("call_session_id", "creator_call_session_id")
+    assert names["occurred_at"] == ("occurred_at", "recording_ended_at")
+    assert {key.name for key in declared_keys()} - {"type"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("declared", "changes", "said"),
+    [
+        (None, {}, "leg_ids has no option event_key"),
+        (LEG | {"field": "no_such"}, {}, "chooses by 'no_such'"),
+        (LEG | {"field": "cursor"}, {}, "chooses by 'cursor'"),
+        (LEG | {"field": "conference_id"}, {}, "have the same name"),
+        (LEG | {"option": "call"}, {}, "have the same option"),
+        (LEG | {"label": ""}, {}, "leg_ids lacks field, option or label"),
+        (LEG, {"type": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES}, "not a repeated string"),
+        (LEG, {"label": descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL}, "not a repeated"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_named(
+    declared: dict[str, Any] | None, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(KeyDeclarationError, match=said):
+        declared_keys(filter_with(declared, **changes))
+
+
+def test_a_filter_has_a_limit_for_each_key_that_is_set() -> None:
+    keys = declared_keys()
+    names = [key.name for key in keys]
+
+    wanted = Filter.of(keys, {"queue_name": ["q"], "type": ["a", "b.*"], "conference_id": []})
+
+    assert [names[limit.key] for limit in wanted.limits] == ["queue_name", "type"]
+    assert wanted.limits[1].values == {"a"}
+    assert wanted.limits[1].prefixes == ("b.",)
+    assert Filter.of(keys, {"type": ["a", "*"]}).is_everything
+    assert not Filter.of(keys, {"queue_name": ["q*"]}).limits[0].prefixes
