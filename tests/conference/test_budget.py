@@ -24,7 +24,7 @@ from gateway.conference.errors import TooBusyError
 from gateway.conference.fair_queue import Rank
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.refresh import REFRESH_INTERVAL_S
-from gateway.rpc.conference_statuses import WATCH_RETRY_S
+from gateway.rpc.statuses import WATCH_RETRY_S
 from gateway.telnyx.client import TelnyxClient
 from gateway.telnyx.conferences import RestConferences
 from gateway.telnyx.exchange import Sending
