@@ -4,6 +4,7 @@ import logging
 
 from grpc import StatusCode
 
+from gateway.conference.errors import EndlessListError, TooBusyError
 from gateway.errors import GatewayError, invalid_argument
 from gateway.events.log import LogBusyError, LogUnavailableError
 from gateway.rpc.upstream_statuses import gateway_error
@@ -15,6 +16,10 @@ _log = logging.getLogger(__name__)
 # When to call again after a refusal because too many read the event log, in seconds: about half of
 # those who waited have had their turn by then.
 OVERLOAD_RETRY_S = 1.0
+
+# When to watch a conference again after a refusal, in seconds: half of those who wait ten have been
+# served.
+WATCH_RETRY_S = 5.0
 
 
 def error_of(error: Exception, method: str) -> GatewayError:
@@ -38,6 +43,16 @@ def error_of(error: Exception, method: str) -> GatewayError:
         case LogUnavailableError():
             _log.error("%s failed: %s", method, error)
             return GatewayError(StatusCode.UNAVAILABLE, "LOG_UNAVAILABLE", str(error))
+        case TooBusyError():
+            return GatewayError(
+                StatusCode.RESOURCE_EXHAUSTED,
+                "GATEWAY_OVERLOADED",
+                f"so many conferences are asked for that {error}: watch again a little later, or"
+                " see GATEWAY_WATCH_REQUESTS",
+                retry_after=WATCH_RETRY_S,
+            )
+        case EndlessListError():
+            return GatewayError(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER", str(error))
     # The text of an exception nobody foresaw may hold anything: it goes to the log.
     _log.error("%s failed unexpectedly", method, exc_info=error)
     text = "the gateway failed unexpectedly; its log has the cause"

@@ -14,11 +14,9 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceResponse,
 )
 from gateway.conference.conferences import Conferences
-from gateway.conference.errors import ConferenceError
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.watch import Update, Watch
 from gateway.rpc.call import Call
-from gateway.rpc.conference_statuses import gateway_error
 from gateway.rpc.requests import read_heartbeat
 from gateway.rpc.subscribe import StreamTimes
 
@@ -51,12 +49,9 @@ class WatchStream:
         ref = ConferenceRef(request.conference_id, request.region)
         left_s = call.time_remaining()
         patience_s = math.inf if left_s is None else left_s
-        try:
-            # Callers are connections, until they have names.
-            async with self._conferences.watch(ref, call.peer, patience_s) as watch:
-                await self._follow(watch, times, call)
-        except ConferenceError as error:
-            raise gateway_error(error) from None
+        # Callers are connections, until they have names.
+        async with self._conferences.watch(ref, call.peer, patience_s) as watch:
+            await self._follow(watch, times, call)
 
     async def _follow(
         self, watch: Watch, times: StreamTimes, call: Call[WatchConferenceRequest]

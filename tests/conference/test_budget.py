@@ -24,7 +24,7 @@ from gateway.conference.errors import TooBusyError
 from gateway.conference.fair_queue import Rank
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.refresh import REFRESH_INTERVAL_S
-from gateway.rpc.conference_statuses import WATCH_RETRY_S
+from gateway.rpc.statuses import WATCH_RETRY_S
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.conferences import RestConferences
 from gateway.upstream.sending.exchange import Sending

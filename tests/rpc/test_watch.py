@@ -25,7 +25,7 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceRequest,
     WatchConferenceResponse,
 )
-from gateway.rpc.conference_statuses import WATCH_RETRY_S
+from gateway.rpc.statuses import WATCH_RETRY_S
 from gateway.sandbox import RequestFault, SandboxServer
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
