@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -60,14 +60,23 @@ class RareFilter:
     @property
     def tax(self) -> Spread:
         """The p99 beside searches as a multiple of that in the turns just before and after."""
-        return Spread.of(
-            [
-                turn.lags.p99 / mean((before.lags.p99, after.lags.p99))
-                for before, turn, after in zip(
-                    self.alone, self.beside, self.alone[1:], strict=False
-                )
-            ]
-        )
+        return _of_neighbours(self.beside, self.alone, self.alone[1:])
+
+    @property
+    def noise(self) -> Spread:
+        """The same between turns that are all alone: what the machine by itself makes of it."""
+        return _of_neighbours(self.alone[1:], self.alone, self.alone[2:])
+
+
+def _of_neighbours(
+    turns: Sequence[DelayTurn], before: Sequence[DelayTurn], after: Sequence[DelayTurn]
+) -> Spread:
+    return Spread.of(
+        [
+            turn.lags.p99 / mean((earlier.lags.p99, later.lags.p99))
+            for turn, earlier, later in zip(turns, before, after, strict=False)
+        ]
+    )
 
 
 def measure_rare_filter(stage: Stage, rounds: int, seconds: float) -> RareFilter:

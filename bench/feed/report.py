@@ -232,7 +232,8 @@ def rare_filter(found: rare.RareFilter) -> Finding:
         _slow_row("alone", found.alone),
         _slow_row(f"beside {rare.SEARCHERS} programs that search", found.beside),
         "",
-        f"p99 beside searches is x {_text(tax, '.2f')} of that alone. Each program lists what "
+        f"p99 beside searches is x {_text(tax, '.2f')} of that alone; between turns that are all "
+        f"alone it is x {_text(found.noise, '.2f')}. Each program lists what "
         f"matches, or catches up with it, and pauses for {rare.PAUSE_S} s: {found.searches:,} "
         "searches, each of which found all that matches.",
     ]

@@ -341,6 +341,7 @@ def event_with(keys: Keys) -> NewEvent:
     return new_event(named.pop("type"), **named)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.lists(keys, min_size=1, max_size=4), min_size=4, max_size=10),

@@ -1,54 +1,26 @@
-"""Subscribe over gRPC: start, filter, heartbeat, resume, loss, drain."""
+"""Streams of events over gRPC: where they begin, what they bring, what is lost loudly."""
 
-import asyncio
 import re
-from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import error_details_pb2
 
-from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
-    DRAIN_REASON_MAX_AGE,
-    DRAIN_REASON_SHUTDOWN,
     GAP_POLICY_CONTINUE,
     GAP_REASON_EPOCH_CHANGED,
     POSITION_EARLIEST,
     POSITION_LATEST,
-    EventFilter,
     GetFeedInfoRequest,
     SubscribeRequest,
-    SubscribeResponse,
 )
 from gateway.events.cursor import Cursor
-from gateway.rpc import subscribe
 from gateway.schema.descriptors import enum_type
 from tests.conftest import StartGateway
-from tests.harness.burst import open_at_once
 from tests.harness.gateway import RunningGateway, failure_of
-from tests.harness.loop import LoopThread
+from tests.harness.reading import ids, opened, replay
 
 Code = grpc.StatusCode
-
-# Three and a half times the age of a stream that is set, and time for a slow machine.
-CUT_OFF_S_MAX = 20.0
-
-
-def replay(gateway: RunningGateway, **fields: Any) -> list[Event]:
-    """Everything that a bounded subscription delivers."""
-    request = SubscribeRequest(stop_when_caught_up=True, **fields)
-    return [event for response in gateway.events.Subscribe(request) for event in response.events]
-
-
-def ids(events: list[Event]) -> list[str]:
-    return [event.id for event in events]
-
-
-def opened(gateway: RunningGateway, **fields: Any) -> tuple[Any, SubscribeResponse]:
-    stream = gateway.events.Subscribe(SubscribeRequest(**fields))
-    return stream, next(stream)
 
 
 def test_the_first_response_opens_the_stream(fresh: RunningGateway) -> None:
@@ -252,158 +224,12 @@ def test_a_time_beyond_all_events_is_no_failure(fresh: RunningGateway) -> None:
         assert replay(fresh, since=Timestamp(seconds=seconds)) == []
 
 
-def test_too_many_prefixes_are_named(gateway: RunningGateway) -> None:
-    request = SubscribeRequest(filter=EventFilter(types=[f"t{n}.*" for n in range(101)]))
-
-    assert "filter.types" in failure_of(gateway.events.Subscribe, request).violations
-
-
 @pytest.mark.parametrize("garbage", ["x", "garbage cursor", "Y--VtHx77esBAAAA", "é", "A" * 5_000])
 def test_a_garbage_cursor_is_an_invalid_argument(gateway: RunningGateway, garbage: str) -> None:
     failure = failure_of(gateway.events.Subscribe, SubscribeRequest(after_cursor=garbage))
 
     assert failure.code is Code.INVALID_ARGUMENT
     assert failure.violations == {"after_cursor": "is not a cursor that this gateway gave"}
-
-
-def test_a_filter_with_a_great_many_values_is_not_looked_into(gateway: RunningGateway) -> None:
-    wanted = EventFilter(conference_ids=[""] * 60_000)
-
-    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=wanted))
-
-    assert failure.code is Code.INVALID_ARGUMENT
-    # One word for all of them: naming each took half a second of the event loop.
-    assert failure.violations == {
-        "filter.conference_ids": "has 60000 values, at most 1000 are allowed"
-    }
-
-
-def test_a_filter_with_long_values_is_refused_with_its_limit(gateway: RunningGateway) -> None:
-    wanted = EventFilter(conference_ids=[f"{n:0140}" for n in range(950)])
-
-    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=wanted))
-
-    assert failure.code is Code.INVALID_ARGUMENT
-    assert "at most 131072 are allowed" in failure.violations["filter"]
-
-
-def test_empty_values_are_named_up_to_a_few(gateway: RunningGateway) -> None:
-    wanted = EventFilter(queue_names=[""] * 900)
-
-    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=wanted))
-
-    assert set(failure.violations) == {f"filter.queue_names[{n}]" for n in range(10)}
-
-
-def test_a_request_beyond_what_a_filter_needs_is_refused_unread(gateway: RunningGateway) -> None:
-    request = SubscribeRequest(after_cursor="x" * 200_000)
-
-    failure = failure_of(gateway.events.Subscribe, request)
-
-    assert failure.code is Code.INVALID_ARGUMENT
-    assert "200" in failure.message
-    assert "at most 147456 are allowed" in failure.message
-
-
-def test_the_filters_of_all_streams_have_a_budget(
-    start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subscribe, "FILTERS_BYTES_MAX", 400_000)
-    gateway = start_gateway()
-    filters = [
-        EventFilter(conference_ids=[f"{stream}-{n}" for n in range(500)]) for stream in range(3)
-    ]
-    streams = [opened(gateway, filter=it)[0] for it in filters[:2]]
-
-    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(filter=filters[2]))
-
-    assert (failure.code, failure.info.reason) == (Code.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
-    assert failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds == 1
-    # Streams that are open are kept, small ones still come in.
-    sent = gateway.webhooks.event(conference_id="0-7")
-    assert ids(list(next(streams[0]).events)) == [sent]
-    streams.append(opened(gateway)[0])
-    # What a stream held is given back.
-    for stream in streams:
-        stream.cancel()
-    loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), CUT_OFF_S_MAX))
-    for stream in [opened(gateway, filter=it)[0] for it in filters[1:]]:
-        stream.cancel()
-
-
-def test_all_mistakes_in_a_filter_are_named(gateway: RunningGateway) -> None:
-    request = SubscribeRequest(
-        filter=EventFilter(types=["a*b", ""], conference_ids=[""], queue_names=["q"] * 1_001)
-    )
-
-    failure = failure_of(gateway.events.Subscribe, request)
-
-    assert set(failure.violations) == {
-        "filter.types[0]",
-        "filter.types[1]",
-        "filter.conference_ids[0]",
-        "filter.queue_names",
-    }
-
-
-@pytest.mark.slow
-def test_a_shutdown_ends_streams_with_their_cursor(start_gateway: StartGateway) -> None:
-    gateway = start_gateway()
-    stream, _ = opened(gateway)
-    sent = gateway.webhooks.event()
-    response = next(stream)
-
-    gateway.stop()
-    rest = list(stream)
-
-    assert ids(list(response.events)) == [sent]
-    assert rest[-1].drain.reason == DRAIN_REASON_SHUTDOWN
-    assert rest[-1].cursor == response.cursor
-    assert stream.code() is Code.OK
-
-
-@pytest.mark.slow
-def test_a_stream_ends_in_order_when_it_is_old(start_gateway: StartGateway) -> None:
-    gateway = start_gateway(GATEWAY_STREAM_AGE_MAX="1s")
-
-    stream, first = opened(gateway)
-    rest = list(stream)
-
-    assert rest[-1].drain.reason == DRAIN_REASON_MAX_AGE
-    assert rest[-1].cursor == first.cursor
-    assert stream.code() is Code.OK
-
-
-@pytest.mark.slow
-def test_a_client_that_has_stopped_reading_is_cut_off_in_the_end(
-    start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.app._LATE_CALL_S", 0.0)
-    gateway = start_gateway(GATEWAY_STREAM_AGE_MAX="1s")
-    # More than the windows and buffers on the way take, in signed bytes.
-    for _ in range(60):
-        gateway.webhooks.event(padding="x" * 400_000)
-    request = SubscribeRequest(position=POSITION_EARLIEST, include_raw=True)
-    stream = gateway.events.Subscribe(request)
-    next(stream)
-
-    # Being old ends no stream that cannot be told so. Its connection's age does.
-    loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), CUT_OFF_S_MAX))
-
-    failure = failure_of(lambda timeout: list(stream))
-    assert failure.code is Code.UNAVAILABLE
-
-
-def test_a_client_that_goes_leaves_nothing_behind(fresh: RunningGateway) -> None:
-    streams = [opened(fresh)[0] for _ in range(20)]
-    assert fresh.app._feed.subscribers == 20
-
-    for stream in streams:
-        stream.cancel()
-
-    fresh.stop()  # returns when the calls have ended
-    assert fresh.app._feed.subscribers == 0
-    assert len(fresh.app.rules.in_flight) == 0
 
 
 def test_raw_bytes_come_with_large_events_in_several_responses(fresh: RunningGateway) -> None:
@@ -419,14 +245,3 @@ def test_raw_bytes_come_with_large_events_in_several_responses(fresh: RunningGat
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5, 6]
     assert all(len(event.raw_json) > 400_000 for event in events)
     assert all(response.ByteSize() < 4 * 1024 * 1024 for response in responses)
-
-
-@pytest.mark.slow
-def test_thousands_who_come_back_at_once_are_all_taken_in(fresh: RunningGateway) -> None:
-    """As after a restart; gRPC by itself turns some away once a thousand wait."""
-    request = SubscribeRequest().SerializeToString()
-    path = "/conferencing.v1.EventService/Subscribe"
-
-    answered, ended = open_at_once(str(fresh.app.grpc_address), path, request, 5_000, 5)
-
-    assert (answered, ended) == (5_000, 0)

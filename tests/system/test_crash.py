@@ -8,12 +8,9 @@ from pathlib import Path
 
 import grpc
 
-from conferencing.v1.event_service_pb2 import (
-    POSITION_EARLIEST,
-    SubscribeRequest,
-    SubscribeResponse,
-)
+from conferencing.v1.event_service_pb2 import SubscribeRequest, SubscribeResponse
 from tests.harness.process import GatewayProcess
+from tests.harness.reading import everything, ids, replay
 from tests.harness.webhooks import Poster, webhook
 
 ROUNDS = 3
@@ -71,22 +68,16 @@ def test_every_acknowledged_event_survives_kill_9_in_order_and_once(tmp_path: Pa
                 cursor = response.cursor
 
     with GatewayProcess(tmp_path) as gateway:
-        resumed = SubscribeRequest(after_cursor=cursor, stop_when_caught_up=True)
-        after_kill = [
-            event.id for response in gateway.events.Subscribe(resumed) for event in response.events
-        ]
-        everything = SubscribeRequest(position=POSITION_EARLIEST, stop_when_caught_up=True)
-        held = [
-            event for response in gateway.events.Subscribe(everything) for event in response.events
-        ]
+        after_kill = ids(replay(gateway, after_cursor=cursor))
+        held = everything(gateway)
 
-    ids = [event.id for event in held]
+    kept = ids(held)
     assert len(acknowledged) >= ROUNDS * KILL_AFTER
-    assert acknowledged <= set(ids) <= posted
-    assert len(ids) == len(set(ids))
+    assert acknowledged <= set(kept) <= posted
+    assert len(kept) == len(set(kept))
     assert [event.sequence for event in held] == list(range(1, len(held) + 1))
     # Leaving and resuming across three crashes gave the same, nothing missing, nothing twice.
-    assert before_kill + after_kill == ids
+    assert before_kill + after_kill == kept
 
 
 def _until_broken(stream: Iterator[SubscribeResponse]) -> Iterator[SubscribeResponse]:

@@ -11,14 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from conferencing.v1.event_service_pb2 import (
-    POSITION_EARLIEST,
-    GetFeedInfoRequest,
-    SubscribeRequest,
-)
+from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from tests.harness.needs import as_root
 from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.reading import everything, ids
 from tests.harness.webhooks import Reply, Signer, webhook
 
 
@@ -53,8 +50,7 @@ def post(gateway: GatewayProcess, id_: str, size: int = 0) -> Reply:
 
 
 def held(gateway: GatewayProcess) -> list[str]:
-    request = SubscribeRequest(position=POSITION_EARLIEST, stop_when_caught_up=True)
-    return [event.id for response in gateway.events.Subscribe(request) for event in response.events]
+    return ids(everything(gateway))
 
 
 @contextmanager
