@@ -41,7 +41,7 @@ def test_every_reason_in_the_code_is_documented() -> None:
     for module in (ROOT / "gateway").rglob("*.py"):
         if "sandbox" in module.parts or "webhooks" in module.parts:
             continue
-        for reason in re.findall(r'(?:GatewayError\(|code, )"([A-Z_]{4,})"', module.read_text()):
+        for reason in re.findall(r'StatusCode\.\w+,\s*"([A-Z_]{4,})"', module.read_text()):
             assert reason in reasons
 
 
