@@ -8,8 +8,8 @@ from gateway.errors import GatewayError
 
 M = TypeVar("M")
 
-# Responses of a stream up to this size, in bytes, do not wait for room: they must arrive, and there
-# are few of them for each call.
+# Responses of a stream up to this size, in bytes, do not wait for room and are not counted: each
+# stream has one of them on its way at a time, and the number of streams is bounded.
 SMALL_RESPONSE_BYTES = 64 * 1024
 
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]

@@ -39,13 +39,11 @@ _Respond: TypeAlias = Callable[[Call[Any]], Awaitable[Any]]
 
 
 class Shell:
-    """Makes gRPC's handlers of ours. `hooks` are told of every call, in this order.
-
-    Of each kind of moment only those hooks hear that do something at it.
-    """
+    """Makes gRPC's handlers of ours. `hooks` are told of every call, in this order."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
         self._hooks = tuple(hooks)
+        # Few hooks have anything to do then, and commands are many.
         self._on_message = tuple(
             it.on_message for it in hooks if type(it).on_message is not Hook.on_message
         )
@@ -154,12 +152,8 @@ class _Hooked:
     def start(self, hooks: tuple[Hook, ...]) -> None:
         """Tell hooks of the call's beginning until one refuses it by raising GatewayError."""
         for number, hook in enumerate(hooks):
-            try:
-                hook.on_start(self._call)
-            except GatewayError:
-                self._started = hooks[:number]
-                raise
-        self._started = hooks
+            hook.on_start(self._call)
+            self._started = hooks[: number + 1]
 
     def ended(self, task: "asyncio.Task[Any]") -> None:
         """Tell them of its end."""

@@ -9,9 +9,7 @@ import pytest
 
 from gateway.upstream.errors import Reason, UpstreamError
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
-from gateway.upstream.transport import (
-    HttpResponse,
-)
+from gateway.upstream.transport import HttpResponse
 from tests.upstream.scripted import (
     LOST,
     MADE_ID,

@@ -1,0 +1,151 @@
+"""What hooks hear of calls, in which order; and how a call's responses go out."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.rpc.call import SMALL_RESPONSE_BYTES, Call
+from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.shell import Shell
+from tests.harness.calls import HeldWire, call_of
+
+REFUSAL = GatewayError(grpc.StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED", "no room")
+
+
+class Noting(Hook):
+    """Notes what it hears, and refuses calls if it is told to."""
+
+    def __init__(self, name: str, heard: list[str], *, refuses: bool = False) -> None:
+        self._name = name
+        self._heard = heard
+        self._refuses = refuses
+
+    def on_start(self, call: Call[Any]) -> None:
+        self._heard.append(f"{self._name} start")
+        if self._refuses:
+            raise REFUSAL
+
+    def on_message(self, call: Call[Any], size: int) -> None:
+        self._heard.append(f"{self._name} message {size}")
+
+    def on_end(self, call: Call[Any], end: CallEnded) -> None:
+        self._heard.append(f"{self._name} end {end.code.name}")
+
+
+class Quiet(Hook):
+    """Does nothing at any moment."""
+
+
+class Context(HeldWire):
+    """gRPC's context of a call whose message has come."""
+
+    async def read(self) -> bytes:
+        return b"four"
+
+    async def abort(self, *_: object) -> None:
+        raise grpc.aio.AbortError
+
+
+def heard_of_a_call(*, refuses: bool) -> list[str]:
+    heard: list[str] = []
+    second = Noting("second", heard, refuses=refuses)
+    shell = Shell((Noting("first", heard), Quiet(), second, Noting("third", heard)))
+
+    async def handle(call: Call[bytes]) -> bytes:
+        heard.append("handler")
+        return call.message
+
+    async def run() -> None:
+        wrapped: Any = shell.unary("/s/M", bytes, handle).stream_unary
+        await asyncio.gather(wrapped(None, Context()), return_exceptions=True)
+        await asyncio.sleep(0)  # hooks hear of the end after the call's task has ended
+
+    asyncio.run(run())
+    return heard
+
+
+def test_hooks_hear_of_a_call_in_their_order_and_of_its_end_in_reverse() -> None:
+    assert heard_of_a_call(refuses=False) == [
+        "first start",
+        "second start",
+        "third start",
+        "first message 4",
+        "second message 4",
+        "third message 4",
+        "handler",
+        "third end OK",
+        "second end OK",
+        "first end OK",
+    ]
+
+
+def test_of_a_refused_call_those_hear_that_had_let_it_begin() -> None:
+    assert heard_of_a_call(refuses=True) == [
+        "first start",
+        "second start",
+        "first end RESOURCE_EXHAUSTED",
+    ]
+
+
+class CountingOutflow:
+    """Counts what waits for room, and what is given back."""
+
+    def __init__(self) -> None:
+        self.waited: list[int] = []
+        self.held = 0
+
+    def respond(self, size: int) -> None:
+        raise AssertionError
+
+    async def stream(self, size: int) -> int:
+        self.waited.append(size)
+        self.held += size
+        return size
+
+    def taken(self, size: int) -> None:
+        self.held -= size
+
+
+def test_large_responses_wait_for_room_and_small_ones_do_not() -> None:
+    outflow, written = CountingOutflow(), []
+
+    async def write(response: bytes) -> None:
+        written.append((len(response), outflow.held))
+
+    async def run() -> None:
+        call = call_of(b"", HeldWire(write))
+        call.outflow = outflow
+        for size in (SMALL_RESPONSE_BYTES, SMALL_RESPONSE_BYTES + 1, 1):
+            await call.write(bytes(size))
+            assert call.has_responded
+
+    asyncio.run(run())
+
+    large = SMALL_RESPONSE_BYTES + 1
+    assert written == [(SMALL_RESPONSE_BYTES, 0), (large, large), (1, 0)]
+    assert outflow.waited == [large]
+    assert outflow.held == 0
+
+
+@pytest.mark.parametrize("size", [1, SMALL_RESPONSE_BYTES + 1])
+def test_what_could_not_be_written_is_no_response_and_holds_nothing(size: int) -> None:
+    """A stream that is left before it has had a response counts as given up."""
+    outflow = CountingOutflow()
+
+    async def fail(response: bytes) -> None:
+        raise grpc.aio.InternalError("batch failed")
+
+    async def run() -> Call[bytes]:
+        call = call_of(b"", HeldWire(fail))
+        call.outflow = outflow
+        with pytest.raises(grpc.aio.InternalError):
+            await call.write(bytes(size))
+        return call
+
+    call = asyncio.run(run())
+
+    assert not call.has_responded
+    assert outflow.held == 0
