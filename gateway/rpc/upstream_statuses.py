@@ -45,4 +45,6 @@ def gateway_error(error: UpstreamError) -> GatewayError:
         error.retry_after,
         error.help_url,
         error.request_id,
+        # All else is the provider's word, or what became of a request.
+        refusal="NO_ROOM_UPSTREAM" if error.reason is Reason.GATEWAY_OVERLOADED else "",
     )

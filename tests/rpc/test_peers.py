@@ -65,7 +65,7 @@ def test_who_gives_up_call_after_call_is_named() -> None:
     assert stage.floods == []
     stage.give_up("a", 1)
 
-    assert stage.floods == [("a", "calls given up")]
+    assert stage.floods == [("a", "CALLS_GIVEN_UP")]
 
 
 def test_calls_without_a_message_are_found_out_sooner() -> None:
@@ -73,7 +73,7 @@ def test_calls_without_a_message_are_found_out_sooner() -> None:
 
     stage.give_up("a", peers.GIVEN_UP_MAX // 4, silent=True)
 
-    assert stage.floods == [("a", "calls given up")]
+    assert stage.floods == [("a", "CALLS_GIVEN_UP")]
 
 
 def test_who_waits_for_most_of_its_calls_may_give_up_many() -> None:
