@@ -37,6 +37,7 @@ from gateway.rpc.watch import WatchStream
 from gateway.schema.event_keys import declared_keys
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
+from gateway.telemetry.records import Records
 from gateway.upstream.assembly import Hooks, Upstream
 from gateway.upstream.bound import operations_of
 from gateway.upstream.conferences import RestConferences
@@ -92,6 +93,7 @@ class Gateway:
         self._feed = feed
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._metrics = Metrics()
+        self._records = Records(self._metrics)
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
         self._upstream = Upstream.of(
@@ -126,7 +128,7 @@ class Gateway:
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
         self._metrics.watch_questions(self._conferences.queue)
-        self.rules = Rules.of(self._metrics.call_ended, self._buffers)
+        self.rules = Rules.of(self._records.call_ended, self._buffers)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
         app = http_app(self._receiver, self._metrics, self._why_not_ready)
@@ -225,7 +227,7 @@ class Gateway:
             age_max_s + max(age_max_s * _LATE_STREAM_FACTOR, _LATE_CALL_S),
             self.rules,
             settings.grpc_connections,
-            self._metrics.flooded,
+            self._records.refused,
         )
 
     def _build_receiver(self) -> WebhookReceiver:
@@ -274,7 +276,7 @@ class Gateway:
         return complete.until_us / 1e6 if complete else 0.0
 
     def _webhook_received(self, received: Received) -> None:
-        self._metrics.webhook_received(received)
+        self._records.webhook_received(received)
         # A signature that is accepted later than by default tells less of the time.
         if received.result in _VERIFIED and self._settings.webhook_tolerance <= CLOCKS_APART_S:
             self._clock.webhook_verified()

@@ -46,12 +46,17 @@ class GatewayError(Exception):
     help_url: str = ""
     # The provider's id of the request that failed.
     request_id: str = ""
+    # Which bound or rule of the gateway's the call met, for logs and metrics (see `Refused.kind`);
+    # empty where the gateway itself has refused nothing.
+    refusal: str = ""
 
     def __str__(self) -> str:
         return f"{self.code.name} {self.reason}: {self.message}"
 
 
-def invalid_argument(violations: Iterable[FieldViolation]) -> GatewayError:
+def invalid_argument(
+    violations: Iterable[FieldViolation], refusal: str = "INVALID_REQUEST"
+) -> GatewayError:
     """Return the error for a request with these faults; there must be at least one."""
     found = tuple(violations)
     listed = "; ".join(
@@ -60,7 +65,9 @@ def invalid_argument(violations: Iterable[FieldViolation]) -> GatewayError:
     )
     rest = len(found) - _VIOLATIONS_IN_MESSAGE
     text = listed if rest <= 0 else f"{listed}; and {rest} more, see the details"
-    return GatewayError(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", text, {}, found)
+    return GatewayError(
+        StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", text, {}, found, refusal=refusal
+    )
 
 
 def status_of(error: GatewayError) -> status_pb2.Status:

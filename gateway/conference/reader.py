@@ -1,7 +1,6 @@
 """Conferences as the provider knows them, asked for once for everybody who wants to know."""
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from conferencing.v1.common_pb2 import Region
 from conferencing.v1.conference_pb2 import Conference, Participant
 from conferencing.v1.conference_service_pb2 import GetConferenceRequest, ListParticipantsRequest
-from gateway.conference.errors import ConferenceError, EndlessListError, TooBusyError
+from gateway.conference.errors import ConferenceError, EndlessListError
 from gateway.conference.fair_queue import Ask, FairQueue, Rank
 from gateway.conference.ports import ConferenceSource
 from gateway.deadline import Deadline
@@ -34,8 +33,6 @@ _BURST_S = 10
 # What a question takes: the conference, and the first page of its participants. The rest of a long
 # list has to wait for its turns, but before all questions that have not begun.
 _REQUESTS = 2
-
-_log = logging.getLogger(__name__)
 
 M = TypeVar("M", Conference, Participant)
 
@@ -101,13 +98,9 @@ class ConferenceReader:
 
     async def read(self, ref: ConferenceRef, since: float, priority: Priority) -> ConferenceRead:
         """Return a conference as it was asked for at a moment or later. Raises `failures`."""
-        try:
-            # Others may wait for the same response. Not by a name of its own: a failure would hold
-            # the question, which holds the failure, and with it the call of whoever asked.
-            found = await asyncio.shield((await self._question(ref, since, priority)).task)
-        except TooBusyError as busy:
-            _log.warning("a question about a watched conference was refused: %s", busy)
-            raise
+        # Others may wait for the same response. Not by a name of its own: a failure would hold the
+        # question, which holds the failure, and with it the call of whoever asked.
+        found = await asyncio.shield((await self._question(ref, since, priority)).task)
         # Those who get it change it.
         return ConferenceRead(_copy(found.conference), [_copy(it) for it in found.participants])
 

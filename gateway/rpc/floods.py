@@ -78,9 +78,9 @@ class Floods:
         self._known: dict[Descriptor, _Connection | None] = {}
 
     @property
-    def connections(self) -> int:
-        """How many connections there were at the last look."""
-        return sum(1 for it in self._known.values() if it is not None)
+    def connections(self) -> list[str]:
+        """Who was connected at the last look, each by its peer."""
+        return [it.peer for it in self._known.values() if it is not None]
 
     def look(self) -> None:
         """Look at all connections once: hold those that flood, end those held for long enough."""
@@ -101,7 +101,7 @@ class Floods:
             connection.received = received
             connection.unexplained.spend(new - self._explained(connection.peer))
             if connection.unexplained.held < 0:
-                self._hold(descriptor, connection, "bytes without a call")
+                self._hold(descriptor, connection, "BYTES_WITHOUT_CALL")
 
     def flooded(self, peer: str, kind: str) -> None:
         """Hold the connection of a peer, if it is still there."""

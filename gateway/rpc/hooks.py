@@ -5,15 +5,20 @@ from typing import Any, NamedTuple, TypeAlias
 
 from grpc import StatusCode
 
+from gateway.refused import Refused
 from gateway.rpc.call import Call
 
 
 class CallEnded(NamedTuple):
-    """An RPC that has ended: its full name, its status and how long it took, in seconds."""
+    """An RPC that has ended: its full name, its status and how long it took, in seconds.
+
+    `refused` says what the gateway refused of it, None if nothing.
+    """
 
     method: str
     code: StatusCode
     seconds: float
+    refused: Refused | None = None
 
 
 class Hook:

@@ -4,9 +4,10 @@ A connection stands for its caller until callers have names.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from time import monotonic
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from grpc import StatusCode
 
@@ -46,18 +47,25 @@ _WITHOUT_MESSAGE = 5
 # When to call again after a refusal, in seconds: other calls take milliseconds.
 RETRY_S = 0.5
 
+# How long a connection may read nothing while its streams wait for room before that is recorded,
+# in seconds. Clients that read wait for milliseconds.
+STALLED_S = 2.0
+
+# The refusal of what finds no room because its client does not read.
+RESPONSES_NOT_READ = "RESPONSES_NOT_READ"
+
 
 class FloodObserver(Protocol):
     """Is told of a connection that does what no client of good will does."""
 
     def __call__(self, peer: str, kind: str, /) -> None:
-        """Take note of a connection, by its peer and by what it does."""
+        """Take note of a connection, by its peer and by what it does (see `Refused.kind`)."""
 
 
 class Peer:
     """A connection's calls and the bytes it has not taken."""
 
-    __slots__ = ("_room", "calls", "name", "patience", "requests", "unread")
+    __slots__ = ("_room", "calls", "name", "patience", "requests", "unread", "waiting_since")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -68,6 +76,8 @@ class Peer:
         self.unread = 0
         # What is left of the calls that it may give up; None before it has given up any.
         self.patience: TokenBucket | None = None
+        # Since when nothing has been taken while streams wait for room; None while none waits.
+        self.waiting_since: float | None = None
         self._room: asyncio.Event | None = None
 
     async def room(self) -> None:
@@ -78,6 +88,7 @@ class Peer:
 
     def made_room(self) -> None:
         """Wake those who wait for room."""
+        self.waiting_since = None
         if self._room is not None:
             self._room.set()
             self._room = None
@@ -110,16 +121,19 @@ class Peers:
         if peer is None:
             peer = self._peers[name] = Peer(name)
         if peer.calls >= CALLS_PER_CONNECTION_MAX:
-            self._refuse(
+            raise _refused(
+                "TOO_MANY_CALLS_ON_CONNECTION",
                 f"{peer.calls} calls are under way on this connection, as many as may be: "
-                "wait for some to end, or open another connection"
+                "wait for some to end, or open another connection",
             )
         if self._calls >= CALLS_MAX:
-            self._refuse(f"{self._calls} calls are under way, as many as may be")
+            text = f"{self._calls} calls are under way, as many as may be"
+            raise _refused("TOO_MANY_CALLS", text)
         if peer.unread > UNREAD_PER_CONNECTION_MAX:
-            self._refuse(
+            raise _refused(
+                RESPONSES_NOT_READ,
                 f"{peer.unread} bytes of responses wait on this connection to be read, as many as"
-                " may be: read them"
+                " may be: read them",
             )
         peer.calls += 1
         self._calls += 1
@@ -151,6 +165,17 @@ class Peers:
             if not peer.calls and (peer.patience is None or peer.patience.held >= GIVEN_UP_MAX):
                 del self._peers[peer.name]
 
+    def stalled(self) -> list[str]:
+        """Return the connections that read nothing while their streams wait, each once."""
+        late = self._now() - STALLED_S
+        found: list[str] = []
+        for peer in self._peers.values():
+            if peer.waiting_since is not None and peer.waiting_since <= late:
+                # Not again before something has been taken.
+                peer.waiting_since = math.inf
+                found.append(peer.name)
+        return found
+
     def respond(self, peer: Peer, size: int) -> int:
         """Count a response of `size` bytes; returns what to give back when it has been taken.
 
@@ -160,11 +185,10 @@ class Peers:
             return 0
         if size <= _SMALL:
             self._budget.take(size)
-        elif peer.unread + size > UNREAD_PER_CONNECTION_MAX or not self._budget.try_take(size):
-            self._refuse(
-                f"the response has {size} bytes, and {peer.unread} bytes of others wait on this"
-                " connection to be read: read them, or ask for less"
-            )
+        elif peer.unread + size > UNREAD_PER_CONNECTION_MAX:
+            raise _no_room(RESPONSES_NOT_READ, peer, size)
+        elif not self._budget.try_take(size):
+            raise _no_room("BUFFERS_FULL", peer, size)
         peer.unread += size
         return size
 
@@ -180,6 +204,8 @@ class Peers:
         while peer.unread and (
             peer.unread + size > STREAMED_PER_CONNECTION_MAX or budget.held + size > budget.limit
         ):
+            if peer.waiting_since is None:
+                peer.waiting_since = self._now()
             await peer.room()
         budget.take(size)
         peer.unread += size
@@ -199,9 +225,22 @@ class Peers:
         if peer.patience.held < 0:
             peer.patience = None
             if self.on_flood is not None:
-                self.on_flood(peer.name, "calls given up")
+                self.on_flood(peer.name, "CALLS_GIVEN_UP")
 
-    def _refuse(self, text: str) -> NoReturn:
-        raise GatewayError(
-            StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED", text, retry_after=RETRY_S
-        )
+
+def _no_room(refusal: str, peer: Peer, size: int) -> GatewayError:
+    return _refused(
+        refusal,
+        f"the response has {size} bytes, and {peer.unread} bytes of others wait on this connection"
+        " to be read: read them, or ask for less",
+    )
+
+
+def _refused(refusal: str, text: str) -> GatewayError:
+    return GatewayError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "GATEWAY_OVERLOADED",
+        text,
+        retry_after=RETRY_S,
+        refusal=refusal,
+    )

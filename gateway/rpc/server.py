@@ -3,17 +3,19 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.background import kept_running
 from gateway.process import within_descriptors
+from gateway.refused import Refused, Subject
 from gateway.rpc.admission import METADATA_BYTES_MAX
 from gateway.rpc.connections import Connections
+from gateway.rpc.crowd import Crowd
 from gateway.rpc.floods import HELD_S, LOOK_EVERY_S, Floods
-from gateway.rpc.peers import CALLS_PER_CONNECTION_MAX, FloodObserver
+from gateway.rpc.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 from gateway.rpc.reflection import reflection_handlers
 from gateway.rpc.rules import Rules
 
@@ -71,7 +73,7 @@ class GrpcServer:
     A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
     reading ends in no other way. `rules` are those that the handlers are registered
-    with, and `observe_flood` is told of connections that are held for flooding.
+    with, and `observe` is told of connections that meet a bound: of calls the rules tell.
     """
 
     def __init__(
@@ -82,10 +84,12 @@ class GrpcServer:
         connection_grace_s: float,
         rules: Rules,
         connections_max: int = CONNECTIONS_MAX,
-        observe_flood: FloodObserver | None = None,
+        observe: Callable[[Refused], None] = lambda _: None,
     ) -> None:
         self._rules = rules
-        self._observe_flood = observe_flood
+        self._observe = observe
+        connections_max = within_descriptors(connections_max, _SHARE_OF_DESCRIPTORS)
+        self._crowd = Crowd(connections_max)
         self._floods: Floods | None = None
         self._watch: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
@@ -101,10 +105,7 @@ class GrpcServer:
                 ("grpc.http.overload_protection", 1),
                 ("grpc.max_metadata_size", METADATA_BYTES_MAX),
                 ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
-                (
-                    "grpc.max_allowed_incoming_connections",
-                    within_descriptors(connections_max, _SHARE_OF_DESCRIPTORS),
-                ),
+                ("grpc.max_allowed_incoming_connections", connections_max),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
                 ("grpc.max_connection_age_ms", round(connection_age_max_s * 1_000)),
                 ("grpc.max_connection_age_grace_ms", round(connection_grace_s * 1_000)),
@@ -144,11 +145,6 @@ class GrpcServer:
         for name in self._names if names is None else names:
             await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
-    @property
-    def connections(self) -> int:
-        """How many connections there were a moment ago."""
-        return self._floods.connections if self._floods else 0
-
     async def _look(self) -> None:
         """Look after connections and their calls for ever."""
         assert self._floods is not None
@@ -157,14 +153,14 @@ class GrpcServer:
             self._floods.look()
             self._rules.silence.end_late()
             self._rules.peers.forget_idle()
+            for peer in self._rules.peers.stalled():
+                self._observe(_stalled(peer))
+            if (crowded := self._crowd.look(self._floods.connections)) is not None:
+                self._observe(crowded)
 
     def _flooded(self, peer: str, kind: str) -> None:
-        if self._observe_flood is not None:
-            self._observe_flood(peer, kind)
-        _logger.warning(
-            "the connection from %s is not read for %.0f s and then closed: too many %s",
-            *(peer, HELD_S, kind),
-        )
+        text = f"nothing of it is read for {HELD_S:.0f} s, and then it is closed"
+        self._observe(Refused(Subject.GRPC_CONNECTION, kind, peer, text, is_shortage=True))
 
     async def drain(self, within_s: float) -> None:
         """Let calls in flight end, and each connection after its last one.
@@ -195,6 +191,12 @@ class GrpcServer:
         if self._watch is not None:
             self._watch.cancel()
         await self._server.stop(_GOODBYE_S)
+
+
+def _stalled(peer: str) -> Refused:
+    streamed = STREAMED_PER_CONNECTION_MAX // 2**20
+    text = f"its streams wait until it reads: {streamed} MiB are on their way to it"
+    return Refused(Subject.GRPC_CONNECTION, "STREAMS_NOT_READ", peer, text)
 
 
 def _try_address(address: str) -> None:

@@ -15,9 +15,11 @@ from google.protobuf.message import DecodeError
 
 from gateway.details import FieldViolation
 from gateway.errors import GatewayError, invalid_argument
+from gateway.refused import Refused, Subject
 from gateway.rpc.aborts import abort_arguments
 from gateway.rpc.call import Call
 from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.silence import NO_MESSAGE
 from gateway.rpc.statuses import error_of
 
 _log = logging.getLogger(__name__)
@@ -94,6 +96,7 @@ class Shell:
                 except GatewayError as error:
                     code = error.code
                     told = abort_arguments(error)
+                    hooked.refused = _refused(call, error)
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
                 await context.abort(*told)
@@ -142,12 +145,13 @@ class Shell:
 class _Hooked:
     """A call and the hooks that have let it begin."""
 
-    __slots__ = ("_call", "_started", "code")
+    __slots__ = ("_call", "_started", "code", "refused")
 
     def __init__(self, call: Call[Any]) -> None:
         self._call = call
         self._started: tuple[Hook, ...] = ()
         self.code = grpc.StatusCode.OK
+        self.refused: Refused | None = None
 
     def start(self, hooks: tuple[Hook, ...]) -> None:
         """Tell hooks of the call's beginning until one refuses it by raising GatewayError."""
@@ -158,7 +162,7 @@ class _Hooked:
     def ended(self, task: "asyncio.Task[Any]") -> None:
         """Tell them of its end."""
         call = self._call
-        end = CallEnded(call.method, self.code, monotonic() - call.began)
+        end = CallEnded(call.method, self.code, monotonic() - call.began, self.refused)
         for hook in reversed(self._started):
             hook.on_end(call, end)
 
@@ -171,7 +175,8 @@ async def _message(call: Call[Any], context: _Context) -> bytes:
         # Often its caller has given it up, and nobody would hear a status.
         if context.done():
             raise asyncio.CancelledError
-        raise invalid_argument([FieldViolation("", "the request has no message")])
+        violation = FieldViolation("", "the request has no message")
+        raise invalid_argument([violation], NO_MESSAGE)
     return bytes(data)
 
 
@@ -181,6 +186,15 @@ def _read(read: Callable[[bytes], Any], data: bytes) -> Any:
     except DecodeError:
         text = "the request's bytes are not a message of its type"
         raise invalid_argument([FieldViolation("", text)]) from None
+
+
+def _refused(call: Call[Any], error: GatewayError) -> Refused | None:
+    """Return what is recorded of an error: no more of it is kept than its words."""
+    if not error.refusal:
+        return None
+    is_shortage = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    detail = f"{call.method}: {error.message}"
+    return Refused(Subject.CALL, error.refusal, call.peer, detail, is_shortage)
 
 
 def _code_of_the_gone(call: Call[Any]) -> grpc.StatusCode:

@@ -12,8 +12,12 @@ from gateway.rpc.hooks import CallEnded, Hook
 # How long the message of a call may take to come, in seconds. It is 1 MiB at most; a call without
 # one is nothing but a place that is held.
 MESSAGE_S = 10.0
+
 # A shutdown does not wait as long for calls that nothing was begun for.
 _MESSAGE_AT_SHUTDOWN_S = 1.0
+
+# The refusal of a call whose message does not come.
+NO_MESSAGE = "NO_MESSAGE"
 
 
 class Silence(Hook):
@@ -54,4 +58,5 @@ class Silence(Hook):
 
 
 def _late() -> GatewayError:
-    return invalid_argument([FieldViolation("", "the request's message has not come in time")])
+    violation = FieldViolation("", "the request's message has not come in time")
+    return invalid_argument([violation], NO_MESSAGE)

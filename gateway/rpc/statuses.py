@@ -32,13 +32,13 @@ def error_of(error: Exception, method: str) -> GatewayError:
         case UpstreamError():
             return gateway_error(error)
         case LogBusyError():
-            _log.warning("%s refused: %s", method, error)
             text = f"{error}; call again a little later, or run more gateways"
             return GatewayError(
                 StatusCode.RESOURCE_EXHAUSTED,
                 "GATEWAY_OVERLOADED",
                 text,
                 retry_after=OVERLOAD_RETRY_S,
+                refusal="TOO_MANY_SEARCHES",
             )
         case LogUnavailableError():
             _log.error("%s failed: %s", method, error)
@@ -50,6 +50,7 @@ def error_of(error: Exception, method: str) -> GatewayError:
                 f"so many conferences are asked for that {error}: watch again a little later, or"
                 " see GATEWAY_WATCH_REQUESTS",
                 retry_after=WATCH_RETRY_S,
+                refusal="TOO_MANY_WATCHES",
             )
         case EndlessListError():
             return GatewayError(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER", str(error))

@@ -231,4 +231,5 @@ def _no_room(size: int) -> GatewayError:
         f"the gateway has no room for this stream's filter of {size} bytes beside all others:"
         " subscribe with fewer values, or run more gateways",
         retry_after=OVERLOAD_RETRY_S,
+        refusal="NO_ROOM_FOR_FILTER",
     )

@@ -19,6 +19,7 @@ from gateway.bytebudget import ByteBudget
 from gateway.conference.fair_queue import FairQueue, Rank
 from gateway.ingest.backfill.report import SweepEnded, Verdict
 from gateway.ingest.webhooks.receiver import Received
+from gateway.refused import Refused, Subject
 from gateway.rpc.hooks import CallEnded
 from gateway.telemetry.logs import LogCounts
 from gateway.upstream.sending.attempt import AttemptEnded
@@ -113,16 +114,21 @@ class Metrics:
             registry=self._registry,
         )
 
-        self._floods = Counter(
-            "gateway_grpc_floods",
-            "gRPC connections that were closed for flooding, by what was too much",
-            ("kind",),
+        self._refusals = Counter(
+            "gateway_refusals",
+            "What was refused of webhooks, calls and connections, by which bound or rule",
+            ("subject", "kind"),
             registry=self._registry,
         )
+        self._refusal_series: dict[tuple[Subject, str], Counter] = {}
 
-    def flooded(self, peer: str, kind: str) -> None:
-        """Count a connection that floods."""
-        self._floods.labels(kind).inc()
+    def refused(self, refused: Refused) -> None:
+        """Count something refused."""
+        key = (refused.subject, refused.kind)
+        found = self._refusal_series.get(key)
+        if found is None:
+            found = self._refusal_series[key] = self._refusals.labels(*key)
+        found.inc()
 
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""

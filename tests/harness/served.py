@@ -52,11 +52,15 @@ class Served(grpc.GenericRpcHandler):
             self._ends.append(end)
             self._ended.notify_all()
 
-    def codes(self, count: int) -> list[grpc.StatusCode]:
-        """How calls have ended, in order, once there are so many."""
+    def ends(self, count: int) -> list[CallEnded]:
+        """The ends of calls, in order, once there are so many."""
         with self._ended:
             assert self._ended.wait_for(lambda: len(self._ends) >= count, 20)
-            return [end.code for end in self._ends]
+            return list(self._ends)
+
+    def codes(self, count: int) -> list[grpc.StatusCode]:
+        """How calls have ended, in order, once there are so many."""
+        return [end.code for end in self.ends(count)]
 
     def idle(self) -> None:
         """Return when no call is in flight."""

@@ -50,6 +50,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class NoLine:
+    """That the log need not say anything, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What was seen of a gateway during an attack of `seconds`, and before it."""
 
@@ -92,7 +99,7 @@ def lateness(seen: Seen, *, flood: bool, late: frozenset[str] = frozenset()) -> 
     ]
 
 
-def faults(seen: Seen, *, line: Line | None) -> list[str]:
+def faults(seen: Seen, *, line: Line | NoLine) -> list[str]:
     """Return what else is wrong, in words."""
     found: list[str] = []
     for kind in KINDS:
@@ -108,15 +115,20 @@ def faults(seen: Seen, *, line: Line | None) -> list[str]:
     return found + line_faults(seen, line)
 
 
-def line_faults(seen: Seen, line: Line | None) -> list[str]:
+def alarms(lines: Sequence[str]) -> list[str]:
+    """Return what the log says that it must never say, in words."""
+    found = [number for number, it in enumerate(lines) if _ALARM.search(it)]
+    if not found:
+        return []
+    # With the traceback that stands below it.
+    told = "".join(lines[found[0] : found[0] + 80])
+    return [f"{len(found)} lines of the log are alarms: {told}"]
+
+
+def line_faults(seen: Seen, line: Line | NoLine) -> list[str]:
     """Return what is wrong with the log."""
-    found: list[str] = []
-    alarms = [number for number, it in enumerate(seen.lines) if _ALARM.search(it)]
-    if alarms:
-        # With the traceback that stands below it.
-        told = "".join(seen.lines[alarms[0] : alarms[0] + 80])
-        found.append(f"{len(alarms)} lines of the log are alarms: {told}")
-    if line is not None:
+    found = alarms(seen.lines)
+    if isinstance(line, Line):
         count = sum(line.is_in(it) for it in seen.lines)
         if not count:
             some = "".join(seen.lines[:5])

@@ -26,7 +26,7 @@ from conferencing.v1.event_service_pb2 import (
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from tests.harness.process import GatewayProcess
 from tests.harness.webhooks import Poster, webhook
-from tests.hostile.bars import FACTOR_OF_FLOODS, GROWN_MAX, MIB, Seen, line_faults, slowness
+from tests.hostile.bars import FACTOR_OF_FLOODS, GROWN_MAX, MIB, Seen, alarms, slowness
 from tests.hostile.stage import Stage
 from tests.hostile.table import ROWS, Row
 
@@ -234,7 +234,7 @@ def _faults(seen: Seen, attacks: Sequence[tuple[Row, Future[str]]]) -> list[str]
     ]
     if seen.most_bytes - seen.idle_bytes > AT_ONCE * GROWN_MAX:
         found.append(f"memory grew by {(seen.most_bytes - seen.idle_bytes) // MIB} MiB")
-    return found + line_faults(seen, None)
+    return found + alarms(seen.lines)
 
 
 def stage_of_a_soak(folder: Path) -> Stage:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from bench.feed import http2
 from tests.hostile.attacks import internet, mesh, neighbours
 from tests.hostile.attacks.target import ATTACKER, Attack
-from tests.hostile.bars import Line
+from tests.hostile.bars import Line, NoLine
 from tests.hostile.canary import COMMAND
 
 From = Literal["internet", "mesh", "provider", "host", "itself"]
@@ -20,8 +21,8 @@ class Row:
     from_: From
     name: str
     attack: Attack
-    # What the log has to say, None where there is nothing for an operator to know.
-    line: Line | None
+    # What the log has to say.
+    line: Line | NoLine
     # Whether it is made at full speed, which may make honest calls slower.
     flood: bool = False
     # Kinds of honest calls that may be late meanwhile, but not fail.
@@ -58,7 +59,7 @@ class Row:
 
 def _ended(reason: str) -> Line:
     """The line of the HTTP server about what is refused before anybody is asked."""
-    return Line(f"an HTTP connection was ended: {reason}", ATTACKER)
+    return Line(f"ended an HTTP connection: {reason}", ATTACKER)
 
 
 def _refused(reason: str) -> Line:
@@ -155,8 +156,13 @@ INTERNET = [
         _ended("BAD_REQUEST"),
         flood=True,
     ),
-    Row("internet", "offers to upgrade", internet.upgrades, None, flood=True),
-    Row("internet", "metrics that are not read", internet.unread_metrics, None),
+    Row("internet", "offers to upgrade", internet.upgrades, _refused("MISSING_HEADER"), flood=True),
+    Row(
+        "internet",
+        "metrics that are not read",
+        internet.unread_metrics,
+        NoLine("who reads nothing is told of when its time is over, half a minute later"),
+    ),
     Row(
         "itself",
         "a log that nobody reads",
@@ -168,27 +174,40 @@ INTERNET = [
 ]
 
 
+# Where calls come from that gRPC's own client makes: it has no choice.
+_CALLERS = "ipv4:127.0.0.1:"
+
+
 def _held(kind: str) -> Line:
-    return Line(f"is not read for .* too many {kind}", ATTACKER)
+    return Line(f"limited a gRPC connection: {kind}: nothing of it is read", ATTACKER)
 
 
-_GIVEN_UP = _held("calls given up")
-_BYTES = _held("bytes without a call")
+def _limited(kind: str) -> Line:
+    return Line(f"limited a gRPC connection: {kind}: ", ATTACKER)
+
+
+def _call(kind: str, peer: str = ATTACKER) -> Line:
+    return Line(f"refused a call: {kind}: conferencing", peer)
+
+
+_GIVEN_UP = _held("CALLS_GIVEN_UP")
+_BYTES = _held("BYTES_WITHOUT_CALL")
+_ENDS_ITSELF = NoLine("gRPC ends the connection by itself, and tells nobody")
 _LIST, _SUBSCRIBE = f"{mesh.EVENTS}/ListEvents", f"{mesh.EVENTS}/Subscribe"
-_HELD = {
+_HELD: dict[str, Line | NoLine] = {
     "resets": _GIVEN_UP,
     "resets after the message": _GIVEN_UP,
     "streams that are reset": _GIVEN_UP,
-    "metadata": _held("."),
+    "metadata": _held("\\w+"),
     "a header without end": _BYTES,
-    "streams without a message": _held("."),
+    "streams without a message": _held("\\w+"),
     "settings": _BYTES,
     "priorities": _BYTES,
     "window updates": _BYTES,
     "unknown frames": _BYTES,
-    "methods that nobody knows": _held("."),
-    "pings": None,  # gRPC closes the connection after three
-    "empty pieces of a message": None,  # gRPC closes the connection
+    "methods that nobody knows": _held("\\w+"),
+    "pings": _ENDS_ITSELF,  # after three
+    "empty pieces of a message": _ENDS_ITSELF,
 }
 
 MESH = [
@@ -200,59 +219,79 @@ MESH = [
         "mesh",
         "filters of empty values",
         partial(mesh.calls, path=_LIST, body=mesh.empty_values()),
-        None,
+        _call("INVALID_REQUEST", _CALLERS),
         flood=True,
     ),
     Row(
         "mesh",
         "large filters of streams",
         partial(mesh.streams, path=_SUBSCRIBE, body=mesh.large_filter(), count_=1_000),
-        None,
+        _call("NO_ROOM_FOR_FILTER", _CALLERS),
         flood=True,
     ),
     Row(
         "mesh",
         "searches that find nothing",
         partial(mesh.calls, path=_LIST, body=mesh.nothing(), at_once=20),
-        None,
+        NoLine("so many searches at a time are within bounds"),
         flood=True,
     ),
     Row(
         "mesh",
         "searches in a queue",
         partial(mesh.opened, path=_LIST, body=mesh.nothing(), count_=1_000, connections=3),
-        Line("refused: .* calls wait for the event log", "."),
+        _call("TOO_MANY_SEARCHES"),
         flood=True,
     ),
     Row(
         "mesh",
         "responses that are not read",
         partial(mesh.opened, path=_LIST, body=mesh.everything(), count_=1_000, deaf=True),
-        None,
+        _call("RESPONSES_NOT_READ"),
         flood=True,
     ),
     Row(
         "mesh",
         "streams that are not read",
         partial(
-            mesh.opened, path=_SUBSCRIBE, body=mesh.from_the_beginning(), count_=1_000, deaf=True
+            mesh.opened, path=_SUBSCRIBE, body=mesh.from_the_beginning(), count_=1_100, deaf=True
         ),
-        None,
+        _call("TOO_MANY_CALLS_ON_CONNECTION"),
         flood=True,
+    ),
+    Row(
+        "mesh",
+        "streams that are not read any more",
+        partial(
+            mesh.opened,
+            path=_SUBSCRIBE,
+            body=mesh.in_large_batches(),
+            count_=200,
+            deaf=True,
+            window=http2.STREAM_WINDOW,
+        ),
+        _limited("STREAMS_NOT_READ"),
+        flood=True,
+        seconds=4,
     ),
     Row(
         "mesh",
         "forged page tokens",
         partial(mesh.calls, path=_LIST, body=mesh.forged()),
-        None,
+        _call("INVALID_REQUEST", _CALLERS),
         flood=True,
     ),
-    Row("mesh", "connections", partial(mesh.connections, count_=2_500, speaks=True), None),
+    Row(
+        "mesh",
+        "connections",
+        partial(mesh.connections, count_=2_500, speaks=True),
+        _limited("TOO_MANY_CONNECTIONS"),
+    ),
     Row(
         "mesh",
         "connections that say nothing",
         partial(mesh.connections, count_=2_500, speaks=False),
-        None,
+        _limited("TOO_MANY_CONNECTIONS"),
     ),
     Row(
         "mesh",
@@ -260,19 +299,22 @@ MESH = [
         partial(
             mesh.calls, path=f"{mesh.CONFERENCES}/SpeakText", body=mesh.large_message(), at_once=4
         ),
-        None,
+        NoLine("so large a message is taken"),
         flood=True,
     ),
-    Row("mesh", "messages that do not end", mesh.silent_messages, None),
+    Row("mesh", "messages that do not end", mesh.silent_messages, _call("NO_MESSAGE")),
     # The last one: thousands of watches take long to go.
     Row(
         "mesh",
         "watches on thousands of conferences",
         partial(mesh.watches, count_=1_000, connections=5, at_once=500, per_second=50),
-        None,
+        _call("TOO_MANY_WATCHES"),
         flood=True,
     ),
 ]
+
+
+_TOLD = NoLine("callers are told by their errors, and metrics count them")
 
 
 def _asked(
@@ -286,7 +328,7 @@ def _asked(
         with_ = "" if client == "pyreqwest" else ", httpx"
         attack = partial(neighbours.asked_about, way=way, may=may)
         yield Row(
-            "provider", f"{name}{with_}", attack, None, flood=True, client=client, seconds=1.5
+            "provider", f"{name}{with_}", attack, _TOLD, flood=True, client=client, seconds=1.5
         )
 
 
@@ -310,22 +352,24 @@ PROVIDER = [
         "provider",
         "hangs, and its callers leave",
         neighbours.callers_who_leave,
-        None,
+        NoLine("it is shorter than what is told of"),
         late=frozenset({COMMAND}),
     ),
     Row(
         "provider",
         "a delivery log of a million pages",
         partial(neighbours.long_delivery_log, pages=1_000_000),
-        None,
+        NoLine("back-fill reads as much of it as it may"),
         client="httpx",
         seconds=4,
     ),
 ]
 
+_NOBODY = NoLine("nothing comes to the gateway")
+
 HOST = [
-    Row("host", "another user of the machine", neighbours.another_user, None, seconds=1),
-    Row("host", "files that others may open", neighbours.modes, None, seconds=1),
+    Row("host", "another user of the machine", neighbours.another_user, _NOBODY, seconds=1),
+    Row("host", "files that others may open", neighbours.modes, _NOBODY, seconds=1),
 ]
 
 # Rows in which honest calls are known to come later than they may, and why, by the row's id. The

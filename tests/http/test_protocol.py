@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.refusals import IDLE_S
+from gateway.refused import Subject
 from tests.harness.webhooks import webhook
 from tests.harness.wire import chunked, parsed, request
 from tests.http.stage import HEAD, Stage, staged
@@ -124,10 +125,13 @@ def test_a_shutdown_that_waits_no_longer_answers_what_is_in_flight(
         assert (response.status, response.reason) == (503, "SHUTTING_DOWN")
         assert response.headers["retry-after"] == "5"
         assert stage.outcomes == ["shutting_down"]
+        refused = stage.received[0].refused
+        assert refused is not None
+        assert (refused.subject, refused.kind) == (Subject.WEBHOOK, "SHUTTING_DOWN")
+        assert refused.is_shortage
 
     with caplog.at_level(logging.INFO):
         run_stepped(shut_down)
-    assert "refused a webhook: SHUTTING_DOWN" in caplog.text
     assert "Traceback" not in caplog.text
 
 

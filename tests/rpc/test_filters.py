@@ -1,7 +1,5 @@
 """Filters that are refused, and what those of all streams may take."""
 
-import asyncio
-
 import grpc
 import pytest
 from google.rpc import error_details_pb2
@@ -12,6 +10,7 @@ from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.reading import ids, opened
+from tests.harness.refusals import listen, refusals_of
 
 Code = grpc.StatusCode
 
@@ -62,8 +61,12 @@ def test_a_request_beyond_what_a_filter_needs_is_refused_unread(gateway: Running
 
 
 def test_the_filters_of_all_streams_have_a_budget(
-    start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
+    start_gateway: StartGateway,
+    loop: LoopThread,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    listen(caplog)
     monkeypatch.setattr(subscribe, "FILTERS_BYTES_MAX", 400_000)
     gateway = start_gateway()
     filters = [
@@ -82,7 +85,8 @@ def test_the_filters_of_all_streams_have_a_budget(
     # What a stream held is given back.
     for stream in streams:
         stream.cancel()
-    loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), 20))
+    (told,) = refusals_of(gateway, loop, caplog)
+    assert told.text.startswith("refused a call: NO_ROOM_FOR_FILTER: ")
     for stream in [opened(gateway, filter=it)[0] for it in filters[1:]]:
         stream.cancel()
 

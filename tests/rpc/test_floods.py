@@ -1,5 +1,6 @@
 """Connections that flood a real gateway, seen from them and from those beside them."""
 
+import re
 import socket
 import struct
 import threading
@@ -52,9 +53,13 @@ def test_a_connection_that_floods_is_not_read_any_more_and_others_are(
         assert not client.ended.is_set()
         for _ in range(20):
             flooded.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
-        (line,) = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
-        assert client.peer in line
-        assert "gateway_grpc_floods_total{" in flooded.metrics()
+        (line,) = [it for it in caplog.records if it.levelname == "WARNING"]
+        told = re.fullmatch(r"limited a gRPC connection: (\w+): nothing of it is .*", line.message)
+        assert told, line.message
+        assert told[1] in ("CALLS_GIVEN_UP", "BYTES_WITHOUT_CALL")
+        assert line.__dict__["peer"] == client.peer
+        counted = f'gateway_refusals_total{{kind="{told[1]}",subject="grpc_connection"}} 1.0'
+        assert counted in flooded.metrics()
     stream.cancel()
 
 
@@ -106,11 +111,11 @@ def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> No
 
     pump(client, ours, UNEXPLAINED_MAX)
     port.floods.look()
-    assert (port.seen, port.floods.connections) == ([], 2)
+    assert (port.seen, len(port.floods.connections)) == ([], 2)
     pump(client, ours, 100)
     port.floods.look()
 
-    assert port.seen == [(peer(client), "bytes without a call")]
+    assert port.seen == [(peer(client), "BYTES_WITHOUT_CALL")]
     quiet.send(b"x")
 
 
@@ -131,8 +136,8 @@ def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     client, ours = port.connect()
     ours.setblocking(False)
 
-    port.floods.flooded(peer(client), "calls given up")
-    port.floods.flooded(peer(client), "calls given up")
+    port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
+    port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
     client.send(b"lost")
     with pytest.raises(BlockingIOError):
         ours.recv(10)
@@ -144,7 +149,7 @@ def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     port.floods.look()
 
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
-    assert port.seen == [(peer(client), "calls given up")]
+    assert port.seen == [(peer(client), "CALLS_GIVEN_UP")]
 
 
 def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
@@ -153,7 +158,7 @@ def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
     monkeypatch.setattr(floods, "_LINUX", False)
     client, ours = port.connect()
 
-    port.floods.flooded(peer(client), "calls given up")
+    port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
     port.floods.look()
 
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
@@ -167,6 +172,6 @@ def test_of_a_connection_that_is_gone_nothing_is_said(port: Port) -> None:
     client.close()
     ours.close()
 
-    port.floods.flooded(name, "calls given up")
+    port.floods.flooded(name, "CALLS_GIVEN_UP")
 
     assert port.seen == []

@@ -40,6 +40,7 @@ from tests.harness.events import KEYS, new_event
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.reading import listed, pages
+from tests.harness.refusals import listen, refusals_of
 
 NOBODY = EventFilter(queue_names=["nobody"])
 
@@ -124,8 +125,13 @@ def test_catching_up_does_not_wait_for_those_who_search(
 
 
 def test_searches_beyond_those_that_may_wait_are_refused_at_once(
-    gate: Gate, start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
+    gate: Gate,
+    start_gateway: StartGateway,
+    loop: LoopThread,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    listen(caplog)
     monkeypatch.setattr(reader, "SEARCHES_WAITING_MAX", 3)
     gateway = start_gateway()
     fill(gateway, loop, 300)
@@ -152,6 +158,9 @@ def test_searches_beyond_those_that_may_wait_are_refused_at_once(
         gate.open()
         assert len(few.result().events) == 100
     assert [list(it.result().events) for it in searches[:-1]] == [[]] * 4
+    lines = refusals_of(gateway, loop, caplog)
+    text = "refused a call: TOO_MANY_SEARCHES: conferencing.v1.EventService/ListEvents: 3 calls"
+    assert [(it.level, it.text.startswith(text)) for it in lines] == [("WARNING", True)] * 2
 
 
 def test_who_leaves_while_queued_is_never_searched_for(

@@ -65,7 +65,7 @@ def test_who_gives_up_call_after_call_is_named() -> None:
     assert stage.floods == []
     stage.give_up("a", 1)
 
-    assert stage.floods == [("a", "calls given up")]
+    assert stage.floods == [("a", "CALLS_GIVEN_UP")]
 
 
 def test_calls_without_a_message_are_found_out_sooner() -> None:
@@ -73,7 +73,7 @@ def test_calls_without_a_message_are_found_out_sooner() -> None:
 
     stage.give_up("a", peers.GIVEN_UP_MAX // 4, silent=True)
 
-    assert stage.floods == [("a", "calls given up")]
+    assert stage.floods == [("a", "CALLS_GIVEN_UP")]
 
 
 def test_who_waits_for_most_of_its_calls_may_give_up_many() -> None:
@@ -116,10 +116,13 @@ def test_responses_that_nobody_reads_are_refused_and_small_ones_never() -> None:
     peer = stage.peers.admit("a")
     taken = [stage.peers.respond(peer, 2 * MIB) for _ in range(16)]
 
-    with pytest.raises(GatewayError, match="to be read"):
+    with pytest.raises(GatewayError, match="to be read") as failure:
         stage.peers.respond(peer, 2 * MIB)
+    assert failure.value.refusal == "RESPONSES_NOT_READ"
     assert stage.peers.respond(peer, 10_000) == 10_000  # the receipt of a command, say
-    assert "read them" in str(refusal(stage, "a"))
+    error = refusal(stage, "a")
+    assert "read them" in error.message
+    assert error.refusal == "RESPONSES_NOT_READ"
     stage.peers.taken(peer, taken[0])
     stage.peers.admit("a")
 
@@ -129,8 +132,9 @@ def test_all_responses_together_stay_within_the_budget() -> None:
     for name in "abcd":
         stage.peers.respond(stage.peers.admit(name), 2 * MIB)
 
-    with pytest.raises(GatewayError):
+    with pytest.raises(GatewayError) as failure:
         stage.peers.respond(stage.peers.admit("e"), 2 * MIB)
+    assert failure.value.refusal == "BUFFERS_FULL"
     assert stage.budget.held == 8 * MIB
 
 
@@ -154,8 +158,23 @@ def test_streams_of_a_connection_that_does_not_read_wait_and_others_go_on() -> N
             size = await stage.peers.stream(healthy, MIB)
             stage.peers.taken(healthy, size)
         assert not waiting.done()
+        # Who has read nothing for so long is told of once, until it has read something.
+        stage.clock.advance(peers.STALLED_S - 0.1)
+        assert stage.peers.stalled() == []
+        stage.clock.advance(0.2)
+        assert stage.peers.stalled() == ["stalled"]
+        stage.clock.advance(100)
+        assert stage.peers.stalled() == []
         stage.peers.taken(stalled, MIB)
         assert await waiting == MIB
+        waiting = asyncio.create_task(stage.peers.stream(stalled, MIB))
+        await asyncio.sleep(0)
+        stage.clock.advance(peers.STALLED_S)
+        assert stage.peers.stalled() == ["stalled"]
+        stage.peers.taken(stalled, MIB)
+        await waiting
+        stage.clock.advance(100)
+        assert stage.peers.stalled() == []
 
     asyncio.run(run())
 

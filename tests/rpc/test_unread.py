@@ -21,6 +21,7 @@ from tests.harness.calls import HeldWire, call_of
 from tests.harness.gateway import failure_of
 from tests.harness.http2 import RawClient, message, rpc
 from tests.harness.loop import LoopThread
+from tests.harness.refusals import listen, refusals
 from tests.harness.served import Serve, Served
 
 MIB = 1024 * 1024
@@ -51,6 +52,8 @@ def test_pages_that_a_connection_does_not_read_are_bounded_and_given_back(
         # Those that found no room have ended; the rest wait for their client.
         assert served.codes(100 - taken) == [Code.RESOURCE_EXHAUSTED] * (100 - taken)
         assert held(served) == UNREAD_PER_CONNECTION_MAX
+        refused = [it.refused for it in served.ends(100 - taken)]
+        assert {it and (it.kind, it.peer) for it in refused} == {("RESPONSES_NOT_READ", deaf.peer)}
         # Other connections have their own.
         assert len(served.call("Page").result()) == MIB
     served.idle()
@@ -150,7 +153,10 @@ class _Binding:
 
 
 @pytest.mark.slow
-def test_connections_beyond_their_number_are_closed(start_gateway: StartGateway) -> None:
+def test_connections_beyond_their_number_are_closed(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    listen(caplog)
     gateway = start_gateway(GATEWAY_GRPC_CONNECTIONS="3")
     gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
     address = str(gateway.app.grpc_address)
@@ -162,6 +168,9 @@ def test_connections_beyond_their_number_are_closed(start_gateway: StartGateway)
     gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
     for one in crowd:
         one.close()
+    (told,) = refusals(caplog)
+    assert told.text.startswith("limited a gRPC connection: TOO_MANY_CONNECTIONS: 3 are open, ")
+    assert (told.level, told.peer) == ("WARNING", "ipv4:127.0.0.1")
 
 
 def test_a_header_beyond_its_size_is_refused(start_gateway: StartGateway) -> None:

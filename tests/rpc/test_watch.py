@@ -29,7 +29,9 @@ from gateway.rpc.statuses import WATCH_RETRY_S
 from gateway.sandbox import RequestFault, SandboxServer
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.loop import LoopThread
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
+from tests.harness.refusals import listen, refusals_of
 from tests.harness.webhooks import Signer, webhook
 
 ALICE, BOB = "v3:sandbox-alice", "v3:sandbox-bob"
@@ -292,8 +294,13 @@ def test_a_hundred_watchers_cost_the_provider_as_much_as_one(stage: Stage) -> No
 
 
 def test_a_refusal_says_when_to_come_back_and_is_counted(
-    start_gateway: StartGateway, provider: RecordingProvider
+    start_gateway: StartGateway,
+    provider: RecordingProvider,
+    loop: LoopThread,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    listen(caplog)
+
     def answer(request: SentRequest) -> Answer:
         listed = request.path.endswith("/participants")
         return Answer(200, {"data": [] if listed else {"id": "c"}})
@@ -320,3 +327,6 @@ def test_a_refusal_says_when_to_come_back_and_is_counted(
     assert len(provider.requests) == 10
     for it in streams:
         it.cancel()
+    (told,) = refusals_of(gateway, loop, caplog)
+    text = "refused a call: TOO_MANY_WATCHES: conferencing.v1.EventService/WatchConference: so many"
+    assert told.text.startswith(text)

@@ -11,8 +11,10 @@ from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
 from tests.conftest import StartGateway
 from tests.harness.gateway import Failure, RunningGateway, failure_of
+from tests.harness.loop import LoopThread
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.readiness import ready, serving, until
+from tests.harness.refusals import listen, refusals_of
 
 pytestmark = pytest.mark.slow
 
@@ -116,8 +118,12 @@ def test_what_has_no_id_is_not_sent_a_second_time(
 
 
 def test_a_full_queue_is_refused_at_once(
-    start_gateway: StartGateway, provider: RecordingProvider
+    start_gateway: StartGateway,
+    provider: RecordingProvider,
+    loop: LoopThread,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    listen(caplog)
     released = threading.Event()
 
     def hangs(request: SentRequest) -> Answer:
@@ -138,6 +144,9 @@ def test_a_full_queue_is_refused_at_once(
     assert (failure.code.name, failure.info.reason) == ("RESOURCE_EXHAUSTED", "GATEWAY_OVERLOADED")
     assert failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds == 1
     assert all(future.result().receipt.result == "ok" for future in futures)
+    (told,) = refusals_of(gateway, loop, caplog)
+    text = "refused a call: NO_ROOM_UPSTREAM: conferencing.v1.ConferenceService/PlayAudio: "
+    assert told.text.startswith(text)
 
 
 def test_callers_who_go_hold_no_connection_that_nobody_counts(

@@ -24,6 +24,7 @@ from gateway.ingest.webhooks.body import (
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
 from gateway.ingest.webhooks.verification import TooManyError, Verification
+from gateway.refused import Refused, Subject
 
 # Where webhooks are received, with or without a slash at its end.
 WEBHOOK_PATH = "/webhooks/telnyx"
@@ -37,6 +38,9 @@ DISCONNECTED = "DISCONNECTED"
 
 # Seconds after which to send again what could not be stored.
 RETRY_AFTER_S = 5
+
+# The status of what the gateway has no room for, or cannot store.
+_UNAVAILABLE = 503
 
 # The answer to each kind of bad request. A forged or stale webhook is unauthorised, not malformed.
 _STATUS_OF_REASON = {
@@ -54,11 +58,11 @@ _STATUS_OF_REASON = {
     "BODY_TOO_LARGE": 413,
     "HEAD_TOO_LARGE": 431,
     "PIPELINED": 429,
-    "TOO_MANY_CONNECTIONS": 503,
+    "TOO_MANY_CONNECTIONS": _UNAVAILABLE,
     "METHOD_NOT_ALLOWED": 405,
-    "GATEWAY_OVERLOADED": 503,
-    "LOG_UNAVAILABLE": 503,
-    "SHUTTING_DOWN": 503,
+    "GATEWAY_OVERLOADED": _UNAVAILABLE,
+    "LOG_UNAVAILABLE": _UNAVAILABLE,
+    "SHUTTING_DOWN": _UNAVAILABLE,
     "GATEWAY_FAILURE": 500,
 }
 
@@ -75,12 +79,14 @@ class Received(NamedTuple):
     """How a request to the webhook address ended, for metrics and logs.
 
     `result` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
-    the HTTP server ends a connection by itself are among them.
+    the HTTP server ends a connection by itself are among them. `refused` says what was refused,
+    None if nothing.
     """
 
     result: str
     event_type: str
     size_bytes: int
+    refused: Refused | None = None
 
 
 class _Answer(NamedTuple):
@@ -151,9 +157,7 @@ class WebhookReceiver:
 
     def connection_ended(self, reason: str, peer: str) -> None:
         """Take note of a connection that the HTTP server ended with no application asked."""
-        self._observe(Received(reason.lower(), "", 0))
-        extra = {"kind": reason, "peer": peer}
-        _log.info("an HTTP connection was ended: %s", reason, extra=extra)
+        self._note(Subject.HTTP_CONNECTION, reason, peer, 0)
 
     async def _answer(self, scope: Scope, receive: Receive, body_received: Body) -> _Answer:
         refuse = partial(self._refuse, scope, body_received)
@@ -206,10 +210,14 @@ class WebhookReceiver:
         message: str,
         headers: Iterable[tuple[str, str]] = (),
     ) -> _Answer:
-        self._observe(Received(reason.lower(), "", body.size))
-        _log.info("refused a webhook: %s", reason, extra={"kind": reason, "peer": _peer(scope)})
+        self._note(Subject.WEBHOOK, reason, _peer(scope), body.size)
         document = {"error": {"reason": reason, "message": message}}
         return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
+
+    def _note(self, subject: Subject, reason: str, peer: str, size: int) -> None:
+        is_shortage = _STATUS_OF_REASON.get(reason) == _UNAVAILABLE
+        refused = Refused(subject, reason, peer, is_shortage=is_shortage)
+        self._observe(Received(reason.lower(), "", size, refused))
 
 
 def _peer(scope: Scope) -> str:

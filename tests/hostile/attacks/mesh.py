@@ -147,17 +147,19 @@ def opened(
     *,
     deaf: bool = False,
     each: bool = False,
+    window: int | None = None,
 ) -> str:
     """Open so many calls on each connection and keep them; `deaf` reads nothing of them.
 
-    With `each`, "00000" in the request's bytes is another number in each call.
+    `window` is what may be sent on each before it reads, by default nothing to the deaf. With
+    `each`, "00000" in the request's bytes is another number in each call.
     """
+    if window is None:
+        window = 0 if deaf else http2.STREAM_WINDOW
     sent = 0
     with ExitStack() as stack:
         crowd = [
-            stack.enter_context(
-                client(target, deaf=deaf, window=0 if deaf else http2.STREAM_WINDOW)
-            )
+            stack.enter_context(client(target, deaf=deaf, window=window))
             for _ in range(connections)
         ]
         for raw in crowd:
@@ -196,6 +198,10 @@ def everything() -> bytes:
 
 def from_the_beginning() -> bytes:
     return SubscribeRequest(position=POSITION_EARLIEST, include_raw=True).SerializeToString()
+
+
+def in_large_batches() -> bytes:
+    return SubscribeRequest(position=POSITION_EARLIEST, max_batch_events=1_000).SerializeToString()
 
 
 def forged() -> bytes:

@@ -1,0 +1,34 @@
+"""What the gateway refuses to take from others: one record, whichever face it happened at.
+
+Lines of the log and counts are made of it in `telemetry`.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Subject(StrEnum):
+    """What was refused."""
+
+    WEBHOOK = "webhook"
+    # Ended by the HTTP server before anybody was asked.
+    HTTP_CONNECTION = "http_connection"
+    CALL = "call"
+    # All that its calls do together, or that it does beside them.
+    GRPC_CONNECTION = "grpc_connection"
+
+
+class Refused(NamedTuple):
+    """Something that was refused, in whole or in part.
+
+    `kind` names the bound or the rule, in UPPER_SNAKE: it comes from a small set, whatever is sent.
+    `peer` is who sent it, as far as the face knows. `detail` says more to people, without anything
+    that was sent. `is_shortage` says that the gateway has no room for it, whoever is to blame,
+    rather than that something is wrong with it.
+    """
+
+    subject: Subject
+    kind: str
+    peer: str
+    detail: str = ""
+    is_shortage: bool = False

@@ -1,0 +1,30 @@
+"""Lines about what was refused: one form for all faces, one line of a kind per second (`flood`)."""
+
+import logging
+
+from gateway.refused import Refused, Subject
+
+# The words of a line before its kind.
+_DONE = {
+    Subject.WEBHOOK: "refused a webhook",
+    Subject.HTTP_CONNECTION: "ended an HTTP connection",
+    Subject.CALL: "refused a call",
+    Subject.GRPC_CONNECTION: "limited a gRPC connection",
+}
+
+# How much of a detail is written, in characters.
+_DETAIL_MAX = 300
+
+_log = logging.getLogger(__name__)
+
+
+def log_refused(refused: Refused) -> None:
+    """Write a line about something refused: what, which kind, why and from whom."""
+    _log.log(
+        logging.WARNING if refused.is_shortage else logging.INFO,
+        "%s: %s%s",
+        _DONE[refused.subject],
+        refused.kind,
+        f": {refused.detail[:_DETAIL_MAX]}" if refused.detail else "",
+        extra={"kind": (refused.subject, refused.kind), "peer": refused.peer},
+    )
