@@ -105,11 +105,6 @@ class Settings(BaseModel):
     call_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
         "GATEWAY_CALL_TIMEOUT", "10s", "Deadline of RPCs that set none."
     )
-    http_client: Annotated[Literal["pyreqwest", "httpx"], Word] = _named(
-        "GATEWAY_HTTP_CLIENT",
-        "pyreqwest",
-        "HTTP client library for requests to the provider: `pyreqwest` or `httpx`.",
-    )
     upstream_proxy: Annotated[SecretStr, _secret(values.read_proxy)] | None = _named(
         "GATEWAY_UPSTREAM_PROXY",
         None,
@@ -270,7 +265,7 @@ def _same_port(given: Mapping[str, str]) -> list[str]:
 
 
 def _system_certificates(env: Mapping[str, str]) -> list[str]:
-    """Return the mistake that OpenSSL's own variable makes, which both HTTP clients obey."""
+    """Return the mistake that OpenSSL's own variable makes, which the HTTP client obeys."""
     text = env.get("SSL_CERT_FILE", "")
     try:
         if text:

@@ -19,7 +19,6 @@ from gateway.upstream.sending.exchange import Sending
 from gateway.upstream.sending.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 from gateway.upstream.transport import Transport
-from gateway.upstream.transports.httpx_transport import HttpxTransport
 from gateway.upstream.transports.provider_time import DatedTransport
 from gateway.upstream.transports.pyreqwest_transport import PyreqwestTransport
 from gateway.upstream.transports.scrubbing import ScrubbedTransport, Scrubber, secrets_of
@@ -102,10 +101,9 @@ class Upstream:
 
 
 def transport_of(settings: Settings, buffers: ByteBudget) -> Transport:
-    """Return the transport that the settings name. Large responses count in `buffers`."""
-    chosen = HttpxTransport if settings.http_client == "httpx" else PyreqwestTransport
+    """Return the transport as the settings want it. Large responses count in `buffers`."""
     ca = settings.upstream_ca
-    return chosen(
+    return PyreqwestTransport(
         settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
         proxy=_proxy_of(settings),
         certificates=ca.der if ca else (),

@@ -306,6 +306,7 @@ def test_what_a_command_did_is_asked_for_before_what_is_asked_now_and_then() -> 
     assert_within_budget(staged(story))
 
 
+@pytest.mark.slow
 def test_who_acts_on_many_conferences_makes_others_wait_for_one_of_them() -> None:
     async def story(stage: Stage) -> None:
         for number in range(400):

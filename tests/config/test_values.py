@@ -23,7 +23,6 @@ def test_blanks_around_any_value_do_not_count(before: str, after: str) -> None:
         "GATEWAY_EVENT_LOG": "sqlite:////var/lib/events.db",
         "GATEWAY_RETENTION_AGE": "36h",
         "GATEWAY_RETENTION_SIZE": "512MiB",
-        "GATEWAY_HTTP_CLIENT": "httpx",
         "GATEWAY_UPSTREAM_PROXY": "http://proxy:3128",
         "GATEWAY_UPSTREAM_IN_FLIGHT": "7",
         "GATEWAY_WEBHOOK_URL": "https://voice.example.com/webhooks/telnyx",

@@ -169,6 +169,7 @@ def reading(log: SqliteEventLog, path: Path) -> Iterator[Connection]:
         yield connection
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_only_events_that_match_are_read(
     reading: Connection, monkeypatch: pytest.MonkeyPatch, newest_first: bool

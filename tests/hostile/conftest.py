@@ -16,14 +16,7 @@ _USUAL = partial(Stage, module=HURRIED, descriptors="1024")
 STAGES: dict[str, Callable[..., Stage]] = {
     "internet": _USUAL,
     "mesh": _USUAL,
-    "provider": _USUAL,
-    "httpx": partial(
-        Stage,
-        module=HURRIED,
-        GATEWAY_HTTP_CLIENT="httpx",
-        GATEWAY_BACKFILL="on",
-        GATEWAY_BACKFILL_INTERVAL="1s",
-    ),
+    "provider": partial(_USUAL, GATEWAY_BACKFILL="on", GATEWAY_BACKFILL_INTERVAL="1s"),
 }
 
 

@@ -1,6 +1,5 @@
 """Who attacks, with what, and how it has to end: one row for each kind."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -27,16 +26,12 @@ class Row:
     flood: bool = False
     # Kinds of honest calls that may be late meanwhile, but not fail.
     late: frozenset[str] = frozenset()
-    # The HTTP client that the gateway uses.
-    client: str = "pyreqwest"
     seconds: float = 2.0
     log_is_read: bool = True
 
     @property
     def stage(self) -> str:
         """Which gateway it is for, see `conftest.py`; each has rows enough to be worth a start."""
-        if self.client == "httpx":
-            return self.client
         return "internet" if self.from_ in ("itself", "host") else self.from_
 
     @property
@@ -317,37 +312,26 @@ MESH = [
 _TOLD = NoLine("callers are told by their errors, and metrics count them")
 
 
-def _asked(
-    way: str,
-    name: str,
-    clients: tuple[str, ...] = ("pyreqwest", "httpx"),
-    may: frozenset[str] = frozenset(),
-) -> Iterator[Row]:
-    """Yield the rows of a provider's way, with each HTTP client that may read it differently."""
-    for client in clients:
-        with_ = "" if client == "pyreqwest" else ", httpx"
-        attack = partial(neighbours.asked_about, way=way, may=may)
-        yield Row(
-            "provider", f"{name}{with_}", attack, _TOLD, flood=True, client=client, seconds=1.5
-        )
+def _asked(way: str, name: str, may: frozenset[str] = frozenset()) -> Row:
+    """Return the row of a provider's way."""
+    attack = partial(neighbours.asked_about, way=way, may=may)
+    return Row("provider", name, attack, _TOLD, flood=True, seconds=1.5)
 
-
-_ONE = ("pyreqwest",)
 
 PROVIDER = [
-    *_asked("two-lengths", "two equal lengths", may=frozenset({"OK"})),
-    *_asked("empty-items", "8 MiB of empty items", _ONE),
-    *_asked("items-within-the-size", "a page of empty items", _ONE),
-    *_asked("errors", "8 MiB of errors", _ONE),
-    *_asked("chunks-of-a-byte", "chunks of a byte without end"),
-    *_asked("pours", "a gigabyte"),
-    *_asked("gzip-of-gzip", "gzip of gzip"),
-    *_asked("gzip", "gzip of blanks"),
-    *_asked("two-at-once", "two responses at once"),
-    *_asked("echo", "the key in an error"),
-    *_asked("nested", "nesting without end", _ONE),
-    *_asked("nonsense", "what is no HTTP"),
-    *_asked("head", "a head without end"),
+    _asked("two-lengths", "two equal lengths", may=frozenset({"OK"})),
+    _asked("empty-items", "8 MiB of empty items"),
+    _asked("items-within-the-size", "a page of empty items"),
+    _asked("errors", "8 MiB of errors"),
+    _asked("chunks-of-a-byte", "chunks of a byte without end"),
+    _asked("pours", "a gigabyte"),
+    _asked("gzip-of-gzip", "gzip of gzip"),
+    _asked("gzip", "gzip of blanks"),
+    _asked("two-at-once", "two responses at once"),
+    _asked("echo", "the key in an error"),
+    _asked("nested", "nesting without end"),
+    _asked("nonsense", "what is no HTTP"),
+    _asked("head", "a head without end"),
     Row(
         "provider",
         "hangs, and its callers leave",
@@ -360,7 +344,6 @@ PROVIDER = [
         "a delivery log of a million pages",
         partial(neighbours.long_delivery_log, pages=1_000_000),
         NoLine("back-fill reads as much of it as it may"),
-        client="httpx",
         seconds=4,
     ),
 ]

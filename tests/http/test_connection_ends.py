@@ -73,6 +73,7 @@ def read_to_the_end(connection: socket.socket) -> bytes:
     return received
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requests", [1, 3])
 def test_who_closes_its_side_after_its_requests_gets_their_responses(
     serving: Serving, requests: int
@@ -88,6 +89,7 @@ def test_who_closes_its_side_after_its_requests_gets_their_responses(
         assert rest == b""
 
 
+@pytest.mark.slow
 def test_who_closes_its_side_amid_a_request_gets_the_responses_to_those_before_it(
     serving: Serving,
 ) -> None:
@@ -102,6 +104,7 @@ def test_who_closes_its_side_amid_a_request_gets_the_responses_to_those_before_i
         assert rest == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended_by", ["the sender", "the shutdown"])
 def test_a_connection_that_ends_before_its_responses_are_read_leaves_no_trace(
     serving: Serving,

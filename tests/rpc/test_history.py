@@ -79,6 +79,7 @@ def test_bad_paging_is_named_all_at_once(gateway: RunningGateway) -> None:
     assert set(failure.violations) == {"page_size", "page_token", "filter.types[0]"}
 
 
+@pytest.mark.slow
 def test_pages_of_large_events_stay_within_what_clients_accept(fresh: RunningGateway) -> None:
     sent = [fresh.webhooks.event(conference_id="c", padding="x" * 400_000) for _ in range(8)]
 
@@ -126,6 +127,7 @@ def test_the_feed_info_tells_how_far_the_log_reaches(fresh: RunningGateway) -> N
     assert (info.retention_age.seconds, info.backend) == (7 * 86_400, "sqlite")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch_bytes", [8])
 def test_the_epoch_is_the_logs_identity(fresh: RunningGateway, epoch_bytes: int) -> None:
     epoch = fresh.events.GetFeedInfo(GetFeedInfoRequest()).epoch

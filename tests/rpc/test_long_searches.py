@@ -78,6 +78,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate.open()
 
 
+@pytest.mark.slow
 def test_looking_up_an_event_does_not_wait_for_those_who_search(
     gate: Gate, start_gateway: StartGateway, loop: LoopThread
 ) -> None:
@@ -99,6 +100,7 @@ def test_looking_up_an_event_does_not_wait_for_those_who_search(
     assert [list(it.result().events) for it in searches] == [[]] * 8
 
 
+@pytest.mark.slow
 def test_catching_up_does_not_wait_for_those_who_search(
     gate: Gate, start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_catching_up_does_not_wait_for_those_who_search(
     assert [list(it.result().events) for it in searches] == [[]] * 20
 
 
+@pytest.mark.slow
 def test_searches_beyond_those_that_may_wait_are_refused_at_once(
     gate: Gate,
     start_gateway: StartGateway,
@@ -163,6 +166,7 @@ def test_searches_beyond_those_that_may_wait_are_refused_at_once(
     assert [(it.level, it.text.startswith(text)) for it in lines] == [("WARNING", True)] * 2
 
 
+@pytest.mark.slow
 def test_who_leaves_while_queued_is_never_searched_for(
     gate: Gate, start_gateway: StartGateway, loop: LoopThread
 ) -> None:
@@ -186,6 +190,7 @@ def test_who_leaves_while_queued_is_never_searched_for(
     assert gate.steps <= steps + 2 * reader.SEARCHERS
 
 
+@pytest.mark.slow
 def test_a_search_looks_at_so_many_events_a_page(
     start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +306,7 @@ class SlowLog(SqliteEventLog):
         return await super().page(*arguments, **named)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize(
     ("left_s", "steps"), [(None, SEARCH_S), (60.0, SEARCH_S), (2.0, 1), (0.1, 1)]

@@ -142,6 +142,7 @@ def test_a_method_that_nobody_answers_stops_the_start() -> None:
         EventHandler(service, (), Shell(()))
 
 
+@pytest.mark.slow
 def test_a_cancelled_command_leaves_no_call_behind(start_gateway: StartGateway) -> None:
     assert len(COMMAND_SERVICES) == 2
     gateway = start_gateway()

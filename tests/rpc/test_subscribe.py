@@ -132,6 +132,7 @@ def test_a_heartbeat_moves_the_cursor_past_what_does_not_match(fresh: RunningGat
     stream.cancel()
 
 
+@pytest.mark.slow
 def test_batches_have_no_more_events_than_asked_for(fresh: RunningGateway) -> None:
     for _ in range(7):
         fresh.webhooks.event()
@@ -144,6 +145,7 @@ def test_batches_have_no_more_events_than_asked_for(fresh: RunningGateway) -> No
     assert sizes == [0, 3, 3, 1]
 
 
+@pytest.mark.slow
 def test_a_stream_is_live_when_it_has_caught_up(start_gateway: StartGateway) -> None:
     gateway = start_gateway()
     sent = [gateway.webhooks.event() for _ in range(3)]

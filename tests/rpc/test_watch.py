@@ -200,6 +200,7 @@ def test_whoever_joins_muted_elsewhere_is_told_so(stage: Stage) -> None:
     stream.cancel()
 
 
+@pytest.mark.slow
 def test_what_is_heard_is_told(stage: Stage) -> None:
     stream = stage.watch()
     next(stream)
@@ -257,6 +258,7 @@ def test_a_shutdown_ends_the_stream_in_order(stage: Stage) -> None:
     assert [it.drain.reason for it in stream] == [DRAIN_REASON_SHUTDOWN]
 
 
+@pytest.mark.slow
 def test_an_event_without_a_call_shows_nobody(stage: Stage) -> None:
     stream = stage.watch()
     next(stream)
@@ -293,6 +295,7 @@ def test_a_hundred_watchers_cost_the_provider_as_much_as_one(stage: Stage) -> No
     assert 1 <= len(control.requests("conferences.retrieve")) <= 3
 
 
+@pytest.mark.slow
 def test_a_refusal_says_when_to_come_back_and_is_counted(
     start_gateway: StartGateway,
     provider: RecordingProvider,

@@ -54,6 +54,7 @@ def missing_fields(model: BaseModel, at: str = "") -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_library_drives_all_operations(client: telnyx.Telnyx, stage: Stage) -> None:
     conferences, actions = client.conferences, client.conferences.actions
     queues, calls = client.queues, client.calls.actions

@@ -45,14 +45,13 @@ WORKS = DeleteQueueRequest(queue_name="x")
 class Stage:
     """A gateway whose collector is off, in front of a provider."""
 
-    def __init__(self, folder: Path, client: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.provider = RecordingProvider()
         self.provider.__enter__()
         self.gateway = GatewayProcess(
             folder,
             module="tests.harness.uncollected",
             TELNYX_BASE_URL=self.provider.base_url,
-            GATEWAY_HTTP_CLIENT=client,
         )
         self.queues = QueueServiceStub(self.gateway.channel)
         self.events = self.gateway.events
@@ -91,11 +90,9 @@ class Stage:
         self.provider.__exit__(None, None, None)
 
 
-@pytest.fixture(scope="module", params=["pyreqwest", "httpx"])
-def shared_stage(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    stage = Stage(tmp_path_factory.mktemp("memory"), request.param)
+@pytest.fixture(scope="module")
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    stage = Stage(tmp_path_factory.mktemp("memory"))
     yield stage
     stage.close()
 
@@ -299,15 +296,12 @@ def test_a_request_leaves_no_circle_behind(
 
 
 def test_a_provider_that_is_gone_leaves_no_circle_behind(tmp_path: Path) -> None:
-    for client in ("pyreqwest", "httpx"):
-        with GatewayProcess(
-            tmp_path, module="tests.harness.uncollected", GATEWAY_HTTP_CLIENT=client
-        ) as gateway:
-            queues = QueueServiceStub(gateway.channel)
-            for _ in range(20):
-                with pytest.raises(grpc.RpcError):
-                    queues.DeleteQueue(WORKS, timeout=0.1)
-            gateway.signal(signal.SIGUSR1)
-            found = json.loads(gateway.wait_for(r"found (\{.*\})"))
+    with GatewayProcess(tmp_path, module="tests.harness.uncollected") as gateway:
+        queues = QueueServiceStub(gateway.channel)
+        for _ in range(20):
+            with pytest.raises(grpc.RpcError):
+                queues.DeleteQueue(WORKS, timeout=0.1)
+        gateway.signal(signal.SIGUSR1)
+        found = json.loads(gateway.wait_for(r"found (\{.*\})"))
 
-        assert sum(found.values()) <= 20 * OBJECTS_OF_GRPC + FOUND_MAX, found
+    assert sum(found.values()) <= 20 * OBJECTS_OF_GRPC + FOUND_MAX, found

@@ -276,6 +276,7 @@ def fewer_texts(document: Any) -> None:
     body_of(document, "/conferences")["properties"]["region"]["enum"].remove("US")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "newest", "status", "told"),
     [

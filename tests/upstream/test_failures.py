@@ -372,6 +372,7 @@ def test_the_providers_help_and_request_id_are_passed_on(
     assert failure.detail(error_details_pb2.RequestInfo).request_id == "req-7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [Answer(500, errors()), lambda request: None])
 def test_what_may_have_run_is_unknown_where_a_repeat_would_be_heard(
     gateway: RunningGateway, provider: RecordingProvider, answer: Any
@@ -386,6 +387,7 @@ def test_what_may_have_run_is_unknown_where_a_repeat_would_be_heard(
     assert (harmless.code, harmless.info.reason) == (Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE")
 
 
+@pytest.mark.slow
 def test_what_never_left_is_unavailable_even_where_a_repeat_would_be_heard(
     start_gateway: StartGateway,
 ) -> None:
@@ -445,6 +447,7 @@ def test_whether_a_command_ran_is_unknown_if_something_else_answers(
     assert (heard.code, heard.info.metadata["outcome"]) == (Code.UNKNOWN, "unknown")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", NO_ANSWERS[:10])
 def test_a_query_that_something_else_answers_may_be_made_again(
     gateway: RunningGateway, provider: RecordingProvider, body: Any
@@ -567,6 +570,7 @@ def test_too_little_time_sends_nothing(
     assert provider.requests == []
 
 
+@pytest.mark.slow
 def test_the_default_deadline_applies_where_the_caller_sets_none(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:

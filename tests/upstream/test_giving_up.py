@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from time import monotonic
 
 import pytest
@@ -13,7 +12,6 @@ from gateway.upstream.health.health import ProviderHealth
 from gateway.upstream.health.probe import WatchedTransport
 from gateway.upstream.sending.limit import LimitedTransport, SentRequest
 from gateway.upstream.transport import HttpRequest, Transport, TransportError
-from gateway.upstream.transports.httpx_transport import HttpxTransport
 from gateway.upstream.transports.pyreqwest_transport import PyreqwestTransport
 from tests.conftest import StartGateway
 from tests.harness.hostile import HostileServer, json_answer, read_request
@@ -23,12 +21,6 @@ pytestmark = pytest.mark.slow
 
 # Far beyond the test's own time: what ends before ends because somebody ended it.
 DEADLINE_S = 600
-
-
-@pytest.fixture(params=["pyreqwest", "httpx"])
-def http_client(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 class SilentServer:
@@ -50,25 +42,9 @@ class SilentServer:
         self._loop.run(event.wait())
 
 
-def test_a_cancelled_query_is_ended_on_the_wire(
-    loop: LoopThread, start_gateway: StartGateway
-) -> None:
+def test_a_cancelled_command_goes_on(loop: LoopThread, start_gateway: StartGateway) -> None:
     silent = SilentServer(loop)
-    gateway = start_gateway(silent.server.base_url, GATEWAY_HTTP_CLIENT="httpx")
-    call = gateway.queues.GetQueue.future(q.GetQueueRequest(queue_name="q"), timeout=DEADLINE_S)
-    silent.wait(silent.received)
-
-    call.cancel()
-
-    silent.wait(silent.closed)
-    silent.server.close()
-
-
-def test_a_cancelled_command_goes_on(
-    loop: LoopThread, start_gateway: StartGateway, http_client: str
-) -> None:
-    silent = SilentServer(loop)
-    gateway = start_gateway(silent.server.base_url, GATEWAY_HTTP_CLIENT=http_client)
+    gateway = start_gateway(silent.server.base_url)
     call = gateway.conferences.PlayAudio.future(
         c.PlayAudioRequest(conference_id="c", media_name="m"), timeout=DEADLINE_S
     )
@@ -83,7 +59,7 @@ def test_a_cancelled_command_goes_on(
 
 
 def test_a_hanging_provider_that_comes_back_is_served_at_once(
-    loop: LoopThread, start_gateway: StartGateway, http_client: str
+    loop: LoopThread, start_gateway: StartGateway
 ) -> None:
     """However many queries have been given up meanwhile, in whatever stage they were."""
     back = loop.call(asyncio.Event)
@@ -96,9 +72,7 @@ def test_a_hanging_provider_that_comes_back_is_served_at_once(
             await writer.drain()
 
     server = HostileServer(loop, behave)
-    gateway = start_gateway(
-        server.base_url, GATEWAY_HTTP_CLIENT=http_client, GATEWAY_UPSTREAM_IN_FLIGHT="4"
-    )
+    gateway = start_gateway(server.base_url, GATEWAY_UPSTREAM_IN_FLIGHT="4")
     query = q.GetQueueRequest(queue_name="q")
     for _ in range(20):
         hanging = [gateway.queues.GetQueue.future(query, timeout=0.2) for _ in range(20)]
@@ -134,18 +108,14 @@ class Watched:
         assert not [it for it in caplog.records if it.levelno >= logging.WARNING]
 
 
-TRANSPORTS: list[Callable[[], Transport]] = [PyreqwestTransport, HttpxTransport]
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_queries_that_were_given_up_say_nothing_of_the_provider(
-    loop: LoopThread, caplog: pytest.LogCaptureFixture, transport: Callable[[], Transport]
+    loop: LoopThread, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = HostileServer(loop, read_for_ever)
 
     async def give_up() -> None:
-        watched = Watched(server.base_url, transport())
-        # pyreqwest lets them run into this time, httpx ends them at once.
+        watched = Watched(server.base_url, PyreqwestTransport())
+        # They run into this time.
         sent = watched.start("GET", 0.5)
         while any(it.left_at is None for it in sent):  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0)
@@ -161,15 +131,13 @@ def test_queries_that_were_given_up_say_nothing_of_the_provider(
 
 
 @pytest.mark.parametrize("attended", [True, False])
-@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_commands_that_the_gateway_cuts_off_say_nothing_of_the_provider(
     loop: LoopThread,
     caplog: pytest.LogCaptureFixture,
-    transport: Callable[[], Transport],
     attended: bool,
 ) -> None:
     async def cut_off() -> None:
-        watched = Watched(server.base_url, transport())
+        watched = Watched(server.base_url, PyreqwestTransport())
         sent = watched.start("POST", DEADLINE_S)
         for _ in sent:
             await received.get()

@@ -31,22 +31,13 @@ GOOD = b'{"data": {"id": "c1", "name": "n"}}'
 StartHostile = Callable[[Behavior], RunningGateway]
 
 
-@pytest.fixture(params=["pyreqwest", "httpx"])
-def http_client(request: pytest.FixtureRequest) -> str:
-    """Every transport that can be chosen has to stand this."""
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
-def hostile(
-    loop: LoopThread, start_gateway: StartGateway, http_client: str
-) -> Iterator[StartHostile]:
+def hostile(loop: LoopThread, start_gateway: StartGateway) -> Iterator[StartHostile]:
     servers: list[HostileServer] = []
 
     def start(behavior: Behavior) -> RunningGateway:
         servers.append(HostileServer(loop, behavior))
-        return start_gateway(servers[-1].base_url, GATEWAY_HTTP_CLIENT=http_client)
+        return start_gateway(servers[-1].base_url)
 
     yield start
     for server in servers:

@@ -18,7 +18,6 @@ from gateway.upstream.transport import (
     OversizeError,
     UnansweredError,
 )
-from gateway.upstream.transports.httpx_transport import HttpxTransport
 from gateway.upstream.transports.intake import UNCOUNTED_BYTES
 from gateway.upstream.transports.pyreqwest_transport import PyreqwestTransport
 from tests.harness.hostile import read_request
@@ -28,14 +27,6 @@ GOOD = b'{"data": {"id": "c1", "name": "n"}}'
 SIZE = str(len(GOOD)).encode()
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
-AnyTransport = type[HttpxTransport] | type[PyreqwestTransport]
-
-
-@pytest.fixture(params=[PyreqwestTransport, HttpxTransport])
-def kind(request: pytest.FixtureRequest) -> AnyTransport:
-    """Every transport that can be chosen has to stand this."""
-    chosen: AnyTransport = request.param
-    return chosen
 
 
 def response(*lines: bytes, status: bytes = b"200 OK", body: bytes = GOOD) -> bytes:
@@ -47,7 +38,7 @@ def chunks(*parts: bytes) -> bytes:
 
 
 async def asked(
-    kind: AnyTransport, serve: Serve, requests: int = 1, pause: float = 0, **settings: Any
+    serve: Serve, requests: int = 1, pause: float = 0, **settings: Any
 ) -> tuple[list[HttpResponse | Exception], int]:
     """What one transport makes of requests in a row, and how many connections it took."""
     connections = 0
@@ -64,7 +55,7 @@ async def asked(
 
     server = await asyncio.start_server(counted, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    transport = kind(2, **settings)
+    transport = PyreqwestTransport(2, **settings)
     found: list[HttpResponse | Exception] = []
     for number in range(requests):
         request = HttpRequest("POST", f"http://127.0.0.1:{port}/{number}", {"a": "b"}, b"{}")
@@ -96,8 +87,8 @@ def written(data: bytes, *, again: bool = False, close: bool = False) -> Serve:
     return serve
 
 
-def only(loop: LoopThread, kind: AnyTransport, serve: Serve, **settings: Any) -> Any:
-    (found,), _ = loop.run(asked(kind, serve, **settings))
+def only(loop: LoopThread, serve: Serve, **settings: Any) -> Any:
+    (found,), _ = loop.run(asked(serve, **settings))
     return found
 
 
@@ -115,10 +106,8 @@ def only(loop: LoopThread, kind: AnyTransport, serve: Serve, **settings: Any) ->
         response(b"x: " + b"y" * 20_000, b"content-length: " + SIZE),
     ],
 )
-def test_a_response_that_is_only_unusual_is_read(
-    loop: LoopThread, kind: AnyTransport, data: bytes
-) -> None:
-    assert only(loop, kind, written(data)).body == GOOD
+def test_a_response_that_is_only_unusual_is_read(loop: LoopThread, data: bytes) -> None:
+    assert only(loop, written(data)).body == GOOD
 
 
 @pytest.mark.parametrize(
@@ -143,9 +132,9 @@ def test_a_response_that_is_only_unusual_is_read(
     ],
 )
 def test_a_response_that_is_none_is_an_error_of_the_transport(
-    loop: LoopThread, kind: AnyTransport, data: bytes
+    loop: LoopThread, data: bytes
 ) -> None:
-    assert isinstance(only(loop, kind, written(data, close=True)), UnansweredError)
+    assert isinstance(only(loop, written(data, close=True)), UnansweredError)
 
 
 @pytest.mark.slow
@@ -162,27 +151,14 @@ def test_a_response_that_is_none_is_an_error_of_the_transport(
     ],
     ids=["header", "headers", "status line", "chunk extension", "trailers", "bytes", "body"],
 )
-def test_what_never_ends_is_not_read_for_ever(
-    loop: LoopThread, kind: AnyTransport, data: bytes
-) -> None:
-    found = only(loop, kind, written(data, again=True))
+def test_what_never_ends_is_not_read_for_ever(loop: LoopThread, data: bytes) -> None:
+    found = only(loop, written(data, again=True))
 
     assert isinstance(found, OversizeError | UnansweredError)
     assert "in time" not in str(found)
 
 
-def test_endless_interim_responses_are_not_read_in_the_loop_for_ever(loop: LoopThread) -> None:
-    """hyper reads them outside of Python, until the request's time is up."""
-    data = b"HTTP/1.1 102 Processing\r\nx: %b\r\n\r\n" % (b"y" * (1_020 - 32))
-
-    found = only(loop, HttpxTransport, written(data, again=True))
-
-    assert "head is larger than" in str(found)
-
-
-def test_two_responses_at_once_are_never_given_to_the_next(
-    loop: LoopThread, kind: AnyTransport
-) -> None:
+def test_two_responses_at_once_are_never_given_to_the_next(loop: LoopThread) -> None:
     served = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -194,7 +170,7 @@ def test_two_responses_at_once_are_never_given_to_the_next(
             writer.write(own + stray)
             await writer.drain()
 
-    found, _ = loop.run(asked(kind, serve, requests=8))
+    found, _ = loop.run(asked(serve, requests=8))
 
     assert [it.body for it in found if isinstance(it, HttpResponse)] == [
         b"%02d" % it for it in range(1, 9)
@@ -204,7 +180,7 @@ def test_two_responses_at_once_are_never_given_to_the_next(
 @pytest.mark.slow
 @pytest.mark.parametrize("stray", [b"x", response(b"content-length: 2", body=b"99")])
 def test_what_comes_between_two_requests_ends_the_connection(
-    loop: LoopThread, kind: AnyTransport, stray: bytes
+    loop: LoopThread, stray: bytes
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -215,52 +191,48 @@ def test_what_comes_between_two_requests_ends_the_connection(
             writer.write(stray)
             await writer.drain()
 
-    found, connections = loop.run(asked(kind, serve, requests=4, pause=0.1))
+    found, connections = loop.run(asked(serve, requests=4, pause=0.1))
 
     assert [it.body for it in found if isinstance(it, HttpResponse)] == [GOOD] * 4
     assert connections == 4
 
 
-def test_what_an_honest_provider_sends_keeps_its_connection(
-    loop: LoopThread, kind: AnyTransport
-) -> None:
+def test_what_an_honest_provider_sends_keeps_its_connection(loop: LoopThread) -> None:
     for data in (
         response(b"content-length: " + SIZE),
         response(b"transfer-encoding: chunked", body=chunks(GOOD)),
         response(status=b"204 No Content", body=b""),
     ):
-        found, connections = loop.run(asked(kind, written(data), requests=20))
+        found, connections = loop.run(asked(written(data), requests=20))
         assert all(isinstance(it, HttpResponse) for it in found)
         assert connections == 1
 
 
 @pytest.mark.slow
-def test_a_bomb_in_a_bomb_is_not_unpacked(loop: LoopThread, kind: AnyTransport) -> None:
+def test_a_bomb_in_a_bomb_is_not_unpacked(loop: LoopThread) -> None:
     bomb = gzip.compress(gzip.compress(b" " * 64 * RESPONSE_BYTES_MAX))
     lines = [b"content-encoding: gzip, gzip", b"content-length: %d" % len(bomb)]
 
-    assert isinstance(only(loop, kind, written(response(*lines, body=bomb))), OversizeError)
+    assert isinstance(only(loop, written(response(*lines, body=bomb))), OversizeError)
 
 
-def test_a_large_response_takes_room_and_gives_it_back(
-    loop: LoopThread, kind: AnyTransport
-) -> None:
+def test_a_large_response_takes_room_and_gives_it_back(loop: LoopThread) -> None:
     body = b"x" * (UNCOUNTED_BYTES + 1_000)
     plain = response(b"content-length: %d" % len(body), body=body)
     in_chunks = response(b"transfer-encoding: chunked", body=chunks(body[:70_000], body[70_000:]))
     for data in (plain, in_chunks):
         budget = ByteBudget(1_000)
-        assert only(loop, kind, written(data), budget=budget).body == body
+        assert only(loop, written(data), budget=budget).body == body
         assert (budget.held, budget.refused) == (0, 0)
 
         budget = ByteBudget(999)
-        found = only(loop, kind, written(data), budget=budget)
+        found = only(loop, written(data), budget=budget)
         # It may have run, and is not known to have: this is no refusal to send.
         assert isinstance(found, NoRoomError)
         assert not isinstance(found, NotSentError)
         assert (budget.held, budget.refused) == (0, 1)
 
 
-def test_a_small_response_needs_no_room(loop: LoopThread, kind: AnyTransport) -> None:
-    found = only(loop, kind, written(response(b"content-length: " + SIZE)), budget=ByteBudget(0))
+def test_a_small_response_needs_no_room(loop: LoopThread) -> None:
+    found = only(loop, written(response(b"content-length: " + SIZE)), budget=ByteBudget(0))
     assert found.body == GOOD

@@ -1,4 +1,4 @@
-"""What both HTTP clients really write and read: ids byte for byte, long addresses, codings."""
+"""What really goes over the wire: ids byte for byte, long addresses, codings."""
 
 import asyncio
 import gzip
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
 from gateway.schema.path import URL_BYTES_MAX, PathTemplate, no_segment
-from gateway.upstream.transport import HttpRequest, Transport
-from gateway.upstream.transports.httpx_transport import HttpxTransport
+from gateway.upstream.transport import HttpRequest
 from gateway.upstream.transports.pyreqwest_transport import PyreqwestTransport
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
@@ -26,11 +25,6 @@ from tests.harness.loop import LoopThread
 pytestmark = pytest.mark.slow
 
 Code = grpc.StatusCode
-
-TRANSPORTS: dict[str, Callable[[], Transport]] = {
-    "pyreqwest": PyreqwestTransport,
-    "httpx": HttpxTransport,
-}
 
 QUEUE = b'{"data": {"id": "q1", "name": "support"}}'
 
@@ -58,12 +52,6 @@ class Recorder:
         return [head.split(b"\r\n", 1)[0] for head in self.heads]
 
 
-@pytest.fixture(params=["pyreqwest", "httpx"])
-def http_client(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture(scope="module")
 def recorder(loop: LoopThread) -> Iterator[Recorder]:
     recording = Recorder(loop)
@@ -71,14 +59,13 @@ def recorder(loop: LoopThread) -> Iterator[Recorder]:
     recording.server.close()
 
 
-@pytest.mark.parametrize("client", TRANSPORTS)
 def test_every_id_is_written_as_one_segment_byte_for_byte(
-    loop: LoopThread, recorder: Recorder, client: str
+    loop: LoopThread, recorder: Recorder
 ) -> None:
     path = PathTemplate.compile("/queues/{queue_name}/calls")
 
     async def sent(name: str) -> bytes:
-        transport = TRANSPORTS[client]()
+        transport = PyreqwestTransport()
         recorder.heads.clear()
         url = recorder.server.base_url + path.render(q.GetQueueRequest(queue_name=name))
         await transport.send(HttpRequest("GET", url, {}), 20)
@@ -110,13 +97,13 @@ def test_every_id_is_written_as_one_segment_byte_for_byte(
 
 @pytest.fixture
 def serving(
-    loop: LoopThread, start_gateway: StartGateway, http_client: str
+    loop: LoopThread, start_gateway: StartGateway
 ) -> Iterator[Callable[[bytes], RunningGateway]]:
     servers: list[HostileServer] = []
 
     def start(answer: bytes) -> RunningGateway:
         servers.append(HostileServer(loop, raw(answer)))
-        return start_gateway(servers[-1].base_url, GATEWAY_HTTP_CLIENT=http_client)
+        return start_gateway(servers[-1].base_url)
 
     yield start
     for server in servers:
@@ -125,10 +112,10 @@ def serving(
 
 @pytest.mark.parametrize("over", [0, 1, 480])
 def test_the_longest_address_is_sent_and_a_longer_one_refused_at_once(
-    loop: LoopThread, start_gateway: StartGateway, http_client: str, over: int
+    loop: LoopThread, start_gateway: StartGateway, over: int
 ) -> None:
     recording = Recorder(loop, json_answer(b'{"data": []}'))
-    gateway = start_gateway(recording.server.base_url, GATEWAY_HTTP_CLIENT=http_client)
+    gateway = start_gateway(recording.server.base_url)
     request = c.ListConferencesRequest()
     room = URL_BYTES_MAX - len("/conferences?filter%5Bfrom%5D=")
     request.filter.caller = "x" * (room + over)
@@ -146,11 +133,9 @@ def test_the_longest_address_is_sent_and_a_longer_one_refused_at_once(
         recording.server.close()
 
 
-def test_no_coding_is_asked_for(
-    loop: LoopThread, start_gateway: StartGateway, http_client: str
-) -> None:
+def test_no_coding_is_asked_for(loop: LoopThread, start_gateway: StartGateway) -> None:
     recording = Recorder(loop)
-    gateway = start_gateway(recording.server.base_url, GATEWAY_HTTP_CLIENT=http_client)
+    gateway = start_gateway(recording.server.base_url)
     try:
         gateway.queues.GetQueue(q.GetQueueRequest(queue_name="support"), timeout=20)
     finally:

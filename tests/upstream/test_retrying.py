@@ -90,6 +90,7 @@ def test_a_failed_attempt_is_replaced_while_the_other_is_still_awaited() -> None
     assert not isinstance(it.result, UpstreamError)
 
 
+@pytest.mark.slow
 def test_the_budget_keeps_an_outage_from_being_multiplied() -> None:
     budget = RetryBudget(per_call=0.1, balance_max=10)
     calls = 1_000

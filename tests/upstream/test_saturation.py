@@ -249,6 +249,7 @@ def test_what_is_told_is_true_of_any_story(places: int, calls: list[tuple[float,
     staged(story, places)
 
 
+@pytest.mark.slow
 def test_a_whole_gateway_says_so_and_takes_it_back(
     start_gateway: StartGateway,
     provider: RecordingProvider,

@@ -1,4 +1,4 @@
-"""The way to the provider: a proxy, and certificates of one's own, with both HTTP clients alike."""
+"""The way to the provider: a proxy, and certificates of one's own."""
 
 import ssl
 from collections.abc import Iterator
@@ -16,8 +16,6 @@ from tests.harness.provider import RecordingProvider
 from tests.harness.proxy import RecordingProxy
 
 pytestmark = pytest.mark.slow
-
-clients = pytest.mark.parametrize("client", ["pyreqwest", "httpx"])
 
 QUEUE = DeleteQueueRequest(queue_name="support")
 
@@ -51,24 +49,20 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
     return path
 
 
-@clients
 def test_a_provider_with_a_certificate_of_ones_own_is_reached(
-    start_gateway: StartGateway, secure_provider: RecordingProvider, bundle: Path, client: str
+    start_gateway: StartGateway, secure_provider: RecordingProvider, bundle: Path
 ) -> None:
-    gateway = start_gateway(
-        secure_provider.base_url, GATEWAY_HTTP_CLIENT=client, GATEWAY_UPSTREAM_CA=str(bundle)
-    )
+    gateway = start_gateway(secure_provider.base_url, GATEWAY_UPSTREAM_CA=str(bundle))
 
     gateway.queues.DeleteQueue(QUEUE, timeout=20)
 
     assert [it.path for it in secure_provider.requests] == ["/v2/queues/support"]
 
 
-@clients
 def test_without_it_nothing_is_sent_and_nothing_can_have_happened(
-    start_gateway: StartGateway, secure_provider: RecordingProvider, client: str
+    start_gateway: StartGateway, secure_provider: RecordingProvider
 ) -> None:
-    gateway = start_gateway(secure_provider.base_url, GATEWAY_HTTP_CLIENT=client)
+    gateway = start_gateway(secure_provider.base_url)
 
     failure = failure_of(gateway.queues.DeleteQueue, QUEUE)
 
@@ -78,33 +72,28 @@ def test_without_it_nothing_is_sent_and_nothing_can_have_happened(
     assert secure_provider.requests == []
 
 
-@clients
 def test_the_systems_authorities_are_trusted_and_can_be_replaced_by_its_own_variable(
     start_gateway: StartGateway,
     secure_provider: RecordingProvider,
     bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
-    client: str,
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    gateway = start_gateway(secure_provider.base_url, GATEWAY_HTTP_CLIENT=client)
+    gateway = start_gateway(secure_provider.base_url)
 
     gateway.queues.DeleteQueue(QUEUE, timeout=20)
 
     assert len(secure_provider.requests) == 1
 
 
-@clients
 def test_requests_go_through_a_tunnel_of_the_proxy(
     start_gateway: StartGateway,
     secure_provider: RecordingProvider,
     proxy: RecordingProxy,
     bundle: Path,
-    client: str,
 ) -> None:
     gateway = start_gateway(
         secure_provider.base_url,
-        GATEWAY_HTTP_CLIENT=client,
         GATEWAY_UPSTREAM_CA=str(bundle),
         GATEWAY_UPSTREAM_PROXY=f"http://someone:p%40ss@{proxy.address}",
     )
@@ -121,13 +110,11 @@ def test_requests_go_through_a_tunnel_of_the_proxy(
     assert "proxy-authorization" not in secure_provider.last.headers
 
 
-@clients
 def test_requests_without_tls_are_passed_on_by_the_proxy(
-    start_gateway: StartGateway, provider: RecordingProvider, proxy: RecordingProxy, client: str
+    start_gateway: StartGateway, provider: RecordingProvider, proxy: RecordingProxy
 ) -> None:
     gateway = start_gateway(
         provider.base_url,
-        GATEWAY_HTTP_CLIENT=client,
         GATEWAY_UPSTREAM_PROXY=f"http://{proxy.address}",
     )
 
@@ -139,19 +126,16 @@ def test_requests_without_tls_are_passed_on_by_the_proxy(
     assert len(provider.requests) == 1
 
 
-@clients
 @pytest.mark.parametrize("status", [403, 407, 502])
 def test_a_proxy_that_refuses_a_tunnel_let_nothing_through(
     start_gateway: StartGateway,
     secure_provider: RecordingProvider,
     proxy: RecordingProxy,
-    client: str,
     status: int,
 ) -> None:
     proxy.refuse_with = status
     gateway = start_gateway(
         secure_provider.base_url,
-        GATEWAY_HTTP_CLIENT=client,
         GATEWAY_UPSTREAM_PROXY=f"http://someone:secret@{proxy.address}",
     )
 
@@ -165,16 +149,14 @@ def test_a_proxy_that_refuses_a_tunnel_let_nothing_through(
     assert secure_provider.requests == []
 
 
-@clients
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_rejects_the_password_is_named_with_and_without_tls(
-    start_gateway: StartGateway, proxy: RecordingProxy, client: str, scheme: str
+    start_gateway: StartGateway, proxy: RecordingProxy, scheme: str
 ) -> None:
     proxy.refuse_with = 407
     gateway = start_gateway(
         f"{scheme}://provider.example/v2",
         GATEWAY_UPSTREAM_PLAINTEXT="allowed",
-        GATEWAY_HTTP_CLIENT=client,
         GATEWAY_UPSTREAM_PROXY=f"http://someone:secret@{proxy.address}",
     )
 
@@ -187,18 +169,16 @@ def test_a_proxy_that_rejects_the_password_is_named_with_and_without_tls(
     assert "secret" not in failure.message
 
 
-@clients
 def test_proxies_of_the_environment_are_not_used(
     start_gateway: StartGateway,
     provider: RecordingProvider,
     proxy: RecordingProxy,
     monkeypatch: pytest.MonkeyPatch,
-    client: str,
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://{proxy.address}")
     monkeypatch.setenv("no_grpc_proxy", "127.0.0.1")  # for the test's own channel
-    gateway = start_gateway(provider.base_url, GATEWAY_HTTP_CLIENT=client)
+    gateway = start_gateway(provider.base_url)
 
     gateway.queues.DeleteQueue(QUEUE, timeout=20)
 

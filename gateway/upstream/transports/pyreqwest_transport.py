@@ -150,7 +150,7 @@ async def _body(response: Response, budget: ByteBudget) -> bytes:
 
 
 def _headers(headers: HeaderMap) -> dict[str, str]:
-    """Return the headers, lines of one name joined as httpx joins them (RFC 9110, 5.3)."""
+    """Return the headers, lines of one name joined (RFC 9110, 5.3)."""
     try:
         lines = headers.items()
         found = dict(lines)

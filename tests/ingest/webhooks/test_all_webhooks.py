@@ -162,6 +162,7 @@ def test_the_signed_bytes_come_back_exactly(fresh: RunningGateway) -> None:
     assert all_events(fresh)[0].raw_json == b""
 
 
+@pytest.mark.slow
 def test_a_recording_happened_when_it_ended(fresh: RunningGateway) -> None:
     payload = {"recording_started_at": "2026-01-31T12:00:00Z", "recording_ended_at": TIME}
     fresh.webhooks.post(webhook("conference.recording.saved", payload))
@@ -169,6 +170,7 @@ def test_a_recording_happened_when_it_ended(fresh: RunningGateway) -> None:
     assert all_events(fresh)[0].occurred_at.ToJsonString() == TIME
 
 
+@pytest.mark.slow
 def test_random_bytes_never_get_a_server_error(gateway: RunningGateway) -> None:
     random_ = random.Random(7)
     valid = webhook()

@@ -75,6 +75,7 @@ def test_a_request_that_is_whole_is_answered(serving: Serving) -> None:
         stopped.result(20)
 
 
+@pytest.mark.slow
 def test_a_request_that_is_not_whole_is_dropped_as_if_its_sender_had_gone(
     serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:

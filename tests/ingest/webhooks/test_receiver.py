@@ -186,6 +186,7 @@ def test_a_body_of_unknown_length_is_limited_too(gateway: RunningGateway) -> Non
     connection.close()
 
 
+@pytest.mark.slow
 def test_a_sender_that_hangs_up_half_way_leaves_nothing_behind(fresh: RunningGateway) -> None:
     host, _, port = fresh.http_address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:

@@ -184,6 +184,7 @@ def test_a_command_is_received_as_the_provider_documents_it(
     assert_ran(response.receipt, body.get("command_id", ""))
 
 
+@pytest.mark.slow
 def test_a_recording_is_paused_resumed_and_stopped(stage: Stage) -> None:
     conference = stage.conference()
     stage.gateway.conferences.StartRecording(
