@@ -1,8 +1,8 @@
 """The log's files from outside: read by other code than the gateway's, copied, cut short."""
 
-import shutil
 import sqlite3
 from pathlib import Path
+from shutil import copyfile
 
 from tests.oracle.history import events_in
 from tests.oracle.model import Row
@@ -38,11 +38,30 @@ def wal_of(path: Path) -> Path:
 
 
 def copy_log(path: Path, to: Path) -> None:
-    """Copy what a crash would leave. The shared index beside it does not survive one."""
+    """Copy what a crash would leave. The shared index beside it does not survive one.
+
+    A crash leaves both files as they are at one moment, and they are copied one after the other,
+    while the writer's thread goes on. A write-ahead log that has only grown meanwhile mends any
+    copy of the database. One that was folded into the database and begun anew does not: what was
+    folded in is in neither copy. Its header tells (its salts are others then), and both files are
+    copied again.
+    """
     to.parent.mkdir()
-    shutil.copyfile(path, to)
-    if wal_of(path).exists():
-        shutil.copyfile(wal_of(path), wal_of(to))
+    while True:
+        header = _wal_header(path)
+        copyfile(path, to)
+        if header:
+            copyfile(wal_of(path), wal_of(to))
+        if _wal_header(path) == header:
+            return
+
+
+def _wal_header(path: Path) -> bytes:
+    """Return the header of a write-ahead log (32 bytes, salts in it), empty if there is none."""
+    if not wal_of(path).exists():
+        return b""
+    with wal_of(path).open("rb") as file:
+        return file.read(32)
 
 
 def tear(path: Path, since: int, share: float, *, garbled: bool) -> bool:
