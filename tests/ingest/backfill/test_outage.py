@@ -64,7 +64,11 @@ class Story:
 
     @property
     def sent(self) -> list[str]:
-        """The ids of all events, oldest first, from the provider's own log."""
+        """The ids of all events, oldest first, from the provider's own log.
+
+        It enters an attempt once that has its response; subscribers may be told before.
+        """
+        self.simulated.control.wait_until_idle()
         ids: list[str] = []
         number = 1
         while rows := self._get(f"/webhook_deliveries?page[number]={number}&page[size]=100"):
