@@ -1,5 +1,6 @@
 """Connections that flood a real gateway, seen from them and from those beside them."""
 
+import logging
 import re
 import socket
 import struct
@@ -21,11 +22,14 @@ from tests.harness.gateway import RunningGateway
 from tests.harness.http2 import RawClient
 from tests.harness.needs import on_linux
 from tests.harness.ports import peer
+from tests.harness.refusals import refusals
 
 pytestmark = pytest.mark.slow
 
 # No flood goes on for longer than this, in seconds; most are over within one.
 _FLOOD_S = 30.0
+
+_REFUSED = "refused a call: TOO_MANY_CALLS_ON_CONNECTION: "
 
 
 @pytest.fixture
@@ -53,12 +57,15 @@ def test_a_connection_that_floods_is_not_read_any_more_and_others_are(
         assert not client.ended.is_set()
         for _ in range(20):
             flooded.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
-        (line,) = [it for it in caplog.records if it.levelname == "WARNING"]
-        told = re.fullmatch(r"limited a gRPC connection: (\w+): nothing of it is .*", line.message)
-        assert told, line.message
-        assert told[1] in ("CALLS_GIVEN_UP", "BYTES_WITHOUT_CALL")
-        assert line.__dict__["peer"] == client.peer
-        counted = f'gateway_refusals_total{{kind="{told[1]}",subject="grpc_connection"}} 1.0'
+        told = refusals(caplog)
+        # Until it is held, its calls beyond those it may have are refused, each with a line.
+        (line,) = [it for it in told if not it.text.startswith(_REFUSED)]
+        held = re.fullmatch(r"limited a gRPC connection: (\w+): nothing of it is .*", line.text)
+        assert held, line.text
+        assert held[1] in ("CALLS_GIVEN_UP", "BYTES_WITHOUT_CALL")
+        assert {(it.level, it.peer) for it in told} == {("WARNING", client.peer)}
+        assert len(told) == sum(it.levelno >= logging.WARNING for it in caplog.records)
+        counted = f'gateway_refusals_total{{kind="{held[1]}",subject="grpc_connection"}} 1.0'
         assert counted in flooded.metrics()
     stream.cancel()
 
