@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from bench.feed import http2
 from tests.hostile.attacks import internet, mesh, neighbours
 from tests.hostile.attacks.target import ATTACKER, Attack
 from tests.hostile.bars import Line, NoLine
@@ -262,12 +261,11 @@ MESH = [
             path=_SUBSCRIBE,
             body=mesh.in_large_batches(),
             count_=200,
-            deaf=True,
-            window=http2.STREAM_WINDOW,
+            window=mesh.CRUMBS,
         ),
         _limited("STREAMS_NOT_READ"),
         flood=True,
-        seconds=4,
+        seconds=5,
     ),
     Row(
         "mesh",

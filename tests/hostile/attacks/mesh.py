@@ -30,6 +30,10 @@ from tests.hostile.canary import ask
 EVENTS = "/conferencing.v1.EventService"
 CONFERENCES = "/conferencing.v1.ConferenceService"
 
+# What a slow reader lets come on each stream, in bytes: the response that opens it, and a crumb of
+# the next one. That much of 200 streams is within what HTTP/2 allows a connection at first.
+CRUMBS = 300
+
 # How long an attacker waits for room to send, and for a response, in seconds.
 _PATIENCE_S = 0.5
 _CALL_S = 3.0
