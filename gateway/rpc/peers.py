@@ -7,7 +7,6 @@ import asyncio
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
 
 from grpc import StatusCode
 
@@ -55,13 +54,6 @@ STALLED_S = 2.0
 RESPONSES_NOT_READ = "RESPONSES_NOT_READ"
 
 
-class FloodObserver(Protocol):
-    """Is told of a connection that does what no client of good will does."""
-
-    def __call__(self, peer: str, kind: str, /) -> None:
-        """Take note of a connection, by its peer and by what it does (see `Refused.kind`)."""
-
-
 class Peer:
     """A connection's calls and the bytes it has not taken."""
 
@@ -97,8 +89,9 @@ class Peer:
 class Peers:
     """Admits calls, or refuses them in words.
 
-    `on_flood`, if set, is told of each connection that gives up too many. `budget` is what all
-    buffers of the process share. `now` is the monotonic clock, in seconds.
+    `on_flood`, if set, is given the peer of each connection that gives up too many, and what it
+    does (see `Refused.kind`). `budget` is what all buffers of the process share. `now` is the
+    monotonic clock, in seconds.
     """
 
     def __init__(
@@ -107,7 +100,7 @@ class Peers:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._budget = budget
-        self.on_flood: FloodObserver | None = None
+        self.on_flood: Callable[[str, str], None] | None = None
         self._now = now
         self._peers: dict[str, Peer] = {}
         self._calls = 0

@@ -11,6 +11,7 @@ import pytest
 
 from bench.feed import http2
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeRequest
+from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.rpc import floods
 from gateway.rpc.floods import HELD_S, UNEXPLAINED_MAX, Floods
 from tests.conftest import StartGateway
@@ -53,9 +54,12 @@ def test_a_connection_that_floods_is_not_read_any_more_and_others_are(
         assert not client.ended.is_set()
         for _ in range(20):
             flooded.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
-        (line,) = [it for it in caplog.records if it.levelname == "WARNING"]
-        told = re.fullmatch(r"limited a gRPC connection: (\w+): nothing of it is .*", line.message)
+        # Before that, some of its calls may have been refused, each with a line of its own.
+        limited = "limited a gRPC connection: "
+        (line,) = [it for it in caplog.records if it.message.startswith(limited)]
+        told = re.fullmatch(rf"{limited}(\w+): nothing of it is .*", line.message)
         assert told, line.message
+        assert line.levelname == "WARNING"
         assert told[1] in ("CALLS_GIVEN_UP", "BYTES_WITHOUT_CALL")
         assert line.__dict__["peer"] == client.peer
         counted = f'gateway_refusals_total{{kind="{told[1]}",subject="grpc_connection"}} 1.0'
@@ -79,11 +83,11 @@ class Port(ports.Port):
         super().__init__()
         self.clock = ManualClock()
         self.explained: dict[str, int] = {}
-        self.seen: list[tuple[str, str]] = []
+        self.seen: list[ConnectionHeld | ConnectionClosed] = []
         self.floods = Floods(
             self.number,
             lambda peer: self.explained.pop(peer, 0),
-            lambda peer, kind: self.seen.append((peer, kind)),
+            self.seen.append,
             self.clock,
         )
 
@@ -115,7 +119,7 @@ def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> No
     pump(client, ours, 100)
     port.floods.look()
 
-    assert port.seen == [(peer(client), "BYTES_WITHOUT_CALL")]
+    assert port.seen == [ConnectionHeld(peer(client), "BYTES_WITHOUT_CALL", HELD_S)]
     quiet.send(b"x")
 
 
@@ -135,6 +139,7 @@ def test_bytes_that_calls_explain_are_never_too_many(port: Port) -> None:
 def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     client, ours = port.connect()
     ours.setblocking(False)
+    name, began = peer(client), port.clock()
 
     port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
     port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
@@ -148,8 +153,13 @@ def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     port.clock.advance(2)
     port.floods.look()
 
+    port.floods.look()
+
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
-    assert port.seen == [(peer(client), "CALLS_GIVEN_UP")]
+    assert port.seen == [
+        ConnectionHeld(name, "CALLS_GIVEN_UP", HELD_S),
+        ConnectionClosed(name, "CALLS_GIVEN_UP", began, HELD_S + 1),
+    ]
 
 
 def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
@@ -157,11 +167,16 @@ def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
 ) -> None:
     monkeypatch.setattr(floods, "_LINUX", False)
     client, ours = port.connect()
+    name = peer(client)
 
-    port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
+    port.floods.flooded(name, "CALLS_GIVEN_UP")
     port.floods.look()
 
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
+    assert port.seen == [
+        ConnectionHeld(name, "CALLS_GIVEN_UP", 0.0),
+        ConnectionClosed(name, "CALLS_GIVEN_UP", port.clock(), 0.0),
+    ]
 
 
 def test_of_a_connection_that_is_gone_nothing_is_said(port: Port) -> None:

@@ -7,8 +7,9 @@ import grpc
 import pytest
 
 from gateway.errors import GatewayError
+from gateway.records.calls import CallEnded
 from gateway.rpc.call import SMALL_RESPONSE_BYTES, Call
-from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.hooks import Hook
 from gateway.rpc.shell import Shell
 from tests.harness.calls import HeldWire, call_of
 
@@ -32,7 +33,7 @@ class Noting(Hook):
         self._heard.append(f"{self._name} message {size}")
 
     def on_end(self, call: Call[Any], end: CallEnded) -> None:
-        self._heard.append(f"{self._name} end {end.code.name}")
+        self._heard.append(f"{self._name} end {end.status}")
 
 
 class Quiet(Hook):
