@@ -110,6 +110,7 @@ class Stage:
             clock,
             self.received.append,
             self.buffers,
+            loop.time,
         )
         self._config = uvicorn.Config(self.receiver, log_config=None, timeout_keep_alive=IDLE_S)
         self.state = ServerState()

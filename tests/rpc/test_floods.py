@@ -170,13 +170,15 @@ def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
     name = peer(client)
 
     port.floods.flooded(name, "CALLS_GIVEN_UP")
-    port.floods.look()
 
-    assert (client.recv(10), ours.recv(10)) == (b"", b"")
-    assert port.seen == [
+    seen = [
         ConnectionHeld(name, "CALLS_GIVEN_UP", 0.0),
         ConnectionClosed(name, "CALLS_GIVEN_UP", port.clock(), 0.0),
     ]
+    assert port.seen == seen
+    port.floods.look()
+    assert (client.recv(10), ours.recv(10)) == (b"", b"")
+    assert port.seen == seen
 
 
 def test_of_a_connection_that_is_gone_nothing_is_said(port: Port) -> None:
