@@ -61,12 +61,12 @@ _CONNECTION_AGE_FACTOR = 2
 
 # A connection of that age takes no new calls. What it has may go on until its youngest stream must
 # have ended in order, and then for half as long again, or for as long as a patient caller waits for
-# an answer, in seconds. Streams that are left then have stopped reading; health watches, which end
+# a response, in seconds. Streams that are left then have stopped reading; health watches, which end
 # in no other way, are opened again by those who watch.
 _LATE_STREAM_FACTOR = 0.5
 _LATE_CALL_S = 60.0
 
-# How long a webhook that is being received when calls have ended has for its rest and its answer,
+# How long a webhook that is being received when calls have ended has for its rest and its response,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
 _LATE_WEBHOOK_S = 2.0
 
@@ -167,7 +167,7 @@ class Gateway:
         return gateway
 
     async def stop(self) -> None:
-        """Drain: no new calls, streams ended with their cursors, webhooks answered, log closed.
+        """Drain: no new calls, streams ended with their cursors, webhooks responded to, log closed.
 
         Takes the drain timeout at most, and some seconds for what does not end by itself. Webhooks
         are received, and `/readyz` says no, until calls have ended.

@@ -81,6 +81,6 @@ def _shutting_down(text: str) -> GatewayError:
     return GatewayError(
         StatusCode.UNAVAILABLE,
         "GATEWAY_SHUTTING_DOWN",
-        f"{text}: call again, another gateway or this one's successor will answer",
+        f"{text}: call again, another gateway or this one's successor will respond",
         retry_after=SHUTDOWN_RETRY_S,
     )

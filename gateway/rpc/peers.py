@@ -28,7 +28,7 @@ UNREAD_PER_CONNECTION_MAX = 32 * 1024 * 1024
 # Of these, what its streams have in large batches. The rest of what they have to say is in the log.
 STREAMED_PER_CONNECTION_MAX = 8 * 1024 * 1024
 
-# Responses up to this size, in bytes, are never refused: what commands answer must arrive.
+# Responses up to this size, in bytes, are never refused: the responses of commands must arrive.
 _SMALL = SMALL_RESPONSE_BYTES
 # And up to this size they are not counted: their number is bounded, and commands are quick.
 _TINY = 4 * 1024

@@ -1,7 +1,7 @@
 """The shell around every handler: gRPC outside, a `Call` and hooks inside.
 
 It is wound around each handler once, when methods are registered. Health and reflection stay
-outside: they must answer when nothing else does.
+outside: they must respond when nothing else does.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Shell:
         """Return gRPC's handler of `/package.Service/Method`, which gives one response.
 
         `read` makes a message of the request's bytes and `write` bytes of the response: gRPC's own
-        deserialiser would answer bytes that are none with UNKNOWN, which to our callers means
+        deserialiser would fail with UNKNOWN on bytes that are none, which to our callers means
         something else.
         """
 

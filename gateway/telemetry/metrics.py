@@ -94,7 +94,7 @@ class Metrics:
         )
         self._attempts = Counter(
             "gateway_upstream_requests",
-            "Requests to the provider by operation, first or repeat, and how they ended",
+            "Requests to the provider by operation, first or retry, and how they ended",
             ("method", "kind", "outcome"),
             registry=self._registry,
         )
@@ -160,7 +160,7 @@ class Metrics:
 
     def attempt_ended(self, attempt: AttemptEnded) -> None:
         """Count a request to the provider."""
-        key = (attempt.operation, "first" if attempt.number == 1 else "repeat", attempt.result)
+        key = (attempt.operation, "first" if attempt.number == 1 else "retry", attempt.result)
         found = self._attempt_series.get(key)
         if found is None:
             found = self._attempt_series[key] = self._attempts.labels(*key)

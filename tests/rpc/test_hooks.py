@@ -92,9 +92,9 @@ def outcome(shell: Shell, handler: Handler = echo) -> tuple[Any, tuple[Any, ...]
 
     async def run() -> Any:
         wrapped: Any = shell.unary("/s/M", bytes, handler).stream_unary
-        (result,) = await asyncio.gather(wrapped(None, context), return_exceptions=True)
+        results = await asyncio.gather(wrapped(None, context), return_exceptions=True)
         await asyncio.sleep(0)  # hooks hear of the end after the call's task has ended
-        return result
+        return results[0]
 
     return asyncio.run(run()), context.aborted
 
