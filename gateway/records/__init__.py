@@ -3,7 +3,7 @@
 Each room makes the records of what happens in it and hands them to its observer, which the
 composition root has chosen. So no room knows what is made of its records, and `telemetry`, which
 makes it, knows no room but this one. An observer takes a record in the event loop, at once, and
-does not raise.
+never raises: what was recorded must not change for being told of.
 
 **One record, at the end.** What takes time has one record, made when it has ended, with the moment
 at which it `began` and the `seconds` that it took. A second record at the beginning would have to

@@ -1,5 +1,6 @@
 """What is made of records: a count of each, and a line where one is due."""
 
+import logging
 from typing import assert_never
 
 from gateway.records.attempts import AttemptEnded
@@ -13,15 +14,23 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.refusals import log_closed, log_refused
 from gateway.telemetry.sweeps import log_sweep
 
+_log = logging.getLogger(__name__)
+
 
 class Telemetry:
-    """Takes the records of all rooms."""
+    """Takes the records of all rooms. A fault in it changes nothing of what they tell of."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def observe(self, record: Record) -> None:
-        """Take a record; see `gateway.records.observer.Observer`."""
+        """Take a record; never raises, as all observers."""
+        try:
+            self._take(record)
+        except Exception:
+            _log.exception("a record could not be taken: %s", type(record).__name__)
+
+    def _take(self, record: Record) -> None:
         # The most frequent ones first.
         match record:
             case CallEnded():

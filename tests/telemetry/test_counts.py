@@ -67,6 +67,13 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
 ]
 
 
+class Broken(Metrics):
+    """Metrics that cannot count requests to the provider."""
+
+    def attempt_ended(self, attempt: AttemptEnded) -> None:
+        raise ValueError("no such label")
+
+
 def series(metrics: Metrics) -> dict[str, float]:
     """Return the value of each series with labels."""
     lines = re.findall(r"^(\w+\{.+\}) (\S+)$", metrics.text().decode(), re.MULTILINE)
@@ -85,3 +92,17 @@ def test_records_are_counted(records: Sequence[Record], counts: dict[str, float]
 
     found = series(metrics)
     assert {name: found.get(name) for name in counts} == counts
+
+
+def test_a_fault_of_telemetry_is_logged_and_does_not_reach_what_was_recorded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Telemetry(Broken()).observe(AttemptEnded("GetQueue", 1, "200", 0.0, 0.1))
+
+    (line,) = caplog.records
+    assert (line.levelname, line.message) == (
+        "ERROR",
+        "a record could not be taken: AttemptEnded",
+    )
+    assert line.exc_info
+    assert line.exc_info[0] is ValueError
