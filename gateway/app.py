@@ -23,9 +23,10 @@ from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.report import Report, State
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
-from gateway.ingest.webhooks.receiver import Received, WebhookReceiver
+from gateway.ingest.webhooks.receiver import WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.memory import buffers_within, memory_limit
+from gateway.records.webhooks import WebhookReceived
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_events import FeedEvents
 from gateway.rpc.events import EventHandler
@@ -37,7 +38,7 @@ from gateway.rpc.watch import WatchStream
 from gateway.schema.event_keys import declared_keys
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
-from gateway.telemetry.records import Records
+from gateway.telemetry.telemetry import Telemetry
 from gateway.upstream.assembly import Hooks, Upstream
 from gateway.upstream.bound import operations_of
 from gateway.upstream.conferences import RestConferences
@@ -60,12 +61,12 @@ _CONNECTION_AGE_FACTOR = 2
 
 # A connection of that age takes no new calls. What it has may go on until its youngest stream must
 # have ended in order, and then for half as long again, or for as long as a patient caller waits for
-# an answer, in seconds. Streams that are left then have stopped reading; health watches, which end
+# a response, in seconds. Streams that are left then have stopped reading; health watches, which end
 # in no other way, are opened again by those who watch.
 _LATE_STREAM_FACTOR = 0.5
 _LATE_CALL_S = 60.0
 
-# How long a webhook that is being received when calls have ended has for its rest and its answer,
+# How long a webhook that is being received when calls have ended has for its rest and its response,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
 _LATE_WEBHOOK_S = 2.0
 
@@ -93,14 +94,14 @@ class Gateway:
         self._feed = feed
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._metrics = Metrics()
-        self._records = Records(self._metrics)
+        self._observe = Telemetry(self._metrics).observe
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
         self._upstream = Upstream.of(
             settings,
             f"telnyx-grpc-gateway/{gateway_version()}",
             self._buffers,
-            Hooks(self._metrics.attempt_ended, clock.provider_told, self._provider_changed),
+            Hooks(self._observe, clock.provider_told, self._provider_changed),
             transport,
         )
         self._client, requests = self._upstream.client, self._upstream.requests
@@ -121,14 +122,14 @@ class Gateway:
                 clock_ahead=lambda: self._clock.now().ahead or 0.0,
             )
         )
-        self._decoder = WebhookDecoder(log.keys, self._metrics.event_noted)
+        self._decoder = WebhookDecoder(log.keys, self._observe)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         rest = RestConferences(self._client)
         self._conferences = Conferences(
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
-        self._metrics.watch_questions(self._conferences.queue)
-        self.rules = Rules.of(self._records.call_ended, self._buffers)
+        self._metrics.watch_questions(self._conferences)
+        self.rules = Rules.of(self._observe, self._buffers)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
         app = http_app(self._receiver, self._metrics, self._why_not_ready)
@@ -166,7 +167,7 @@ class Gateway:
         return gateway
 
     async def stop(self) -> None:
-        """Drain: no new calls, streams ended with their cursors, webhooks answered, log closed.
+        """Drain: no new calls, streams ended with their cursors, webhooks responded to, log closed.
 
         Takes the drain timeout at most, and some seconds for what does not end by itself. Webhooks
         are received, and `/readyz` says no, until calls have ended.
@@ -227,7 +228,7 @@ class Gateway:
             age_max_s + max(age_max_s * _LATE_STREAM_FACTOR, _LATE_CALL_S),
             self.rules,
             settings.grpc_connections,
-            self._records.refused,
+            self._observe,
         )
 
     def _build_receiver(self) -> WebhookReceiver:
@@ -260,8 +261,7 @@ class Gateway:
             settings.retention_age,
             settings.backfill_interval,
             time.time,
-            observe_delivery=self._metrics.delivery_seen,
-            observe_sweep=self._metrics.sweep_ended,
+            observe=self._observe,
             time=self._clock,
             ask_time=deliveries.touch,
         )
@@ -275,8 +275,8 @@ class Gateway:
         complete = self._backfill_report().complete
         return complete.until_us / 1e6 if complete else 0.0
 
-    def _webhook_received(self, received: Received) -> None:
-        self._records.webhook_received(received)
+    def _webhook_received(self, received: WebhookReceived) -> None:
+        self._observe(received)
         # A signature that is accepted later than by default tells less of the time.
         if received.result in _VERIFIED and self._settings.webhook_tolerance <= CLOCKS_APART_S:
             self._clock.webhook_verified()

@@ -41,7 +41,7 @@ class GatewayError(Exception):
     metadata: Mapping[str, str] = field(default_factory=dict)
     violations: tuple[FieldViolation, ...] = ()
     resource: Resource | None = None
-    # Seconds after which a repeat makes sense, where the provider or the gateway knows.
+    # Seconds after which a retry makes sense, where the provider or the gateway knows.
     retry_after: float | None = None
     help_url: str = ""
     # The provider's id of the request that failed.

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import asynccontextmanager
 
 from google.protobuf.message import Message
@@ -41,6 +41,20 @@ class Conferences:
     def queue(self) -> FairQueue:
         """Where questions to the provider wait for their turn."""
         return self._reader.queue
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many questions to the provider wait for their turn, by what they are for.
+
+        `prompt` are those that a caller waits for, `periodic` those that refresh what is watched.
+        """
+        waiting = self.queue.waiting
+        return {"prompt": waiting(Rank.PROMPT), "periodic": waiting(Rank.WHENEVER)}
+
+    @property
+    def refused(self) -> int:
+        """How many watches were refused because their turn would have come too late."""
+        return self.queue.refused
 
     def command_accepted(self, request: Message) -> None:
         """Take note of a command that the provider accepted, by its request."""

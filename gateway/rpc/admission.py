@@ -4,13 +4,17 @@ from typing import Any
 
 from grpc import StatusCode
 
+from gateway.records.calls import CallEnded
 from gateway.rpc.call import Call
-from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.hooks import Hook
 from gateway.rpc.peers import GIVEN_UP_WITHIN_S, Peer, Peers
 
 # The largest header of a call, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2): names, values, and
 # 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.
 METADATA_BYTES_MAX = 8 * 1024
+
+# The status of a call whose caller has gone before its end.
+_CANCELLED = StatusCode.CANCELLED.name
 
 
 class Admission(Hook):
@@ -36,7 +40,7 @@ class Admission(Hook):
         self._peers.ended(
             admitted.peer,
             # A stream that has had a response is no flood when it is left.
-            given_up=end.code is StatusCode.CANCELLED
+            given_up=end.status == _CANCELLED
             and end.seconds < GIVEN_UP_WITHIN_S
             and not call.has_responded,
             silent=call.lacks_message,

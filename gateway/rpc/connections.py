@@ -15,14 +15,14 @@ from gateway.rpc.sockets import Descriptor, sockets_on
 
 # An HTTP/2 GOAWAY frame (RFC 9113, 6.8): 8 bytes of type 7 on stream 0, of which the last stream
 # that is taken is the highest there can be, and the error none. It tells a client to open no more
-# streams here and to close the connection when those it has opened are answered.
+# streams here and to close the connection when those it has opened have ended.
 GOAWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
 
 
 class Connections:
     """What a gRPC server in this process has open on its TCP port, in clear.
 
-    A client that was told to go away closes its connection when its calls are answered; after
+    A client that was told to go away closes its connection when its calls have ended; after
     `patience` more steps it is closed here. A system that does not list a process's descriptors
     has none to show, and gRPC ends them.
     """

@@ -6,7 +6,7 @@ gRPC closes further ones as they come, and says so to nobody.
 from collections import Counter
 from collections.abc import Sequence
 
-from gateway.refused import Refused, Subject
+from gateway.records.refusals import Refused, Subject
 
 
 class Crowd:

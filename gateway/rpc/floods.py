@@ -20,7 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from gateway.rpc.peers import FloodObserver
+from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.observer import Observer
 from gateway.rpc.sockets import Descriptor, peer_name, socket_descriptors, sockets_on
 from gateway.tokenbucket import TokenBucket
 
@@ -53,21 +54,23 @@ class _Connection:
     family: int
     unexplained: TokenBucket
     received: int = 0
-    held_until: float | None = None
+    held: ConnectionHeld | None = None
+    held_at: float = 0.0
+    is_closed: bool = False
 
 
 class Floods:
     """Holds and ends connections to a port that flood it.
 
-    `explained` returns how many bytes a peer may well have sent since it was asked before. `now` is
-    the monotonic clock, in seconds.
+    `explained` returns how many bytes a peer may well have sent since it was asked before.
+    `observe` is told of what is held and closed. `now` is the monotonic clock, in seconds.
     """
 
     def __init__(
         self,
         port: int,
         explained: Callable[[str], int],
-        observe: FloodObserver,
+        observe: Observer[ConnectionHeld | ConnectionClosed],
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._port = port
@@ -92,9 +95,9 @@ class Floods:
         for descriptor, connection in self._known.items():
             if connection is None:
                 continue
-            if connection.held_until is not None:
-                if now >= connection.held_until:
-                    self._end(descriptor)
+            if connection.held is not None:
+                if now >= connection.held_at + connection.held.for_s:
+                    self._close(descriptor, connection, connection.held)
                 continue
             received = _bytes_received(descriptor.number, connection.family)
             new = received - connection.received
@@ -121,23 +124,31 @@ class Floods:
                 self._known[descriptor] = _Connection(peer, found.family, bucket)
 
     def _hold(self, descriptor: Descriptor, connection: _Connection, kind: str) -> None:
-        if connection.held_until is not None:
+        if connection.held is not None:
             return
         copy = _copy(descriptor)
         if copy is None:
             return
         with copy:
-            held = _take_nothing(copy)
-            connection.held_until = self._now() + (HELD_S if held else 0.0)
-            if not held:
-                _close(copy)
-        self._observe(connection.peer, kind)
+            for_s = HELD_S if _take_nothing(copy) else 0.0
+        held = connection.held = ConnectionHeld(connection.peer, kind, for_s)
+        connection.held_at = self._now()
+        self._observe(held)
+        if not for_s:
+            self._close(descriptor, connection, held)
 
-    def _end(self, descriptor: Descriptor) -> None:
+    def _close(self, descriptor: Descriptor, connection: _Connection, held: ConnectionHeld) -> None:
         copy = _copy(descriptor)
-        if copy is not None:
-            with copy:
-                _close(copy)
+        if copy is None:
+            return
+        with copy:
+            _close(copy)
+        # gRPC may keep the descriptor for some looks more.
+        if not connection.is_closed:
+            connection.is_closed = True
+            began = connection.held_at
+            closed = ConnectionClosed(held.peer, held.kind, began, self._now() - began)
+            self._observe(closed)
 
 
 def _copy(descriptor: Descriptor) -> socket.socket | None:

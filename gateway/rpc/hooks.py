@@ -1,24 +1,10 @@
 """Hooks: what holds for all calls, each rule in one place, around every call in one order."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-from grpc import StatusCode
-
-from gateway.refused import Refused
+from gateway.records.calls import CallEnded
+from gateway.records.observer import Observer
 from gateway.rpc.call import Call
-
-
-class CallEnded(NamedTuple):
-    """An RPC that has ended: its full name, its status and how long it took, in seconds.
-
-    `refused` says what the gateway refused of it, None if nothing.
-    """
-
-    method: str
-    code: StatusCode
-    seconds: float
-    refused: Refused | None = None
 
 
 class Hook:
@@ -40,17 +26,15 @@ class Hook:
     def on_end(self, call: Call[Any], end: CallEnded) -> None:
         """Take note that a call's status has been handed to the network.
 
-        The hooks that let it begin hear of its end in reverse order.
+        The hooks that let it begin hear of its end in reverse order. An error in one of them is
+        logged: the others hear all the same, and the call has ended already.
         """
-
-
-CallObserver: TypeAlias = Callable[[CallEnded], None]
 
 
 class Observed(Hook):
     """Tells an observer of every end, those of refused calls among them."""
 
-    def __init__(self, observe: CallObserver) -> None:
+    def __init__(self, observe: Observer[CallEnded]) -> None:
         self._observe = observe
 
     def on_end(self, call: Call[Any], end: CallEnded) -> None:

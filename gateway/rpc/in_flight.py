@@ -7,8 +7,9 @@ from typing import Any
 from grpc import StatusCode
 
 from gateway.errors import GatewayError
+from gateway.records.calls import CallEnded
 from gateway.rpc.call import Call
-from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.hooks import Hook
 
 # When to call again after a refusal by a gateway that shuts down, in seconds: by then a connection
 # without calls in flight has been told to go, and the next call goes elsewhere.
@@ -80,6 +81,6 @@ def _shutting_down(text: str) -> GatewayError:
     return GatewayError(
         StatusCode.UNAVAILABLE,
         "GATEWAY_SHUTTING_DOWN",
-        f"{text}: call again, another gateway or this one's successor will answer",
+        f"{text}: call again, another gateway or this one's successor will respond",
         retry_after=SHUTDOWN_RETRY_S,
     )

@@ -7,7 +7,6 @@ import asyncio
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
 
 from grpc import StatusCode
 
@@ -29,7 +28,7 @@ UNREAD_PER_CONNECTION_MAX = 32 * 1024 * 1024
 # Of these, what its streams have in large batches. The rest of what they have to say is in the log.
 STREAMED_PER_CONNECTION_MAX = 8 * 1024 * 1024
 
-# Responses up to this size, in bytes, are never refused: what commands answer must arrive.
+# Responses up to this size, in bytes, are never refused: the responses of commands must arrive.
 _SMALL = SMALL_RESPONSE_BYTES
 # And up to this size they are not counted: their number is bounded, and commands are quick.
 _TINY = 4 * 1024
@@ -53,13 +52,6 @@ STALLED_S = 2.0
 
 # The refusal of what finds no room because its client does not read.
 RESPONSES_NOT_READ = "RESPONSES_NOT_READ"
-
-
-class FloodObserver(Protocol):
-    """Is told of a connection that does what no client of good will does."""
-
-    def __call__(self, peer: str, kind: str, /) -> None:
-        """Take note of a connection, by its peer and by what it does (see `Refused.kind`)."""
 
 
 class Peer:
@@ -97,8 +89,9 @@ class Peer:
 class Peers:
     """Admits calls, or refuses them in words.
 
-    `on_flood`, if set, is told of each connection that gives up too many. `budget` is what all
-    buffers of the process share. `now` is the monotonic clock, in seconds.
+    `on_flood`, if set, is given the peer of each connection that gives up too many, and what it
+    does (see `Refused.kind`). `budget` is what all buffers of the process share. `now` is the
+    monotonic clock, in seconds.
     """
 
     def __init__(
@@ -107,7 +100,7 @@ class Peers:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._budget = budget
-        self.on_flood: FloodObserver | None = None
+        self.on_flood: Callable[[str, str], None] | None = None
         self._now = now
         self._peers: dict[str, Peer] = {}
         self._calls = 0

@@ -34,7 +34,7 @@ def reflection_handlers(service_names: Iterable[str]) -> tuple[grpc.GenericRpcHa
 
 
 class SymbolPool:
-    """What the servicer asks of a descriptor pool, answered for every symbol there is.
+    """What the servicer asks of a descriptor pool, for every symbol there is.
 
     Looks in the process's own pool, and then in one that holds version `v1` of reflection itself.
     All methods raise KeyError for what is not there.

@@ -1,10 +1,14 @@
 """The rules that hold for all calls, and the one order in which they are applied."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 from gateway.bytebudget import ByteBudget
+from gateway.records.calls import CallEnded
+from gateway.records.observer import Observer
 from gateway.rpc.admission import Admission
-from gateway.rpc.hooks import CallObserver, Observed
+from gateway.rpc.hooks import Observed
 from gateway.rpc.in_flight import InFlight
 from gateway.rpc.peers import Peers
 from gateway.rpc.shell import Shell
@@ -21,11 +25,19 @@ class Rules:
     peers: Peers
 
     @classmethod
-    def of(cls, observe: CallObserver, budget: ByteBudget) -> "Rules":
-        """Return rules that tell `observe` of every end; `budget` is what all buffers share."""
-        in_flight, peers = InFlight(), Peers(budget)
-        silence = Silence(hurried=lambda: in_flight.refusing)
+    def of(
+        cls,
+        observe: Observer[CallEnded],
+        budget: ByteBudget,
+        now: Callable[[], float] = monotonic,
+    ) -> "Rules":
+        """Return rules that tell `observe` of every end; `budget` is what all buffers share.
+
+        `now` is the monotonic clock, in seconds.
+        """
+        in_flight, peers = InFlight(), Peers(budget, now)
+        silence = Silence(lambda: in_flight.refusing, now)
         # From the outside in: what comes first sees the most. Refused calls are observed, too, and
         # none is in flight or counts for its connection. Errors become statuses around all of them.
         hooks = (Observed(observe), in_flight, silence, Admission(peers))
-        return cls(Shell(hooks), in_flight, silence, peers)
+        return cls(Shell(hooks, now), in_flight, silence, peers)

@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.background import kept_running
 from gateway.process import within_descriptors
-from gateway.refused import Refused, Subject
+from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.observer import Observer, ignore
+from gateway.records.refusals import Refused, Subject
 from gateway.rpc.admission import METADATA_BYTES_MAX
 from gateway.rpc.connections import Connections
 from gateway.rpc.crowd import Crowd
-from gateway.rpc.floods import HELD_S, LOOK_EVERY_S, Floods
+from gateway.rpc.floods import LOOK_EVERY_S, Floods
 from gateway.rpc.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 from gateway.rpc.reflection import reflection_handlers
 from gateway.rpc.rules import Rules
@@ -84,7 +86,7 @@ class GrpcServer:
         connection_grace_s: float,
         rules: Rules,
         connections_max: int = CONNECTIONS_MAX,
-        observe: Callable[[Refused], None] = lambda _: None,
+        observe: Observer[Refused | ConnectionHeld | ConnectionClosed] = ignore,
     ) -> None:
         self._rules = rules
         self._observe = observe
@@ -133,7 +135,7 @@ class GrpcServer:
             raise OSError(f"cannot listen for gRPC on {address}")
         await self._server.start()
         self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
-        self._floods = Floods(port, self._rules.peers.explained, self._flooded)
+        self._floods = Floods(port, self._rules.peers.explained, self._observe)
         self._rules.peers.on_flood = self._floods.flooded
         self._watch = asyncio.create_task(kept_running("the watch on connections", self._look))
         await self.set_serving(True)
@@ -157,10 +159,6 @@ class GrpcServer:
                 self._observe(_stalled(peer))
             if (crowded := self._crowd.look(self._floods.connections)) is not None:
                 self._observe(crowded)
-
-    def _flooded(self, peer: str, kind: str) -> None:
-        text = f"nothing of it is read for {HELD_S:.0f} s, and then it is closed"
-        self._observe(Refused(Subject.GRPC_CONNECTION, kind, peer, text, is_shortage=True))
 
     async def drain(self, within_s: float) -> None:
         """Let calls in flight end, and each connection after its last one.

@@ -1,7 +1,7 @@
 """The shell around every handler: gRPC outside, a `Call` and hooks inside.
 
 It is wound around each handler once, when methods are registered. Health and reflection stay
-outside: they must answer when nothing else does.
+outside: they must respond when nothing else does.
 """
 
 import asyncio
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
 
 from gateway.details import FieldViolation
-from gateway.errors import GatewayError, invalid_argument
-from gateway.refused import Refused, Subject
-from gateway.rpc.aborts import abort_arguments
+from gateway.errors import GatewayError, invalid_argument, status_of
+from gateway.records.calls import CallEnded
+from gateway.records.refusals import Refused, Subject
 from gateway.rpc.call import Call
-from gateway.rpc.hooks import CallEnded, Hook
+from gateway.rpc.hooks import Hook
 from gateway.rpc.silence import NO_MESSAGE
 from gateway.rpc.statuses import error_of
 
@@ -41,10 +42,14 @@ _Respond: TypeAlias = Callable[[Call[Any]], Awaitable[Any]]
 
 
 class Shell:
-    """Makes gRPC's handlers of ours. `hooks` are told of every call, in this order."""
+    """Makes gRPC's handlers of ours. `hooks` are told of every call, in this order.
 
-    def __init__(self, hooks: Sequence[Hook]) -> None:
+    `now` is the monotonic clock, in seconds.
+    """
+
+    def __init__(self, hooks: Sequence[Hook], now: Callable[[], float] = monotonic) -> None:
         self._hooks = tuple(hooks)
+        self._now = now
         # Few hooks have anything to do then, and commands are many.
         self._on_message = tuple(
             it.on_message for it in hooks if type(it).on_message is not Hook.on_message
@@ -60,7 +65,7 @@ class Shell:
         """Return gRPC's handler of `/package.Service/Method`, which gives one response.
 
         `read` makes a message of the request's bytes and `write` bytes of the response: gRPC's own
-        deserialiser would answer bytes that are none with UNKNOWN, which to our callers means
+        deserialiser would fail with UNKNOWN on bytes that are none, which to our callers means
         something else.
         """
 
@@ -84,9 +89,9 @@ class Shell:
         async def wrapped(_messages: Any, context: _Context) -> Any:
             task = asyncio.current_task()
             assert task is not None
-            call: Call[Any] = Call(name, context, monotonic(), task)
+            call: Call[Any] = Call(name, context, self._now(), task)
             code = grpc.StatusCode.OK
-            hooked = _Hooked(call)
+            hooked = _Hooked(call, self._now)
             # The status goes out after this function has ended, and before its task has.
             task.add_done_callback(hooked.ended)
             try:
@@ -95,7 +100,7 @@ class Shell:
                     return await self._run(call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
-                    told = abort_arguments(error)
+                    told = _abort_arguments(error)
                     hooked.refused = _refused(call, error)
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
@@ -145,26 +150,35 @@ class Shell:
 class _Hooked:
     """A call and the hooks that have let it begin."""
 
-    __slots__ = ("_call", "_started", "code", "refused")
+    __slots__ = ("_call", "_now", "_started", "code", "refused")
 
-    def __init__(self, call: Call[Any]) -> None:
+    def __init__(self, call: Call[Any], now: Callable[[], float]) -> None:
         self._call = call
+        self._now = now
         self._started: tuple[Hook, ...] = ()
         self.code = grpc.StatusCode.OK
         self.refused: Refused | None = None
 
     def start(self, hooks: tuple[Hook, ...]) -> None:
-        """Tell hooks of the call's beginning until one refuses it by raising GatewayError."""
+        """Tell hooks of the call's beginning until one refuses it. Raises GatewayError."""
         for number, hook in enumerate(hooks):
-            hook.on_start(self._call)
+            try:
+                hook.on_start(self._call)
+            except Exception as error:
+                raise error_of(error, self._call.method) from None
             self._started = hooks[: number + 1]
 
     def ended(self, task: "asyncio.Task[Any]") -> None:
         """Tell them of its end."""
         call = self._call
-        end = CallEnded(call.method, self.code, monotonic() - call.began, self.refused)
+        seconds = self._now() - call.began
+        end = CallEnded(call.method, self.code.name, call.began, seconds, self.refused)
         for hook in reversed(self._started):
-            hook.on_end(call, end)
+            try:
+                hook.on_end(call, end)
+            except Exception:
+                name = type(hook).__name__
+                _log.exception("the hook %s failed at the end of %s", name, call.method)
 
 
 async def _message(call: Call[Any], context: _Context) -> bytes:
@@ -195,6 +209,16 @@ def _refused(call: Call[Any], error: GatewayError) -> Refused | None:
     is_shortage = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     detail = f"{call.method}: {error.message}"
     return Refused(Subject.CALL, error.refusal, call.peer, detail, is_shortage)
+
+
+def _abort_arguments(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
+    """Return what gRPC is given to end a call with an error."""
+    status = rpc_status.to_status(status_of(error))
+    metadata = tuple(status.trailing_metadata)
+    if error.retry_after is not None:
+        # Tells gRPC's own retries how long to wait (gRFC A6, "pushback").
+        metadata += (("grpc-retry-pushback-ms", str(round(error.retry_after * 1_000))),)
+    return status.code, status.details, metadata
 
 
 def _code_of_the_gone(call: Call[Any]) -> grpc.StatusCode:

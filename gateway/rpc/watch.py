@@ -22,7 +22,7 @@ from gateway.rpc.subscribe import StreamTimes
 
 
 class WatchStream:
-    """Answers WatchConference. `age_max_s` is how long one stream stays open, in seconds.
+    """Serves WatchConference. `age_max_s` is how long one stream stays open, in seconds.
 
     `cursor` returns the cursor of a position in the feed.
     """

@@ -1,1 +1,1 @@
-"""Metrics and logs: other rooms hand over records, only this one knows Prometheus."""
+"""Telemetry: metrics and log lines, made of the records of the other rooms, which it knows not."""

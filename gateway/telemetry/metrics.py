@@ -1,10 +1,10 @@
 """Metrics in the Prometheus text format, named after gRFC A66 where that has a name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
-from grpc import StatusCode
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -15,14 +15,12 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily
 
-from gateway.bytebudget import ByteBudget
-from gateway.conference.fair_queue import FairQueue, Rank
-from gateway.ingest.backfill.report import SweepEnded, Verdict
-from gateway.ingest.webhooks.receiver import Received
-from gateway.refused import Refused, Subject
-from gateway.rpc.hooks import CallEnded
+from gateway.records.attempts import AttemptEnded
+from gateway.records.backfill import DeliveryChecked, SweepEnded
+from gateway.records.calls import CallEnded
+from gateway.records.refusals import Refused, Subject
+from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.logs import LogCounts
-from gateway.upstream.sending.attempt import AttemptEnded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -59,6 +57,27 @@ class UpstreamGauges:
     stalled: Callable[[], float]
 
 
+class Questions(Protocol):
+    """The questions to the provider about watched conferences."""
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many wait for their turn, by what they are for: always the same kinds."""
+
+    @property
+    def refused(self) -> int:
+        """How many watches were refused because their turn would have come too late."""
+
+
+class Buffers(Protocol):
+    """What all buffers of the process hold together, and may hold, in bytes."""
+
+    held: int
+    limit: int
+    # How often there was no room, so far.
+    refused: int
+
+
 class Metrics:
     """Counts what it is told. Each instance has a registry of its own."""
 
@@ -75,11 +94,11 @@ class Metrics:
         )
         self._attempts = Counter(
             "gateway_upstream_requests",
-            "Requests to the provider by operation, first or repeat, and how they ended",
+            "Requests to the provider by operation, first or retry, and how they ended",
             ("method", "kind", "outcome"),
             registry=self._registry,
         )
-        self._call_series: dict[tuple[str, StatusCode], Histogram] = {}
+        self._call_series: dict[tuple[str, str], Histogram] = {}
         self._attempt_series: dict[tuple[str, str, str], Counter] = {}
         self._webhooks = Counter(
             "gateway_webhooks",
@@ -132,22 +151,22 @@ class Metrics:
 
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""
-        key = (call.method, call.code)
+        key = (call.method, call.status)
         # Looking up labels costs more than counting; there are few combinations of them.
         found = self._call_series.get(key)
         if found is None:
-            found = self._call_series[key] = self._calls.labels(call.method, call.code.name)
+            found = self._call_series[key] = self._calls.labels(*key)
         found.observe(call.seconds)
 
     def attempt_ended(self, attempt: AttemptEnded) -> None:
         """Count a request to the provider."""
-        key = (attempt.method, "first" if attempt.number == 1 else "repeat", attempt.result)
+        key = (attempt.operation, "first" if attempt.number == 1 else "retry", attempt.result)
         found = self._attempt_series.get(key)
         if found is None:
             found = self._attempt_series[key] = self._attempts.labels(*key)
         found.inc()
 
-    def webhook_received(self, received: Received) -> None:
+    def webhook_received(self, received: WebhookReceived) -> None:
         """Count a request to the webhook address."""
         key = (received.result, received.event_type)
         found = self._webhook_series.get(key)
@@ -161,13 +180,13 @@ class Metrics:
         for series in found:
             series.inc()
 
-    def event_noted(self, reason: str) -> None:
+    def event_noted(self, noted: EventNoted) -> None:
         """Count an event that does not show its webhook as it was sent."""
-        self._notes.labels(reason).inc()
+        self._notes.labels(noted.reason).inc()
 
-    def delivery_seen(self, verdict: Verdict) -> None:
+    def delivery_checked(self, checked: DeliveryChecked) -> None:
         """Count a delivery that back-fill has looked at."""
-        self._deliveries.labels(verdict.value).inc()
+        self._deliveries.labels(checked.verdict.value).inc()
 
     def sweep_ended(self, ended: SweepEnded) -> None:
         """Count a sweep of back-fill."""
@@ -208,7 +227,7 @@ class Metrics:
             gauge = Gauge(f"gateway_upstream_{name}", text, registry=self._registry)
             gauge.set_function(value)
 
-    def watch_questions(self, queue: FairQueue) -> None:
+    def watch_questions(self, questions: Questions) -> None:
         """Show from now on how many questions about watched conferences wait for their turn."""
         waiting = Gauge(
             "gateway_watch_waiting",
@@ -216,12 +235,12 @@ class Metrics:
             ("kind",),
             registry=self._registry,
         )
-        for kind, rank in (("prompt", Rank.PROMPT), ("periodic", Rank.WHENEVER)):
-            waiting.labels(kind).set_function(partial(queue.waiting, rank))
+        for kind in questions.waiting:
+            waiting.labels(kind).set_function(partial(_waiting, questions, kind))
         text = "Watches that were refused because their turn would have come too late"
-        self._registry.register(_Kept("gateway_watch_refused", text, lambda: queue.refused))
+        self._registry.register(_Kept("gateway_watch_refused", text, lambda: questions.refused))
 
-    def watch_buffers(self, buffers: ByteBudget) -> None:
+    def watch_buffers(self, buffers: Buffers) -> None:
         """Show from now on what is held in all buffers together."""
         for name, text, value in (
             ("bytes", "Bytes in all buffers together", lambda: buffers.held),
@@ -257,6 +276,10 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self._registry)
+
+
+def _waiting(questions: Questions, kind: str) -> float:
+    return questions.waiting[kind]
 
 
 class _Kept:

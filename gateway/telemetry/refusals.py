@@ -2,7 +2,8 @@
 
 import logging
 
-from gateway.refused import Refused, Subject
+from gateway.records.connections import ConnectionClosed
+from gateway.records.refusals import Refused, Subject
 
 # The words of a line before its kind.
 _DONE = {
@@ -11,6 +12,7 @@ _DONE = {
     Subject.CALL: "refused a call",
     Subject.GRPC_CONNECTION: "limited a gRPC connection",
 }
+_CLOSED = "closed a gRPC connection"
 
 # How much of a detail is written, in characters.
 _DETAIL_MAX = 300
@@ -27,4 +29,15 @@ def log_refused(refused: Refused) -> None:
         refused.kind,
         f": {refused.detail[:_DETAIL_MAX]}" if refused.detail else "",
         extra={"kind": (refused.subject, refused.kind), "peer": refused.peer},
+    )
+
+
+def log_closed(closed: ConnectionClosed) -> None:
+    """Write a line about a connection that was held, and is closed now."""
+    _log.info(
+        "%s: %s: it was held for %.0f s",
+        _CLOSED,
+        closed.kind,
+        closed.seconds,
+        extra={"kind": (_CLOSED, closed.kind), "peer": closed.peer},
     )

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 from gateway.aside import Aside
 from gateway.bytebudget import ByteBudget
 from gateway.config import Settings
+from gateway.records.attempts import AttemptEnded
+from gateway.records.observer import Observer
 from gateway.upstream.client import TelnyxClient, request_headers
 from gateway.upstream.health.health import ProviderHealth
 from gateway.upstream.health.probe import CONNECTIONS, ProviderWatch, WatchedTransport
 from gateway.upstream.health.saturation import Saturation
-from gateway.upstream.sending.attempt import AttemptObserver
 from gateway.upstream.sending.exchange import Sending
 from gateway.upstream.sending.limit import CONNECTIONS_PER_REQUEST, LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
@@ -32,7 +33,7 @@ class Hooks:
     1970), and `changed` when commands can be taken no longer, or again.
     """
 
-    attempt_ended: AttemptObserver
+    attempt_ended: Observer[AttemptEnded]
     provider_told: Callable[[float], None]
     changed: Callable[[], Awaitable[None]]
 

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from gateway.bytebudget import ByteBudget
-from gateway.rpc.hooks import CallEnded
+from gateway.records.calls import CallEnded
 from gateway.rpc.rules import Rules
 from gateway.rpc.shell import Handler, MethodHandler
 from tests.harness.loop import LoopThread
@@ -60,7 +60,7 @@ class Served(grpc.GenericRpcHandler):
 
     def codes(self, count: int) -> list[grpc.StatusCode]:
         """How calls have ended, in order, once there are so many."""
-        return [end.code for end in self.ends(count)]
+        return [grpc.StatusCode[end.status] for end in self.ends(count)]
 
     def idle(self) -> None:
         """Return when no call is in flight."""

@@ -17,8 +17,9 @@ from gateway.http.places import Places
 from gateway.http.protocol import RequestProtocol
 from gateway.http.refusals import IDLE_S
 from gateway.ingest.webhooks.decoder import WebhookDecoder
-from gateway.ingest.webhooks.receiver import Received, WebhookReceiver
+from gateway.ingest.webhooks.receiver import WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.records.webhooks import WebhookReceived
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook
 from tests.harness.wire import WireResponse, parsed, request
@@ -98,7 +99,7 @@ class Stage:
         self.loop = loop
         self.log = Log()
         self.signer = Signer()
-        self.received: list[Received] = []
+        self.received: list[WebhookReceived] = []
         self.buffers = ByteBudget()
         clock = ManualClock()
         self.now = clock.now
@@ -109,6 +110,7 @@ class Stage:
             clock,
             self.received.append,
             self.buffers,
+            loop.time,
         )
         self._config = uvicorn.Config(self.receiver, log_config=None, timeout_keep_alive=IDLE_S)
         self.state = ServerState()

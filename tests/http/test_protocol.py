@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.refusals import IDLE_S
-from gateway.refused import Subject
+from gateway.records.refusals import Subject
 from tests.harness.webhooks import webhook
 from tests.harness.wire import chunked, parsed, request
 from tests.http.stage import HEAD, Stage, staged

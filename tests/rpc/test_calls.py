@@ -11,8 +11,8 @@ import pytest
 
 from gateway.bytebudget import ByteBudget
 from gateway.errors import GatewayError
+from gateway.records.calls import CallEnded
 from gateway.rpc.call import Call
-from gateway.rpc.hooks import CallEnded
 from gateway.rpc.rules import Rules
 from gateway.rpc.shell import Handler
 from tests.harness.gateway import failure_of
@@ -246,7 +246,7 @@ def test_a_status_that_cannot_be_sent_ends_the_call_quietly(
 
     loop.run(run())
 
-    assert [end.code for end in ends] == [code]
+    assert [end.status for end in ends] == [code.name]
     assert [it.message for it in caplog.records if it.levelno >= logging.ERROR] == logged
 
 

@@ -1,16 +1,24 @@
 """What hooks hear of calls, in which order; and how a call's responses go out."""
 
 import asyncio
+import logging
 from typing import Any
 
 import grpc
 import pytest
 
+from gateway.bytebudget import ByteBudget
 from gateway.errors import GatewayError
+from gateway.records.calls import CallEnded
 from gateway.rpc.call import SMALL_RESPONSE_BYTES, Call
-from gateway.rpc.hooks import CallEnded, Hook
-from gateway.rpc.shell import Shell
+from gateway.rpc.hooks import Hook
+from gateway.rpc.rules import Rules
+from gateway.rpc.shell import Handler, Shell
 from tests.harness.calls import HeldWire, call_of
+from tests.harness.clock import ManualClock
+
+# What no caller must see.
+SECRET = "the text of an exception that nobody foresaw"
 
 REFUSAL = GatewayError(grpc.StatusCode.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED", "no room")
 
@@ -32,21 +40,63 @@ class Noting(Hook):
         self._heard.append(f"{self._name} message {size}")
 
     def on_end(self, call: Call[Any], end: CallEnded) -> None:
-        self._heard.append(f"{self._name} end {end.code.name}")
+        self._heard.append(f"{self._name} end {end.status}")
 
 
 class Quiet(Hook):
     """Does nothing at any moment."""
 
 
+class Broken(Hook):
+    """Fails at the moments it is told to."""
+
+    def __init__(self, *moments: str) -> None:
+        self._moments = moments
+
+    def on_start(self, call: Call[Any]) -> None:
+        self._fail("start")
+
+    def on_message(self, call: Call[Any], size: int) -> None:
+        self._fail("message")
+
+    def on_end(self, call: Call[Any], end: CallEnded) -> None:
+        self._fail("end")
+
+    def _fail(self, moment: str) -> None:
+        if moment in self._moments:
+            raise RuntimeError(SECRET)
+
+
 class Context(HeldWire):
     """gRPC's context of a call whose message has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted: tuple[Any, ...] = ()
 
     async def read(self) -> bytes:
         return b"four"
 
-    async def abort(self, *_: object) -> None:
+    async def abort(self, *told: Any) -> None:
+        self.aborted = told
         raise grpc.aio.AbortError
+
+
+async def echo(call: Call[bytes]) -> bytes:
+    return call.message
+
+
+def outcome(shell: Shell, handler: Handler = echo) -> tuple[Any, tuple[Any, ...]]:
+    """Return what a call has for gRPC: its response or error, and what it was aborted with."""
+    context = Context()
+
+    async def run() -> Any:
+        wrapped: Any = shell.unary("/s/M", bytes, handler).stream_unary
+        results = await asyncio.gather(wrapped(None, context), return_exceptions=True)
+        await asyncio.sleep(0)  # hooks hear of the end after the call's task has ended
+        return results[0]
+
+    return asyncio.run(run()), context.aborted
 
 
 def heard_of_a_call(*, refuses: bool) -> list[str]:
@@ -58,12 +108,7 @@ def heard_of_a_call(*, refuses: bool) -> list[str]:
         heard.append("handler")
         return call.message
 
-    async def run() -> None:
-        wrapped: Any = shell.unary("/s/M", bytes, handle).stream_unary
-        await asyncio.gather(wrapped(None, Context()), return_exceptions=True)
-        await asyncio.sleep(0)  # hooks hear of the end after the call's task has ended
-
-    asyncio.run(run())
+    outcome(shell, handle)
     return heard
 
 
@@ -87,6 +132,58 @@ def test_of_a_refused_call_those_hear_that_had_let_it_begin() -> None:
         "first start",
         "second start",
         "first end RESOURCE_EXHAUSTED",
+    ]
+
+
+def test_a_hook_that_fails_at_the_end_keeps_no_other_from_hearing_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[str] = []
+    shell = Shell((Noting("first", heard), Broken("end"), Noting("third", heard)))
+
+    assert outcome(shell) == (b"four", ())
+
+    assert [it for it in heard if "end" in it] == ["third end OK", "first end OK"]
+    (line,) = [it for it in caplog.records if it.levelno >= logging.WARNING]
+    assert line.message == "the hook Broken failed at the end of s/M"
+    assert line.exc_info
+    assert line.exc_info[0] is RuntimeError
+
+
+@pytest.mark.parametrize("moment", ["start", "message"])
+def test_a_hook_that_fails_before_is_a_failure_in_words_that_the_others_hear_of(
+    caplog: pytest.LogCaptureFixture, moment: str
+) -> None:
+    heard: list[str] = []
+
+    _, (code, text, _) = outcome(Shell((Noting("first", heard), Broken(moment))))
+
+    assert code is grpc.StatusCode.INTERNAL
+    assert SECRET not in text
+    assert heard[-1] == "first end INTERNAL"
+    (line,) = [it for it in caplog.records if it.levelno >= logging.WARNING]
+    assert line.message == "s/M failed unexpectedly"
+
+
+def test_a_call_is_recorded_with_its_times_by_the_clock_of_the_shell() -> None:
+    clock = ManualClock(100.0)
+    ended: list[CallEnded] = []
+
+    async def work(call: Call[bytes]) -> bytes:
+        clock.advance(2.5)
+        return b""
+
+    async def refuse(call: Call[bytes]) -> bytes:
+        clock.advance(1.0)
+        raise REFUSAL
+
+    shell = Rules.of(ended.append, ByteBudget(), clock).shell
+    outcome(shell, work)
+    outcome(shell, refuse)
+
+    assert ended == [
+        CallEnded("s/M", "OK", 100.0, 2.5),
+        CallEnded("s/M", "RESOURCE_EXHAUSTED", 102.5, 1.0),
     ]
 
 

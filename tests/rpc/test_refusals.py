@@ -13,7 +13,7 @@ from conferencing.v1.event_service_pb2 import (
     ListEventsRequest,
     SubscribeRequest,
 )
-from gateway.refused import Subject
+from gateway.records.refusals import Subject
 from gateway.rpc import peers
 from gateway.rpc.crowd import Crowd
 from tests.conftest import StartGateway

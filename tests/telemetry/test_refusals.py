@@ -3,15 +3,16 @@
 import logging
 
 import pytest
-from grpc import StatusCode
 
-from gateway.ingest.webhooks.receiver import Received
-from gateway.refused import Refused, Subject
-from gateway.rpc.hooks import CallEnded
+from gateway.records.calls import CallEnded
+from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.observer import Record
+from gateway.records.refusals import Refused, Subject
+from gateway.records.webhooks import WebhookReceived
 from gateway.telemetry.flood import Flood, kind_of
 from gateway.telemetry.lines import formatter
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.records import Records
+from gateway.telemetry.telemetry import Telemetry
 from tests.harness.clock import ManualClock
 from tests.harness.refusals import Told, listen, refusals
 
@@ -34,42 +35,78 @@ FORMS = [
         f"refused a call: INVALID_REQUEST: s/M: name: is required (from {PEER})",
     ),
     (
-        Refused(Subject.GRPC_CONNECTION, "CALLS_GIVEN_UP", PEER, "it is held", is_shortage=True),
+        Refused(Subject.GRPC_CONNECTION, "TOO_MANY", PEER, "300 are open", is_shortage=True),
         "WARNING",
-        f"limited a gRPC connection: CALLS_GIVEN_UP: it is held (from {PEER})",
+        f"limited a gRPC connection: TOO_MANY: 300 are open (from {PEER})",
     ),
 ]
 
 
-def counted(metrics: Metrics, refused: Refused) -> float:
-    labels = f'kind="{refused.kind}",subject="{refused.subject}"'
-    (line,) = [
+FLOODS: list[tuple[Record, str, str]] = [
+    (
+        ConnectionHeld(PEER, "CALLS_GIVEN_UP", 10.0),
+        "WARNING",
+        "limited a gRPC connection: CALLS_GIVEN_UP: nothing of it is read for 10 s, and then it is"
+        f" closed (from {PEER})",
+    ),
+    (
+        ConnectionHeld(PEER, "CALLS_GIVEN_UP", 0.0),
+        "WARNING",
+        f"limited a gRPC connection: CALLS_GIVEN_UP: it is closed (from {PEER})",
+    ),
+    (
+        ConnectionClosed(PEER, "CALLS_GIVEN_UP", 5.0, 10.2),
+        "INFO",
+        f"closed a gRPC connection: CALLS_GIVEN_UP: it was held for 10 s (from {PEER})",
+    ),
+]
+
+
+def counted(metrics: Metrics, subject: Subject, kind: str) -> float:
+    labels = f'kind="{kind}",subject="{subject}"'
+    found = [
         it
         for it in metrics.text().decode().splitlines()
         if it.startswith(f"gateway_refusals_total{{{labels}}}")
     ]
-    return float(line.split()[-1])
+    return float(found[0].split()[-1]) if found else 0.0
+
+
+def line_of(record: Record, metrics: Metrics, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
+    """Return the level and the text of the one line that is made of a record."""
+    listen(caplog)
+    Telemetry(metrics).observe(record)
+    (line,) = caplog.records
+    _, _, text = formatter("text").format(line).partition("gateway.telemetry.refusals  ")
+    return line.levelname, text
 
 
 @pytest.mark.parametrize(("refused", "level", "text"), FORMS, ids=lambda it: str(it)[:40])
 def test_a_line_says_what_was_refused_why_and_from_whom(
     caplog: pytest.LogCaptureFixture, refused: Refused, level: str, text: str
 ) -> None:
-    listen(caplog)
     metrics = Metrics()
 
-    Records(metrics).refused(refused)
+    assert line_of(refused, metrics, caplog) == (level, text)
+    assert counted(metrics, refused.subject, refused.kind) == 1.0
 
-    (record,) = caplog.records
-    assert record.levelname == level
-    assert formatter("text").format(record).endswith(f"gateway.telemetry.refusals  {text}")
-    assert counted(metrics, refused) == 1.0
+
+@pytest.mark.parametrize(("record", "level", "text"), FLOODS, ids=lambda it: str(it)[:40])
+def test_a_connection_that_floods_has_a_line_when_it_is_held_and_when_it_is_closed(
+    caplog: pytest.LogCaptureFixture, record: Record, level: str, text: str
+) -> None:
+    """It counts once: as something refused, when it is held."""
+    metrics = Metrics()
+
+    assert line_of(record, metrics, caplog) == (level, text)
+    times = 1.0 if isinstance(record, ConnectionHeld) else 0.0
+    assert counted(metrics, Subject.GRPC_CONNECTION, "CALLS_GIVEN_UP") == times
 
 
 def test_every_subject_has_its_words(caplog: pytest.LogCaptureFixture) -> None:
     listen(caplog)
     for subject in Subject:
-        Records(Metrics()).refused(Refused(subject, "KIND", PEER))
+        Telemetry(Metrics()).observe(Refused(subject, "KIND", PEER))
 
     assert len({it.text for it in refusals(caplog)}) == len(Subject)
 
@@ -80,32 +117,33 @@ def test_a_call_and_a_webhook_tell_of_what_was_refused_and_of_nothing_else(
     listen(caplog)
     call, webhook = (Refused(it, "KIND", PEER) for it in (Subject.CALL, Subject.WEBHOOK))
     metrics = Metrics()
-    records = Records(metrics)
+    observe = Telemetry(metrics).observe
 
-    records.call_ended(CallEnded("s/M", StatusCode.OK, 0.1))
-    records.call_ended(CallEnded("s/M", StatusCode.NOT_FOUND, 0.1))
-    records.webhook_received(Received("stored", "call.hangup", 1))
-    records.call_ended(CallEnded("s/M", StatusCode.INVALID_ARGUMENT, 0.1, call))
-    records.webhook_received(Received("not_json", "", 1, webhook))
+    observe(CallEnded("s/M", "OK", 0.0, 0.1))
+    observe(CallEnded("s/M", "NOT_FOUND", 0.0, 0.1))
+    observe(WebhookReceived("stored", "call.hangup", 1, 0.0, 0.1))
+    observe(CallEnded("s/M", "INVALID_ARGUMENT", 0.0, 0.1, call))
+    observe(WebhookReceived("not_json", "", 1, 0.0, 0.1, webhook))
 
     assert refusals(caplog) == [
         Told("INFO", "refused a call: KIND", PEER),
         Told("INFO", "refused a webhook: KIND", PEER),
     ]
-    assert (counted(metrics, call), counted(metrics, webhook)) == (1.0, 1.0)
+    assert counted(metrics, Subject.CALL, "KIND") == 1.0
+    assert counted(metrics, Subject.WEBHOOK, "KIND") == 1.0
 
 
 def test_a_flood_is_a_line_for_each_kind_whatever_else_differs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     listen(caplog)
-    records = Records(Metrics())
+    observe = Telemetry(Metrics()).observe
     for number in range(100):
         peer = f"ipv4:192.0.2.{number}:1"
         detail = f"s/M{'x' * number}: field {number} is wrong"
         for kind in ("INVALID_REQUEST", "NO_MESSAGE"):
-            records.refused(Refused(Subject.CALL, kind, peer, detail))
-        records.refused(Refused(Subject.WEBHOOK, "NO_MESSAGE", peer, detail))
+            observe(Refused(Subject.CALL, kind, peer, detail))
+        observe(Refused(Subject.WEBHOOK, "NO_MESSAGE", peer, detail))
 
     flood = Flood(ManualClock())
     passed = [it for it in caplog.records if flood.passes(it, kind_of(it))]
@@ -118,7 +156,7 @@ def test_a_flood_is_a_line_for_each_kind_whatever_else_differs(
 def test_a_long_detail_is_cut(caplog: pytest.LogCaptureFixture) -> None:
     listen(caplog)
 
-    Records(Metrics()).refused(Refused(Subject.CALL, "KIND", PEER, "x" * 10_000))
+    Telemetry(Metrics()).observe(Refused(Subject.CALL, "KIND", PEER, "x" * 10_000))
 
     assert len(refusals(caplog)[0].text) < 400
 
@@ -127,9 +165,9 @@ def test_quiet_lines_are_not_written_where_only_warnings_are(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, logger="gateway.telemetry.refusals")
-    records = Records(Metrics())
+    observe = Telemetry(Metrics()).observe
 
-    records.refused(Refused(Subject.CALL, "INVALID_REQUEST", PEER))
-    records.refused(Refused(Subject.CALL, "TOO_MANY_CALLS", PEER, is_shortage=True))
+    observe(Refused(Subject.CALL, "INVALID_REQUEST", PEER))
+    observe(Refused(Subject.CALL, "TOO_MANY_CALLS", PEER, is_shortage=True))
 
     assert [it.level for it in refusals(caplog)] == ["WARNING"]

@@ -11,11 +11,12 @@ from conferencing.v1 import queue_service_pb2 as q
 from gateway.app import COMMAND_SERVICES
 from gateway.aside import Aside
 from gateway.deadline import Deadline
+from gateway.records.attempts import AttemptEnded
+from gateway.records.observer import Observer, ignore
 from gateway.rpc.upstream_statuses import CODES
 from gateway.upstream.bound import BoundOperation, operations_of
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.errors import UpstreamError
-from gateway.upstream.sending.attempt import AttemptEnded, AttemptObserver
 from gateway.upstream.sending.exchange import Sending
 from gateway.upstream.sending.limit import LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
@@ -138,7 +139,7 @@ class Inline(Aside):
 def client_of(
     transport: LimitedTransport,
     budget: RetryBudget | None = None,
-    observe: AttemptObserver = lambda ended: None,
+    observe: Observer[AttemptEnded] = ignore,
     hedge_after: float | None = None,
     seed: int = 1,
     policy: RetryPolicy | None = None,

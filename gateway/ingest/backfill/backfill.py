@@ -17,8 +17,10 @@ from gateway.ingest.backfill.beginning import (
     kept_since_us,
 )
 from gateway.ingest.backfill.fetch import ROUND_REQUESTS_MAX, Reach
-from gateway.ingest.backfill.report import Cause, Report, State, SweepEnded, Verdict
+from gateway.ingest.backfill.report import Report, State
 from gateway.ingest.backfill.sweep import Sweeper
+from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
+from gateway.records.observer import Observer, ignore
 from gateway.upstream.deliveries import moment_text
 from gateway.upstream.errors import UpstreamError
 
@@ -58,8 +60,7 @@ class Backfill:
         interval_s: float,
         now: Callable[[], float],
         *,
-        observe_delivery: Callable[[Verdict], None] = lambda verdict: None,
-        observe_sweep: Callable[[SweepEnded], None] = lambda ended: None,
+        observe: Observer[DeliveryChecked | SweepEnded] = ignore,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = monotonic,
         time: Clock | None = None,
@@ -71,8 +72,7 @@ class Backfill:
         self._interval_s = interval_s
         self._time = time or Clock(now, clock)
         self._ask_time = ask_time
-        self._observe_delivery = observe_delivery
-        self._observe_sweep = observe_sweep
+        self._observe = observe
         self._sleep = sleep
         self._clock = clock
         self._running = False
@@ -137,9 +137,9 @@ class Backfill:
         while True:
             self._nudge.clear()
             cause = self._cause()
-            succeeded = await self._sweep(cause)
-            self._observe_sweep(SweepEnded(cause, succeeded))
-            if succeeded:
+            ended = await self._sweep(cause)
+            self._observe(ended)
+            if ended.succeeded:
                 pause = _FIRST_PAUSE_S
                 await self._wait()
             else:
@@ -165,9 +165,14 @@ class Backfill:
         if self._nudge.is_set():
             await self._sleep(min(FAILED_WRITE_DELAY_S, self._interval_s))
 
-    async def _sweep(self, cause: Cause) -> bool:
+    async def _sweep(self, cause: Cause) -> SweepEnded:
         began_at = self._clock()
         stored_before = self._stored
+
+        def ended(error: str | None = None) -> SweepEnded:
+            stored = self._stored - stored_before
+            return SweepEnded(cause, began_at, self._clock() - began_at, stored, error)
+
         self._running = True
         try:
             # What comes in while the provider is asked for the time was not missed.
@@ -191,22 +196,18 @@ class Backfill:
                 asked_s = self._clock() - began_at
                 await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
         except (UpstreamError, LogUnavailableError) as error:
-            _log.warning("back-fill (%s) failed and will be tried again: %s", cause.value, error)
             if isinstance(error, UpstreamError) and error.retry_after is not None:
                 self._not_before = self._clock() + error.retry_after
             self._error = str(error)
             self._failed_sweeps += 1
-            return False
+            return ended(self._error)
         except Exception:
             # A mistake of ours: whoever runs this logs it, and begins again.
             self._error = "it failed unexpectedly; the gateway's log has the cause"
-            self._observe_sweep(SweepEnded(cause, False))
+            self._observe(ended("it failed unexpectedly"))
             raise
         finally:
             self._running = False
-        stored = self._stored - stored_before
-        if stored:
-            _log.info("back-fill (%s) stored %d events that had been missed", cause.value, stored)
         self._error = ""
         self._failed_sweeps = 0
         self._finished_at_us = self._time.now().likely_us
@@ -215,7 +216,7 @@ class Backfill:
             self._started = True
             if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
                 self._suspicion = None
-        return True
+        return ended()
 
     def _tell_rest(self, *, is_all: bool) -> None:
         """Log, once, that the provider's log holds more than one sweep fetches."""
@@ -294,4 +295,4 @@ class Backfill:
     def _delivery_seen(self, verdict: Verdict) -> None:
         if verdict is Verdict.STORED:
             self._stored += 1
-        self._observe_delivery(verdict)
+        self._observe(DeliveryChecked(verdict))

@@ -2,34 +2,8 @@
 
 import enum
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from gateway.events.log import Complete
-
-
-class Cause(enum.Enum):
-    """Why a sweep is made. The value is its name in metrics."""
-
-    START = "start"  # the gateway has been away
-    FAILED_WRITE = "failed_write"  # a webhook was refused because it could not be stored
-    SILENCE = "silence"  # no webhook has come for an interval
-    ROUTINE = "routine"  # none of these: only what the provider itself calls failed
-
-
-class Verdict(enum.Enum):
-    """What became of a delivery that was looked at. The value is its name in metrics."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"  # the log had it
-    FOREIGN = "foreign"  # it was addressed to somebody else
-    UNREADABLE = "unreadable"  # there is no event in it that can be read or stored
-
-
-class SweepEnded(NamedTuple):
-    """A sweep that is over."""
-
-    cause: Cause
-    succeeded: bool
 
 
 class State(enum.Enum):

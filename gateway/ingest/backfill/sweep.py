@@ -10,10 +10,10 @@ from gateway.clock import CLOCKS_APART_S
 from gateway.events.log import EventLog, LogUnavailableError
 from gateway.ingest.backfill.asking import DeliverySource, Entry
 from gateway.ingest.backfill.fetch import Fetcher, Reach
-from gateway.ingest.backfill.report import Verdict
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
+from gateway.records.backfill import Verdict
 from gateway.upstream.deliveries import Delivery, UnreadableEntry
 
 # Entries that are remembered for having been told of, so that each is told of once.

@@ -23,6 +23,8 @@ from conferencing.v1.event_pb2 import (
 from gateway.events.entry import NewEvent
 from gateway.ingest.webhooks.notes import Notes
 from gateway.ingest.webhooks.struct import struct_of
+from gateway.records.observer import Observer, ignore
+from gateway.records.webhooks import EventNoted
 from gateway.schema.annotations import enum_texts, rest_name
 from gateway.schema.decoder import MessageDecoder, MismatchError
 from gateway.schema.descriptors import enum_type, fields_of, message_class_of
@@ -59,17 +61,17 @@ class WebhookDecoder:
 
     What is signed is stored, whatever it holds, and what is stored can be read by every client. An
     event of unknown type, or of a known type in an unknown shape, becomes `unknown`; what a message
-    cannot show as it was sent stands in the event's `notes`, each of whose reasons is given to
-    `noted`, by name. `keys` are what events are found by.
+    cannot show as it was sent stands in the event's `notes`, of each of whose reasons `observe` is
+    told. `keys` are what events are found by.
     """
 
     def __init__(
         self,
         keys: Sequence[EventKey] | None = None,
-        noted: Callable[[str], None] = lambda reason: None,
+        observe: Observer[EventNoted] = ignore,
     ) -> None:
         members = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
-        self._noted = noted
+        self._observe = observe
         self._keys = [key.name for key in (declared_keys() if keys is None else keys)]
         taken = payload_names()
         self._copied = [
@@ -118,7 +120,8 @@ class WebhookDecoder:
             **content,
         )
         for reason in notes.reasons:
-            self._noted(EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_"))
+            name = EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_")
+            self._observe(EventNoted(name))
         keys = tuple(content.get(name, "") if name != "type" else event_type for name in self._keys)
         return NewEvent(event_id, event_type, keys, received_at_us, event.SerializeToString(), raw)
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from contextlib import closing
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.bytebudget import ByteBudget
@@ -24,7 +25,9 @@ from gateway.ingest.webhooks.body import (
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
 from gateway.ingest.webhooks.verification import TooManyError, Verification
-from gateway.refused import Refused, Subject
+from gateway.records.observer import Observer
+from gateway.records.refusals import Refused, Subject
+from gateway.records.webhooks import WebhookReceived
 
 # Where webhooks are received, with or without a slash at its end.
 WEBHOOK_PATH = "/webhooks/telnyx"
@@ -75,20 +78,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 _log = logging.getLogger(__name__)
 
 
-class Received(NamedTuple):
-    """How a request to the webhook address ended, for metrics and logs.
-
-    `result` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
-    the HTTP server ends a connection by itself are among them. `refused` says what was refused,
-    None if nothing.
-    """
-
-    result: str
-    event_type: str
-    size_bytes: int
-    refused: Refused | None = None
-
-
 class _Answer(NamedTuple):
     start: Message
     body: Message
@@ -123,7 +112,8 @@ class WebhookReceiver:
 
     What is wrong with the request gets a 4xx that says so; what is wrong with the log or with the
     gateway gets a 5xx, after which the provider sends again. Whatever happens is an answer, a line
-    in the log and a count. `now` gives the time in seconds since 1970.
+    in the log and a count. `now` gives the time in seconds since 1970, `clock` that of a clock that
+    nobody sets.
     """
 
     def __init__(
@@ -132,8 +122,9 @@ class WebhookReceiver:
         decoder: WebhookDecoder,
         log: EventLog,
         now: Callable[[], float],
-        observe: Callable[[Received], None],
+        observe: Observer[WebhookReceived],
         buffers: ByteBudget | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._verifier = verifier
         self._verification = Verification(verifier)
@@ -143,6 +134,7 @@ class WebhookReceiver:
         self._event_log = log
         self._now = now
         self._observe = observe
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -157,10 +149,11 @@ class WebhookReceiver:
 
     def connection_ended(self, reason: str, peer: str) -> None:
         """Take note of a connection that the HTTP server ended with no application asked."""
-        self._note(Subject.HTTP_CONNECTION, reason, peer, 0)
+        self._note(Subject.HTTP_CONNECTION, reason, peer, 0, self._clock())
 
     async def _answer(self, scope: Scope, receive: Receive, body_received: Body) -> _Answer:
-        refuse = partial(self._refuse, scope, body_received)
+        began = self._clock()
+        refuse = partial(self._refuse, scope, body_received, began)
         again = [("retry-after", str(RETRY_AFTER_S))]
         try:
             if scope["method"] != "POST":
@@ -199,25 +192,28 @@ class WebhookReceiver:
             text = "the gateway failed unexpectedly; its log has the cause"
             return refuse("GATEWAY_FAILURE", text, again)
         result = "duplicate" if appended.duplicate else "stored"
-        self._observe(Received(result, event.type, len(body)))
+        seconds = self._clock() - began
+        self._observe(WebhookReceived(result, event.type, len(body), began, seconds))
         return _DUPLICATE if appended.duplicate else _STORED
 
     def _refuse(
         self,
         scope: Scope,
         body: Body,
+        began: float,
         reason: str,
         message: str,
         headers: Iterable[tuple[str, str]] = (),
     ) -> _Answer:
-        self._note(Subject.WEBHOOK, reason, _peer(scope), body.size)
+        self._note(Subject.WEBHOOK, reason, _peer(scope), body.size, began)
         document = {"error": {"reason": reason, "message": message}}
         return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
 
-    def _note(self, subject: Subject, reason: str, peer: str, size: int) -> None:
+    def _note(self, subject: Subject, reason: str, peer: str, size: int, began: float) -> None:
         is_shortage = _STATUS_OF_REASON.get(reason) == _UNAVAILABLE
         refused = Refused(subject, reason, peer, is_shortage=is_shortage)
-        self._observe(Received(reason.lower(), "", size, refused))
+        seconds = self._clock() - began
+        self._observe(WebhookReceived(reason.lower(), "", size, began, seconds, refused))
 
 
 def _peer(scope: Scope) -> str:

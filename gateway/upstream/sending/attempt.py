@@ -1,6 +1,5 @@
 """Attempts: what came of one request, sent once."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from gateway.upstream.ends import End, end_of_error, end_of_status
@@ -26,22 +25,7 @@ class AttemptResult(NamedTuple):
 
     @property
     def label(self) -> str:
-        """A word for metrics: the status, or the kind of error."""
+        """What records call it: the status, or the kind of error."""
         if self.response is not None:
             return str(self.response.status)
         return type(self.error).__name__.removesuffix("Error").lower()
-
-
-# The word for an attempt whose end nobody waits for: another one won, or the caller has gone.
-GIVEN_UP = "given_up"
-
-
-class AttemptEnded(NamedTuple):
-    """An attempt that has ended, for metrics. `number` is 1 for the first of a call."""
-
-    method: str
-    number: int
-    result: str
-
-
-AttemptObserver = Callable[[AttemptEnded], None]

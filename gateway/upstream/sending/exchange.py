@@ -16,16 +16,13 @@ from time import monotonic, time
 
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.deadline import Deadline
+from gateway.records.attempts import GIVEN_UP, AttemptEnded
+from gateway.records.observer import Observer
 from gateway.schema.rest import Safety
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import RULES, End
 from gateway.upstream.envelope import NotAResponseError
-from gateway.upstream.sending.attempt import (
-    GIVEN_UP,
-    AttemptEnded,
-    AttemptObserver,
-    AttemptResult,
-)
+from gateway.upstream.sending.attempt import AttemptResult
 from gateway.upstream.sending.limit import LimitedTransport, SentRequest
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 from gateway.upstream.sending.retry_after import retry_after
@@ -61,7 +58,7 @@ class Sending:
     policy: RetryPolicy
     budget: RetryBudget
     random: random.Random
-    observe: AttemptObserver
+    observe: Observer[AttemptEnded]
     hedge_after_s: float | None = None
     now: Callable[[], float] = monotonic
     wall: Callable[[], float] = time
@@ -110,7 +107,7 @@ class Exchange:
                     self._call.attempts -= 1
                 else:
                     self._call.may_have_run = True
-                    self._observe(number, GIVEN_UP)
+                    self._observe(number, sent, GIVEN_UP)
                 sent.give_up()
             now = self._sending.now()
             if self._call.rest.command_id:
@@ -148,7 +145,7 @@ class Exchange:
                 self._call.note(result.end)
                 if result.end is End.OVERLOADED:
                     self._call.attempts -= 1  # refused before it was one
-                self._observe(number, result.label)
+                self._observe(number, sent, result.label)
         return results
 
     async def _sleep(self, seconds: float) -> None:
@@ -269,5 +266,8 @@ class Exchange:
             return AttemptResult.of_error(UnansweredError(words))
         return AttemptResult.of_response(response)
 
-    def _observe(self, number: int, result: str) -> None:
-        self._sending.observe(AttemptEnded(self._call.operation.name, number, result))
+    def _observe(self, number: int, sent: SentRequest, result: str) -> None:
+        began = sent.asked_at if sent.left_at is None else sent.left_at
+        seconds = self._sending.now() - began
+        name = self._call.operation.name
+        self._sending.observe(AttemptEnded(name, number, result, began, seconds))

@@ -48,6 +48,8 @@ class SentRequest:
         # from when it has left, in seconds.
         self.until = until
         self.longest_s = longest_s
+        # When it was to be sent, on the monotonic clock.
+        self.asked_at = limit._now()
         # When it was handed to the transport, on the monotonic clock; None while it waits.
         self.left_at: float | None = None
         # Whether somebody waits for it.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from gateway.events.frames import event_of
 from gateway.events.sqlite import SqliteEventLog
 from gateway.events.sqlite.writer import Retention
 from gateway.ingest.backfill.backfill import Backfill
-from gateway.ingest.backfill.report import SweepEnded, Verdict
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
 from tests.harness.clock import MachineClock
 from tests.harness.events import KEYS, new_event
 from tests.harness.loop import LoopThread
@@ -80,8 +81,7 @@ class Bench:
             self.retention_age_s,
             INTERVAL_S,
             self.clock,
-            observe_delivery=lambda outcome: self.verdicts.update([outcome]),
-            observe_sweep=self._swept,
+            observe=self._observe,
             sleep=self._sleep,
             clock=self.clock.steady,
             time=self.time,
@@ -140,8 +140,11 @@ class Bench:
             date = self.clock.true + self.date_ahead
             self.time.provider_told(float(int(self.date_frozen or date)))
 
-    def _swept(self, ended: SweepEnded) -> None:
-        self.sweeps.append(ended)
+    def _observe(self, record: DeliveryChecked | SweepEnded) -> None:
+        if isinstance(record, DeliveryChecked):
+            self.verdicts.update([record.verdict])
+            return
+        self.sweeps.append(record)
         self._left -= 1
         if self._left == 0:
             raise _EnoughError
@@ -150,3 +153,8 @@ class Bench:
         self.pauses.append(seconds)
         self.clock.advance(seconds)
         await asyncio.sleep(0)
+
+
+def summaries(sweeps: Sequence[SweepEnded]) -> list[tuple[Cause, bool]]:
+    """Return of each sweep why it was made, and whether it has succeeded."""
+    return [(it.cause, it.succeeded) for it in sweeps]

@@ -18,14 +18,15 @@ from gateway.events.log import LogUnavailableError
 from gateway.ingest.backfill.backfill import FAILED_WRITE_DELAY_S
 from gateway.ingest.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
 from gateway.ingest.backfill.fetch import SPAN_MIN_US
-from gateway.ingest.backfill.report import Cause, State, SweepEnded, Verdict
+from gateway.ingest.backfill.report import State
 from gateway.ingest.backfill.span import PAGES_MAX
 from gateway.ingest.backfill.sweep import Addressees
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
+from gateway.records.backfill import Cause, Verdict
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.upstream.errors import Reason, UpstreamError
 from tests.harness.loop import LoopThread
-from tests.ingest.backfill.bench import DAY_S, INTERVAL_S, START, Bench
+from tests.ingest.backfill.bench import DAY_S, INTERVAL_S, START, Bench, summaries
 from tests.ingest.backfill.deliveries import HERE, delivery
 
 
@@ -58,7 +59,7 @@ def test_what_was_sent_while_the_gateway_was_away_is_stored_in_order(bench: Benc
 
     ended = bench.sweep()
 
-    assert ended == [SweepEnded(Cause.START, True)]
+    assert summaries(ended) == [(Cause.START, True)]
     assert bench.held_ids == [f"event-{number}" for number in range(11)]
     missed = bench.held[1:]
     assert {event.origin for event in missed} == {EVENT_ORIGIN_BACKFILL}
@@ -152,7 +153,7 @@ def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Benc
     asked: set[str] = set()
     bench.log.append = fail_together  # type: ignore[method-assign]
 
-    assert bench.sweep() == [SweepEnded(Cause.START, True)]
+    assert summaries(bench.sweep()) == [(Cause.START, True)]
 
     assert bench.held_ids == ["event-1", "event-3"]
     assert bench.backfill.report.unreadable == 1
@@ -251,7 +252,7 @@ def test_a_mistake_of_ours_is_told(bench: Bench) -> None:
         bench.sweep(2)
 
     assert bench.backfill.report.state is State.FAILING
-    assert bench.sweeps == [SweepEnded(Cause.START, False)]
+    assert summaries(bench.sweeps) == [(Cause.START, False)]
 
 
 def test_a_sweep_goes_on_where_a_crash_stopped_it(bench: Bench) -> None:
@@ -267,7 +268,7 @@ def test_a_sweep_goes_on_where_a_crash_stopped_it(bench: Bench) -> None:
             bench.provider.failure = failure
 
     bench.provider.before_answer = fail_at_the_fifth
-    assert bench.sweep() == [SweepEnded(Cause.START, False)]
+    assert summaries(bench.sweep()) == [(Cause.START, False)]
     got = bench.held_ids
     assert 0 < len(got) < 10
     assert bench.backfill.report.state is State.FAILING
@@ -296,7 +297,7 @@ def test_what_could_not_be_stored_does_not_count_as_complete(bench: Bench) -> No
         raise LogUnavailableError("the disk is full")
 
     bench.log.append = fail  # type: ignore[method-assign]
-    assert bench.sweep() == [SweepEnded(Cause.START, False)]
+    assert summaries(bench.sweep()) == [(Cause.START, False)]
     marked = bench.log.complete
     bench.log.append = append  # type: ignore[method-assign]
     bench.sweep()

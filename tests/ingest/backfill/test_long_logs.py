@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ingest.backfill import fetch
-from gateway.ingest.backfill.report import Cause, State, SweepEnded
+from gateway.ingest.backfill.report import State
 from gateway.ingest.backfill.span import PAGES_ABSURD
+from gateway.records.backfill import Cause
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.upstream.errors import Reason, UpstreamError
 from tests.harness.loop import LoopThread
-from tests.ingest.backfill.bench import START, Bench
+from tests.ingest.backfill.bench import START, Bench, summaries
 from tests.ingest.backfill.deliveries import DeliveryLog, delivery
 
 pytestmark = pytest.mark.slow
@@ -110,7 +111,7 @@ def test_what_stood_on_earlier_pages_survives_a_failure_on_a_later_one(bench: Be
         bench.provider.failure = AWAY if len(bench.provider.requests) == asked + 7 else None
 
     bench.provider.before_answer = fail_at_the_seventh
-    assert bench.sweep() == [SweepEnded(Cause.START, False)]
+    assert summaries(bench.sweep()) == [(Cause.START, False)]
 
     before = bench.held_ids
     # All but the first page, which is kept to the end, and the one that failed.
@@ -119,7 +120,7 @@ def test_what_stood_on_earlier_pages_survives_a_failure_on_a_later_one(bench: Be
     assert bench.log.complete is not None
     assert bench.log.complete.until_us <= began_us
 
-    assert bench.sweep() == [SweepEnded(Cause.START, True)]
+    assert summaries(bench.sweep()) == [(Cause.START, True)]
     assert bench.held_ids == [f"event-{number}" for number in range(30)]
 
 
@@ -201,7 +202,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
     with caplog.at_level(logging.WARNING, "gateway.ingest.backfill.backfill"):
         for _ in range(2):
             began = len(endless.requests)
-            assert bench.sweep() == [SweepEnded(Cause.START, True)]
+            assert summaries(bench.sweep()) == [(Cause.START, True)]
             asked = endless.requests[began:]
             assert len(asked) <= fetch.ROUND_REQUESTS_MAX + 2 * PAGES_ABSURD
             complete = bench.log.complete

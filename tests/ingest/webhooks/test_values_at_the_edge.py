@@ -34,7 +34,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeResponse,
 )
 from gateway.ingest.webhooks.decoder import WebhookDecoder
-from gateway.ingest.webhooks.receiver import Received
+from gateway.records.webhooks import WebhookReceived
 from tests.harness import odd_json
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
@@ -526,8 +526,8 @@ def test_event_types_of_any_kind_and_number_leave_the_metrics_small(
 ) -> None:
     metrics = running.app._metrics
     for number in range(3_000):
-        metrics.webhook_received(Received("stored", f"type-{number}", 1))
-    metrics.webhook_received(Received("stored", "t" * 100_000, 1))
+        metrics.webhook_received(WebhookReceived("stored", f"type-{number}", 1, 0.0, 0.0))
+    metrics.webhook_received(WebhookReceived("stored", "t" * 100_000, 1, 0.0, 0.0))
 
     text = metrics.text().decode()
     assert text.count("gateway_events_total{") < 1_100

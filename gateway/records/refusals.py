@@ -1,7 +1,4 @@
-"""What the gateway refuses to take from others: one record, whichever face it happened at.
-
-Lines of the log and counts are made of it in `telemetry`.
-"""
+"""Refusals: what the gateway does not take from others, whichever face it happened at."""
 
 from enum import StrEnum
 from typing import NamedTuple

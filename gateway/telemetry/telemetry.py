@@ -1,0 +1,70 @@
+"""What is made of records: a count of each, and a line where one is due."""
+
+import logging
+from typing import assert_never
+
+from gateway.records.attempts import AttemptEnded
+from gateway.records.backfill import DeliveryChecked, SweepEnded
+from gateway.records.calls import CallEnded
+from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.observer import Record
+from gateway.records.refusals import Refused, Subject
+from gateway.records.webhooks import EventNoted, WebhookReceived
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.refusals import log_closed, log_refused
+from gateway.telemetry.sweeps import log_sweep
+
+_log = logging.getLogger(__name__)
+
+
+class Telemetry:
+    """Takes the records of all rooms. A fault in it changes nothing of what they tell of."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def observe(self, record: Record) -> None:
+        """Take a record; never raises, as all observers."""
+        try:
+            self._take(record)
+        except Exception:
+            _log.exception("a record could not be taken: %s", type(record).__name__)
+
+    def _take(self, record: Record) -> None:
+        # The most frequent ones first.
+        match record:
+            case CallEnded():
+                self._metrics.call_ended(record)
+                self._refused(record.refused)
+            case AttemptEnded():
+                self._metrics.attempt_ended(record)
+            case WebhookReceived():
+                self._metrics.webhook_received(record)
+                self._refused(record.refused)
+            case EventNoted():
+                self._metrics.event_noted(record)
+            case DeliveryChecked():
+                self._metrics.delivery_checked(record)
+            case SweepEnded():
+                self._metrics.sweep_ended(record)
+                log_sweep(record)
+            case Refused():
+                self._refused(record)
+            case ConnectionHeld():
+                self._refused(_refusal(record))
+            case ConnectionClosed():
+                log_closed(record)
+            case _:
+                assert_never(record)
+
+    def _refused(self, refused: Refused | None) -> None:
+        if refused is not None:
+            self._metrics.refused(refused)
+            log_refused(refused)
+
+
+def _refusal(held: ConnectionHeld) -> Refused:
+    text = "it is closed"
+    if held.for_s:
+        text = f"nothing of it is read for {held.for_s:.0f} s, and then {text}"
+    return Refused(Subject.GRPC_CONNECTION, held.kind, held.peer, text, is_shortage=True)

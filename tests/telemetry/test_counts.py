@@ -1,0 +1,108 @@
+"""What is counted of each record."""
+
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.records.attempts import GIVEN_UP, AttemptEnded
+from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
+from gateway.records.calls import CallEnded
+from gateway.records.observer import Record
+from gateway.records.webhooks import EventNoted, WebhookReceived
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.telemetry import Telemetry
+
+# Records in their order, and the series with their values that come of them.
+COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
+    (
+        [CallEnded("p.S/M", "OK", 100.0, 0.25), CallEnded("p.S/M", "NOT_FOUND", 0.0, 2.0)],
+        {
+            'grpc_server_call_duration_seconds_count{grpc_method="p.S/M",grpc_status="OK"}': 1,
+            'grpc_server_call_duration_seconds_sum{grpc_method="p.S/M",grpc_status="OK"}': 0.25,
+            'grpc_server_call_duration_seconds_sum{grpc_method="p.S/M",grpc_status="NOT_FOUND"}': 2,
+        },
+    ),
+    (
+        [
+            AttemptEnded("GetQueue", 1, "503", 0.0, 0.1),
+            AttemptEnded("GetQueue", 2, "200", 0.2, 0.1),
+            AttemptEnded("GetQueue", 3, "200", 0.2, 0.1),
+            AttemptEnded("GetQueue", 1, GIVEN_UP, 0.0, 0.1),
+        ],
+        {
+            'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="503"}': 1,
+            'gateway_upstream_requests_total{kind="retry",method="GetQueue",outcome="200"}': 2,
+            'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="given_up"}': 1,
+        },
+    ),
+    (
+        [
+            WebhookReceived("stored", "call.hangup", 10, 0.0, 0.1),
+            WebhookReceived("duplicate", "call.hangup", 10, 0.0, 0.1),
+            WebhookReceived("not_json", "", 10, 0.0, 0.1),
+        ],
+        {
+            'gateway_webhooks_total{outcome="stored"}': 1,
+            'gateway_webhooks_total{outcome="duplicate"}': 1,
+            'gateway_webhooks_total{outcome="not_json"}': 1,
+            'gateway_events_total{type="call.hangup"}': 1,
+        },
+    ),
+    (
+        [EventNoted("NOT_AN_ID"), EventNoted("NOT_AN_ID")],
+        {'gateway_event_notes_total{reason="NOT_AN_ID"}': 2},
+    ),
+    (
+        [DeliveryChecked(Verdict.FOREIGN)],
+        {'gateway_backfill_deliveries_total{outcome="foreign"}': 1},
+    ),
+    (
+        [SweepEnded(Cause.START, 0.0, 1.0), SweepEnded(Cause.START, 0.0, 1.0, error="away")],
+        {
+            'gateway_backfill_sweeps_total{cause="start",outcome="succeeded"}': 1,
+            'gateway_backfill_sweeps_total{cause="start",outcome="failed"}': 1,
+        },
+    ),
+]
+
+
+class Broken(Metrics):
+    """Metrics that cannot count requests to the provider."""
+
+    def attempt_ended(self, attempt: AttemptEnded) -> None:
+        raise ValueError("no such label")
+
+
+def series(metrics: Metrics) -> dict[str, float]:
+    """Return the value of each series with labels."""
+    lines = re.findall(r"^(\w+\{.+\}) (\S+)$", metrics.text().decode(), re.MULTILINE)
+    return {name: float(value) for name, value in lines}
+
+
+@pytest.mark.parametrize(
+    ("records", "counts"), COUNTS, ids=[type(it[0][0]).__name__ for it in COUNTS]
+)
+def test_records_are_counted(records: Sequence[Record], counts: dict[str, float]) -> None:
+    metrics = Metrics()
+    observe = Telemetry(metrics).observe
+
+    for record in records:
+        observe(record)
+
+    found = series(metrics)
+    assert {name: found.get(name) for name in counts} == counts
+
+
+def test_a_fault_of_telemetry_is_logged_and_does_not_reach_what_was_recorded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Telemetry(Broken()).observe(AttemptEnded("GetQueue", 1, "200", 0.0, 0.1))
+
+    (line,) = caplog.records
+    assert (line.levelname, line.message) == (
+        "ERROR",
+        "a record could not be taken: AttemptEnded",
+    )
+    assert line.exc_info
+    assert line.exc_info[0] is ValueError
