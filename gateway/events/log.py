@@ -18,6 +18,9 @@ from gateway.schema.event_keys import EventKey
 # as large. A thousand events of half a megabyte each must not be in memory at one time.
 READ_BYTES_MAX = 1024 * 1024
 
+# How long a log's identity is. It is made at random, so that no two are ever the same.
+EPOCH_BYTES = 8
+
 
 class LogError(Exception):
     """The log failed."""

@@ -33,9 +33,9 @@ from gateway.rpc.call import Call
 from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw
 from gateway.rpc.requests import read_page_size, read_times
-from gateway.tokens import arguments_digest, seal, unseal
+from gateway.tokens import TokenKind, arguments_digest, seal, unseal
 
-_KIND = b"l"
+_KIND = TokenKind(b"l", 1)
 # The number of the last event of the page before, digest of the request's other fields.
 _LAYOUT = struct.Struct(">Q8s")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import ListEventsResponse, SubscribeResponse
 from gateway.events import frames
-from gateway.events.cursor import Cursor, CursorFormatError
+from gateway.events.cursor import Cursor
 from gateway.events.delivery import Delivery
 from gateway.events.entry import Keys, LogEntry, NewEvent, StoredFrame
 from gateway.events.feed import Feed, Subscription
@@ -129,20 +129,6 @@ def test_the_field_numbers_are_those_of_the_protos() -> None:
     assert fields["raw_json"].number == frames.EVENT_RAW_JSON
     for response in (SubscribeResponse, ListEventsResponse):
         assert response.DESCRIPTOR.fields_by_name["events"].number == frames.RESPONSE_EVENTS
-
-
-# Cursors
-
-
-@given(st.binary(min_size=8, max_size=8), st.integers(0, 2**63))
-def test_a_cursor_is_read_back(epoch: bytes, sequence: int) -> None:
-    assert Cursor.parse(str(Cursor(epoch, sequence))) == Cursor(epoch, sequence)
-
-
-@given(st.text())
-def test_any_other_text_is_no_cursor(text: str) -> None:
-    with pytest.raises(CursorFormatError):
-        Cursor.parse(text)
 
 
 # The feed over a real log

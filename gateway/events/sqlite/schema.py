@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from gateway.events.cursor import EPOCH_BYTES
-from gateway.events.log import LogOpenError
+from gateway.events.log import EPOCH_BYTES, LogOpenError
 from gateway.events.sqlite import postings
 from gateway.events.sqlite.faults import UNREADABLE, DamagedError, described
 
