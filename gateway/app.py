@@ -12,11 +12,11 @@ from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
-from gateway.events.feed import Feed
-from gateway.events.log import EventLog, LogUnavailableError
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.feed.feed import Feed
+from gateway.journal.log import EventLog, LogUnavailableError
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
+from gateway.feed.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.ingest.backfill.backfill import Backfill

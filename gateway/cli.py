@@ -39,7 +39,7 @@ from gateway.config import (
     load_settings,
     unread,
 )
-from gateway.events.log import LogError
+from gateway.journal.log import LogError
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read

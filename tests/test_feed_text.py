@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from gateway.events.filter import VALUES_MAX
-from gateway.events.sqlite import postings, reader, reads
-from gateway.events.window import BYTES_MAX, ENTRIES_MAX
+from gateway.journal.filter import VALUES_MAX
+from gateway.journal.sqlite import postings, reader, reads
+from gateway.feed.window import BYTES_MAX, ENTRIES_MAX
 from gateway.http import outgoing, places, refusals
 from gateway.ingest.webhooks import body, receiver, signature
 from gateway.rpc import events, filters, history, subscribe

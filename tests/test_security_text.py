@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
-from gateway.events.filter import VALUES_MAX
-from gateway.events.sqlite import reader
+from gateway.journal.filter import VALUES_MAX
+from gateway.journal.sqlite import reader
 from gateway.http import app as http_app
 from gateway.http import places, refusals
 from gateway.ingest.webhooks import body, signature, verification

@@ -12,9 +12,9 @@ from bench.feed import webhooks
 from bench.feed.stage import Stage
 from bench.feed.webhooks import Template
 from bench.rounds import Spread
-from gateway.events.entry import LogEntry, NewEvent
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.journal.entry import LogEntry, NewEvent
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
 
 TOGETHER = 10
 

@@ -18,9 +18,9 @@ import uvloop
 
 from bench.feed import webhooks
 from bench.processes import until_input_ends
-from gateway.events.entry import NewEvent
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.journal.entry import NewEvent
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
 from gateway.http.server import HttpServer
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.schema.event_keys import declared_keys

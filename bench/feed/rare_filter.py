@@ -14,11 +14,11 @@ from bench.feed.remote import Remote
 from bench.feed.stage import Stage
 from bench.feed.webhooks import Template
 from bench.rounds import Spread
-from gateway.events.entry import NewEvent
-from gateway.events.filter import Filter
-from gateway.events.log import Stretch, TimeBounds
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.journal.entry import NewEvent
+from gateway.journal.filter import Filter
+from gateway.journal.log import Stretch, TimeBounds
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
 
 # Of so many events in the log, so many match.
 EVENTS = 200_000

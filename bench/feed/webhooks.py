@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import Keys
+from gateway.journal.entry import Keys
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.schema.event_keys import declared_keys
 

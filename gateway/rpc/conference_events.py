@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from conferencing.v1.event_pb2 import Event
 from gateway.conference.ports import EventBatch
-from gateway.events.feed import Feed, Subscription
-from gateway.events.filter import Filter
-from gateway.events.frames import event_of
-from gateway.events.start import Start, loss_error
+from gateway.feed.feed import Feed, Subscription
+from gateway.journal.filter import Filter
+from gateway.feed.frames import event_of
+from gateway.feed.start import Start, loss_error
 from gateway.rpc.subscribe import BATCH_DEFAULT
 
 # What a caller can do about events that are lost.

@@ -23,11 +23,11 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.clock import Moment
 from gateway.details import FieldViolation, Resource
 from gateway.errors import GatewayError, invalid_argument
-from gateway.events.entry import StoredFrame
-from gateway.events.feed import Feed
-from gateway.events.filter import Filter
-from gateway.events.frames import event_of, fitting, joined
-from gateway.events.log import Asker, LogBusyError, Page, Stretch, TimeBounds
+from gateway.journal.entry import StoredFrame
+from gateway.feed.feed import Feed
+from gateway.journal.filter import Filter
+from gateway.feed.frames import event_of, fitting, joined
+from gateway.journal.log import Asker, LogBusyError, Page, Stretch, TimeBounds
 from gateway.ingest.backfill.report import Report
 from gateway.rpc.call import Call
 from gateway.rpc.filters import FilterReader

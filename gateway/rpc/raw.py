@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from gateway.events.entry import StoredFrame
-from gateway.events.frames import with_raw
-from gateway.events.log import Asker, EventLog
+from gateway.journal.entry import StoredFrame
+from gateway.feed.frames import with_raw
+from gateway.journal.log import Asker, EventLog
 
 
 async def frames_with_raw(

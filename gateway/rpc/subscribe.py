@@ -22,12 +22,12 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.bytebudget import ByteBudget
 from gateway.details import FieldViolation
 from gateway.errors import GatewayError, invalid_argument
-from gateway.events.delivery import BATCH_BYTES_MAX, Delivery
-from gateway.events.entry import StoredFrame
-from gateway.events.feed import Feed
-from gateway.events.filter import Filter
-from gateway.events.frames import joined
-from gateway.events.start import Loss, Start, after_cursor, loss_error
+from gateway.feed.batch import BATCH_BYTES_MAX, Delivery
+from gateway.journal.entry import StoredFrame
+from gateway.feed.feed import Feed
+from gateway.journal.filter import Filter
+from gateway.feed.frames import joined
+from gateway.feed.start import Loss, Start, after_cursor, loss_error
 from gateway.rpc.call import Call
 from gateway.rpc.filters import FilterReader
 from gateway.rpc.raw import frames_with_raw

@@ -8,8 +8,8 @@ import pytest
 
 from bench.feed import webhooks
 from bench.feed.floor_server import Floor
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
 from gateway.http.server import HttpServer
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from tests.harness.events import KEYS

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterable
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import Keys, NewEvent
-from gateway.events.filter import Filter
+from gateway.journal.entry import Keys, NewEvent
+from gateway.journal.filter import Filter
 from gateway.schema.event_keys import declared_keys
 
 KEYS = declared_keys()

@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.bytebudget import ByteBudget
-from gateway.events.entry import Appended, NewEvent
+from gateway.journal.entry import Appended, NewEvent
 from gateway.http.places import Places
 from gateway.http.protocol import RequestProtocol
 from gateway.http.refusals import IDLE_S

@@ -6,15 +6,15 @@ from typing import Any
 
 from conferencing.v1.event_service_pb2 import SubscribeResponse
 from gateway.events import feed as feed_module
-from gateway.events.cursor import Cursor
-from gateway.events.delivery import Delivery, Lot, lot_of
-from gateway.events.entry import LogEntry
-from gateway.events.feed import Feed, Subscription
-from gateway.events.filter import Filter
-from gateway.events.log import EventLog
-from gateway.events.rounds import Rounds
-from gateway.events.start import Loss, Start, after_cursor, overtaken
-from gateway.events.window import Window
+from gateway.journal.cursor import Cursor
+from gateway.feed.batch import Delivery, Lot, lot_of
+from gateway.journal.entry import LogEntry
+from gateway.feed.feed import Feed, Subscription
+from gateway.journal.filter import Filter
+from gateway.journal.log import EventLog
+from gateway.feed.rounds import Rounds
+from gateway.feed.start import Loss, Start, after_cursor, overtaken
+from gateway.feed.window import Window
 from gateway.rpc import subscribe as subscribe_module
 from gateway.rpc.subscribe import SubscribeStream
 

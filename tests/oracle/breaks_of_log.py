@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.events.entry import Appended, NewEvent
-from gateway.events.log import LogUnavailableError, Span
-from gateway.events.sqlite import opening, reads, schema, writer
-from gateway.events.sqlite.reader import LogReader
-from gateway.events.sqlite.rows import numbers_of
-from gateway.events.sqlite.writer import GroupWriter
+from gateway.journal.entry import Appended, NewEvent
+from gateway.journal.log import LogUnavailableError, Span
+from gateway.journal.sqlite import opening, reads, schema, writer
+from gateway.journal.sqlite.reader import LogReader
+from gateway.journal.sqlite.rows import numbers_of
+from gateway.journal.sqlite.writer import GroupWriter
 
 Patches = Sequence[tuple[Any, str, Any]]
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
+from gateway.feed.window import Window
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS

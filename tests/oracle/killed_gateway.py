@@ -11,8 +11,8 @@ from typing import Any
 
 from gateway import app as composition
 from gateway.cli import main
-from gateway.events.sqlite.log import SqliteEventLog
-from gateway.events.sqlite.writer import GroupWriter
+from gateway.journal.sqlite.log import SqliteEventLog
+from gateway.journal.sqlite.writer import GroupWriter
 from gateway.http import app
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver

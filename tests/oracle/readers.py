@@ -4,10 +4,10 @@ import asyncio
 from typing import cast
 
 from gateway.errors import GatewayError
-from gateway.events.feed import Feed, Subscription
-from gateway.events.filter import Filter
-from gateway.events.log import LogUnavailableError
-from gateway.events.start import Start
+from gateway.feed.feed import Feed, Subscription
+from gateway.journal.filter import Filter
+from gateway.journal.log import LogUnavailableError
+from gateway.feed.start import Start
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.calls import HeldWire, call_of
 from tests.oracle.history import Ended, Opening, Stream

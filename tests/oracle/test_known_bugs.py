@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.events.sqlite.reader import READERS
+from gateway.journal.sqlite.reader import READERS
 from tests.harness.events import new_event
 from tests.oracle import schedule as s
 from tests.oracle.held import HeldNews

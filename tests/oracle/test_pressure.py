@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from conferencing.v1.event_service_pb2 import EventFilter, GetFeedInfoRequest, SubscribeRequest
-from gateway.events.entry import StoredFrame
-from gateway.events.feed import Feed
+from gateway.journal.entry import StoredFrame
+from gateway.feed.feed import Feed
 from tests.harness.events import new_event
 from tests.harness.needs import on_linux
 from tests.harness.process import GatewayProcess

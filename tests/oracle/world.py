@@ -6,11 +6,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gateway.events.cursor import Cursor
-from gateway.events.log import LogUnavailableError
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.journal.cursor import Cursor
+from gateway.journal.log import LogUnavailableError
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
+from gateway.feed.window import Window
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS

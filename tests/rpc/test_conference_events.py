@@ -8,10 +8,10 @@ import pytest
 
 from gateway.conference.ports import EventBatch
 from gateway.errors import GatewayError
-from gateway.events.feed import Feed
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.feed.feed import Feed
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
+from gateway.feed.window import Window
 from gateway.rpc.conference_events import FeedEvents
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, new_event

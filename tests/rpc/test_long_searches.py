@@ -23,13 +23,13 @@ from conferencing.v1.event_service_pb2 import (
 )
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from gateway.clock import Clock
-from gateway.events.feed import Feed
-from gateway.events.log import Page
-from gateway.events.sqlite import SqliteEventLog, reader, reads
-from gateway.events.sqlite.schema import open_for_reading
-from gateway.events.sqlite.threads import ReadingThreads
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.feed.feed import Feed
+from gateway.journal.log import Page
+from gateway.journal.sqlite import SqliteEventLog, reader, reads
+from gateway.journal.sqlite.schema import open_for_reading
+from gateway.journal.sqlite.threads import ReadingThreads
+from gateway.journal.sqlite.writer import Retention
+from gateway.feed.window import Window
 from gateway.ingest.backfill.report import Report, State
 from gateway.rpc import history
 from gateway.rpc.history import SEARCH_S, History

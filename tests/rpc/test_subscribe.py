@@ -14,7 +14,7 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     SubscribeRequest,
 )
-from gateway.events.cursor import Cursor
+from gateway.journal.cursor import Cursor
 from gateway.schema.descriptors import enum_type
 from gateway.tokens import TokenKind, seal
 from tests.conftest import StartGateway

@@ -16,11 +16,11 @@ from google.protobuf.message_factory import GetMessageClass
 from conferencing.v1 import event_service_pb2, keys_pb2
 from gateway.cli import key_options
 from gateway.details import FieldViolation
-from gateway.events.feed import Feed
-from gateway.events.filter import Filter
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.start import Start
+from gateway.feed.feed import Feed
+from gateway.journal.filter import Filter
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
+from gateway.feed.start import Start
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.rpc.filters import FilterReader
 from gateway.schema.event_keys import EventKey, KeyDeclarationError, declared_keys, payload_names

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from gateway.clock import Clock, ClockState, Moment
-from gateway.events.log import Complete, EventLog, LogInfo, LogUnavailableError
+from gateway.journal.log import Complete, EventLog, LogInfo, LogUnavailableError
 from gateway.ingest.backfill.beginning import (
     OVERLAP_S,
     SETTLE_S,

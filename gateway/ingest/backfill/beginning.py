@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.clock import CLOCKS_APART_S, ClockState, Moment
-from gateway.events.log import Complete, LogInfo
+from gateway.journal.log import Complete, LogInfo
 
 # For how long a delivery is not final, in seconds: the provider retries for 60 s, each try has its
 # own timeout, and only then is the outcome in its log.

@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.events.log import Complete
+from gateway.journal.log import Complete
 
 
 class Cause(enum.Enum):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
 from gateway.clock import CLOCKS_APART_S
-from gateway.events.log import EventLog, LogUnavailableError
+from gateway.journal.log import EventLog, LogUnavailableError
 from gateway.ingest.backfill.asking import DeliverySource, Entry
 from gateway.ingest.backfill.fetch import Fetcher, Reach
 from gateway.ingest.backfill.report import Verdict

@@ -20,7 +20,7 @@ from conferencing.v1.event_pb2 import (
     Event,
     EventNoteReason,
 )
-from gateway.events.entry import NewEvent
+from gateway.journal.entry import NewEvent
 from gateway.ingest.webhooks.notes import Notes
 from gateway.ingest.webhooks.struct import struct_of
 from gateway.schema.annotations import enum_texts, rest_name

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.bytebudget import ByteBudget
-from gateway.events.log import EventLog, LogUnavailableError
+from gateway.journal.log import EventLog, LogUnavailableError
 from gateway.ingest.webhooks.body import (
     BODY_BYTES_MAX,
     LARGE_BYTES_MAX,

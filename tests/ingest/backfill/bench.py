@@ -7,10 +7,10 @@ from pathlib import Path
 
 from conferencing.v1.event_pb2 import Event
 from gateway.clock import Clock
-from gateway.events.filter import Filter
-from gateway.events.frames import event_of
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.journal.filter import Filter
+from gateway.feed.frames import event_of
+from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite.writer import Retention
 from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.report import SweepEnded, Verdict
 from gateway.ingest.backfill.sweep import Addressees, Sweeper

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
-from gateway.events.entry import Appended, NewEvent
-from gateway.events.log import LogUnavailableError
+from gateway.journal.entry import Appended, NewEvent
+from gateway.journal.log import LogUnavailableError
 from gateway.ingest.backfill.backfill import FAILED_WRITE_DELAY_S
 from gateway.ingest.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
 from gateway.ingest.backfill.fetch import SPAN_MIN_US

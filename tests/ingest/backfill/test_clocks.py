@@ -16,7 +16,7 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     GetFeedInfoResponse,
 )
-from gateway.events.log import Complete
+from gateway.journal.log import Complete
 from gateway.upstream.deliveries import DeliveriesRequest
 from tests.conftest import StartGateway
 from tests.harness.events import new_event

@@ -20,7 +20,7 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     SubscribeRequest,
 )
-from gateway.events.sqlite import SqliteEventLog
+from gateway.journal.sqlite import SqliteEventLog
 from gateway.sandbox import RequestFault, SandboxServer, WebhookFault
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway

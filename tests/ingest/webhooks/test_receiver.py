@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from conferencing.v1.event_service_pb2 import GetEventRequest, GetFeedInfoRequest
-from gateway.events.sqlite import SqliteEventLog
+from gateway.journal.sqlite import SqliteEventLog
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
