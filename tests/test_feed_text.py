@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from gateway.journal.filter import VALUES_MAX
-from gateway.journal.sqlite import postings, reader, reads
 from gateway.feed.window import BYTES_MAX, ENTRIES_MAX
 from gateway.http import outgoing, places, refusals
 from gateway.ingest.webhooks import body, receiver, signature
+from gateway.journal.filter import VALUES_MAX
+from gateway.journal.sqlite import postings, reader, reads
 from gateway.rpc import events, filters, history, subscribe
 from gateway.schema.event_keys import declared_keys, payload_names
 

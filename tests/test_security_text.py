@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
-from gateway.journal.filter import VALUES_MAX
-from gateway.journal.sqlite import reader
 from gateway.http import app as http_app
 from gateway.http import places, refusals
 from gateway.ingest.webhooks import body, signature, verification
+from gateway.journal.filter import VALUES_MAX
+from gateway.journal.sqlite import reader
 from gateway.rpc import (
     admission,
     events,

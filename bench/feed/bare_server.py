@@ -19,8 +19,8 @@ from bench.feed.faults import FAULTS
 from bench.feed.remote import answer_orders
 from bench.feed.webhooks import Template
 from conferencing.v1.event_service_pb2 import SubscribeResponse
-from gateway.journal.cursor import Cursor
 from gateway.feed.frames import event_frame, joined
+from gateway.journal.cursor import Cursor
 
 _EPOCH = b"the bare"
 

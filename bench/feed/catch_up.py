@@ -12,9 +12,9 @@ from bench.feed import webhooks
 from bench.feed.stage import Stage
 from bench.feed.webhooks import Template
 from bench.rounds import Spread
-from gateway.journal.entry import LogEntry, NewEvent
+from gateway.journal.events import Entry, NewEvent
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 
 TOGETHER = 10
 
@@ -69,7 +69,7 @@ async def write_log(path: Path, frames: Path, events: int) -> None:
     templates = [Template.of(0), Template.of(1)]
     with frames.open("wb") as file:
 
-        def write(entries: Sequence[LogEntry]) -> None:
+        def write(entries: Sequence[Entry]) -> None:
             file.writelines(entry.stored.frame for entry in entries)
 
         log.listen(write)

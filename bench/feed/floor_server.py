@@ -18,11 +18,11 @@ import uvloop
 
 from bench.feed import webhooks
 from bench.processes import until_input_ends
-from gateway.journal.entry import NewEvent
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.http.server import HttpServer
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.journal.events import NewEvent
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from gateway.schema.event_keys import declared_keys
 
 _DECLARED = declared_keys()

@@ -14,11 +14,11 @@ from bench.feed.remote import Remote
 from bench.feed.stage import Stage
 from bench.feed.webhooks import Template
 from bench.rounds import Spread
-from gateway.journal.entry import NewEvent
+from gateway.journal.events import NewEvent
 from gateway.journal.filter import Filter
-from gateway.journal.log import Stretch, TimeBounds
+from gateway.journal.reading import Stretch, TimeBounds
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 
 # Of so many events in the log, so many match.
 EVENTS = 200_000

@@ -9,6 +9,9 @@ what is joined here with what the generated code reads.
 
 from collections.abc import Iterable, Sequence
 
+from gateway.journal.cursor import Cursors
+from gateway.journal.format import FramedBody
+
 _LENGTH_DELIMITED = 2
 # Field numbers of `Event` and of the responses; checked against the protos by a test.
 EVENT_CURSOR = 2
@@ -37,12 +40,26 @@ def varint_field(number: int, value: int) -> bytes:
     return varint(number << 3) + varint(value)
 
 
-def event_frame(body: bytes, sequence: int, cursor: str) -> bytes:
-    """Return the frame of an event that has been given its place in the log."""
-    event = b"".join(
-        (body, bytes_field(EVENT_CURSOR, cursor.encode()), varint_field(EVENT_SEQUENCE, sequence))
-    )
-    return bytes_field(RESPONSE_EVENTS, event)
+_EVENTS_TAG = varint(RESPONSE_EVENTS << 3 | _LENGTH_DELIMITED)
+
+
+class EventFraming:
+    """A `Framing` of events for responses: with number and cursor, as a member of `events`.
+
+    `epoch` is that of the log.
+    """
+
+    # To be raised with every change of what it makes, the layout of cursors included.
+    version = 1
+
+    def __init__(self, epoch: bytes) -> None:
+        self._cursors = Cursors(epoch)
+
+    def frame(self, sequence: int, body: bytes) -> FramedBody:
+        """See `Framing.frame`."""
+        cursor = bytes_field(EVENT_CURSOR, self._cursors.encoded(sequence))
+        tail = cursor + varint_field(EVENT_SEQUENCE, sequence)
+        return FramedBody(_EVENTS_TAG + varint(len(body) + len(tail)), body, tail)
 
 
 def event_of(frame: bytes) -> bytes:

@@ -1,14 +1,10 @@
-"""Where a stream starts: cursors, named places and times as positions in the log."""
+"""Where a stream starts: cursors and times as positions in the log."""
 
 import enum
 from dataclasses import dataclass
 
-from grpc import StatusCode
-
-from gateway.details import FieldViolation
-from gateway.errors import GatewayError, invalid_argument
-from gateway.journal.cursor import Cursor, CursorFormatError
-from gateway.journal.log import EventLog
+from gateway.journal.cursor import Cursor
+from gateway.journal.ports import Index
 
 
 class LossReason(enum.Enum):
@@ -40,19 +36,16 @@ class Start:
     loss: Loss | None = None
 
 
-def after_cursor(text: str, log: EventLog, field: str) -> Start:
-    """Return the start that a cursor stands for.
+def after_cursor(text: str, index: Index) -> Start:
+    """Return the start that a cursor stands for. Raises CursorFormatError for any other text.
 
-    Raises GatewayError (INVALID_ARGUMENT, naming `field`) for a text that is no cursor. A cursor
-    whose events are not all held is never moved in silence: the start says what is lost. It then
-    goes on with the oldest event held, the only place from which nothing more can be missed.
+    A cursor whose events are not all held is never moved in silence: the start says what is lost.
+    It then goes on with the oldest event held, the only position from which nothing more can be
+    missed.
     """
-    try:
-        cursor = Cursor.parse(text)
-    except CursorFormatError as error:
-        raise invalid_argument([FieldViolation(field, str(error))]) from None
-    span = log.span
-    if cursor.epoch != log.epoch:
+    cursor = Cursor.parse(text)
+    span = index.span
+    if cursor.epoch != index.epoch:
         return _lossy(LossReason.EPOCH_CHANGED, text, span.oldest - 1, None)
     if cursor.sequence > span.newest:
         return _lossy(LossReason.CURSOR_AHEAD, text, span.oldest - 1, None)
@@ -62,31 +55,22 @@ def after_cursor(text: str, log: EventLog, field: str) -> Start:
     return Start(cursor.sequence)
 
 
-def overtaken(position: int, log: EventLog, oldest: int) -> Loss:
+async def since(moment_us: int, index: Index) -> Start:
+    """Return the start before the first event received at a moment or later.
+
+    Raises LogUnavailableError.
+    """
+    first = await index.first_received_since(moment_us)
+    return Start(max(first, index.span.oldest) - 1)
+
+
+def overtaken(position: int, index: Index, oldest: int) -> Loss:
     """Return the loss of a reader at `position` whose next events retention has deleted."""
     return Loss(
         LossReason.CURSOR_EXPIRED,
-        str(Cursor(log.epoch, position)),
+        str(Cursor(index.epoch, position)),
         oldest - 1,
         oldest - 1 - position,
-    )
-
-
-def loss_error(loss: Loss, log: EventLog, way_on: str) -> GatewayError:
-    """Return the error of a stream that must not go on over a loss.
-
-    `way_on` says what the caller of this RPC can do instead, in the RPC's own terms.
-    """
-    span = log.span
-    return GatewayError(
-        StatusCode.OUT_OF_RANGE,
-        loss.reason.name,
-        f"cannot go on after this cursor: {loss.reason.value}; {way_on}",
-        {
-            "oldest_cursor": str(Cursor(log.epoch, span.oldest - 1)),
-            "newest_cursor": str(Cursor(log.epoch, span.newest)),
-        }
-        | ({"missed_events": str(loss.missed)} if loss.missed is not None else {}),
     )
 
 

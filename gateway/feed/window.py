@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from heapq import merge
 
-from gateway.journal.entry import Keys, LogEntry, StoredFrame
+from gateway.journal.events import Entry, Framed, Keys
 from gateway.journal.filter import Filter, WakeKey
-from gateway.journal.log import EventLog
+from gateway.journal.ports import Index
 
 # Enough for a burst that outruns a subscriber for a few seconds; a few megabytes of memory.
 ENTRIES_MAX = 10_000
@@ -28,7 +28,7 @@ class Window:
         self, newest: int, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX
     ) -> None:
         # Two lists in step: what is delivered, and what it is found by.
-        self._frames: list[StoredFrame] = []
+        self._frames: list[Framed] = []
         self._keys: list[Keys] = []
         # The numbers of the events that have a value of a key, by the key's number.
         self._by_key: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
@@ -40,39 +40,39 @@ class Window:
 
     @classmethod
     async def of(
-        cls, log: EventLog, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX
+        cls, index: Index, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX
     ) -> "Window":
-        """Return a window that holds the newest events of a log already.
+        """Return a window that holds the newest events of an index already.
 
         So that those who come back after a restart, all at once, need not all read from disk.
         Raises LogUnavailableError.
         """
-        recent = await log.recent(entries_max, bytes_max)
-        window = cls(log.span.newest - len(recent), entries_max, bytes_max)
+        recent = await index.recent(entries_max, bytes_max)
+        window = cls(index.span.newest - len(recent), entries_max, bytes_max)
         if recent:
             window.extend(recent)
         return window
 
-    def extend(self, entries: Sequence[LogEntry]) -> None:
+    def extend(self, entries: Sequence[Entry]) -> None:
         """Take in entries that follow on the newest one."""
-        for stored, keys in entries:
-            self._frames.append(stored)
+        for framed, keys in entries:
+            self._frames.append(framed)
             self._keys.append(keys)
-            self._bytes += len(stored.frame)
+            self._bytes += len(framed.frame)
             for key, value in enumerate(keys):
                 if value:
-                    self._by_key[key].setdefault(value, []).append(stored.sequence)
+                    self._by_key[key].setdefault(value, []).append(framed.sequence)
         self.newest = self._frames[-1].sequence
         if len(self._frames) > self._entries_max or self._bytes > self._bytes_max:
             self._shed()
 
-    def after(self, position: int, wanted: Filter, limit: int) -> list[StoredFrame]:
+    def after(self, position: int, wanted: Filter, limit: int) -> list[Framed]:
         """Return up to `limit` matching events after a position that is not before `start`."""
         first = position - self.start
         if wanted.is_everything:
             return self._frames[first : first + limit]
         offset = self.start + 1
-        found: list[StoredFrame] = []
+        found: list[Framed] = []
         for sequence in self._candidates(position, wanted):
             if wanted.matches(self._keys[sequence - offset]):
                 found.append(self._frames[sequence - offset])
@@ -94,11 +94,11 @@ class Window:
         keep_entries, keep_bytes = self._entries_max * 3 // 4, self._bytes_max * 3 // 4
         count = 0
         touched: set[WakeKey] = set()
-        for stored, keys in zip(self._frames, self._keys, strict=True):
+        for framed, keys in zip(self._frames, self._keys, strict=True):
             if len(self._frames) - count <= keep_entries and self._bytes <= keep_bytes:
                 break
             count += 1
-            self._bytes -= len(stored.frame)
+            self._bytes -= len(framed.frame)
             touched.update((key, value) for key, value in enumerate(keys) if value)
         del self._frames[:count], self._keys[:count]
         self.start += count

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sys import getsizeof
 from typing import NamedTuple, TypeAlias
 
-from gateway.journal.entry import Keys
+from gateway.journal.events import Keys
 from gateway.schema.event_keys import EventKey
 
 # More values than this in one filter is a mistake of the caller; it also bounds what one
@@ -19,7 +19,7 @@ _VALUE_BYTES = 250
 WakeKey: TypeAlias = tuple[int, str]
 """The number of a key among the declared ones and a value: what subscribers are woken by."""
 
-EVERYTHING: WakeKey = (-1, "")
+ANY_EVENT: WakeKey = (-1, "")
 
 
 class Limit(NamedTuple):
@@ -36,10 +36,26 @@ class Limit(NamedTuple):
         """Tell whether the key may have this value."""
         return value in self.values or (bool(self.prefixes) and value.startswith(self.prefixes))
 
+    def within(self, other: "Limit") -> "Limit":
+        """Return what both allow of the same key, perhaps nothing."""
+        values = {it for it in self.values if other.allows(it)}
+        values.update(it for it in other.values if self.allows(it))
+        # Of two prefixes one of which begins with the other, the longer one is what both allow.
+        prefixes = [
+            longer
+            for one, another in ((self, other), (other, self))
+            for longer in one.prefixes
+            if any(longer.startswith(shorter) for shorter in another.prefixes)
+        ]
+        return Limit(self.key, frozenset(values), tuple(dict.fromkeys(prefixes)))
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition on events: every limit must hold. Limits stand in the order of the keys."""
+    """A condition on events: every limit must hold. Limits stand in the order of the keys.
+
+    What a reader may see is one, too: what is not within it does not exist for them.
+    """
 
     limits: tuple[Limit, ...] = ()
 
@@ -65,6 +81,18 @@ class Filter:
         """Whether every event matches."""
         return not self.limits
 
+    def within(self, visible: "Filter") -> "Filter":
+        """Return a filter for what matches both."""
+        if visible.is_everything:
+            return self
+        if self.is_everything:
+            return visible
+        limits = {it.key: it for it in self.limits}
+        for limit in visible.limits:
+            own = limits.get(limit.key)
+            limits[limit.key] = limit if own is None else own.within(limit)
+        return Filter(tuple(limits[key] for key in sorted(limits)))
+
     @property
     def size_bytes(self) -> int:
         """About how much memory a stream with this filter takes because of it."""
@@ -83,11 +111,15 @@ class Filter:
     def wake_keys(self) -> tuple[WakeKey, ...]:
         """Return keys of which every matching event has at least one, few others having any."""
         limit = self.narrowest
-        return (EVERYTHING,) if limit is None else tuple((limit.key, it) for it in limit.values)
+        return (ANY_EVENT,) if limit is None else tuple((limit.key, it) for it in limit.values)
 
 
 def wake_keys_of(keys: Keys) -> list[WakeKey]:
     """Return all keys that an event wakes subscribers by."""
-    found: list[WakeKey] = [EVERYTHING]
+    found: list[WakeKey] = [ANY_EVENT]
     found += ((number, value) for number, value in enumerate(keys) if value)
     return found
+
+
+# Lets every event through: what callers may see for as long as nobody asks who they are.
+EVERYTHING = Filter()

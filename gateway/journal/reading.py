@@ -10,6 +10,7 @@ from gateway.journal.events import Framed
 # as large. A thousand events of half a megabyte each must not be in memory at one time.
 READ_BYTES_MAX = 1024 * 1024
 
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """What the log holds: numbers from `oldest` to `newest`.

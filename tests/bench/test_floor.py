@@ -8,10 +8,10 @@ import pytest
 
 from bench.feed import webhooks
 from bench.feed.floor_server import Floor
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.http.server import HttpServer
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from tests.harness.events import KEYS
 from tests.harness.loop import LoopThread
 

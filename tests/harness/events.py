@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 
 from conferencing.v1.event_pb2 import Event
-from gateway.journal.entry import Keys, NewEvent
+from gateway.journal.events import Keys, NewEvent
 from gateway.journal.filter import Filter
 from gateway.schema.event_keys import declared_keys
 

@@ -5,8 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from tests.harness.events import KEYS, new_event
 
 _AT_ONCE = 5_000

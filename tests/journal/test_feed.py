@@ -7,22 +7,23 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from gateway.events import frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import ListEventsResponse, SubscribeResponse
-from gateway.events import frames
-from gateway.journal.cursor import Cursor
 from gateway.feed.batch import Delivery
-from gateway.journal.entry import Keys, LogEntry, NewEvent, StoredFrame
 from gateway.feed.feed import Feed, Subscription
-from gateway.journal.filter import EVERYTHING, Filter, wake_keys_of
-from gateway.journal.log import EventLog, Span
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.feed.start import LossReason, Start, after_cursor
 from gateway.feed.window import Window
+from gateway.journal.cursor import Cursor
+from gateway.journal.events import Entry, Framed, Keys, NewEvent
+from gateway.journal.filter import EVERYTHING, Filter, wake_keys_of
+from gateway.journal.ports import EventLog
+from gateway.journal.reading import Span
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, choosing, keys_of, new_event
 from tests.harness.loop import LoopThread
@@ -61,9 +62,7 @@ def test_the_window_finds_what_a_scan_finds(
     events: list[Keys], wanted: Filter, data: st.DataObject
 ) -> None:
     window = Window(100, entries_max=20)
-    entries = [
-        LogEntry(StoredFrame(101 + number, b"frame"), event) for number, event in enumerate(events)
-    ]
+    entries = [Entry(Framed(101 + number, b"frame"), event) for number, event in enumerate(events)]
     while entries:
         count = data.draw(st.integers(1, len(entries)))
         window.extend(entries[:count])
@@ -85,7 +84,7 @@ def test_the_window_keeps_no_more_than_its_bounds() -> None:
     for number in range(1, 500):
         for window in (by_count, by_size):
             keys = keys_of(type="t", conference_id=f"c{number}")
-            window.extend([LogEntry(StoredFrame(number, bytes(50)), keys)])
+            window.extend([Entry(Framed(number, bytes(50)), keys)])
 
     assert by_count.newest - by_count.start <= 10
     assert (by_size.newest - by_size.start) * 50 <= 1_000
@@ -448,7 +447,7 @@ def test_being_woken_in_vain_does_not_put_off_a_heartbeat(stage: Stage) -> None:
 @pytest.mark.parametrize("slept_s", [10.0, 300.0])
 def test_traffic_moves_the_heartbeat(slept_s: float) -> None:
     """Neither is it due when the sleep before was to end: sooner, or later."""
-    listeners: list[Callable[[Sequence[LogEntry]], None]] = []
+    listeners: list[Callable[[Sequence[Entry]], None]] = []
     log = SimpleNamespace(epoch=bytes(8), span=Span(1, 0), listen=listeners.append)
 
     async def beat_after_traffic(loop: SteppedLoop) -> None:
@@ -463,7 +462,7 @@ def test_traffic_moves_the_heartbeat(slept_s: float) -> None:
             await pass_on(0.0)
             await pass_on(6.0)
             for tell in listeners:
-                tell([LogEntry(StoredFrame(1, b"frame"), keys_of(type="t"))])
+                tell([Entry(Framed(1, b"frame"), keys_of(type="t"))])
             assert sequences(await waiting) == [1]
 
             waiting = asyncio.create_task(subscription.next(10.0))

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.journal.filter import Filter
-from gateway.journal.log import Stretch, TimeBounds
+from gateway.journal.reading import Stretch, TimeBounds
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import SqliteEventLog, postings
 from gateway.journal.sqlite.postings import BLOCK, Search
-from gateway.journal.sqlite.writer import Retention
 from gateway.schema.event_keys import EventKey
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, choosing, new_event

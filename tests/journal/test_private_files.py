@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal.log import LogOpenError
+from gateway.journal.errors import LogOpenError
 from gateway.journal.sqlite.private import open_private
-from tests.journal.test_sqlite_log import PLENTY, OpenLog
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
 from tests.harness.needs import as_root
+from tests.journal.test_sqlite_log import PLENTY, OpenLog
 
 # Some other user of the machine, whom nothing belongs to.
 OTHER = 12_345

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.journal.entry import NewEvent
+from gateway.journal.events import NewEvent
 from gateway.journal.filter import Filter
-from gateway.journal.log import EventLog, TimeBounds
+from gateway.journal.ports import EventLog
+from gateway.journal.reading import TimeBounds
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import SqliteEventLog, reads
-from gateway.journal.sqlite.writer import Retention
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, choosing, new_event
 from tests.harness.loop import LoopThread

@@ -14,22 +14,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gateway.journal.log import (
-    NOBODY,
-    LogError,
-    LogOpenError,
-    LogUnavailableError,
-    Stretch,
-    TimeBounds,
-)
+from gateway.journal.errors import LogError, LogOpenError, LogUnavailableError
+from gateway.journal.reading import NOBODY, Stretch, TimeBounds
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite.reserve import RESERVE_BYTES
 from gateway.journal.sqlite.schema import PAGE_BYTES, WAL_BYTES
-from gateway.journal.sqlite.writer import Retention
-from tests.journal.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 from tests.harness.clock import ManualClock
 from tests.harness.events import choosing, new_event
 from tests.harness.loop import LoopThread
 from tests.harness.needs import as_root
+from tests.journal.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 
 MIB = 2**20
 SHORT = Retention(100, 2**40)

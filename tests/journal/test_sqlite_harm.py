@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.journal.entry import NewEvent
-from gateway.journal.log import LogOpenError, LogUnavailableError
+from gateway.journal.errors import LogOpenError, LogUnavailableError
+from gateway.journal.events import NewEvent
 from gateway.journal.sqlite.files import LogFiles
-from gateway.journal.sqlite.frames import WalFrames
 from gateway.journal.sqlite.schema import open_for_writing
-from tests.journal.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
+from gateway.journal.sqlite.wal_frames import WalFrames
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
+from tests.journal.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 
 
 @pytest.fixture

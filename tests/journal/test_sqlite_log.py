@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from gateway.ingest.backfill.complete import Complete
 
 from conferencing.v1.event_pb2 import Event
-from gateway.journal.cursor import Cursor
-from gateway.journal.entry import NewEvent, StoredFrame
-from gateway.journal.filter import Filter
 from gateway.feed.frames import event_of
-from gateway.journal.log import Complete, LogOpenError, LogUnavailableError, Span
+from gateway.journal.cursor import Cursor
+from gateway.journal.errors import LogOpenError, LogUnavailableError
+from gateway.journal.events import Framed, NewEvent
+from gateway.journal.filter import Filter
+from gateway.journal.reading import Span
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import SqliteEventLog
 from gateway.journal.sqlite.schema import PAGE_BYTES
-from gateway.journal.sqlite.writer import Retention
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, choosing, new_event
 from tests.harness.loop import LoopThread
@@ -60,9 +62,7 @@ class OpenLog:
 
         return self._loop.run(all_at_once())
 
-    def read(
-        self, after: int = 0, wanted: Filter = EVERYTHING, limit: int = 1_000
-    ) -> list[StoredFrame]:
+    def read(self, after: int = 0, wanted: Filter = EVERYTHING, limit: int = 1_000) -> list[Framed]:
         return list(self._loop.run(self.log.read(after, wanted, limit)).frames)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -81,7 +81,7 @@ def opened(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[Ope
     log.close()
 
 
-def ids(entries: list[StoredFrame]) -> list[str]:
+def ids(entries: list[Framed]) -> list[str]:
     return [Event.FromString(event_of(entry.frame)).id for entry in entries]
 
 

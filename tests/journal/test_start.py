@@ -6,9 +6,10 @@ from typing import cast
 import pytest
 from grpc import StatusCode
 
-from gateway.journal.cursor import Cursor
-from gateway.journal.log import EventLog, Span
 from gateway.feed.start import after_cursor, loss_error
+from gateway.journal.cursor import Cursor
+from gateway.journal.ports import EventLog
+from gateway.journal.reading import Span
 
 EPOCH = b"this log"
 HELD = Span(4, 6)

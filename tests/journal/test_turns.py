@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.journal.log import Asker, LogBusyError
+from gateway.journal.errors import LogBusyError
+from gateway.journal.reading import Asker
 from gateway.journal.sqlite.turns import Turns
 from tests.harness.loop import LoopThread
 

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from conferencing.v1.event_service_pb2 import SubscribeResponse
 from gateway.events import feed as feed_module
-from gateway.journal.cursor import Cursor
+
+from conferencing.v1.event_service_pb2 import SubscribeResponse
 from gateway.feed.batch import Delivery, Lot, lot_of
-from gateway.journal.entry import LogEntry
 from gateway.feed.feed import Feed, Subscription
-from gateway.journal.filter import Filter
-from gateway.journal.log import EventLog
 from gateway.feed.rounds import Rounds
 from gateway.feed.start import Loss, Start, after_cursor, overtaken
 from gateway.feed.window import Window
+from gateway.journal.cursor import Cursor
+from gateway.journal.events import Entry
+from gateway.journal.filter import Filter
+from gateway.journal.ports import EventLog
 from gateway.rpc import subscribe as subscribe_module
 from gateway.rpc.subscribe import SubscribeStream
 
@@ -315,7 +316,7 @@ def keeps_a_queue_for_each() -> Patches:
     """Puts every event into a queue of each subscriber. Nothing is lost by it but memory."""
     original = Feed._arrived
 
-    def arrived(self: Any, entries: Sequence[LogEntry]) -> None:
+    def arrived(self: Any, entries: Sequence[Entry]) -> None:
         original(self, entries)
         for subscription in self._subscriptions:
             vars(subscription).setdefault("_queue", []).extend(entries)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.journal.entry import Appended, NewEvent
-from gateway.journal.log import LogUnavailableError, Span
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Appended, NewEvent
+from gateway.journal.reading import Span
 from gateway.journal.sqlite import opening, reads, schema, writer
 from gateway.journal.sqlite.reader import LogReader
 from gateway.journal.sqlite.rows import numbers_of

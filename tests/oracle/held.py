@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.feed.window import Window
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS

@@ -5,9 +5,9 @@ from typing import cast
 
 from gateway.errors import GatewayError
 from gateway.feed.feed import Feed, Subscription
-from gateway.journal.filter import Filter
-from gateway.journal.log import LogUnavailableError
 from gateway.feed.start import Start
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.filter import Filter
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.calls import HeldWire, call_of
 from tests.oracle.history import Ended, Opening, Stream

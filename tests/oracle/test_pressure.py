@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from conferencing.v1.event_service_pb2 import EventFilter, GetFeedInfoRequest, SubscribeRequest
-from gateway.journal.entry import StoredFrame
 from gateway.feed.feed import Feed
+from gateway.journal.events import Framed
 from tests.harness.events import new_event
 from tests.harness.needs import on_linux
 from tests.harness.process import GatewayProcess
@@ -72,7 +72,7 @@ def events_in_memory_while_one_stalls(tmp_path: Path) -> int:
 
 def _frames_in_memory() -> int:
     gc.collect()
-    return sum(type(it) is StoredFrame for it in gc.get_objects())
+    return sum(type(it) is Framed for it in gc.get_objects())
 
 
 # The window, and for each reader one batch on its way.

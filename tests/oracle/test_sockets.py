@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
-from gateway.journal.cursor import Cursor
 from gateway.feed.window import Window
+from gateway.journal.cursor import Cursor
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
 from tests.oracle import posts

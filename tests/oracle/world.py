@@ -6,11 +6,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gateway.journal.cursor import Cursor
-from gateway.journal.log import LogUnavailableError
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.feed.window import Window
+from gateway.journal.cursor import Cursor
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS

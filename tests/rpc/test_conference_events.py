@@ -9,9 +9,9 @@ import pytest
 from gateway.conference.ports import EventBatch
 from gateway.errors import GatewayError
 from gateway.feed.feed import Feed
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.feed.window import Window
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from gateway.rpc.conference_events import FeedEvents
 from tests.harness.clock import ManualClock
 from tests.harness.events import KEYS, new_event

@@ -24,13 +24,13 @@ from conferencing.v1.event_service_pb2 import (
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from gateway.clock import Clock
 from gateway.feed.feed import Feed
-from gateway.journal.log import Page
+from gateway.feed.window import Window
+from gateway.ingest.backfill.report import Report, State
+from gateway.journal.reading import Page
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import SqliteEventLog, reader, reads
 from gateway.journal.sqlite.schema import open_for_reading
 from gateway.journal.sqlite.threads import ReadingThreads
-from gateway.journal.sqlite.writer import Retention
-from gateway.feed.window import Window
-from gateway.ingest.backfill.report import Report, State
 from gateway.rpc import history
 from gateway.rpc.history import SEARCH_S, History
 from tests.conftest import StartGateway

@@ -17,11 +17,11 @@ from conferencing.v1 import event_service_pb2, keys_pb2
 from gateway.cli import key_options
 from gateway.details import FieldViolation
 from gateway.feed.feed import Feed
-from gateway.journal.filter import Filter
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.feed.start import Start
 from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.journal.filter import Filter
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from gateway.rpc.filters import FilterReader
 from gateway.schema.event_keys import EventKey, KeyDeclarationError, declared_keys, payload_names
 from tests.harness.clock import ManualClock

@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.journal.log import Complete
+from gateway.ingest.backfill.complete import Complete
 
 
 class Cause(enum.Enum):

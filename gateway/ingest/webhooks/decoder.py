@@ -20,9 +20,9 @@ from conferencing.v1.event_pb2 import (
     Event,
     EventNoteReason,
 )
-from gateway.journal.entry import NewEvent
 from gateway.ingest.webhooks.notes import Notes
 from gateway.ingest.webhooks.struct import struct_of
+from gateway.journal.events import NewEvent
 from gateway.schema.annotations import enum_texts, rest_name
 from gateway.schema.decoder import MessageDecoder, MismatchError
 from gateway.schema.descriptors import enum_type, fields_of, message_class_of

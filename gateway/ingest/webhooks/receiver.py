@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.bytebudget import ByteBudget
-from gateway.journal.log import EventLog, LogUnavailableError
 from gateway.ingest.webhooks.body import (
     BODY_BYTES_MAX,
     LARGE_BYTES_MAX,
@@ -24,6 +23,8 @@ from gateway.ingest.webhooks.body import (
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
 from gateway.ingest.webhooks.verification import TooManyError, Verification
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.ports import Journal
 from gateway.refused import Refused, Subject
 
 # Where webhooks are received, with or without a slash at its end.
@@ -130,7 +131,7 @@ class WebhookReceiver:
         self,
         verifier: SignatureVerifier,
         decoder: WebhookDecoder,
-        log: EventLog,
+        journal: Journal,
         now: Callable[[], float],
         observe: Callable[[Received], None],
         buffers: ByteBudget | None = None,
@@ -140,7 +141,7 @@ class WebhookReceiver:
         self._buffers = buffers or ByteBudget()
         self._large = ByteBudget(LARGE_BYTES_MAX)
         self._decoder = decoder
-        self._event_log = log
+        self._journal = journal
         self._now = now
         self._observe = observe
 
@@ -177,7 +178,7 @@ class WebhookReceiver:
             body = body_received.whole()
             await self._verification.verify(readings, body)
             event = self._decoder.decode(body, round(self._now() * 1e6))
-            appended = await self._event_log.append(event)
+            appended = await self._journal.append(event)
         except _RefusedError as refused:
             return refuse(refused.reason, str(refused), refused.headers)
         except (SignatureError, NotAnEventError) as refused:

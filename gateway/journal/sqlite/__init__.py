@@ -4,6 +4,6 @@ One thread writes, in groups: many webhooks share one fsync. A few threads read,
 connection; in WAL mode neither waits for the other.
 """
 
-from gateway.journal.sqlite.log import SqliteEventLog
+from gateway.journal.sqlite.log import open_log
 
-__all__ = ["SqliteEventLog"]
+__all__ = ["open_log"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.journal.log import LogOpenError
+from gateway.journal.errors import LogOpenError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from gateway.journal.entry import Appended, NewEvent
+from gateway.journal.events import Appended, NewEvent
 
 # The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
 GROUP_MAX = 512

@@ -2,15 +2,14 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
-from google.protobuf.message import DecodeError
-
-from conferencing.v1.event_pb2 import Event
-from gateway.journal.entry import Keys
-from gateway.feed.frames import event_of
+from gateway.journal.events import Keys
+from gateway.journal.format import EventFormat
+from gateway.journal.sqlite.framed import bodies, steps
 from gateway.journal.sqlite.postings import BLOCK, block_of, index_block, indexed_through
+from gateway.journal.sqlite.schema import read_meta, set_meta
 from gateway.schema.event_keys import EventKey
 
 # Under which the log keeps what its columns and its index were made for.
@@ -19,18 +18,16 @@ _META = "indexed_for"
 _log = logging.getLogger(__name__)
 
 
-def fit_keys(connection: sqlite3.Connection, keys: Sequence[EventKey]) -> None:
-    """Give the log the columns and the index of these keys. Raises sqlite3.Error.
+def fit_keys(connection: sqlite3.Connection, format_: EventFormat) -> None:
+    """Give the log the columns and the index of a format's keys. Raises sqlite3.Error.
 
     A log that was used with others is filled with what its events say and indexed anew; it keeps
     the columns that it has beside them.
     """
+    keys = format_.keys
     fingerprint = _fingerprint(keys)
-    (made_for,) = connection.execute(
-        "SELECT (SELECT value FROM meta WHERE key = ?)", (_META,)
-    ).fetchone()
-    if made_for != fingerprint:
-        _fit(connection, keys, fingerprint)
+    if read_meta(connection).get(_META) != fingerprint:
+        _fit(connection, format_, fingerprint)
     for block in _full_blocks(connection):
         connection.execute("BEGIN IMMEDIATE")
         index_block(connection, keys, block, keys_in(connection, keys, block))
@@ -55,7 +52,8 @@ def keys_in(
     ]
 
 
-def _fit(connection: sqlite3.Connection, keys: Sequence[EventKey], fingerprint: int) -> None:
+def _fit(connection: sqlite3.Connection, format_: EventFormat, fingerprint: int) -> None:
+    keys = format_.keys
     held = {name for _, name, *_ in connection.execute("PRAGMA table_info(events)")}
     (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
     if events:
@@ -66,38 +64,32 @@ def _fit(connection: sqlite3.Connection, keys: Sequence[EventKey], fingerprint: 
         if key.name not in held:
             connection.execute(f"ALTER TABLE events ADD COLUMN {key.name} TEXT NOT NULL DEFAULT ''")
     if events:
-        _fill(connection, keys)
+        _fill(connection, format_)
     for table in ("postings", "blocks", "key_values"):
         connection.execute(f"DELETE FROM {table}")
-    connection.execute(
-        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (_META, fingerprint),
-    )
+    set_meta(connection, {_META: fingerprint})
     connection.commit()
 
 
-def _fill(connection: sqlite3.Connection, keys: Sequence[EventKey]) -> None:
+def _fill(connection: sqlite3.Connection, format_: EventFormat) -> None:
     unreadable = 0
-
-    def value_of(name: str) -> Callable[[bytes], str]:
-        def value(frame: bytes) -> str:
-            nonlocal unreadable
-            try:
-                return str(getattr(Event.FromString(event_of(frame)), name))
-            except (DecodeError, TypeError, IndexError):
-                unreadable += 1
-                return ""
-
-        return value
-
-    for key in keys:
-        connection.create_function("value_of", 1, value_of(key.name))
-        connection.execute(
-            f"UPDATE events SET {key.name} = value_of(frame)"
-            f" WHERE {key.name} IS NOT value_of(frame)"
-        )
+    columns = ", ".join(f"{key.name} = ?" for key in format_.keys)
+    for after in steps(connection):
+        rows: list[tuple[str | int, ...]] = []
+        for sequence, body in bodies(connection, after):
+            values = _keys_of(body, format_)
+            unreadable += values is None
+            rows.append((*(values or [""] * len(format_.keys)), sequence))
+        connection.executemany(f"UPDATE events SET {columns} WHERE sequence = ?", rows)
     if unreadable:
-        _log.error("some events are damaged, and cannot be found by their keys")
+        _log.error("%d events are damaged, and cannot be found by their keys", unreadable)
+
+
+def _keys_of(body: bytes | None, format_: EventFormat) -> Keys | None:
+    try:
+        return None if body is None else format_.keys_of(body)
+    except ValueError:
+        return None
 
 
 def _full_blocks(connection: sqlite3.Connection) -> Iterator[int]:

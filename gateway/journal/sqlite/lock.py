@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.journal.log import LogOpenError
+from gateway.journal.errors import LogOpenError
 from gateway.journal.sqlite.files import LogFiles
 from gateway.journal.sqlite.private import make_folder, narrow, open_private
 

@@ -1,124 +1,121 @@
-"""The SQLite log behind the interface: writer and readers put together."""
+"""The three ports on one SQLite file: writer and readers put together."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.journal.entry import Appended, LogEntry, NewEvent
+from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
-from gateway.journal.log import (
+from gateway.journal.format import EventFormat
+from gateway.journal.ports import EventLog, Listener
+from gateway.journal.reading import (
     NOBODY,
     Asker,
     Batch,
-    Complete,
-    Listener,
-    LogInfo,
+    Measures,
     Page,
     Span,
     StoredEvent,
     Stretch,
     TimeBounds,
 )
-from gateway.journal.sqlite.opening import OpenFiles, open_files
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite.opening import open_files
 from gateway.journal.sqlite.reader import LogReader
-from gateway.journal.sqlite.writer import Committed, GroupWriter, Retention
+from gateway.journal.sqlite.writer import Bounds, GroupWriter
 from gateway.schema.event_keys import EventKey
 
 
-class SqliteEventLog:
-    """An `EventLog` in one SQLite file. Use `open`.
+async def open_log(path: Path, format_: EventFormat) -> EventLog:
+    """Open the log in a file, making it first where there is none. Raises LogOpenError."""
+    opened = open_files(path, format_)
+    try:
+        writer = GroupWriter(opened, format_, asyncio.get_running_loop())
+        reader = LogReader(opened.files.database, format_.keys, opened.watch)
+    except BaseException:
+        opened.close()
+        raise
 
-    `now` gives the time in seconds since 1970 that decides what is old enough to be deleted.
-    """
+    async def close() -> None:
+        # The writer last: the last connection to go folds the write-ahead log into the file, which
+        # a reader may not.
+        await reader.close()
+        await writer.stop()
+        opened.close()
 
-    def __init__(
-        self,
-        opened: OpenFiles,
-        keys: Sequence[EventKey],
-        retention: Retention,
-        now: Callable[[], float],
-    ) -> None:
-        self._keys = keys
-        self._retention = retention
-        self._now = now
-        self._opened = opened
-        self._listeners: list[Listener] = []
-        self._writer = GroupWriter(opened, keys, asyncio.get_running_loop(), self._committed)
-        self._state = self._writer.state
-        self._reader = LogReader(opened.files.database, keys, opened.watch)
+    writer.start()
+    return EventLog(
+        "sqlite",
+        SqliteJournal(writer),
+        SqliteIndex(format_.keys, writer, reader),
+        SqliteCheckpoints(writer, reader),
+        close,
+    )
 
-    @classmethod
-    async def open(
-        cls,
-        path: Path,
-        keys: Sequence[EventKey],
-        retention: Retention,
-        now: Callable[[], float],
-    ) -> "SqliteEventLog":
-        """Open the log, making it first where there is none; `keys` are what events are found by.
 
-        Raises LogOpenError.
-        """
-        opened = open_files(path, keys, retention.size_bytes)
-        try:
-            log = cls(opened, keys, retention, now)
-        except BaseException:
-            opened.close()
-            raise
-        log._writer.start()
-        return log
+class SqliteJournal:
+    """A `Journal` in a file."""
 
-    @property
-    def keys(self) -> Sequence[EventKey]:
-        """See `EventLog.keys`."""
-        return self._keys
+    def __init__(self, writer: GroupWriter) -> None:
+        self._writer = writer
 
     @property
     def epoch(self) -> bytes:
-        """See `EventLog.epoch`."""
+        """See `Journal.epoch`."""
         return self._writer.epoch
 
     @property
     def span(self) -> Span:
-        """See `EventLog.span`."""
-        return self._state.span
-
-    @property
-    def complete(self) -> Complete | None:
-        """See `EventLog.complete`."""
-        return self._state.complete
-
-    async def mark_complete(self, until_us: int) -> None:
-        """See `EventLog.mark_complete`."""
-        await self._writer.mark_complete(until_us)
-
-    async def correct_complete(self, complete: Complete) -> None:
-        """See `EventLog.correct_complete`."""
-        await self._writer.correct_complete(complete)
+        """See `Journal.span`."""
+        return self._writer.state.span
 
     @property
     def problem(self) -> str | None:
-        """See `EventLog.problem`."""
+        """See `Journal.problem`."""
         return self._writer.problem
 
-    def listen(self, listener: Listener) -> None:
-        """See `EventLog.listen`."""
-        self._listeners.append(listener)
-
     async def append(self, event: NewEvent) -> Appended:
-        """See `EventLog.append`."""
+        """See `Journal.append`."""
         return await self._writer.append(event)
 
-    async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
-        """See `EventLog.read`."""
-        return await self._reader.read(after, wanted, limit)
 
-    async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
-        """See `EventLog.recent`."""
+class SqliteIndex:
+    """An `Index` in the journal's own file."""
+
+    def __init__(self, keys: Sequence[EventKey], writer: GroupWriter, reader: LogReader) -> None:
+        self._keys = keys
+        self._writer = writer
+        self._reader = reader
+
+    @property
+    def keys(self) -> Sequence[EventKey]:
+        """See `Index.keys`."""
+        return self._keys
+
+    @property
+    def epoch(self) -> bytes:
+        """See `Index.epoch`."""
+        return self._writer.epoch
+
+    @property
+    def span(self) -> Span:
+        """See `Index.span`."""
+        return self._writer.state.span
+
+    def listen(self, listener: Listener) -> None:
+        """See `Index.listen`. It is called before the append returns that brought the entries."""
+        self._writer.listen(listener)
+
+    async def read(self, after: int, wanted: Filter, limit: int, visible: Filter) -> Batch:
+        """See `Index.read`."""
+        return await self._reader.read(after, wanted.within(visible), limit)
+
+    async def recent(self, limit: int, bytes_max: int) -> Sequence[Entry]:
+        """See `Index.recent`."""
         return await self._reader.recent(limit, bytes_max)
 
     async def stretch(self, bounds: TimeBounds, asker: Asker = NOBODY) -> Stretch:
-        """See `EventLog.stretch`."""
+        """See `Index.stretch`."""
         if bounds.is_everything:
             return Stretch(self.span.oldest - 1, self.span.newest)
         return await self._reader.stretch(bounds, asker)
@@ -129,61 +126,55 @@ class SqliteEventLog:
         bounds: TimeBounds,
         stretch: Stretch,
         limit: int,
+        visible: Filter,
         *,
         newest_first: bool,
         asker: Asker = NOBODY,
     ) -> Page:
-        """See `EventLog.page`."""
-        return await self._reader.page(wanted, bounds, stretch, limit, newest_first, asker)
+        """See `Index.page`."""
+        seen = wanted.within(visible)
+        return await self._reader.page(seen, bounds, stretch, limit, newest_first, asker)
 
     async def raw(self, sequences: Sequence[int], asker: Asker | None) -> dict[int, bytes]:
-        """See `EventLog.raw`."""
+        """See `Index.raw`."""
         return await self._reader.raw(sequences, asker)
 
-    async def find(self, event_id: str, asker: Asker = NOBODY) -> StoredEvent | None:
-        """See `EventLog.find`."""
-        return await self._reader.find(event_id, asker)
+    async def find(
+        self, event_id: str, visible: Filter, asker: Asker = NOBODY
+    ) -> StoredEvent | None:
+        """See `Index.find`."""
+        return await self._reader.find(event_id, visible, asker)
 
     async def first_received_since(self, moment_us: int) -> int:
-        """See `EventLog.first_received_since`."""
+        """See `Index.first_received_since`."""
         return await self._reader.first_received_since(moment_us, self.span)
 
-    async def info(self, asker: Asker = NOBODY) -> LogInfo:
-        """See `EventLog.info`."""
-        state = self._state
-        measures = await self._reader.measures(state.span, asker)
-        return LogInfo(
-            span=state.span,
-            size_bytes=measures.size_bytes,
-            oldest_received_at_us=measures.oldest_received_at_us,
-            newest_received_at_us=measures.newest_received_at_us,
-            retention_age_s=self._retention.age_s,
-            retention_bytes=self._retention.size_bytes,
-            backend="sqlite",
-            deleted_received_at_us=state.deleted_received_at_us,
-        )
+    async def measures(self, asker: Asker = NOBODY) -> Measures:
+        """See `Index.measures`."""
+        state = self._writer.state
+        return await self._reader.measures(state.span, state.deleted_received_at_us, asker)
 
-    async def prune(self) -> int:
-        """See `EventLog.prune`. Appends get their turn between the steps."""
-        now_us = round(self._now() * 1e6)
-        before_us = now_us - round(self._retention.age_s * 1e6)
-        total = 0
+    async def prune(self, retention: Retention, now: float) -> int:
+        """See `Index.prune`. Appends get their turn between the steps."""
+        bounds, total = Bounds.of(retention, now), 0
         while True:
-            pruned = await self._writer.prune(before_us, now_us)
+            pruned = await self._writer.prune(bounds)
             total += pruned.events
             if not pruned.more:
                 return total
 
-    async def close(self) -> None:
-        """See `EventLog.close`."""
-        # The writer last: the last connection to go folds the write-ahead log into the file, which
-        # a reader may not.
-        await self._reader.close()
-        await self._writer.stop()
-        self._opened.close()
 
-    def _committed(self, committed: Committed) -> None:
-        self._state = committed
-        if committed.entries:
-            for listener in self._listeners:
-                listener(committed.entries)
+class SqliteCheckpoints:
+    """`Checkpoints` in a table of the same file."""
+
+    def __init__(self, writer: GroupWriter, reader: LogReader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def get(self, name: str) -> bytes | None:
+        """See `Checkpoints.get`."""
+        return await self._reader.checkpoint(name)
+
+    async def set(self, name: str, value: bytes) -> None:
+        """See `Checkpoints.set`."""
+        await self._writer.checkpoint(name, value)

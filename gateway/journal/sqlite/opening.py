@@ -2,21 +2,26 @@
 
 import logging
 import sqlite3
-from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.journal.log import LogOpenError, LogUnavailableError
+from gateway.journal.errors import LogOpenError, LogUnavailableError
+from gateway.journal.format import EventFormat
 from gateway.journal.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.journal.sqlite.files import LogFiles
+from gateway.journal.sqlite.framed import fit_framing
 from gateway.journal.sqlite.key_columns import fit_keys
 from gateway.journal.sqlite.lock import FileLock, Mark
 from gateway.journal.sqlite.reserve import Reserve
-from gateway.journal.sqlite.schema import open_for_reading, open_for_writing, read_meta_unfolded
+from gateway.journal.sqlite.schema import (
+    open_for_reading,
+    open_for_writing,
+    read_epoch,
+    read_meta_unfolded,
+)
 from gateway.journal.sqlite.upkeep import Upkeep
 from gateway.journal.sqlite.watch import FileWatch
-from gateway.schema.event_keys import EventKey
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +57,9 @@ class OpenFiles:
         self.lock.release()
 
 
-def open_files(path: Path, keys: Sequence[EventKey], size_bytes: int) -> OpenFiles:
+def open_files(path: Path, format_: EventFormat) -> OpenFiles:
     """Lock and open the log at a path, making it first where there is none.
 
-    `keys` are what its events are found by, and `size_bytes` is how large the database may be.
     Raises LogOpenError.
     """
     files = LogFiles.of(path)
@@ -66,9 +70,9 @@ def open_files(path: Path, keys: Sequence[EventKey], size_bytes: int) -> OpenFil
         lock.leave(lock.left if _goes_on(files, lock.left) else None)
         connection, cramped = _connected(files)
         try:
-            fit_keys(connection, keys)
-            reserve = Reserve(files.reserve)
-            upkeep = Upkeep(connection, files, lock, reserve, size_bytes, cramped=cramped)
+            fit_framing(connection, format_.framing_of(read_epoch(connection)))
+            fit_keys(connection, format_)
+            upkeep = Upkeep(connection, files, lock, Reserve(files.reserve), cramped=cramped)
             with suppress(sqlite3.Error):  # on a full disk: the next upkeep tries again
                 upkeep.fold()
             return OpenFiles(files, connection, FileWatch(files, lock), upkeep, lock)

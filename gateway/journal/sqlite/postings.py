@@ -14,7 +14,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import TypeAlias, TypeVar
 
-from gateway.journal.entry import Keys
+from gateway.journal.events import Keys
 from gateway.journal.filter import Limit
 from gateway.journal.sqlite.faults import DamagedError
 from gateway.schema.event_keys import EventKey

@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.journal.log import LogOpenError
+from gateway.journal.errors import LogOpenError
 
 # Of files and of folders, whatever the umask says.
 FILE_MODE = 0o600

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from gateway.journal.entry import LogEntry
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Entry
 from gateway.journal.filter import Filter
-from gateway.journal.log import (
+from gateway.journal.reading import (
     NOBODY,
     Asker,
     Batch,
-    LogUnavailableError,
+    Measures,
     Page,
     Span,
     StoredEvent,
@@ -56,21 +57,21 @@ class LogReader:
         self._finders = ReadingThreads("finder", FINDERS, self._connect, LOOK_UPS_WAITING_MAX)
 
     async def read(self, after: int, wanted: Filter, limit: int) -> Batch:
-        """See `EventLog.read`."""
+        """See `Index.read`; `wanted` is within what may be seen."""
         return await self._run(
             self._followers,
             lambda connection: reads.read(connection, self._keys, after, wanted, limit),
         )
 
-    async def recent(self, limit: int, bytes_max: int) -> Sequence[LogEntry]:
-        """See `EventLog.recent`."""
+    async def recent(self, limit: int, bytes_max: int) -> Sequence[Entry]:
+        """See `Index.recent`."""
         return await self._run(
             self._followers,
             lambda connection: reads.recent(connection, self._keys, limit, bytes_max),
         )
 
     async def stretch(self, bounds: TimeBounds, asker: Asker) -> Stretch:
-        """See `EventLog.stretch`."""
+        """See `Index.stretch`."""
         first, last = await self._extent(self._searchers, bounds, asker)
         return Stretch(first - 1, last) if last else Stretch(0, 0)
 
@@ -83,7 +84,7 @@ class LogReader:
         newest_first: bool,
         asker: Asker,
     ) -> Page:
-        """See `EventLog.page`."""
+        """See `Index.page`."""
         return await self._run(
             self._searchers,
             lambda connection: reads.page(
@@ -93,20 +94,22 @@ class LogReader:
         )
 
     async def raw(self, sequences: Sequence[int], asker: Asker | None) -> dict[int, bytes]:
-        """See `EventLog.raw`."""
+        """See `Index.raw`."""
         threads = self._followers if asker is None else self._finders
         return await self._run(
             threads, lambda connection: reads.raw(connection, sequences), asker or NOBODY
         )
 
-    async def find(self, event_id: str, asker: Asker) -> StoredEvent | None:
-        """See `EventLog.find`."""
+    async def find(self, event_id: str, visible: Filter, asker: Asker) -> StoredEvent | None:
+        """See `Index.find`."""
         return await self._run(
-            self._finders, lambda connection: reads.find(connection, event_id), asker
+            self._finders,
+            lambda connection: reads.find(connection, self._keys, event_id, visible),
+            asker,
         )
 
     async def first_received_since(self, moment_us: int, span: Span) -> int:
-        """See `EventLog.first_received_since`; the log is known to hold `span`."""
+        """See `Index.first_received_since`; the log is known to hold `span`."""
         received = await self._run(
             self._followers, lambda connection: reads.received_at(connection, span.oldest)
         )
@@ -115,10 +118,16 @@ class LogReader:
         first, last = await self._extent(self._followers, TimeBounds(moment_us), NOBODY)
         return first if last else span.newest + 1
 
-    async def measures(self, span: Span, asker: Asker) -> reads.Measures:
-        """Return what there is to tell of the log, which is known to hold `span`."""
+    async def measures(self, span: Span, deleted_us: int | None, asker: Asker) -> Measures:
+        """See `Index.measures`; for what the log is known to hold and to have deleted."""
         return await self._run(
-            self._finders, lambda connection: reads.measures(connection, span), asker
+            self._finders, lambda connection: reads.measures(connection, span, deleted_us), asker
+        )
+
+    async def checkpoint(self, name: str) -> bytes | None:
+        """See `Checkpoints.get`."""
+        return await self._run(
+            self._followers, lambda connection: reads.checkpoint(connection, name)
         )
 
     async def close(self) -> None:

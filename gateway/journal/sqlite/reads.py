@@ -8,11 +8,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from gateway.journal.entry import LogEntry, StoredFrame
+from gateway.journal.errors import OvertakenError
+from gateway.journal.events import Entry, Framed
 from gateway.journal.filter import Filter
-from gateway.journal.log import (
+from gateway.journal.reading import (
     READ_BYTES_MAX,
     Batch,
+    Measures,
     Page,
     Span,
     StoredEvent,
@@ -41,14 +43,6 @@ _LOT = 16
 Parameters: TypeAlias = list[str | int | bytes]
 
 
-class Measures(NamedTuple):
-    """The size of the database in bytes, and when its first and last event were received."""
-
-    size_bytes: int
-    oldest_received_at_us: int | None
-    newest_received_at_us: int | None
-
-
 # A place in the index by time: a time in microseconds, and the number of an event.
 Place: TypeAlias = tuple[int, int]
 
@@ -63,9 +57,9 @@ class Times(NamedTuple):
 
 def recent(
     connection: sqlite3.Connection, keys: Sequence[EventKey], limit: int, bytes_max: int
-) -> list[LogEntry]:
+) -> list[Entry]:
     """Return the newest events, oldest first."""
-    found: list[LogEntry] = []
+    found: list[Entry] = []
     size = 0
     names = "".join(f", {key.name}" for key in keys)
     for sequence, frame, *values in connection.execute(
@@ -75,7 +69,7 @@ def recent(
         size += len(frame)
         if size > bytes_max:
             break
-        found.append(LogEntry(StoredFrame(sequence, frame), tuple(values)))
+        found.append(Entry(Framed(sequence, frame), tuple(values)))
     return found[::-1]
 
 
@@ -86,16 +80,18 @@ def read(
     wanted: Filter,
     limit: int,
 ) -> Batch:
-    """Return a step of what comes after a number."""
+    """Return a step of what comes after a number. Raises OvertakenError."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'pruned_through'").fetchone()
     if row is None:
         raise DamagedError("it lacks pruned_through")
     pruned = int(row[0])
+    if pruned > after:
+        raise OvertakenError(pruned + 1)
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
-    stretch = Stretch(max(after, pruned), newest or pruned)
+    stretch = Stretch(after, newest or pruned)
     select = _Select(connection, keys, wanted, TimeBounds(), limit, newest_first=False)
     step = select.step(stretch)
-    return Batch(step.frames, max(step.rest.after, after), pruned + 1)
+    return Batch(step.frames, max(step.rest.after, after))
 
 
 def page(
@@ -178,16 +174,16 @@ class _Select:
             stretch.after, stretch.through, self._limit, newest_first=self._newest_first
         )
 
-    def _between(self, after: int, through: int) -> tuple[list[StoredFrame], bool]:
+    def _between(self, after: int, through: int) -> tuple[list[Framed], bool]:
         """Return events above `after` up to `through`, and whether there may be more of them."""
         return self._run("sequence > ? AND sequence <= ?", [after, through], self._limit)
 
-    def _among(self, numbers: Sequence[int]) -> tuple[list[StoredFrame], bool]:
+    def _among(self, numbers: Sequence[int]) -> tuple[list[Framed], bool]:
         """Return those of some events that match, and whether there may be more of them.
 
         The numbers stand in the order asked for.
         """
-        found: list[StoredFrame] = []
+        found: list[Framed] = []
         size = start = 0
         while start < len(numbers):
             lot = numbers[start : start + min(_LOOKED_UP, self._limit)]
@@ -200,9 +196,7 @@ class _Select:
                 return found, True
         return found, False
 
-    def _run(
-        self, which: str, numbers: Sequence[int], limit: int
-    ) -> tuple[list[StoredFrame], bool]:
+    def _run(self, which: str, numbers: Sequence[int], limit: int) -> tuple[list[Framed], bool]:
         frames, cut = _frames(
             self._connection,
             f"SELECT sequence, frame FROM events WHERE {which} AND {self._condition}"
@@ -212,14 +206,29 @@ class _Select:
         return frames, cut or len(frames) == limit
 
 
-def find(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
+def find(
+    connection: sqlite3.Connection, keys: Sequence[EventKey], event_id: str, visible: Filter
+) -> StoredEvent | None:
     """Return an event by its id."""
-    row = connection.execute("SELECT frame, raw FROM events WHERE id = ?", (event_id,)).fetchone()
+    condition, values = _where(keys, visible)
+    row = connection.execute(
+        f"SELECT frame, raw FROM events WHERE id = ? AND {condition}", (event_id, *values)
+    ).fetchone()
     if row is None:
         return None
     for stored in row:
         _must_be_bytes(event_id, stored)
     return StoredEvent(*row)
+
+
+def checkpoint(connection: sqlite3.Connection, name: str) -> bytes | None:
+    """Return the value of a checkpoint."""
+    row = connection.execute("SELECT value FROM checkpoints WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return None
+    if type(row[0]) is not bytes:
+        raise DamagedError(f"its checkpoint {name!r} cannot be read")
+    return row[0]
 
 
 def times(connection: sqlite3.Connection, after: Place, until_us: int) -> Times:
@@ -245,12 +254,15 @@ def received_at(connection: sqlite3.Connection, sequence: int) -> int | None:
     return int(row[0]) if row and row[0] is not None else None
 
 
-def measures(connection: sqlite3.Connection, span: Span) -> Measures:
-    """Return what there is to tell of a log that is known to hold `span`."""
+def measures(connection: sqlite3.Connection, span: Span, deleted_us: int | None) -> Measures:
+    """Return what there is to tell of a log that is known to hold `span`.
+
+    `deleted_us` is when the newest of the events that were deleted was received.
+    """
     sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
     (size,) = connection.execute(sql).fetchone()
     oldest, newest = (received_at(connection, it) for it in (span.oldest, span.newest))
-    return Measures(int(size), oldest, newest)
+    return Measures(span, int(size), oldest, newest, deleted_us)
 
 
 def raw(connection: sqlite3.Connection, sequences: Sequence[int]) -> dict[int, bytes]:
@@ -266,9 +278,9 @@ def raw(connection: sqlite3.Connection, sequences: Sequence[int]) -> dict[int, b
 
 def _frames(
     connection: sqlite3.Connection, sql: str, values: Parameters
-) -> tuple[list[StoredFrame], bool]:
+) -> tuple[list[Framed], bool]:
     found, cut = _blobs(connection, sql, values)
-    return list(map(StoredFrame._make, found)), cut
+    return list(map(Framed._make, found)), cut
 
 
 def _blobs(
@@ -309,5 +321,5 @@ def _where(keys: Sequence[EventKey], wanted: Filter) -> tuple[str, Parameters]:
             encoded = prefix.encode()
             any_of.append(f"substr(CAST({name} AS BLOB), 1, ?) = ?")
             parameters += [len(encoded), encoded]
-        conditions.append(f"({' OR '.join(any_of)})")
+        conditions.append(f"({' OR '.join(any_of) or 'FALSE'})")
     return " AND ".join(conditions) or "TRUE", parameters

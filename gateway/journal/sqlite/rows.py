@@ -25,7 +25,16 @@ _EXACT_MAX = 16
 def columns_of(keys: Sequence[EventKey]) -> str:
     """Return the names of the columns that an event is stored in."""
     return ", ".join(
-        ["sequence", "id", "received_at_us", *(key.name for key in keys), "frame", "raw"]
+        [
+            "sequence",
+            "id",
+            "received_at_us",
+            *(key.name for key in keys),
+            "head",
+            "tail",
+            "frame",
+            "raw",
+        ]
     )
 
 

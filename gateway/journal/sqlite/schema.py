@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from gateway.journal.log import EPOCH_BYTES, LogOpenError
+from gateway.journal.errors import LogOpenError
+from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.sqlite import postings
 from gateway.journal.sqlite.faults import UNREADABLE, DamagedError, described
 
 # "tgwl": marks the file, so that another program's database is not taken for a log.
 APPLICATION_ID = 0x7467776C
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # How long a connection waits for another's lock before it gives up, in milliseconds. Only the
 # checkpoint after a crash holds one for long.
@@ -34,9 +35,12 @@ CREATE TABLE events (
   sequence        INTEGER PRIMARY KEY,
   id              TEXT NOT NULL UNIQUE,
   received_at_us  INTEGER NOT NULL,
+  head            INTEGER NOT NULL,  -- bytes of the frame before the event's body
+  tail            INTEGER NOT NULL,  -- and after it
   frame           BLOB NOT NULL,
   raw             BLOB NOT NULL
 ) STRICT;  -- and a column for each key
+CREATE TABLE checkpoints (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
 CREATE INDEX events_by_time ON events (received_at_us);
 {postings.TABLES}
 """
@@ -65,8 +69,8 @@ def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
     """Return what the log knows about itself. Raises what is UNREADABLE.
 
     That is epoch, pruned_through and folded, how often everything was folded into the database;
-    once something has been deleted, deleted_received_at_us; once somebody has looked,
-    complete_since_us and complete_until_us.
+    indexed_for and framed_by, which keys and which framing it was made for; and once something has
+    been deleted, deleted_received_at_us.
     """
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     for name, value in meta.items():
@@ -75,6 +79,11 @@ def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
     if missing := {"epoch", "pruned_through", "folded"} - set(meta):
         raise DamagedError(f"it lacks {', '.join(sorted(missing))}")
     return meta
+
+
+def read_epoch(connection: sqlite3.Connection) -> bytes:
+    """Return the log's identity. Raises what is UNREADABLE."""
+    return bytes(read_meta(connection)["epoch"])
 
 
 def read_meta_unfolded(path: Path) -> Mapping[str, int | bytes] | None:
@@ -87,6 +96,14 @@ def read_meta_unfolded(path: Path) -> Mapping[str, int | bytes] | None:
             return read_meta(connection)
     except UNREADABLE:
         return None
+
+
+def set_meta(connection: sqlite3.Connection, values: Mapping[str, int]) -> None:
+    """Have the log know something about itself; the caller commits. Raises sqlite3.Error."""
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        list(values.items()),
+    )
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from gateway.journal.log import Asker, LogUnavailableError
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.reading import Asker
 from gateway.journal.sqlite.turns import Turns
 
 R = TypeVar("R")

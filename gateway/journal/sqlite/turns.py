@@ -6,7 +6,8 @@ from collections import Counter
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from gateway.journal.log import Asker, LogBusyError
+from gateway.journal.errors import LogBusyError
+from gateway.journal.reading import Asker
 
 # Those who have gone are removed from among those who wait when there are so many more of them.
 _GONE_MAX = 64

@@ -52,7 +52,6 @@ class Upkeep:
         files: LogFiles,
         lock: FileLock,
         reserve: Reserve,
-        size_bytes: int,
         *,
         cramped: bool,
     ) -> None:
@@ -60,7 +59,6 @@ class Upkeep:
         self._files = files
         self._lock = lock
         self._reserve = reserve
-        self._limit = max(size_bytes, SIZE_BYTES_MIN)
         self._page_bytes = _number(connection, "page_size")
         self._mark = Mark.of(read_meta(connection))
         # What had been changed by this connection when everything was folded last.
@@ -69,16 +67,18 @@ class Upkeep:
         self._cramped = cramped
         self._unseen_bytes = 0
 
-    @property
-    def presses(self) -> bool:
-        """Whether events must go: for their size, or because the disk has been full."""
-        return self._cramped or self.excess() > 0
+    def presses(self, size_bytes: int) -> bool:
+        """Tell whether events must go: for their size, or because the disk has been full."""
+        return self._cramped or self.excess(size_bytes) > 0
 
-    def excess(self) -> int:
-        """Return how many bytes of events are to go. Raises sqlite3.Error."""
+    def excess(self, size_bytes: int) -> int:
+        """Return how many bytes of events are to go from a database that may be so large.
+
+        Raises sqlite3.Error.
+        """
         free = _number(self._connection, "freelist_count")
         used = (_number(self._connection, "page_count") - free) * self._page_bytes
-        return used - round(self._limit * (1 - _HEADROOM))
+        return used - round(max(size_bytes, SIZE_BYTES_MIN) * (1 - _HEADROOM))
 
     def stored(self, bytes_: int) -> None:
         """Take note of what was stored. Never raises."""
@@ -113,11 +113,11 @@ class Upkeep:
                 self._checkpoint("TRUNCATE")
         return deleted
 
-    def tidy(self) -> bool:
+    def tidy(self, size_bytes: int) -> bool:
         """Do a step of what is to be done; returns whether there is more. Raises sqlite3.Error."""
         if self._cramped:
             return self._tidy_cramped()
-        surplus = self._surplus()
+        surplus = self._surplus(max(size_bytes, SIZE_BYTES_MIN))
         if surplus > 0:
             try:
                 return self._give_back(min(surplus, _SHRINK_PAGES)) > 0
@@ -186,13 +186,13 @@ class Upkeep:
         self._reserve.give_up()
         self._checkpoint("TRUNCATE")
 
-    def _surplus(self) -> int:
+    def _surplus(self, size_bytes: int) -> int:
         """Return how many free pages are to be given back."""
         pages = _number(self._connection, "page_count")
         free = _number(self._connection, "freelist_count")
         if free > pages / 2 and free * self._page_bytes > _FREE_BYTES_MIN:
             return free
-        return min(free, pages - self._limit // self._page_bytes)
+        return min(free, pages - size_bytes // self._page_bytes)
 
     def _give_back(self, pages: int) -> int:
         """Make the file smaller by up to so many free pages; returns by how many."""

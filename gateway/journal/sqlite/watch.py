@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.journal.log import LogUnavailableError
+from gateway.journal.errors import LogUnavailableError
 from gateway.journal.sqlite.files import LogFiles
-from gateway.journal.sqlite.frames import WalFrames
 from gateway.journal.sqlite.lock import FileLock, Mark
 from gateway.journal.sqlite.schema import read_meta_unfolded
+from gateway.journal.sqlite.wal_frames import WalFrames
 
 # A folder's time of change tells changes apart that are some milliseconds apart, on some file
 # systems two seconds. Only one that is older than that has shown every change, in nanoseconds.

@@ -5,15 +5,17 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
-from gateway.journal.cursor import Cursor
-from gateway.journal.entry import Appended, Keys, LogEntry, NewEvent, StoredFrame
-from gateway.feed.frames import event_frame
-from gateway.journal.log import Complete, LogOpenError, LogUnavailableError, Span
+from gateway.journal.errors import LogOpenError, LogUnavailableError
+from gateway.journal.events import Appended, Entry, Framed, Keys, NewEvent
+from gateway.journal.format import EventFormat
+from gateway.journal.ports import Listener
+from gateway.journal.reading import Span
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite.expiry import PRUNE_STEP, expired
 from gateway.journal.sqlite.faults import UNREADABLE, described
 from gateway.journal.sqlite.jobs import Alone, Append, JobQueue
@@ -21,8 +23,7 @@ from gateway.journal.sqlite.key_columns import keys_in
 from gateway.journal.sqlite.opening import OpenFiles
 from gateway.journal.sqlite.postings import block_of, drop_postings, index_block
 from gateway.journal.sqlite.rows import Row, columns_of, insert_events, numbers_of
-from gateway.journal.sqlite.schema import read_meta
-from gateway.schema.event_keys import EventKey
+from gateway.journal.sqlite.schema import read_meta, set_meta
 
 # Later than any time in the log, in microseconds.
 _FOR_EVER_US = 2**62
@@ -31,22 +32,29 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
-    """How long events are kept (seconds), and how large the database may be (bytes)."""
+class Held:
+    """What holds of the log since a commit."""
 
-    age_s: float
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What one commit changed: the new entries, in order, and what holds of the log since."""
-
-    entries: Sequence[LogEntry]
     span: Span
-    complete: Complete | None
     # When the newest of the events ever deleted was received, in microseconds since 1970.
     deleted_received_at_us: int | None
+
+
+class Bounds(NamedTuple):
+    """What may stay: received at `before_us` or later, seen at `now_us`; and so many bytes.
+
+    Times are microseconds since 1970.
+    """
+
+    before_us: int
+    now_us: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, retention: Retention, now: float) -> "Bounds":
+        """Return what a retention leaves at a time, in seconds since 1970."""
+        now_us = round(now * 1e6)
+        return cls(now_us - round(retention.age_s * 1e6), now_us, retention.size_bytes)
 
 
 class Pruned(NamedTuple):
@@ -59,25 +67,23 @@ class Pruned(NamedTuple):
 class GroupWriter:
     """Owns the thread that uses the writing connection.
 
-    `on_commit` is called in the event loop after each commit and before the appends that it
-    stored return. Raises LogOpenError at construction.
+    Raises LogOpenError at construction.
     """
 
     def __init__(
         self,
         opened: OpenFiles,
-        keys: Sequence[EventKey],
+        format_: EventFormat,
         loop: asyncio.AbstractEventLoop,
-        on_commit: Callable[[Committed], None],
     ) -> None:
         self._connection = connection = opened.connection
-        self._keys = keys
+        self._keys = keys = format_.keys
         self._columns = columns_of(keys)
         self._database = opened.files.database
         self._watch = opened.watch
         self._upkeep = opened.upkeep
         self._loop = loop
-        self._on_commit = on_commit
+        self._listeners: list[Listener] = []
         # Why nothing could be stored the last time that it was tried.
         self._problem: str | None = None
         try:
@@ -89,15 +95,13 @@ class GroupWriter:
             told = described(error, self._database)
             raise LogOpenError(f"cannot open the event log {told}") from error
         self._epoch = bytes(meta["epoch"])
+        self._framing = format_.framing_of(self._epoch)
         pruned_through = int(meta["pruned_through"])
         self._span = Span(pruned_through + 1, newest or pruned_through)
         deleted = meta.get("deleted_received_at_us")
         self._deleted_received_at_us = None if deleted is None else int(deleted)
-        self._complete: Complete | None = None
-        if "complete_until_us" in meta:
-            self._complete = Complete(
-                int(meta["complete_since_us"]), int(meta["complete_until_us"])
-            )
+        # As the event loop knows it; the rest belongs to the thread.
+        self._state = self._held()
         self._jobs = JobQueue()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
@@ -108,14 +112,21 @@ class GroupWriter:
         return self._epoch
 
     @property
-    def state(self) -> Committed:
-        """What the log holds at the start, as if just committed."""
-        return self._committed(())
+    def state(self) -> Held:
+        """What the log holds since the newest commit."""
+        return self._state
 
     @property
     def problem(self) -> str | None:
-        """See `EventLog.problem`."""
+        """See `Journal.problem`."""
         return self._problem
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called in the event loop after each commit with what it stored.
+
+        It is called before the appends return.
+        """
+        self._listeners.append(listener)
 
     def start(self) -> None:
         """Start the thread."""
@@ -127,17 +138,13 @@ class GroupWriter:
         self._submit(Append(event, done))
         return await done
 
-    async def prune(self, before_us: int, now_us: int) -> Pruned:
-        """Delete a step of what is beyond the retention; the last step looks after the files."""
-        return await self._alone(lambda: self._prune_step(before_us, now_us))
+    async def prune(self, bounds: Bounds) -> Pruned:
+        """Delete a step of what is beyond some bounds; the last step looks after the files."""
+        return await self._alone(lambda: self._prune_step(bounds))
 
-    async def mark_complete(self, until_us: int) -> None:
-        """See `EventLog.mark_complete`. Raises LogUnavailableError."""
-        await self._alone(lambda: self._mark_complete(until_us))
-
-    async def correct_complete(self, complete: Complete) -> None:
-        """See `EventLog.correct_complete`. Raises LogUnavailableError."""
-        await self._alone(lambda: self._keep_complete(complete))
+    async def checkpoint(self, name: str, value: bytes) -> None:
+        """See `Checkpoints.set`. Raises LogUnavailableError."""
+        await self._alone(lambda: self._checkpoint(name, value))
 
     async def stop(self) -> None:
         """Store what has been submitted, then end the thread."""
@@ -166,7 +173,7 @@ class GroupWriter:
     def _finish(
         self,
         futures: Sequence[asyncio.Future[R]],
-        work: Callable[[], tuple[Sequence[R], Sequence[LogEntry]]],
+        work: Callable[[], tuple[Sequence[R], Sequence[Entry]]],
     ) -> None:
         changes = self._connection.total_changes
         try:
@@ -181,20 +188,24 @@ class GroupWriter:
             failure = LogUnavailableError(f"the event log cannot be written: {self._told(error)}")
             self._in_loop(lambda: self._fail(futures, failure))
             return
-        committed = self._committed(entries)
+        held = self._held()
         wrote = self._connection.total_changes > changes
-        self._in_loop(lambda: self._deliver(committed, futures, results, wrote))
+        self._in_loop(lambda: self._deliver(held, entries, futures, results, wrote))
 
     def _deliver(
         self,
-        committed: Committed,
+        held: Held,
+        entries: Sequence[Entry],
         futures: Sequence[asyncio.Future[R]],
         results: Sequence[R],
         wrote: bool,
     ) -> None:
         if wrote:
             self._problem = None
-        self._on_commit(committed)
+        self._state = held
+        if entries:
+            for listener in self._listeners:
+                listener(entries)
         for future, result in zip(futures, results, strict=True):
             if not future.done():
                 future.set_result(result)
@@ -215,7 +226,7 @@ class GroupWriter:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
-    def _store(self, group: Sequence[Append]) -> tuple[list[Appended], list[LogEntry]]:
+    def _store(self, group: Sequence[Append]) -> tuple[list[Appended], list[Entry]]:
         try:
             return self._number_and_write(group, {})
         except sqlite3.IntegrityError:
@@ -227,9 +238,9 @@ class GroupWriter:
 
     def _number_and_write(
         self, group: Sequence[Append], held: Mapping[str, int]
-    ) -> tuple[list[Appended], list[LogEntry]]:
+    ) -> tuple[list[Appended], list[Entry]]:
         results: list[Appended] = []
-        entries: list[LogEntry] = []
+        entries: list[Entry] = []
         rows: list[Row] = []
         numbers = dict(held)
         sequence, size = self._span.newest, 0
@@ -241,13 +252,15 @@ class GroupWriter:
                 continue
             sequence += 1
             numbers[event.id] = sequence
-            frame = event_frame(event.body, sequence, str(Cursor(self._epoch, sequence)))
-            keys = event.keys
-            entries.append(LogEntry(StoredFrame(sequence, frame), keys))
-            rows.append((sequence, event.id, event.received_at_us, *keys, frame, event.raw))
+            framed = self._framing.frame(sequence, event.body)
+            frame, keys = b"".join(framed), event.keys
+            entries.append(Entry(Framed(sequence, frame), keys))
+            lengths = len(framed.head), len(framed.tail)
+            found = (sequence, event.id, event.received_at_us, *keys)
+            rows.append((*found, *lengths, frame, event.raw))
             size += len(frame) + len(event.raw)
             results.append(Appended(sequence, duplicate=False))
-        filling = [*self._filling, *((it.stored.sequence, it.keys) for it in entries)]
+        filling = [*self._filling, *((it.framed.sequence, it.keys) for it in entries)]
         if rows:
             filling = self._write(rows, filling)
         # Only now: a failed commit must leave the numbering as it was.
@@ -274,22 +287,22 @@ class GroupWriter:
         connection.commit()
         return [it for it in filling if block_of(it[0]) == block]
 
-    def _committed(self, entries: Sequence[LogEntry]) -> Committed:
-        return Committed(entries, self._span, self._complete, self._deleted_received_at_us)
+    def _held(self) -> Held:
+        return Held(self._span, self._deleted_received_at_us)
 
     @staticmethod
-    def _reported(work: Callable[[], R]) -> tuple[list[R], list[LogEntry]]:
+    def _reported(work: Callable[[], R]) -> tuple[list[R], list[Entry]]:
         return [work()], []
 
-    def _prune_step(self, before_us: int, now_us: int) -> Pruned:
-        pruned = self._upkeep.within_room(partial(self._prune, before_us, now_us), PRUNE_STEP)
+    def _prune_step(self, bounds: Bounds) -> Pruned:
+        pruned = self._upkeep.within_room(partial(self._prune, bounds), PRUNE_STEP)
         drop = partial(drop_postings, self._connection, self._span.oldest)
         if self._upkeep.within_room(drop, PRUNE_STEP):
             return Pruned(pruned, more=True)
-        if pruned and (pruned >= PRUNE_STEP or self._upkeep.presses):
+        if pruned and (pruned >= PRUNE_STEP or self._upkeep.presses(bounds.size_bytes)):
             return Pruned(pruned, more=True)
         try:
-            return Pruned(pruned, more=self._upkeep.tidy())
+            return Pruned(pruned, more=self._upkeep.tidy(bounds.size_bytes))
         except sqlite3.Error:
             if not pruned:
                 raise
@@ -297,48 +310,31 @@ class GroupWriter:
             self._connection.rollback()
             return Pruned(pruned, more=True)
 
-    def _prune(self, before_us: int, now_us: int, step: int = PRUNE_STEP) -> int:
+    def _prune(self, bounds: Bounds, step: int = PRUNE_STEP) -> int:
         connection = self._connection
-        excess, oldest = self._upkeep.excess(), self._span.oldest
+        excess, oldest = self._upkeep.excess(bounds.size_bytes), self._span.oldest
         connection.execute("BEGIN IMMEDIATE")
         # In 1970 the time is not known, and no event can be told to be of the future.
-        known_us = now_us if now_us > 0 else _FOR_EVER_US
-        gone = expired(connection, before_us, known_us, excess, step)
+        known_us = bounds.now_us if bounds.now_us > 0 else _FOR_EVER_US
+        gone = expired(connection, bounds.before_us, known_us, excess, step)
         if gone is None:
             connection.rollback()
             return 0
         deleted = _newest_believed((self._deleted_received_at_us, gone.received_at_us), known_us)
         pruned, oldest = gone.through + 1 - oldest, gone.through + 1
         connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
-        self._set_meta({"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
+        set_meta(connection, {"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
         connection.commit()
         self._span = Span(oldest, self._span.newest)
         self._deleted_received_at_us = deleted
         return pruned
 
-    def _mark_complete(self, until_us: int) -> int:
-        complete = self._complete or Complete(until_us, until_us)
-        complete = replace(complete, until_us=max(until_us, complete.until_us))
-        return self._keep_complete(complete)
-
-    def _keep_complete(self, complete: Complete) -> int:
-        if complete != self._complete:
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            self._set_meta(
-                {
-                    "complete_since_us": complete.since_us,
-                    "complete_until_us": complete.until_us,
-                }
-            )
-            connection.commit()
-            self._complete = complete
-        return complete.until_us
-
-    def _set_meta(self, values: Mapping[str, int]) -> None:
-        self._connection.executemany(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            list(values.items()),
+    def _checkpoint(self, name: str, value: bytes) -> None:
+        # A single statement commits by itself.
+        self._connection.execute(
+            "INSERT INTO checkpoints VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
         )
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from conferencing.v1.event_pb2 import Event
 from gateway.clock import Clock
-from gateway.journal.filter import Filter
 from gateway.feed.frames import event_of
-from gateway.journal.sqlite import SqliteEventLog
-from gateway.journal.sqlite.writer import Retention
 from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.report import SweepEnded, Verdict
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.journal.filter import Filter
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import SqliteEventLog
 from tests.harness.clock import MachineClock
 from tests.harness.events import KEYS, new_event
 from tests.harness.loop import LoopThread

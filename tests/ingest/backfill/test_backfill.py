@@ -13,8 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
-from gateway.journal.entry import Appended, NewEvent
-from gateway.journal.log import LogUnavailableError
 from gateway.ingest.backfill.backfill import FAILED_WRITE_DELAY_S
 from gateway.ingest.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
 from gateway.ingest.backfill.fetch import SPAN_MIN_US
@@ -22,6 +20,8 @@ from gateway.ingest.backfill.report import Cause, State, SweepEnded, Verdict
 from gateway.ingest.backfill.span import PAGES_MAX
 from gateway.ingest.backfill.sweep import Addressees
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Appended, NewEvent
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.upstream.errors import Reason, UpstreamError
 from tests.harness.loop import LoopThread

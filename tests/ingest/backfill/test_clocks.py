@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from gateway.ingest.backfill.complete import Complete
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     GetFeedInfoResponse,
 )
-from gateway.journal.log import Complete
 from gateway.upstream.deliveries import DeliveriesRequest
 from tests.conftest import StartGateway
 from tests.harness.events import new_event

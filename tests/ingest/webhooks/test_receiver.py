@@ -11,8 +11,8 @@ import urllib.request
 import pytest
 
 from conferencing.v1.event_service_pb2 import GetEventRequest, GetFeedInfoRequest
-from gateway.journal.sqlite import SqliteEventLog
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
+from gateway.journal.sqlite import SqliteEventLog
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
 from tests.harness.webhooks import Signer, event_id, webhook
