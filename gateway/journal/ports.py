@@ -7,9 +7,9 @@ in a file both are one, and of a broker's stream an index is a copy.
 All methods are called from one event loop.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
@@ -168,4 +168,4 @@ class EventLog:
     journal: Journal
     index: Index
     checkpoints: Checkpoints
-    close: Callable[[], Awaitable[None]]
+    close: Callable[[], Coroutine[Any, Any, None]]

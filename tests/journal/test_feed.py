@@ -22,10 +22,9 @@ from gateway.journal.events import Entry, Framed, Keys, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter, wake_keys_of
 from gateway.journal.ports import EventLog
 from gateway.journal.reading import Span
-from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite import open_log
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS, choosing, keys_of, new_event
+from tests.harness.events import FORMAT, KEYS, choosing, keys_of, new_event
 from tests.harness.loop import LoopThread
 from tests.oracle.stepped import SteppedLoop, run_stepped
 
@@ -139,14 +138,12 @@ class Stage:
     def __init__(self, loop: LoopThread, folder: Path, window: int) -> None:
         self._loop = loop
         self.clock = ManualClock()
-        self.log = loop.run(
-            SqliteEventLog.open(folder / "events.db", KEYS, Retention(100, 2**40), self.clock)
-        )
+        self.log = loop.run(open_log(folder / "events.db", FORMAT))
         self.feed = loop.call(lambda: Feed(self.log, Window(0, entries_max=window)))
 
     def append(self, *events: Any) -> None:
         async def all_at_once() -> None:
-            await asyncio.gather(*map(self.log.append, events))
+            await asyncio.gather(*map(self.log.journal.append, events))
 
         self._loop.run(all_at_once())
 
@@ -203,7 +200,7 @@ def test_a_sleeping_subscriber_is_woken(stage: Stage) -> None:
     async def sleep_and_wake() -> Delivery:
         with stage.feed.subscribe(Filter(), Start(0), 100) as subscription:
             waiting = asyncio.create_task(subscription.next(3_600))
-            await stage.log.append(new_event())
+            await stage.log.journal.append(new_event())
             return await waiting
 
     assert sequences(stage.run(sleep_and_wake())) == [1]
@@ -216,9 +213,9 @@ def test_the_newest_event_is_known_however_long_the_pause_between_rounds(stage: 
             subscription.__enter__()
         sleeping = [asyncio.create_task(it.next(3_600)) for it in crowd]
         await asyncio.sleep(0)
-        await stage.log.append(new_event())
+        await stage.log.journal.append(new_event())
         await asyncio.gather(*sleeping)
-        await stage.log.append(new_event())
+        await stage.log.journal.append(new_event())
         newest = stage.feed.newest
         # Who asks now is served now.
         with stage.feed.subscribe(ALL, Start(1), 100) as latecomer:
@@ -232,11 +229,11 @@ def test_a_heartbeat_has_the_newest_cursor_however_long_the_pause(stage: Stage) 
         crowd = [stage.feed.subscribe(ALL, Start(0), 100) for _ in range(500)]
         for subscription in crowd:
             subscription.__enter__()
-        await stage.log.append(new_event(conference_id="c1"))
-        await stage.log.append(new_event(conference_id="c1"))
+        await stage.log.journal.append(new_event(conference_id="c1"))
+        await stage.log.journal.append(new_event(conference_id="c1"))
         with stage.feed.subscribe(choosing(conference_id=["c2"]), Start(1), 9) as quiet:
             assert (await quiet.next(0.001)).position == 2
-            await stage.log.append(new_event(conference_id="c1"))
+            await stage.log.journal.append(new_event(conference_id="c1"))
             return (await quiet.next(0.001)).position
 
     assert stage.run(beat_in_a_pause()) == 3
@@ -265,7 +262,7 @@ def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
             subscription = Watched(stage.feed, wanted, Start(0), 100)
             subscription.name = name
             subscription.__enter__()
-        await stage.log.append(new_event("conference.created", conference_id="c1"))
+        await stage.log.journal.append(new_event("conference.created", conference_id="c1"))
 
     stage.run(subscribe_and_append())
 
@@ -296,21 +293,21 @@ def test_a_sleeper_stays_live_however_much_passes_that_is_not_for_it(stage: Stag
     quiet = choosing(conference_id=["c2"])
 
     async def sleep_through(count: int) -> tuple[list[Delivery], list[Delivery]]:
-        read = stage.log.read
+        read = stage.log.index.read
         with (
             stage.feed.subscribe(quiet, Start(0), 9) as asleep,
             stage.feed.subscribe(quiet, Start(0), 9) as woken,
         ):
             first = [await it.next(0.001) for it in (asleep, woken)]
             # Nothing need be read to know that nothing matched.
-            stage.log.read = None  # type: ignore[method-assign,assignment]
+            stage.log.index.read = None  # type: ignore[method-assign,assignment]
             waiting = asyncio.create_task(woken.next(3_600))
             for _ in range(count):
-                await stage.log.append(new_event(conference_id="c1"))
+                await stage.log.journal.append(new_event(conference_id="c1"))
             beat = await asleep.next(0.001)
-            await stage.log.append(new_event(conference_id="c2"))
+            await stage.log.journal.append(new_event(conference_id="c2"))
             later = [beat, await waiting, await asleep.next(3_600)]
-            stage.log.read = read  # type: ignore[method-assign]
+            stage.log.index.read = read  # type: ignore[method-assign]
             return first, later
 
     first, (beat, event, same) = stage.run(sleep_through(30))
@@ -357,9 +354,9 @@ def test_whoever_keeps_up_is_live_and_is_given_what_a_scan_gives(
 
         for number in range(len(wants)):
             await look(number)
-        stage.log.read = None  # type: ignore[method-assign,assignment]
+        stage.log.index.read = None  # type: ignore[method-assign,assignment]
         for commit, beating in zip(commits, beats, strict=True):
-            await asyncio.gather(*map(stage.log.append, map(event_with, commit)))
+            await asyncio.gather(*map(stage.log.journal.append, map(event_with, commit)))
             has = {key for event in commit for key in wake_keys_of(event)}
             for number, wanted in enumerate(wants):
                 # Whoever sleeps is woken by the keys it has.
@@ -389,7 +386,7 @@ def test_nothing_is_missed_or_doubled_at_the_seam(stage: Stage) -> None:
             for _ in range(40):
                 got += sequences(await subscription.next(0.05))
                 if len(got) < 60:
-                    await stage.log.append(new_event())
+                    await stage.log.journal.append(new_event())
             while subscription.position < stage.feed.newest:
                 got += sequences(await subscription.next(0.05))
         return got
@@ -437,7 +434,7 @@ def test_being_woken_in_vain_does_not_put_off_a_heartbeat(stage: Stage) -> None:
         with stage.feed.subscribe(wanted, Start(0), 9) as subscription:
             waiting = asyncio.create_task(subscription.next(0.2))
             while not waiting.done():
-                await stage.log.append(new_event())
+                await stage.log.journal.append(new_event())
                 wakes += 1
             return wakes
 
@@ -497,7 +494,7 @@ def test_a_drain_delivers_first_what_has_come(stage: Stage) -> None:
     async def drain_with_events_waiting() -> list[tuple[list[int], bool]]:
         with stage.feed.subscribe(Filter(), Start(0), 3) as subscription:
             stage.feed.drain()
-            await stage.log.append(new_event())
+            await stage.log.journal.append(new_event())
             ended = [await subscription.next(3_600) for _ in range(3)]
             return [(sequences(it), it.draining) for it in ended]
 
@@ -531,7 +528,7 @@ def test_nothing_is_left_of_a_subscription_that_ended(stage: Stage) -> None:
 def test_retention_that_overtakes_a_reader_is_told(stage: Stage) -> None:
     stage.numbered(30)
     stage.clock.advance(10**6)
-    stage.run(stage.log.prune())
+    stage.run(stage.log.index.prune())
     stage.numbered(1)
 
     first, second = stage.read(5, deliveries=2)
@@ -544,9 +541,9 @@ def test_retention_that_overtakes_a_reader_is_told(stage: Stage) -> None:
 def test_cursors_become_positions_or_say_what_is_lost(stage: Stage) -> None:
     stage.numbered(30)
     stage.clock.advance(10**6)
-    stage.run(stage.log.prune())
+    stage.run(stage.log.index.prune())
     stage.numbered(2)
-    epoch = stage.log.epoch
+    epoch = stage.log.journal.epoch
 
     def start(epoch: bytes, sequence: int) -> Start:
         return after_cursor(str(Cursor(epoch, sequence)), stage.log, "after_cursor")
@@ -587,7 +584,7 @@ def test_a_feed_that_is_opened_again_has_the_newest_events_in_memory(
 ) -> None:
     for number in range(held):
         stage.numbered(1, conference_id=f"c{number % 3}")
-    stored = stage.run(stage.log.read(0, ALL, 100)).frames
+    stored = stage.run(stage.log.index.read(0, ALL, 100, EVERYTHING)).frames
 
     window = stage.run(Window.of(stage.log, limit, bytes_max))
 

@@ -12,14 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.journal.filter import Filter
+from gateway.feed.format import event_format
+from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.ports import EventLog
 from gateway.journal.reading import Stretch, TimeBounds
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog, postings
+from gateway.journal.sqlite import open_log, postings
 from gateway.journal.sqlite.postings import BLOCK, Search
 from gateway.schema.event_keys import EventKey
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS, choosing, new_event
+from tests.harness.events import FORMAT, KEYS, choosing, new_event
 from tests.harness.loop import LoopThread
 
 EVENTS = 5 * BLOCK + 300
@@ -45,16 +47,16 @@ def keys_drawn() -> list[dict[str, str]]:
 DRAWN = keys_drawn()
 
 
-async def filled(path: Path, keys: Sequence[EventKey] = KEYS) -> SqliteEventLog:
+async def filled(path: Path, keys: Sequence[EventKey] = KEYS) -> EventLog:
     clock = ManualClock()
-    log = await SqliteEventLog.open(path, keys, RETENTION, clock)
+    log = await open_log(path, event_format(keys))
     events = [
         new_event(received_at_us=round((clock.now + number) * 1e6), **values)  # type: ignore[arg-type]
         for number, values in enumerate(DRAWN)
     ]
     for start in range(0, EVENTS, 137):  # so that blocks end within a commit
         cut = [it._replace(keys=it.keys[: len(keys)]) for it in events[start : start + 137]]
-        await asyncio.gather(*map(log.append, cut))
+        await asyncio.gather(*map(log.journal.append, cut))
     return log
 
 
@@ -65,7 +67,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def log(loop: LoopThread, path: Path) -> Iterator[SqliteEventLog]:
+def log(loop: LoopThread, path: Path) -> Iterator[EventLog]:
     opened = loop.run(filled(path))
     yield opened
     loop.run(opened.close())
@@ -82,13 +84,15 @@ def scanned(wanted: Filter, after: int = 0, through: int = EVENTS) -> list[int]:
 
 
 async def paged(
-    log: SqliteEventLog, wanted: Filter, stretch: Stretch, limit: int, newest_first: bool
+    log: EventLog, wanted: Filter, stretch: Stretch, limit: int, newest_first: bool
 ) -> tuple[list[int], int]:
     """Return all numbers of a search, and in how many steps they were found."""
     found: list[int] = []
     steps = 0
     while not stretch.is_empty:
-        page = await log.page(wanted, TimeBounds(), stretch, limit, newest_first=newest_first)
+        page = await log.index.page(
+            wanted, TimeBounds(), stretch, limit, EVERYTHING, newest_first=newest_first
+        )
         assert len(page.frames) <= limit
         found += [it.sequence for it in page.frames]
         assert page.rest != stretch, "a step goes on"
@@ -97,10 +101,10 @@ async def paged(
     return found, steps
 
 
-async def followed(log: SqliteEventLog, wanted: Filter, after: int, limit: int) -> list[int]:
+async def followed(log: EventLog, wanted: Filter, after: int, limit: int) -> list[int]:
     found: list[int] = []
-    while after < log.span.newest:
-        batch = await log.read(after, wanted, limit)
+    while after < log.index.span.newest:
+        batch = await log.index.read(after, wanted, limit, EVERYTHING)
         assert len(batch.frames) <= limit
         assert batch.through > after
         found += [it.sequence for it in batch.frames]
@@ -126,7 +130,7 @@ edges = st.one_of(
 @given(filters, edges, edges, st.sampled_from([1, 3, 100, 1_000]), st.booleans())
 def test_a_search_finds_what_a_scan_finds(
     loop: LoopThread,
-    log: SqliteEventLog,
+    log: EventLog,
     wanted: Filter,
     after: int,
     through: int,
@@ -143,7 +147,7 @@ def test_a_search_finds_what_a_scan_finds(
 @settings(max_examples=80)
 @given(filters, edges, st.sampled_from([3, 256]))
 def test_who_catches_up_finds_what_a_scan_finds(
-    loop: LoopThread, log: SqliteEventLog, wanted: Filter, after: int, limit: int
+    loop: LoopThread, log: EventLog, wanted: Filter, after: int, limit: int
 ) -> None:
     assert loop.run(followed(log, wanted, after, limit)) == scanned(wanted, after)
 
@@ -151,7 +155,7 @@ def test_who_catches_up_finds_what_a_scan_finds(
 @pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_a_rare_value_is_found_without_looking_through_the_log(
-    loop: LoopThread, log: SqliteEventLog, newest_first: bool
+    loop: LoopThread, log: EventLog, newest_first: bool
 ) -> None:
     rare = choosing(queue_name=["rare"])
     found, steps = loop.run(paged(log, rare, Stretch(0, EVENTS), 100, newest_first))
@@ -162,9 +166,9 @@ def test_a_rare_value_is_found_without_looking_through_the_log(
 
 
 @pytest.fixture
-def reading(log: SqliteEventLog, path: Path) -> Iterator[Connection]:
+def reading(log: EventLog, path: Path) -> Iterator[Connection]:
     """A connection to the file of the log, which is filled."""
-    assert log.span.count == EVENTS
+    assert log.index.span.count == EVENTS
     with closing(sqlite3.connect(path)) as connection:
         yield connection
 
@@ -221,11 +225,11 @@ def test_retention_takes_the_index_with_it(loop: LoopThread, tmp_path: Path) -> 
     loop.run(log.close())
     clock = ManualClock()
     clock.advance(RETENTION.age_s + 3 * BLOCK + 10)
-    log = loop.run(SqliteEventLog.open(path, KEYS, RETENTION, clock))
+    log = loop.run(open_log(path, FORMAT))
 
     loop.run(log.prune())  # and its index, in steps
 
-    oldest = log.span.oldest
+    oldest = log.index.span.oldest
     assert oldest > 3 * BLOCK
     wanted = choosing(type=["call.enqueued"], connection_id=["n1"])
     assert loop.run(followed(log, wanted, oldest - 1, 100)) == scanned(wanted, oldest - 1)
@@ -244,16 +248,16 @@ def test_a_log_that_an_older_gateway_has_written_to_is_indexed_again(
     loop.run(loop.run(filled(path)).close())
 
     async def written_to_by(keys: Sequence[EventKey]) -> None:
-        log = await SqliteEventLog.open(path, keys, RETENTION, ManualClock())
+        log = await open_log(path, event_format(keys))
         for number in range(2):
             event = new_event(id_=f"{len(keys)}-{number}", queue_name="rare")
-            await log.append(event._replace(keys=event.keys[: len(keys)]))
+            await log.journal.append(event._replace(keys=event.keys[: len(keys)]))
         await log.close()
 
     loop.run(written_to_by(KEYS[:2]))
     loop.run(written_to_by(KEYS))
 
-    log = loop.run(SqliteEventLog.open(path, KEYS, RETENTION, ManualClock()))
+    log = loop.run(open_log(path, FORMAT))
     wanted = choosing(queue_name=["rare"])
     found = loop.run(followed(log, wanted, 0, 100))
     assert found == [*scanned(wanted), *range(EVENTS + 1, EVENTS + 5)]
@@ -276,11 +280,11 @@ def test_a_damaged_event_keeps_nothing_else_from_being_stored_and_found(
 ) -> None:
     path = tmp_path / "events.db"
 
-    async def stored(count: int, keys: Sequence[EventKey]) -> SqliteEventLog:
-        log = await SqliteEventLog.open(path, keys, Retention(1e9, 2**40), ManualClock())
+    async def stored(count: int, keys: Sequence[EventKey]) -> EventLog:
+        log = await open_log(path, event_format(keys))
         events = [new_event(queue_name="q", raw=b"x") for _ in range(count)]
         for it in events:
-            await log.append(it._replace(keys=it.keys[: len(keys)]))
+            await log.journal.append(it._replace(keys=it.keys[: len(keys)]))
         return log
 
     loop.run(loop.run(stored(10, begun_with)).close())
@@ -304,7 +308,7 @@ def test_a_log_made_for_other_keys_is_indexed_by_those_declared_now(
     path = tmp_path / "events.db"
     loop.run(loop.run(filled(path, KEYS[:begun_with])).close())
 
-    log = loop.run(SqliteEventLog.open(path, KEYS, RETENTION, ManualClock()))
+    log = loop.run(open_log(path, FORMAT))
 
     made: list[Callable[[], Filter]] = [
         lambda: choosing(type=["conference.*"], conference_id=["c3"]),
@@ -313,6 +317,6 @@ def test_a_log_made_for_other_keys_is_indexed_by_those_declared_now(
     ]
     for make in made:
         assert loop.run(followed(log, make(), 0, 100)) == scanned(make())
-    recent = loop.run(log.recent(10, 10**9))
+    recent = loop.run(log.index.recent(10, 10**9))
     assert [it.keys[-1] for it in recent] == [values["type_"] for values in DRAWN[-10:]]
     loop.run(log.close())

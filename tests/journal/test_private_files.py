@@ -32,17 +32,17 @@ def modes(folder: Path) -> dict[str, int]:
     return {it.name: stat.S_IMODE(it.stat().st_mode) for it in sorted(folder.iterdir())}
 
 
-def open_log(loop: LoopThread, path: Path) -> OpenLog:
+def opened_log(loop: LoopThread, path: Path) -> OpenLog:
     log = OpenLog(loop, path, ManualClock(), PLENTY)
-    log.append(*[new_event(raw=os.urandom(16_384)) for _ in range(64)])
-    log.run(log.log.prune())
+    log.journal.append(*[new_event(raw=os.urandom(16_384)) for _ in range(64)])
+    log.run(log.log.index.prune())
     return log
 
 
 @pytest.mark.usefixtures("umask")
 def test_everything_is_made_for_the_gateway_alone(loop: LoopThread, tmp_path: Path) -> None:
     path = tmp_path / "new" / "events.db"
-    log = open_log(loop, path)
+    log = opened_log(loop, path)
 
     found = modes(path.parent)
 
@@ -56,7 +56,7 @@ def test_what_others_could_open_is_narrowed_and_said(
     loop: LoopThread, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "events.db"
-    log = open_log(loop, path)
+    log = opened_log(loop, path)
     copies = {it.name: it.read_bytes() for it in tmp_path.iterdir()}
     log.close()
     for name, data in copies.items():  # as a crash leaves them
@@ -65,7 +65,7 @@ def test_what_others_could_open_is_narrowed_and_said(
     tmp_path.chmod(0o755)
 
     with caplog.at_level("INFO"):
-        log = open_log(loop, path)
+        log = opened_log(loop, path)
 
     assert set(modes(tmp_path).values()) == {0o600}
     assert f"{path} could be opened by others" in caplog.text
@@ -79,7 +79,7 @@ def test_a_folder_that_everybody_may_write_to_is_warned_about(
 ) -> None:
     tmp_path.chmod(0o777)
 
-    open_log(loop, tmp_path / "events.db").close()
+    opened_log(loop, tmp_path / "events.db").close()
 
     assert f"everybody may write to the folder {tmp_path}" in caplog.text
 
@@ -92,13 +92,13 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(
     target.write_text("precious")
     target.chmod(0o640)
     log = tmp_path / "log" / "events.db"
-    open_log(loop, log).close()
+    opened_log(loop, log).close()
     link = log.with_name(log.name + ending)
     link.unlink(missing_ok=True)
     link.symlink_to(target)
 
     with pytest.raises(LogOpenError, match=r"is a symbolic link.*remove it"):
-        open_log(loop, log)
+        opened_log(loop, log)
 
     assert target.read_text() == "precious"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
@@ -126,7 +126,7 @@ def shared() -> Iterator[Path]:
 @as_root
 def test_who_is_not_the_gateway_cannot_take_its_lock(loop: LoopThread, shared: Path) -> None:
     path = shared / "events.db"
-    open_log(loop, path).close()
+    opened_log(loop, path).close()
 
     assert as_other("flock", "--nonblock", f"{path}.lock", "true") != 0
     assert as_other("flock", "--nonblock", str(path), "true") != 0
@@ -143,7 +143,7 @@ def test_a_file_that_somebody_else_has_put_there_is_refused(
     assert as_other("touch", str(path)) == 0
 
     with pytest.raises(LogOpenError, match=r"belongs to another user|Permission denied"):
-        open_log(loop, shared / "events.db")
+        opened_log(loop, shared / "events.db")
 
 
 def test_a_file_stays_open_to_nobody_else_after_it_was_opened(tmp_path: Path) -> None:

@@ -11,17 +11,15 @@ from gateway.journal.events import NewEvent
 from gateway.journal.filter import Filter
 from gateway.journal.ports import EventLog
 from gateway.journal.reading import TimeBounds
-from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog, reads
-from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS, choosing, new_event
+from gateway.journal.sqlite import open_log, reads
+from tests.harness.events import FORMAT, choosing, new_event
 from tests.harness.loop import LoopThread
 
 EVERYTHING = Filter()
 
 
 async def _all(log: EventLog, events: Sequence[NewEvent]) -> None:
-    await asyncio.gather(*map(log.append, events))
+    await asyncio.gather(*map(log.journal.append, events))
 
 
 @pytest.mark.slow
@@ -45,7 +43,7 @@ def test_a_search_in_steps_finds_what_a_scan_finds(
     newest_first: bool,
 ) -> None:
     path = tmp_path_factory.mktemp("steps") / "events.db"
-    log = loop.run(SqliteEventLog.open(path, KEYS, Retention(1e9, 2**40), ManualClock()))
+    log = loop.run(open_log(path, FORMAT))
     events = [
         new_event(received_at_us=at, conference_id=f"c{number % 3}")
         for number, at in enumerate(times)
@@ -57,9 +55,11 @@ def test_a_search_in_steps_finds_what_a_scan_finds(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reads, "SCAN_MAX", step)
             patch.setattr(reads, "TIMES_MAX", step)
-            rest = loop.run(log.stretch(bounds))
+            rest = loop.run(log.index.stretch(bounds))
             while not rest.is_empty:
-                page = loop.run(log.page(wanted, bounds, rest, limit, newest_first=newest_first))
+                page = loop.run(
+                    log.index.page(wanted, bounds, rest, limit, newest_first=newest_first)
+                )
                 # A step is bounded, and never stands still.
                 assert len(page.frames) <= min(limit, step)
                 assert page.rest.through - page.rest.after < rest.through - rest.after

@@ -37,7 +37,9 @@ def clock() -> ManualClock:
 def fill(log: OpenLog, mib: int, clock: ManualClock) -> None:
     received = round(clock.now * 1e6)
     for _ in range(mib):
-        log.append(*[new_event(received_at_us=received, raw=os.urandom(16_384)) for _ in range(64)])
+        log.journal.append(
+            *[new_event(received_at_us=received, raw=os.urandom(16_384)) for _ in range(64)]
+        )
 
 
 def wal_of(path: Path) -> Path:
@@ -52,15 +54,15 @@ def test_the_write_ahead_log_shrinks_when_who_kept_it_has_gone(
 ) -> None:
     path = tmp_path / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
-    log.append(new_event())
+    log.journal.append(new_event())
     with closing(sqlite3.connect(path)) as outside:
         outside.execute("BEGIN")
         outside.execute("SELECT count(*) FROM events").fetchall()
         fill(log, 20, clock)
-        log.run(log.log.prune())
+        log.run(log.log.index.prune())
         assert wal_of(path).stat().st_size > 20 * MIB
 
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
 
     assert wal_of(path).stat().st_size <= WAL_BYTES
     # So it stays, also when it is folded in the midst of storing.
@@ -79,7 +81,7 @@ def test_an_outside_reader_that_keeps_the_write_ahead_log_is_told_of(
         outside.execute("BEGIN")
         outside.execute("SELECT count(*) FROM events").fetchall()
         fill(log, 64, clock)
-        log.run(log.log.prune())
+        log.run(log.log.index.prune())
     log.close()
 
     assert "another program has been reading the log" in caplog.text
@@ -93,10 +95,12 @@ def test_a_file_that_is_mostly_free_is_made_smaller(
     log = OpenLog(loop, path, clock, SHORT)
     fill(log, 40, clock)
     clock.advance(1_000)
-    log.append(*[new_event(id_=f"kept-{n}", received_at_us=round(clock.now * 1e6)) for n in (1, 2)])
+    log.journal.append(
+        *[new_event(id_=f"kept-{n}", received_at_us=round(clock.now * 1e6)) for n in (1, 2)]
+    )
     assert path.stat().st_size > 32 * MIB
 
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
 
     # Not smaller than that: what is free in it is soon used again.
     assert path.stat().st_size < 17 * MIB
@@ -116,10 +120,10 @@ def test_appends_have_their_turn_while_the_file_is_made_smaller(
     received = round(clock.now * 1e6)
 
     async def append_during() -> int:
-        pruning = asyncio.ensure_future(log.log.prune())
+        pruning = asyncio.ensure_future(log.log.index.prune())
         stored = 0
         while not pruning.done():
-            await log.log.append(new_event(received_at_us=received))
+            await log.log.journal.append(new_event(received_at_us=received))
             stored += 1
         await pruning
         return stored
@@ -135,11 +139,11 @@ def test_what_is_free_in_the_file_is_used_before_it_grows(
     path = tmp_path / "events.db"
     log = OpenLog(loop, path, clock, Retention(1e9, 8 * MIB))
     fill(log, 12, clock)
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
     sizes = []
     for _ in range(10):
         fill(log, 1, clock)
-        log.run(log.log.prune())
+        log.run(log.log.index.prune())
         sizes.append(log.run(log.log.info()).size_bytes)
 
     # A sixteenth of it is left free for what comes, here half a MiB.
@@ -159,7 +163,7 @@ def test_only_a_log_that_may_fill_a_disk_keeps_a_reserve(
     reserve = tmp_path / "events.db.reserve"
     log = OpenLog(loop, path, clock, PLENTY)
     fill(log, 1, clock)
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
     assert not reserve.exists()
 
     fill(log, 24, clock)
@@ -187,7 +191,7 @@ def fill_up(log: OpenLog, clock: ManualClock) -> int:
             fill(log, 1, clock)
         except LogUnavailableError as error:
             assert "the disk is full" in str(error)  # noqa: PT017
-            return log.log.span.count
+            return log.log.index.span.count
 
 
 @pytest.mark.slow
@@ -200,15 +204,15 @@ def test_a_full_disk_is_mended_by_what_retention_deletes(
     with small_disk(path.parent, mib):
         log = OpenLog(loop, path, clock, SHORT)
         stored = fill_up(log, clock)
-        assert log.log.problem is not None
+        assert log.log.journal.problem is not None
         clock.advance(1_000)
 
-        assert log.run(log.log.prune()) == stored
+        assert log.run(log.log.index.prune()) == stored
 
-        assert log.log.problem is None
+        assert log.log.journal.problem is None
         fill(log, mib // 4, clock)
-        log.run(log.log.prune())
-        assert log.log.span.count == mib // 4 * 64
+        log.run(log.log.index.prune())
+        assert log.log.index.span.count == mib // 4 * 64
         log.close()
 
 
@@ -230,9 +234,9 @@ def test_a_log_is_opened_on_a_full_disk(
 
         log.open()
 
-        assert log.log.span.count == mib // 3 * 64
+        assert log.log.index.span.count == mib // 3 * 64
         clock.advance(1_000)
-        assert log.run(log.log.prune()) == mib // 3 * 64
+        assert log.run(log.log.index.prune()) == mib // 3 * 64
         fill(log, 1, clock)
         log.close()
 
@@ -241,20 +245,20 @@ def test_a_problem_is_over_when_something_can_be_stored(
     loop: LoopThread, tmp_path: Path, clock: ManualClock
 ) -> None:
     log = OpenLog(loop, tmp_path / "events.db", clock, PLENTY)
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
     connection = log.log._writer._connection
     connection.execute("PRAGMA query_only = ON")
     with pytest.raises(LogUnavailableError):
-        log.append(new_event())
+        log.journal.append(new_event())
     with pytest.raises(LogUnavailableError):
-        log.run(log.log.prune())
-    assert log.log.problem is not None
+        log.run(log.log.index.prune())
+    assert log.log.journal.problem is not None
 
     connection.execute("PRAGMA query_only = OFF")
 
     # Nobody has to post anything: who is told that it is not ready may get nothing to store.
-    log.run(log.log.prune())
-    assert log.log.problem is None
+    log.run(log.log.index.prune())
+    assert log.log.journal.problem is None
     log.close()
 
 
@@ -266,7 +270,7 @@ def test_another_program_that_stores_events_is_named_as_the_cause(
 ) -> None:
     path = tmp_path / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
-    log.append(new_event())
+    log.journal.append(new_event())
     with closing(sqlite3.connect(path)) as outside:
         outside.execute(
             "INSERT INTO events (sequence, id, received_at_us, frame, raw)"
@@ -275,7 +279,7 @@ def test_another_program_that_stores_events_is_named_as_the_cause(
         outside.commit()
 
     with pytest.raises(LogUnavailableError, match="another program has written to it"):
-        log.append(new_event())
+        log.journal.append(new_event())
     log.close()
 
 
@@ -316,7 +320,7 @@ def test_what_was_noted_of_one_log_does_not_hold_for_another_in_its_place(
         outside.execute("BEGIN")
         outside.execute("SELECT count(*) FROM events").fetchall()
         log = OpenLog(loop, path, clock, PLENTY)
-        log.append(new_event(id_="second"))
+        log.journal.append(new_event(id_="second"))
         shutil.copytree(path.parent, crashed.parent)
         log.close()
 
@@ -333,15 +337,15 @@ def test_a_file_that_goes_after_a_long_time_without_change_is_missed(
     log = OpenLog(loop, path, clock, PLENTY)
     # While its folder stays as it was, a look at that is enough.
     os.utime(path.parent, (1, 1))
-    log.append(new_event())
-    log.append(new_event())
+    log.journal.append(new_event())
+    log.journal.append(new_event())
 
     path.with_name(path.name + ending).unlink()
 
     with pytest.raises(LogUnavailableError, match="was deleted or"):
-        log.append(new_event())
-    assert log.log.problem is not None
-    assert log.log.span.count == 2
+        log.journal.append(new_event())
+    assert log.log.journal.problem is not None
+    assert log.log.index.span.count == 2
     log.close()
 
 
@@ -354,19 +358,19 @@ def test_a_database_that_is_cut_short_is_missed_and_stays_so(
     path = tmp_path / "log" / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
     fill(log, 1, clock)
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
     if not folded:
-        log.append(new_event())
+        log.journal.append(new_event())
     os.utime(path.parent, (1, 1))
 
     os.truncate(path, kept)
 
     for _ in range(3):
         with pytest.raises(LogUnavailableError, match=r"cut short or emptied .* restore"):
-            log.append(new_event())
+            log.journal.append(new_event())
         with pytest.raises(LogUnavailableError, match="cut short or emptied"):
-            log.run(log.log.prune())
-    assert "cut short" in str(log.log.problem)
+            log.run(log.log.index.prune())
+    assert "cut short" in str(log.log.journal.problem)
     log.close()
 
 
@@ -377,14 +381,14 @@ def test_a_database_that_another_program_makes_smaller_is_whole(
     log = OpenLog(loop, path, clock, SHORT)
     fill(log, 12, clock)
     clock.advance(1_000)
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
     size = path.stat().st_size
     with closing(sqlite3.connect(path)) as outside:
         outside.execute("VACUUM")
         outside.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert path.stat().st_size < size
 
-    log.append(new_event(id_="after"))
+    log.journal.append(new_event(id_="after"))
 
     assert ids(log.read()) == ["after"]
     log.close()
@@ -398,8 +402,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, loop: LoopThread) -> Path:
     """A closed log of some hundred pages, small events and large ones."""
     path = tmp_path_factory.mktemp("whole") / "events.db"
     log = OpenLog(loop, path, ManualClock(), PLENTY)
-    log.append(*[new_event(id_=f"e{n}", conference_id=f"c{n % 7}") for n in range(3_000)])
-    log.append(*[new_event(raw=bytes(30_000)) for _ in range(10)])
+    log.journal.append(*[new_event(id_=f"e{n}", conference_id=f"c{n % 7}") for n in range(3_000)])
+    log.journal.append(*[new_event(raw=bytes(30_000)) for _ in range(10)])
     log.close()
     return path
 

@@ -40,7 +40,7 @@ def log(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[OpenLo
     opened = OpenLog(loop, tmp_path / "events.db", clock, PLENTY)
     for n in range(20):
         opened.append(stored_now(id_=f"e{n}"))
-    opened.run(opened.log.prune())
+    opened.run(opened.log.index.prune())
     for n in range(20, 40):
         opened.append(stored_now(id_=f"e{n}"))
     yield opened
@@ -50,10 +50,10 @@ def log(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[OpenLo
 def must_refuse(log: OpenLog, why: str) -> None:
     for _ in range(3):
         with pytest.raises(LogUnavailableError, match=why):
-            log.append(stored_now())
+            log.journal.append(stored_now())
         with pytest.raises(LogUnavailableError, match=why):
-            log.run(log.log.prune())
-    assert why in str(log.log.problem)
+            log.run(log.log.index.prune())
+    assert why in str(log.log.journal.problem)
 
 
 # The write-ahead log
@@ -68,7 +68,7 @@ def test_a_write_ahead_log_that_is_cut_short_anywhere_is_missed_before_the_next_
     path = Path(mkdtemp(dir=tmp_path)) / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
     for n in range(10):
-        log.append(stored_now(id_=f"e{n}"))
+        log.journal.append(stored_now(id_=f"e{n}"))
     wal = LogFiles(path).wal
     os.utime(path.parent, (1, 1))
 
@@ -76,7 +76,7 @@ def test_a_write_ahead_log_that_is_cut_short_anywhere_is_missed_before_the_next_
 
     must_refuse(log, "was cut short")
     with pytest.raises(LogUnavailableError, match="was cut short"):
-        log.run(log.log.read(0, EVERYTHING, 100))
+        log.run(log.log.index.read(0, EVERYTHING, 100, EVERYTHING))
     size = wal.stat().st_size
     log.close()
     assert wal.stat().st_size == size, "what is left stays for the next start"
@@ -158,13 +158,13 @@ def test_whatever_this_or_another_program_folds_nothing_is_missed(
     stored = 0
     for step in steps:
         if step == "append":
-            log.append(stored_now())
+            log.journal.append(stored_now())
             stored += 1
         elif step == "many":
-            log.append(*[stored_now(raw=bytes(30_000)) for _ in range(200)])
+            log.journal.append(*[stored_now(raw=bytes(30_000)) for _ in range(200)])
             stored += 200
         elif step == "prune":
-            log.run(log.log.prune())
+            log.run(log.log.index.prune())
         elif step == "reopen":
             log.reopen()
         elif step == "read":
@@ -176,10 +176,10 @@ def test_whatever_this_or_another_program_folds_nothing_is_missed(
                 readers.pop().close()
         else:
             outside(path, step)
-    log.append(stored_now())
+    log.journal.append(stored_now())
 
-    assert log.log.problem is None
-    assert len(log.read(limit=10_000)) == log.log.span.count == stored + 1
+    assert log.log.journal.problem is None
+    assert len(log.read(limit=10_000)) == log.log.index.span.count == stored + 1
     for reader in readers:
         reader.close()
     log.close()
@@ -274,6 +274,6 @@ def test_a_database_that_is_written_over_with_itself_is_whole(log: OpenLog, tmp_
         file.write(ours)
     os.utime(database, (2, 2))
 
-    log.append(stored_now(id_="after"))
+    log.journal.append(stored_now(id_="after"))
 
     assert ids(log.read())[-1] == "after"

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from gateway.ingest.backfill.complete import Complete
 
 from conferencing.v1.event_pb2 import Event
 from gateway.feed.frames import event_of
+from gateway.ingest.backfill.complete import Complete
 from gateway.journal.cursor import Cursor
 from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.events import Framed, NewEvent
 from gateway.journal.filter import Filter
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite import open_log
 from gateway.journal.sqlite.schema import PAGE_BYTES
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS, choosing, new_event
+from tests.harness.events import FORMAT, choosing, new_event
 from tests.harness.loop import LoopThread
 
 T = TypeVar("T")
@@ -41,9 +41,7 @@ class OpenLog:
         self.open()
 
     def open(self) -> None:
-        self.log = self._loop.run(
-            SqliteEventLog.open(self._path, KEYS, self.retention, self._clock)
-        )
+        self.log = self._loop.run(open_log(self._path, FORMAT))
         self.is_open = True
 
     def close(self) -> None:
@@ -57,13 +55,13 @@ class OpenLog:
 
     def append(self, *events: NewEvent) -> list[tuple[int, bool]]:
         async def all_at_once() -> list[tuple[int, bool]]:
-            done = await asyncio.gather(*map(self.log.append, events))
+            done = await asyncio.gather(*map(self.log.journal.append, events))
             return [(it.sequence, it.duplicate) for it in done]
 
         return self._loop.run(all_at_once())
 
     def read(self, after: int = 0, wanted: Filter = EVERYTHING, limit: int = 1_000) -> list[Framed]:
-        return list(self._loop.run(self.log.read(after, wanted, limit)).frames)
+        return list(self._loop.run(self.log.index.read(after, wanted, limit, EVERYTHING)).frames)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(coroutine)
@@ -88,7 +86,7 @@ def ids(entries: list[Framed]) -> list[str]:
 def test_events_are_numbered_from_one_without_holes(opened: OpenLog) -> None:
     assert opened.append(*[new_event() for _ in range(3)]) == [(1, False), (2, False), (3, False)]
     assert opened.append(new_event()) == [(4, False)]
-    assert opened.log.span == Span(1, 4)
+    assert opened.log.index.span == Span(1, 4)
 
 
 def test_an_id_is_stored_once_within_a_group_and_across_groups(opened: OpenLog) -> None:
@@ -102,13 +100,13 @@ def test_an_id_is_stored_once_within_a_group_and_across_groups(opened: OpenLog) 
 
 def test_what_was_appended_is_there_after_reopening(opened: OpenLog) -> None:
     opened.append(new_event(id_="a", raw=b"raw"), new_event(id_="b"))
-    epoch = opened.log.epoch
+    epoch = opened.log.journal.epoch
 
     opened.reopen()
 
-    assert opened.log.epoch == epoch
+    assert opened.log.journal.epoch == epoch
     assert ids(opened.read()) == ["a", "b"]
-    assert opened.run(opened.log.raw([1], None)) == {1: b"raw"}
+    assert opened.run(opened.log.index.raw([1], None)) == {1: b"raw"}
 
 
 def test_a_stored_event_knows_its_place(opened: OpenLog) -> None:
@@ -117,7 +115,7 @@ def test_a_stored_event_knows_its_place(opened: OpenLog) -> None:
     event = Event.FromString(event_of(opened.read()[1].frame))
 
     assert event.sequence == 2
-    assert Cursor.parse(event.cursor) == Cursor(opened.log.epoch, 2)
+    assert Cursor.parse(event.cursor) == Cursor(opened.log.journal.epoch, 2)
 
 
 def test_two_logs_have_different_identities(
@@ -125,16 +123,16 @@ def test_two_logs_have_different_identities(
 ) -> None:
     other = OpenLog(loop, tmp_path / "other.db", ManualClock(), PLENTY)
 
-    assert other.log.epoch != opened.log.epoch
+    assert other.log.epoch != opened.log.journal.epoch
     other.close()
 
 
 def test_listeners_hear_of_events_before_the_append_returns(opened: OpenLog) -> None:
     heard: list[int] = []
-    opened.log.listen(lambda entries: heard.extend(it.stored.sequence for it in entries))
+    opened.log.index.listen(lambda entries: heard.extend(it.stored.sequence for it in entries))
 
     async def append_and_look() -> list[int]:
-        await opened.log.append(new_event())
+        await opened.log.journal.append(new_event())
         return list(heard)
 
     assert opened.run(append_and_look()) == [1]
@@ -143,8 +141,8 @@ def test_listeners_hear_of_events_before_the_append_returns(opened: OpenLog) -> 
 def test_reading_stops_at_the_limit_and_goes_on_after_it(opened: OpenLog) -> None:
     opened.append(*[new_event() for _ in range(5)])
 
-    first = opened.run(opened.log.read(0, EVERYTHING, 2))
-    rest = opened.run(opened.log.read(first.through, EVERYTHING, 10))
+    first = opened.run(opened.log.index.read(0, EVERYTHING, 2, EVERYTHING))
+    rest = opened.run(opened.log.index.read(first.through, EVERYTHING, 10, EVERYTHING))
 
     assert [entry.sequence for entry in first.frames] == [1, 2]
     assert [entry.sequence for entry in rest.frames] == [3, 4, 5]
@@ -154,7 +152,7 @@ def test_reading_stops_at_the_limit_and_goes_on_after_it(opened: OpenLog) -> Non
 def test_reading_goes_past_what_does_not_match(opened: OpenLog) -> None:
     opened.append(*[new_event(conference_id="a") for _ in range(3)])
 
-    batch = opened.run(opened.log.read(0, choosing(conference_id="b"), 10))
+    batch = opened.run(opened.log.index.read(0, choosing(conference_id="b"), 10, EVERYTHING))
 
     assert (list(batch.frames), batch.through) == ([], 3)
 
@@ -192,7 +190,7 @@ def test_filters_choose_in_the_log_what_they_choose_in_memory(
 def test_the_first_since_a_time_is_found_even_if_the_clock_went_back(opened: OpenLog) -> None:
     opened.append(*[new_event(received_at_us=at) for at in (100, 200, 50, 210)])
 
-    since = opened.log.first_received_since
+    since = opened.log.index.first_received_since
     assert [opened.run(since(at)) for at in (0, 60, 150, 205, 999)] == [1, 1, 2, 4, 5]
 
 
@@ -214,9 +212,9 @@ def test_when_the_newest_deleted_event_was_received_is_remembered(
     log = OpenLog(loop, path, clock, Retention(100, 2**40))
     assert log.run(log.log.info()).deleted_received_at_us is None
     second_us = round(clock.now * 1e6)
-    log.append(*[new_event(received_at_us=second_us + number) for number in (0, 7, 3)])
+    log.journal.append(*[new_event(received_at_us=second_us + number) for number in (0, 7, 3)])
     clock.advance(1_000)
-    log.run(log.log.prune())
+    log.run(log.log.index.prune())
     log.close()
 
     again = OpenLog(loop, path, clock, Retention(100, 2**40))
@@ -227,12 +225,12 @@ def test_when_the_newest_deleted_event_was_received_is_remembered(
 def test_an_event_is_found_by_its_id(opened: OpenLog) -> None:
     opened.append(new_event(id_="a"), new_event(id_="b", raw=b"signed"))
 
-    stored = opened.run(opened.log.find("b"))
+    stored = opened.run(opened.log.index.find("b", EVERYTHING))
     assert stored is not None
 
     event = Event.FromString(event_of(stored.frame))
     assert (event.sequence, stored.raw) == (2, b"signed")
-    assert opened.run(opened.log.find("c")) is None
+    assert opened.run(opened.log.index.find("c", EVERYTHING)) is None
 
 
 def test_old_events_are_deleted_and_numbers_go_on(opened: OpenLog, clock: ManualClock) -> None:
@@ -244,13 +242,13 @@ def test_old_events_are_deleted_and_numbers_go_on(opened: OpenLog, clock: Manual
     opened.append(new_event(id_="young", received_at_us=now_us()))
     clock.advance(2 * DAY)
 
-    assert opened.run(opened.log.prune()) == 3
-    assert opened.log.span == Span(4, 4)
+    assert opened.run(opened.log.index.prune()) == 3
+    assert opened.log.index.span == Span(4, 4)
     clock.advance(7 * DAY)
-    assert opened.run(opened.log.prune()) == 1
-    assert opened.log.span == Span(5, 4)
+    assert opened.run(opened.log.index.prune()) == 1
+    assert opened.log.index.span == Span(5, 4)
     opened.reopen()
-    assert opened.log.span == Span(5, 4)
+    assert opened.log.index.span == Span(5, 4)
     assert opened.append(new_event(id_="old-0", received_at_us=now_us())) == [(5, False)]
 
 
@@ -261,7 +259,7 @@ def test_the_oldest_go_while_the_file_is_too_large(loop: LoopThread, tmp_path: P
     for _ in range(4):
         opened.append(*[new_event(received_at_us=now_us, raw=bytes(10_000)) for _ in range(100)])
 
-    opened.run(opened.log.prune())
+    opened.run(opened.log.index.prune())
 
     info = opened.run(opened.log.info())
     # As much as fits is kept, and a sixteenth is left free for what comes.
@@ -281,20 +279,20 @@ def test_a_retention_below_the_least_keeps_some_events_all_the_same(
     now_us = round(ManualClock().now * 1e6)
     opened.append(*[new_event(received_at_us=now_us, raw=bytes(1_000)) for _ in range(500)])
 
-    opened.run(opened.log.prune())
+    opened.run(opened.log.index.prune())
 
-    assert opened.log.span.count > 50
+    assert opened.log.index.span.count > 50
     opened.close()
 
 
 def test_what_is_asked_between_appends_has_its_turn(opened: OpenLog) -> None:
     async def all_at_once() -> list[int]:
         appends = [
-            asyncio.ensure_future(opened.log.append(new_event(id_=f"e{number}")))
+            asyncio.ensure_future(opened.log.journal.append(new_event(id_=f"e{number}")))
             for number in range(3)
         ]
-        asked = asyncio.gather(opened.log.prune(), opened.log.mark_complete(5))
-        appends += [asyncio.ensure_future(opened.log.append(new_event(id_="e3")))]
+        asked = asyncio.gather(opened.log.index.prune(), opened.log.mark_complete(5))
+        appends += [asyncio.ensure_future(opened.log.journal.append(new_event(id_="e3")))]
         await asked
         return [it.sequence for it in await asyncio.gather(*appends)]
 
@@ -334,15 +332,15 @@ def test_only_the_beginning_is_deleted_even_if_the_clock_went_back(
     now = round(clock.now * 1e6)
     opened.append(new_event(received_at_us=now), new_event(received_at_us=0))
 
-    assert opened.run(opened.log.prune()) == 0
-    assert opened.log.span == Span(1, 2)
+    assert opened.run(opened.log.index.prune()) == 0
+    assert opened.log.index.span == Span(1, 2)
 
 
 def test_reads_say_what_is_the_oldest_event_held(opened: OpenLog, clock: ManualClock) -> None:
     opened.append(new_event(), new_event(received_at_us=round(clock.now * 1e6)))
-    opened.run(opened.log.prune())
+    opened.run(opened.log.index.prune())
 
-    batch = opened.run(opened.log.read(0, EVERYTHING, 10))
+    batch = opened.run(opened.log.index.read(0, EVERYTHING, 10, EVERYTHING))
 
     assert batch.oldest == 2
 
@@ -403,7 +401,7 @@ def test_a_failed_write_is_reported_and_the_numbering_goes_on(
         opened.append(*[new_event(raw=bytes(20_000)) for _ in range(50)])
     opened.log._writer._connection.execute("PRAGMA max_page_count = 1073741823")
 
-    assert opened.log.span == Span(1, 1)
+    assert opened.log.index.span == Span(1, 1)
     assert opened.append(new_event(id_="b")) == [(2, False)]
     assert ids(opened.read()) == ["a", "b"]
 

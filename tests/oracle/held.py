@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gateway.feed.window import Window
-from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.ports import EventLog
+from gateway.journal.sqlite import open_log
 from gateway.rpc.subscribe import SubscribeStream
-from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS
+from tests.harness.events import FORMAT
 from tests.oracle.history import Opening, Stream
 from tests.oracle.model import Era
 from tests.oracle.readers import CountingFeed, Reader
@@ -26,7 +25,7 @@ _HELD_S = 60.0
 class HeldNews:
     """Use `opened`."""
 
-    def __init__(self, loop: SteppedLoop, log: SqliteEventLog, window: int) -> None:
+    def __init__(self, loop: SteppedLoop, log: EventLog, window: int) -> None:
         self._loop = loop
         self._window = window
         self._news: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
@@ -34,7 +33,7 @@ class HeldNews:
         self._readers: list[Reader] = []
         self._era = Era(log.epoch)
         self.log = log
-        self.feed = CountingFeed(log, Window(log.span.newest, entries_max=window))
+        self.feed = CountingFeed(log, Window(log.index.span.newest, entries_max=window))
         self.feed.streams = {}
         self._answer = SubscribeStream(self.feed, 3_600.0, random.Random(0), loop.time)
         log._writer._in_loop = self._hold  # type: ignore[method-assign]
@@ -42,7 +41,7 @@ class HeldNews:
     @classmethod
     @asynccontextmanager
     async def opened(cls, loop: SteppedLoop, path: Path, window: int) -> AsyncIterator["HeldNews"]:
-        log = await SqliteEventLog.open(path, KEYS, Retention(1_000.0, 2**40), ManualClock())
+        log = await open_log(path, FORMAT)
         held = cls(loop, log, window)
         try:
             yield held

@@ -15,7 +15,6 @@ from gateway.http import app
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
-from gateway.journal.sqlite.log import SqliteEventLog
 from gateway.journal.sqlite.writer import GroupWriter
 
 STEP, NUMBER = "ORACLE_KILL_STEP", "ORACLE_KILL_NUMBER"

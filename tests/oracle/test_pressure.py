@@ -51,7 +51,7 @@ def events_in_memory_while_one_stalls(tmp_path: Path) -> int:
             for reader in readers[:STALLED]:
                 reader.stall()
             for _ in range(EVENTS):
-                (await held.committed(held.log.append(new_event())))()
+                (await held.committed(held.log.journal.append(new_event())))()
                 await loop.turn_until(lambda: streams[-1].position == held.feed.newest)
             await loop.rest()
             assert {it.position for it in streams[STALLED:]} == {EVENTS}
@@ -130,7 +130,7 @@ def test_nothing_is_left_in_the_feed_of_subscribers_that_came_and_went(tmp_path:
 
     async def run(loop: SteppedLoop) -> None:
         async with HeldNews.opened(loop, tmp_path / "events.db", window=WINDOW) as held:
-            (await held.committed(held.log.append(new_event(conference_id="c0"))))()
+            (await held.committed(held.log.journal.append(new_event(conference_id="c0"))))()
             await loop.rest()
             sizes = []
             for wave in range(12):

@@ -10,10 +10,10 @@ from gateway.feed.window import Window
 from gateway.journal.cursor import Cursor
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite import open_log
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS
+from tests.harness.events import FORMAT
 from tests.oracle import schedule as s
 from tests.oracle.disk import copy_log, read_log, tear, wal_of
 from tests.oracle.history import After, Opening, Rest, Stream
@@ -130,7 +130,7 @@ class World:
         era, received_at_us = self.model.era, round(self._clock() * 1e6)
         era.post(event, received_at_us)
         try:
-            appended = await self._log.append(new_event(event, received_at_us))
+            appended = await self._log.journal.append(new_event(event, received_at_us))
         except LogUnavailableError:
             if life == self._lives:
                 era.refuse(event, received_at_us)
@@ -147,7 +147,7 @@ class World:
 
         async def prune() -> None:
             try:
-                count = await self._log.prune()
+                count = await self._log.index.prune()
             except LogUnavailableError:
                 return
             if life == self._lives:
@@ -222,15 +222,15 @@ class World:
 
     async def _open(self) -> None:
         retention = Retention(s.RETENTION_S, 2**40)
-        self._log = await SqliteEventLog.open(self._path, KEYS, retention, self._clock)
+        self._log = await open_log(self._path, FORMAT)
         if self._schedule.checkpoints:
             writer = self._log._writer._connection
             writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         if self._schedule.tells_late:
             late = Late(self._loop, _LATE_TURNS)
             self._log._writer._in_loop = late.call  # type: ignore[method-assign]
-        if not self.model.eras or self.model.era.epoch != self._log.epoch:
-            self.model.begin(self._log.epoch)
+        if not self.model.eras or self.model.era.epoch != self._log.journal.epoch:
+            self.model.begin(self._log.journal.epoch)
         self._audit()
         window = await Window.of(self._log, entries_max=self._schedule.window)
         self._feed = CountingFeed(self._log, window)

@@ -11,10 +11,10 @@ from gateway.errors import GatewayError
 from gateway.feed.feed import Feed
 from gateway.feed.window import Window
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite import open_log
 from gateway.rpc.conference_events import FeedEvents
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS, new_event
+from tests.harness.events import FORMAT, new_event
 from tests.harness.loop import LoopThread
 
 # Larger than what a test appends before it reads, if nothing is to be lost.
@@ -26,13 +26,13 @@ class Stage:
         self.run: Any = loop.run
         self.clock = ManualClock()
         retention = Retention(100, 2**40)
-        self.log = self.run(SqliteEventLog.open(folder / "events.db", KEYS, retention, self.clock))
+        self.log = self.run(open_log(folder / "events.db", FORMAT))
         self.feed = loop.call(lambda: Feed(self.log, Window(0, entries_max=WINDOW)))
         self.events = FeedEvents(self.feed)
 
     async def append(self, *ids: str, conference: str = "c1") -> None:
         for id_ in ids:
-            await self.log.append(new_event(id_=id_, conference_id=conference))
+            await self.log.journal.append(new_event(id_=id_, conference_id=conference))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_events_that_are_lost_end_the_stream_and_say_what_to_do(stage: Stage) ->
         with stage.events.following("c1") as events:
             await stage.append(*map(str, range(WINDOW * 3)))
             stage.clock.advance(10**6)
-            await stage.log.prune()
+            await stage.log.index.prune()
             await stage.append("after")
             await events.next(20)
 

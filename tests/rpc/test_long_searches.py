@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from gateway.rpc.history import SEARCH_S, History
 from google.rpc import error_details_pb2
 
 from conferencing.v1.event_service_pb2 import (
@@ -26,13 +27,13 @@ from gateway.clock import Clock
 from gateway.feed.feed import Feed
 from gateway.feed.window import Window
 from gateway.ingest.backfill.report import Report, State
+from gateway.journal.ports import EventLog
 from gateway.journal.reading import Page
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog, reader, reads
+from gateway.journal.sqlite import reader, reads
 from gateway.journal.sqlite.schema import open_for_reading
 from gateway.journal.sqlite.threads import ReadingThreads
 from gateway.rpc import history
-from gateway.rpc.history import SEARCH_S, History
 from tests.conftest import StartGateway
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.clock import ManualClock
@@ -243,7 +244,7 @@ def test_no_more_bytes_are_read_than_a_page_holds(
 
 def searchers_of(gateway: RunningGateway) -> ReadingThreads:
     log = gateway.app._log
-    assert isinstance(log, SqliteEventLog)
+    assert isinstance(log, EventLog)
     return log._reader._searchers
 
 
@@ -283,7 +284,7 @@ def fill(gateway: RunningGateway, loop: LoopThread, count: int, **fields: Any) -
     async def append() -> None:
         log = gateway.app._log
         events = [new_event(id_=f"held-{n + 1}", **fields) for n in range(count)]
-        await asyncio.gather(*map(log.append, events))
+        await asyncio.gather(*map(log.journal.append, events))
 
     loop.run(append())
 
@@ -296,7 +297,7 @@ def patient(clock: ManualClock, left_s: float | None) -> HeldWire:
     return HeldWire(left_s=lambda: ends_at - clock.now)
 
 
-class SlowLog(SqliteEventLog):
+class SlowLog(EventLog):
     """Takes a second for each step of a search, and looks at ten events in it."""
 
     clock: ManualClock
@@ -328,7 +329,7 @@ def test_a_long_search_gives_what_it_has_and_where_to_go_on(
         log.clock = clock
         wanted = {7, 55, 59, 95}
         await asyncio.gather(
-            *(log.append(new_event(queue_name=f"{n + 1 in wanted}")) for n in range(100))
+            *(log.journal.append(new_event(queue_name=f"{n + 1 in wanted}")) for n in range(100))
         )
         searched = History(
             Feed(log), lambda: Report(State.OFF, None), Clock(clock, clock).now, now=clock

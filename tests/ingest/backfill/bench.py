@@ -12,11 +12,11 @@ from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.report import SweepEnded, Verdict
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
-from gateway.journal.filter import Filter
+from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import SqliteEventLog
+from gateway.journal.sqlite import open_log
 from tests.harness.clock import MachineClock
-from tests.harness.events import KEYS, new_event
+from tests.harness.events import FORMAT, new_event
 from tests.harness.loop import LoopThread
 from tests.ingest.backfill.deliveries import DeliveryLog
 
@@ -62,9 +62,7 @@ class Bench:
     def _open(self) -> None:
         self.time = Clock(self.clock, self.clock.steady)
         retention = Retention(self.retention_age_s, 10**9)
-        self.log = self.loop.run(
-            SqliteEventLog.open(self.folder / "events.db", KEYS, retention, self.time.for_deleting)
-        )
+        self.log = self.loop.run(open_log(self.folder / "events.db", FORMAT))
         self.provider.before_answer = lambda request: self._tell_time()
         sweeper = Sweeper(
             self.provider,
@@ -112,7 +110,7 @@ class Bench:
         """Have webhooks come in as they should."""
         for id_ in ids:
             event = new_event(id_=id_, received_at_us=self.us)
-            self.loop.run(self.log.append(event))
+            self.loop.run(self.log.journal.append(event))
             self.backfill.webhook_received("stored")
             self.time.webhook_verified()
 
@@ -122,7 +120,7 @@ class Bench:
 
     @property
     def held(self) -> list[Event]:
-        batch = self.loop.run(self.log.read(0, Filter(), 10_000))
+        batch = self.loop.run(self.log.index.read(0, Filter(), 10_000, EVERYTHING))
         return [Event.FromString(event_of(it.frame)) for it in batch.frames]
 
     @property

@@ -140,7 +140,7 @@ def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Benc
     bench.clock.advance(1)
     for number in (1, 2, 3):
         bench.provider.add(number, bench.us)
-    append = bench.log.append
+    append = bench.log.journal.append
 
     async def fail_together(event: NewEvent) -> Appended:
         # As a group does in which one cannot be stored: the first time all of them fail.
@@ -150,7 +150,7 @@ def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Benc
         return await append(event)
 
     asked: set[str] = set()
-    bench.log.append = fail_together  # type: ignore[method-assign]
+    bench.log.journal.append = fail_together  # type: ignore[method-assign]
 
     assert bench.sweep() == [SweepEnded(Cause.START, True)]
 
@@ -163,7 +163,7 @@ def test_what_retention_has_deleted_does_not_come_back(bench: Bench) -> None:
         bench.received(f"event-{number}")
         bench.provider.add(number, bench.us)
         bench.clock.advance(3 * DAY_S)
-    bench.loop.run(bench.log.prune())
+    bench.loop.run(bench.log.index.prune())
     assert bench.held_ids == ["event-1", "event-2"]
     bench.restart()
 
@@ -177,7 +177,7 @@ def test_an_outage_longer_than_the_retention_is_fetched_across_failures(bench: B
     bench.received("event-0")
     bench.sweep()
     bench.clock.advance(8 * DAY_S)
-    bench.loop.run(bench.log.prune())
+    bench.loop.run(bench.log.index.prune())
     assert bench.held_ids == []
     for number in range(1, 8):
         bench.provider.add(number, bench.us - number * 20_000_000_000)
@@ -197,7 +197,7 @@ def test_an_event_that_came_after_a_quiet_time_hides_none_before_it(bench: Bench
     bench.received("event-0")
     bench.sweep()
     bench.clock.advance(8 * DAY_S)
-    bench.loop.run(bench.log.prune())
+    bench.loop.run(bench.log.index.prune())
     bench.sweep()
     bench.provider.add(1, bench.us)
     bench.clock.advance(30)
@@ -290,15 +290,15 @@ def test_what_could_not_be_stored_does_not_count_as_complete(bench: Bench) -> No
     before = bench.log.complete
     bench.clock.advance(DAY_S)
     bench.provider.add(1, bench.us - round(DAY_S * 5e5))
-    append = bench.log.append
+    append = bench.log.journal.append
 
     async def fail(event: NewEvent) -> Appended:
         raise LogUnavailableError("the disk is full")
 
-    bench.log.append = fail  # type: ignore[method-assign]
+    bench.log.journal.append = fail  # type: ignore[method-assign]
     assert bench.sweep() == [SweepEnded(Cause.START, False)]
     marked = bench.log.complete
-    bench.log.append = append  # type: ignore[method-assign]
+    bench.log.journal.append = append  # type: ignore[method-assign]
     bench.sweep()
 
     assert before is not None

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from gateway.ingest.backfill.complete import Complete
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     GetFeedInfoResponse,
 )
+from gateway.ingest.backfill.complete import Complete
 from gateway.upstream.deliveries import DeliveriesRequest
 from tests.conftest import StartGateway
 from tests.harness.events import new_event
@@ -195,7 +195,7 @@ def test_however_the_clock_is_set_everything_is_found_in_the_end_and_nothing_del
                 if tells_time:
                     claims_no_more_than_it_knows(bench)
             case "prune":
-                bench.loop.run(bench.log.prune())
+                bench.loop.run(bench.log.index.prune())
             case "restart":
                 # Nobody can tell how long a machine was off that has no clock at all.
                 if not tells_time:
@@ -417,7 +417,7 @@ def test_whatever_the_provider_s_date_says_everything_is_found_in_the_end_and_no
             case "sweep":
                 bench.sweep()
             case "prune":
-                bench.loop.run(bench.log.prune())
+                bench.loop.run(bench.log.index.prune())
             case "restart":
                 bench.restart()
         if bench.backfill.report.complete is not None:
@@ -425,7 +425,7 @@ def test_whatever_the_provider_s_date_says_everything_is_found_in_the_end_and_no
     bench.date_ahead, bench.date_frozen = 0.0, None
     bench.clock.advance(60)
     bench.sweep(2)
-    bench.loop.run(bench.log.prune())
+    bench.loop.run(bench.log.index.prune())
 
     expected = [f"event-{n}" for n in range(sent)] + [f"posted-{n}" for n in range(posted)]
     assert sorted(bench.held_ids) == sorted(expected)
@@ -441,12 +441,12 @@ def test_an_event_from_the_future_keeps_nothing_that_follows_it(
 ) -> None:
     bench = make(tells_time=True)
     year_us = round(365 * DAY_S * 1e6)
-    bench.loop.run(bench.log.append(new_event(received_at_us=bench.us + year_us)))
+    bench.loop.run(bench.log.journal.append(new_event(received_at_us=bench.us + year_us)))
     bench.received("old-1", "old-2")
     bench.clock.advance(8 * DAY_S)
     bench.received("new")
 
-    bench.loop.run(bench.log.prune())
+    bench.loop.run(bench.log.index.prune())
 
     assert bench.held_ids == ["new"]
     # Nor does it say what may come back.
@@ -463,14 +463,14 @@ def test_more_events_from_the_future_than_one_step_looks_at_keep_nothing(
 
     async def append() -> None:
         for _ in range(1_500):
-            await bench.log.append(new_event(received_at_us=ahead_us))
+            await bench.log.journal.append(new_event(received_at_us=ahead_us))
 
     bench.loop.run(append(), timeout=120)
     bench.received("old")
     bench.clock.advance(8 * DAY_S)
     bench.received("new")
 
-    bench.loop.run(bench.log.prune())
+    bench.loop.run(bench.log.index.prune())
 
     assert bench.held_ids == ["new"]
 
@@ -486,7 +486,7 @@ def test_a_clock_that_is_ahead_deletes_nothing(
 
     bench.clock.now += off
     for _ in range(2):
-        bench.loop.run(bench.log.prune())
+        bench.loop.run(bench.log.index.prune())
         bench.sweep()
         bench.restart()
 

@@ -54,7 +54,7 @@ class Counting:
         # Of the page that is to come, nothing is there yet.
         self.most_alive = max(self.most_alive, self._alive)
         self.pages += 1
-        page = await self._log.page(request)
+        page = await self._log.index.page(request)
         given = [Tracked(it.id, it.started_at_us, it.urls, it.webhook) for it in page.deliveries]
         self._alive += len(given)
         for it in given:
