@@ -139,7 +139,7 @@ class GatewayProcess:
                 line = None
             if line is None:
                 raise AssertionError(f"no line {pattern!r} in:\n{''.join(self.log)}")
-            self.log.journal.append(line)
+            self.log.append(line)
             if match := re.search(pattern, line):
                 return match[1] if match.groups() else match[0]
 

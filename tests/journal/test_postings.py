@@ -227,7 +227,7 @@ def test_retention_takes_the_index_with_it(loop: LoopThread, tmp_path: Path) -> 
     clock.advance(RETENTION.age_s + 3 * BLOCK + 10)
     log = loop.run(open_log(path, FORMAT))
 
-    loop.run(log.prune())  # and its index, in steps
+    loop.run(log.index.prune(RETENTION, clock()))  # and its index, in steps
 
     oldest = log.index.span.oldest
     assert oldest > 3 * BLOCK

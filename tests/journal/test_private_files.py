@@ -13,9 +13,9 @@ from gateway.journal.errors import LogOpenError
 from gateway.journal.sqlite.private import open_private
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
+from tests.harness.logs import PLENTY, OpenLog
 from tests.harness.loop import LoopThread
 from tests.harness.needs import as_root
-from tests.journal.test_sqlite_log import PLENTY, OpenLog
 
 # Some other user of the machine, whom nothing belongs to.
 OTHER = 12_345
@@ -34,8 +34,8 @@ def modes(folder: Path) -> dict[str, int]:
 
 def opened_log(loop: LoopThread, path: Path) -> OpenLog:
     log = OpenLog(loop, path, ManualClock(), PLENTY)
-    log.journal.append(*[new_event(raw=os.urandom(16_384)) for _ in range(64)])
-    log.run(log.log.index.prune())
+    log.append(*[new_event(raw=os.urandom(16_384)) for _ in range(64)])
+    log.prune()
     return log
 
 

@@ -58,7 +58,9 @@ def test_a_search_in_steps_finds_what_a_scan_finds(
             rest = loop.run(log.index.stretch(bounds))
             while not rest.is_empty:
                 page = loop.run(
-                    log.index.page(wanted, bounds, rest, limit, newest_first=newest_first)
+                    log.index.page(
+                        wanted, bounds, rest, limit, EVERYTHING, newest_first=newest_first
+                    )
                 )
                 # A step is bounded, and never stands still.
                 assert len(page.frames) <= min(limit, step)

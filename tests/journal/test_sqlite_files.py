@@ -15,15 +15,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.journal.errors import LogError, LogOpenError, LogUnavailableError
+from gateway.journal.filter import EVERYTHING
 from gateway.journal.reading import NOBODY, Stretch, TimeBounds
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite.reserve import RESERVE_BYTES
 from gateway.journal.sqlite.schema import PAGE_BYTES, WAL_BYTES
 from tests.harness.clock import ManualClock
 from tests.harness.events import choosing, new_event
+from tests.harness.logs import PLENTY, OpenLog, ids
 from tests.harness.loop import LoopThread
 from tests.harness.needs import as_root
-from tests.journal.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 
 MIB = 2**20
 SHORT = Retention(100, 2**40)
@@ -37,9 +38,7 @@ def clock() -> ManualClock:
 def fill(log: OpenLog, mib: int, clock: ManualClock) -> None:
     received = round(clock.now * 1e6)
     for _ in range(mib):
-        log.journal.append(
-            *[new_event(received_at_us=received, raw=os.urandom(16_384)) for _ in range(64)]
-        )
+        log.append(*[new_event(received_at_us=received, raw=os.urandom(16_384)) for _ in range(64)])
 
 
 def wal_of(path: Path) -> Path:
@@ -54,15 +53,15 @@ def test_the_write_ahead_log_shrinks_when_who_kept_it_has_gone(
 ) -> None:
     path = tmp_path / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
-    log.journal.append(new_event())
+    log.append(new_event())
     with closing(sqlite3.connect(path)) as outside:
         outside.execute("BEGIN")
         outside.execute("SELECT count(*) FROM events").fetchall()
         fill(log, 20, clock)
-        log.run(log.log.index.prune())
+        log.prune()
         assert wal_of(path).stat().st_size > 20 * MIB
 
-    log.run(log.log.index.prune())
+    log.prune()
 
     assert wal_of(path).stat().st_size <= WAL_BYTES
     # So it stays, also when it is folded in the midst of storing.
@@ -81,7 +80,7 @@ def test_an_outside_reader_that_keeps_the_write_ahead_log_is_told_of(
         outside.execute("BEGIN")
         outside.execute("SELECT count(*) FROM events").fetchall()
         fill(log, 64, clock)
-        log.run(log.log.index.prune())
+        log.prune()
     log.close()
 
     assert "another program has been reading the log" in caplog.text
@@ -95,12 +94,10 @@ def test_a_file_that_is_mostly_free_is_made_smaller(
     log = OpenLog(loop, path, clock, SHORT)
     fill(log, 40, clock)
     clock.advance(1_000)
-    log.journal.append(
-        *[new_event(id_=f"kept-{n}", received_at_us=round(clock.now * 1e6)) for n in (1, 2)]
-    )
+    log.append(*[new_event(id_=f"kept-{n}", received_at_us=round(clock.now * 1e6)) for n in (1, 2)])
     assert path.stat().st_size > 32 * MIB
 
-    log.run(log.log.index.prune())
+    log.prune()
 
     # Not smaller than that: what is free in it is soon used again.
     assert path.stat().st_size < 17 * MIB
@@ -120,10 +117,10 @@ def test_appends_have_their_turn_while_the_file_is_made_smaller(
     received = round(clock.now * 1e6)
 
     async def append_during() -> int:
-        pruning = asyncio.ensure_future(log.log.index.prune())
+        pruning = asyncio.ensure_future(log.pruning())
         stored = 0
         while not pruning.done():
-            await log.log.journal.append(new_event(received_at_us=received))
+            await log.journal.append(new_event(received_at_us=received))
             stored += 1
         await pruning
         return stored
@@ -139,12 +136,12 @@ def test_what_is_free_in_the_file_is_used_before_it_grows(
     path = tmp_path / "events.db"
     log = OpenLog(loop, path, clock, Retention(1e9, 8 * MIB))
     fill(log, 12, clock)
-    log.run(log.log.index.prune())
+    log.prune()
     sizes = []
     for _ in range(10):
         fill(log, 1, clock)
-        log.run(log.log.index.prune())
-        sizes.append(log.run(log.log.info()).size_bytes)
+        log.prune()
+        sizes.append(log.measures().size_bytes)
 
     # A sixteenth of it is left free for what comes, here half a MiB.
     assert max(sizes) <= 8 * MIB
@@ -163,7 +160,7 @@ def test_only_a_log_that_may_fill_a_disk_keeps_a_reserve(
     reserve = tmp_path / "events.db.reserve"
     log = OpenLog(loop, path, clock, PLENTY)
     fill(log, 1, clock)
-    log.run(log.log.index.prune())
+    log.prune()
     assert not reserve.exists()
 
     fill(log, 24, clock)
@@ -191,7 +188,7 @@ def fill_up(log: OpenLog, clock: ManualClock) -> int:
             fill(log, 1, clock)
         except LogUnavailableError as error:
             assert "the disk is full" in str(error)  # noqa: PT017
-            return log.log.index.span.count
+            return log.index.span.count
 
 
 @pytest.mark.slow
@@ -204,15 +201,15 @@ def test_a_full_disk_is_mended_by_what_retention_deletes(
     with small_disk(path.parent, mib):
         log = OpenLog(loop, path, clock, SHORT)
         stored = fill_up(log, clock)
-        assert log.log.journal.problem is not None
+        assert log.journal.problem is not None
         clock.advance(1_000)
 
-        assert log.run(log.log.index.prune()) == stored
+        assert log.prune() == stored
 
-        assert log.log.journal.problem is None
+        assert log.journal.problem is None
         fill(log, mib // 4, clock)
-        log.run(log.log.index.prune())
-        assert log.log.index.span.count == mib // 4 * 64
+        log.prune()
+        assert log.index.span.count == mib // 4 * 64
         log.close()
 
 
@@ -234,9 +231,9 @@ def test_a_log_is_opened_on_a_full_disk(
 
         log.open()
 
-        assert log.log.index.span.count == mib // 3 * 64
+        assert log.index.span.count == mib // 3 * 64
         clock.advance(1_000)
-        assert log.run(log.log.index.prune()) == mib // 3 * 64
+        assert log.prune() == mib // 3 * 64
         fill(log, 1, clock)
         log.close()
 
@@ -245,20 +242,20 @@ def test_a_problem_is_over_when_something_can_be_stored(
     loop: LoopThread, tmp_path: Path, clock: ManualClock
 ) -> None:
     log = OpenLog(loop, tmp_path / "events.db", clock, PLENTY)
-    log.run(log.log.index.prune())
-    connection = log.log._writer._connection
+    log.prune()
+    connection = log.connection
     connection.execute("PRAGMA query_only = ON")
     with pytest.raises(LogUnavailableError):
-        log.journal.append(new_event())
+        log.append(new_event())
     with pytest.raises(LogUnavailableError):
-        log.run(log.log.index.prune())
-    assert log.log.journal.problem is not None
+        log.prune()
+    assert log.journal.problem is not None
 
     connection.execute("PRAGMA query_only = OFF")
 
     # Nobody has to post anything: who is told that it is not ready may get nothing to store.
-    log.run(log.log.index.prune())
-    assert log.log.journal.problem is None
+    log.prune()
+    assert log.journal.problem is None
     log.close()
 
 
@@ -270,16 +267,16 @@ def test_another_program_that_stores_events_is_named_as_the_cause(
 ) -> None:
     path = tmp_path / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
-    log.journal.append(new_event())
+    log.append(new_event())
     with closing(sqlite3.connect(path)) as outside:
         outside.execute(
-            "INSERT INTO events (sequence, id, received_at_us, frame, raw)"
-            " SELECT 2, 'theirs', received_at_us, frame, raw FROM events"
+            "INSERT INTO events (sequence, id, received_at_us, head, tail, frame, raw)"
+            " SELECT 2, 'theirs', received_at_us, head, tail, frame, raw FROM events"
         )
         outside.commit()
 
     with pytest.raises(LogUnavailableError, match="another program has written to it"):
-        log.journal.append(new_event())
+        log.append(new_event())
     log.close()
 
 
@@ -320,7 +317,7 @@ def test_what_was_noted_of_one_log_does_not_hold_for_another_in_its_place(
         outside.execute("BEGIN")
         outside.execute("SELECT count(*) FROM events").fetchall()
         log = OpenLog(loop, path, clock, PLENTY)
-        log.journal.append(new_event(id_="second"))
+        log.append(new_event(id_="second"))
         shutil.copytree(path.parent, crashed.parent)
         log.close()
 
@@ -337,15 +334,15 @@ def test_a_file_that_goes_after_a_long_time_without_change_is_missed(
     log = OpenLog(loop, path, clock, PLENTY)
     # While its folder stays as it was, a look at that is enough.
     os.utime(path.parent, (1, 1))
-    log.journal.append(new_event())
-    log.journal.append(new_event())
+    log.append(new_event())
+    log.append(new_event())
 
     path.with_name(path.name + ending).unlink()
 
     with pytest.raises(LogUnavailableError, match="was deleted or"):
-        log.journal.append(new_event())
-    assert log.log.journal.problem is not None
-    assert log.log.index.span.count == 2
+        log.append(new_event())
+    assert log.journal.problem is not None
+    assert log.index.span.count == 2
     log.close()
 
 
@@ -358,19 +355,19 @@ def test_a_database_that_is_cut_short_is_missed_and_stays_so(
     path = tmp_path / "log" / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
     fill(log, 1, clock)
-    log.run(log.log.index.prune())
+    log.prune()
     if not folded:
-        log.journal.append(new_event())
+        log.append(new_event())
     os.utime(path.parent, (1, 1))
 
     os.truncate(path, kept)
 
     for _ in range(3):
         with pytest.raises(LogUnavailableError, match=r"cut short or emptied .* restore"):
-            log.journal.append(new_event())
+            log.append(new_event())
         with pytest.raises(LogUnavailableError, match="cut short or emptied"):
-            log.run(log.log.index.prune())
-    assert "cut short" in str(log.log.journal.problem)
+            log.prune()
+    assert "cut short" in str(log.journal.problem)
     log.close()
 
 
@@ -381,14 +378,14 @@ def test_a_database_that_another_program_makes_smaller_is_whole(
     log = OpenLog(loop, path, clock, SHORT)
     fill(log, 12, clock)
     clock.advance(1_000)
-    log.run(log.log.index.prune())
+    log.prune()
     size = path.stat().st_size
     with closing(sqlite3.connect(path)) as outside:
         outside.execute("VACUUM")
         outside.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert path.stat().st_size < size
 
-    log.journal.append(new_event(id_="after"))
+    log.append(new_event(id_="after"))
 
     assert ids(log.read()) == ["after"]
     log.close()
@@ -402,29 +399,32 @@ def whole(tmp_path_factory: pytest.TempPathFactory, loop: LoopThread) -> Path:
     """A closed log of some hundred pages, small events and large ones."""
     path = tmp_path_factory.mktemp("whole") / "events.db"
     log = OpenLog(loop, path, ManualClock(), PLENTY)
-    log.journal.append(*[new_event(id_=f"e{n}", conference_id=f"c{n % 7}") for n in range(3_000)])
-    log.journal.append(*[new_event(raw=bytes(30_000)) for _ in range(10)])
+    log.append(*[new_event(id_=f"e{n}", conference_id=f"c{n % 7}") for n in range(3_000)])
+    log.append(*[new_event(raw=bytes(30_000)) for _ in range(10)])
     log.close()
     return path
 
 
 def use_all_of(log: OpenLog) -> list[str]:
     """Do everything that a log is asked for; returns what was said of what failed."""
-    it = log.log
+    index, checkpoints = log.index, log.checkpoints
     said = []
     for asked in (
-        lambda: it.read(0, EVERYTHING, 10_000),
-        lambda: it.read(0, choosing(conference_id=["c3"]), 100),
-        lambda: it.recent(10_000, 2**30),
-        lambda: it.page(EVERYTHING, TimeBounds(), Stretch(0, 10_000), 10_000, newest_first=True),
-        lambda: it.raw(range(1, 3_010), NOBODY),
-        lambda: it.find("e7"),
-        lambda: it.first_received_since(1),
-        it.info,
-        lambda: it.append(new_event()),
-        lambda: it.append(new_event(id_="e7")),
-        lambda: it.mark_complete(5),
-        it.prune,
+        lambda: index.read(index.span.oldest - 1, EVERYTHING, 10_000, EVERYTHING),
+        lambda: index.read(index.span.oldest - 1, choosing(conference_id=["c3"]), 100, EVERYTHING),
+        lambda: index.recent(10_000, 2**30),
+        lambda: index.page(
+            EVERYTHING, TimeBounds(), Stretch(0, 10_000), 10_000, EVERYTHING, newest_first=True
+        ),
+        lambda: index.raw(range(1, 3_010), NOBODY),
+        lambda: index.find("e7", EVERYTHING),
+        lambda: index.first_received_since(1),
+        index.measures,
+        lambda: log.journal.append(new_event()),
+        lambda: log.journal.append(new_event(id_="e7")),
+        lambda: checkpoints.set("it", b"5"),
+        lambda: checkpoints.get("it"),
+        log.pruning,
     ):
         try:
             log.run(asked())

@@ -20,8 +20,8 @@ from gateway.journal.sqlite.schema import open_for_writing
 from gateway.journal.sqlite.wal_frames import WalFrames
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
+from tests.harness.logs import PLENTY, OpenLog, ids
 from tests.harness.loop import LoopThread
-from tests.journal.test_sqlite_log import EVERYTHING, PLENTY, OpenLog, ids
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def log(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[OpenLo
     opened = OpenLog(loop, tmp_path / "events.db", clock, PLENTY)
     for n in range(20):
         opened.append(stored_now(id_=f"e{n}"))
-    opened.run(opened.log.index.prune())
+    opened.prune()
     for n in range(20, 40):
         opened.append(stored_now(id_=f"e{n}"))
     yield opened
@@ -50,13 +50,20 @@ def log(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[OpenLo
 def must_refuse(log: OpenLog, why: str) -> None:
     for _ in range(3):
         with pytest.raises(LogUnavailableError, match=why):
-            log.journal.append(stored_now())
+            log.append(stored_now())
         with pytest.raises(LogUnavailableError, match=why):
-            log.run(log.log.index.prune())
-    assert why in str(log.log.journal.problem)
+            log.prune()
+    assert why in str(log.journal.problem)
 
 
 # The write-ahead log
+
+
+def read_or_why(log: OpenLog) -> tuple[list[str], str]:
+    try:
+        return ids(log.read()), ""
+    except LogUnavailableError as error:
+        return [], str(error)
 
 
 @pytest.mark.slow
@@ -67,16 +74,18 @@ def test_a_write_ahead_log_that_is_cut_short_anywhere_is_missed_before_the_next_
 ) -> None:
     path = Path(mkdtemp(dir=tmp_path)) / "events.db"
     log = OpenLog(loop, path, clock, PLENTY)
-    for n in range(10):
-        log.journal.append(stored_now(id_=f"e{n}"))
+    # More than the opening has left in the file, so that its end is in use.
+    for n in range(30):
+        log.append(stored_now(id_=f"e{n}"))
     wal = LogFiles(path).wal
     os.utime(path.parent, (1, 1))
 
     os.truncate(wal, int(share * wal.stat().st_size))
 
     must_refuse(log, "was cut short")
-    with pytest.raises(LogUnavailableError, match="was cut short"):
-        log.run(log.log.index.read(0, EVERYTHING, 100, EVERYTHING))
+    # What a read needs may all be there; otherwise it says why not.
+    read, why = read_or_why(log)
+    assert read == [f"e{n}" for n in range(30)] or "was cut short" in why
     size = wal.stat().st_size
     log.close()
     assert wal.stat().st_size == size, "what is left stays for the next start"
@@ -158,13 +167,13 @@ def test_whatever_this_or_another_program_folds_nothing_is_missed(
     stored = 0
     for step in steps:
         if step == "append":
-            log.journal.append(stored_now())
+            log.append(stored_now())
             stored += 1
         elif step == "many":
-            log.journal.append(*[stored_now(raw=bytes(30_000)) for _ in range(200)])
+            log.append(*[stored_now(raw=bytes(30_000)) for _ in range(200)])
             stored += 200
         elif step == "prune":
-            log.run(log.log.index.prune())
+            log.prune()
         elif step == "reopen":
             log.reopen()
         elif step == "read":
@@ -176,10 +185,10 @@ def test_whatever_this_or_another_program_folds_nothing_is_missed(
                 readers.pop().close()
         else:
             outside(path, step)
-    log.journal.append(stored_now())
+    log.append(stored_now())
 
-    assert log.log.journal.problem is None
-    assert len(log.read(limit=10_000)) == log.log.index.span.count == stored + 1
+    assert log.journal.problem is None
+    assert len(log.read(limit=10_000)) == log.index.span.count == stored + 1
     for reader in readers:
         reader.close()
     log.close()
@@ -274,6 +283,6 @@ def test_a_database_that_is_written_over_with_itself_is_whole(log: OpenLog, tmp_
         file.write(ours)
     os.utime(database, (2, 2))
 
-    log.journal.append(stored_now(id_="after"))
+    log.append(stored_now(id_="after"))
 
     assert ids(log.read())[-1] == "after"

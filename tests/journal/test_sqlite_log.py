@@ -2,69 +2,23 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
 from conferencing.v1.event_pb2 import Event
 from gateway.feed.frames import event_of
-from gateway.ingest.backfill.complete import Complete
 from gateway.journal.cursor import Cursor
-from gateway.journal.errors import LogOpenError, LogUnavailableError
-from gateway.journal.events import Framed, NewEvent
-from gateway.journal.filter import Filter
+from gateway.journal.errors import LogOpenError, LogUnavailableError, OvertakenError
+from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import open_log
 from gateway.journal.sqlite.schema import PAGE_BYTES
 from tests.harness.clock import ManualClock
-from tests.harness.events import FORMAT, choosing, new_event
+from tests.harness.events import choosing, new_event
+from tests.harness.logs import DAY, PLENTY, OpenLog, ids
 from tests.harness.loop import LoopThread
-
-T = TypeVar("T")
-
-EVERYTHING = Filter()
-DAY = 86_400
-PLENTY = Retention(7 * DAY, 2**40)
-
-
-class OpenLog:
-    """A log that a test may close and open again."""
-
-    def __init__(
-        self, loop: LoopThread, path: Path, clock: ManualClock, retention: Retention
-    ) -> None:
-        self._loop, self._path, self._clock, self.retention = loop, path, clock, retention
-        self.is_open = False
-        self.open()
-
-    def open(self) -> None:
-        self.log = self._loop.run(open_log(self._path, FORMAT))
-        self.is_open = True
-
-    def close(self) -> None:
-        if self.is_open:
-            self.is_open = False
-            self._loop.run(self.log.close())
-
-    def reopen(self) -> None:
-        self.close()
-        self.open()
-
-    def append(self, *events: NewEvent) -> list[tuple[int, bool]]:
-        async def all_at_once() -> list[tuple[int, bool]]:
-            done = await asyncio.gather(*map(self.log.journal.append, events))
-            return [(it.sequence, it.duplicate) for it in done]
-
-        return self._loop.run(all_at_once())
-
-    def read(self, after: int = 0, wanted: Filter = EVERYTHING, limit: int = 1_000) -> list[Framed]:
-        return list(self._loop.run(self.log.index.read(after, wanted, limit, EVERYTHING)).frames)
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run(coroutine)
 
 
 @pytest.fixture
@@ -79,14 +33,10 @@ def opened(loop: LoopThread, tmp_path: Path, clock: ManualClock) -> Iterator[Ope
     log.close()
 
 
-def ids(entries: list[Framed]) -> list[str]:
-    return [Event.FromString(event_of(entry.frame)).id for entry in entries]
-
-
 def test_events_are_numbered_from_one_without_holes(opened: OpenLog) -> None:
     assert opened.append(*[new_event() for _ in range(3)]) == [(1, False), (2, False), (3, False)]
     assert opened.append(new_event()) == [(4, False)]
-    assert opened.log.index.span == Span(1, 4)
+    assert opened.index.span == Span(1, 4)
 
 
 def test_an_id_is_stored_once_within_a_group_and_across_groups(opened: OpenLog) -> None:
@@ -100,13 +50,13 @@ def test_an_id_is_stored_once_within_a_group_and_across_groups(opened: OpenLog) 
 
 def test_what_was_appended_is_there_after_reopening(opened: OpenLog) -> None:
     opened.append(new_event(id_="a", raw=b"raw"), new_event(id_="b"))
-    epoch = opened.log.journal.epoch
+    epoch = opened.journal.epoch
 
     opened.reopen()
 
-    assert opened.log.journal.epoch == epoch
+    assert opened.journal.epoch == epoch
     assert ids(opened.read()) == ["a", "b"]
-    assert opened.run(opened.log.index.raw([1], None)) == {1: b"raw"}
+    assert opened.run(opened.index.raw([1], None)) == {1: b"raw"}
 
 
 def test_a_stored_event_knows_its_place(opened: OpenLog) -> None:
@@ -115,7 +65,7 @@ def test_a_stored_event_knows_its_place(opened: OpenLog) -> None:
     event = Event.FromString(event_of(opened.read()[1].frame))
 
     assert event.sequence == 2
-    assert Cursor.parse(event.cursor) == Cursor(opened.log.journal.epoch, 2)
+    assert Cursor.parse(event.cursor) == Cursor(opened.journal.epoch, 2)
 
 
 def test_two_logs_have_different_identities(
@@ -123,16 +73,16 @@ def test_two_logs_have_different_identities(
 ) -> None:
     other = OpenLog(loop, tmp_path / "other.db", ManualClock(), PLENTY)
 
-    assert other.log.epoch != opened.log.journal.epoch
+    assert other.journal.epoch != opened.journal.epoch
     other.close()
 
 
 def test_listeners_hear_of_events_before_the_append_returns(opened: OpenLog) -> None:
     heard: list[int] = []
-    opened.log.index.listen(lambda entries: heard.extend(it.stored.sequence for it in entries))
+    opened.index.listen(lambda entries: heard.extend(it.framed.sequence for it in entries))
 
     async def append_and_look() -> list[int]:
-        await opened.log.journal.append(new_event())
+        await opened.journal.append(new_event())
         return list(heard)
 
     assert opened.run(append_and_look()) == [1]
@@ -141,8 +91,8 @@ def test_listeners_hear_of_events_before_the_append_returns(opened: OpenLog) -> 
 def test_reading_stops_at_the_limit_and_goes_on_after_it(opened: OpenLog) -> None:
     opened.append(*[new_event() for _ in range(5)])
 
-    first = opened.run(opened.log.index.read(0, EVERYTHING, 2, EVERYTHING))
-    rest = opened.run(opened.log.index.read(first.through, EVERYTHING, 10, EVERYTHING))
+    first = opened.run(opened.index.read(0, EVERYTHING, 2, EVERYTHING))
+    rest = opened.run(opened.index.read(first.through, EVERYTHING, 10, EVERYTHING))
 
     assert [entry.sequence for entry in first.frames] == [1, 2]
     assert [entry.sequence for entry in rest.frames] == [3, 4, 5]
@@ -152,7 +102,7 @@ def test_reading_stops_at_the_limit_and_goes_on_after_it(opened: OpenLog) -> Non
 def test_reading_goes_past_what_does_not_match(opened: OpenLog) -> None:
     opened.append(*[new_event(conference_id="a") for _ in range(3)])
 
-    batch = opened.run(opened.log.index.read(0, choosing(conference_id="b"), 10, EVERYTHING))
+    batch = opened.run(opened.index.read(0, choosing(conference_id="b"), 10, EVERYTHING))
 
     assert (list(batch.frames), batch.through) == ([], 3)
 
@@ -190,7 +140,7 @@ def test_filters_choose_in_the_log_what_they_choose_in_memory(
 def test_the_first_since_a_time_is_found_even_if_the_clock_went_back(opened: OpenLog) -> None:
     opened.append(*[new_event(received_at_us=at) for at in (100, 200, 50, 210)])
 
-    since = opened.log.index.first_received_since
+    since = opened.index.first_received_since
     assert [opened.run(since(at)) for at in (0, 60, 150, 205, 999)] == [1, 1, 2, 4, 5]
 
 
@@ -210,27 +160,27 @@ def test_when_the_newest_deleted_event_was_received_is_remembered(
 ) -> None:
     path = tmp_path / "events.db"
     log = OpenLog(loop, path, clock, Retention(100, 2**40))
-    assert log.run(log.log.info()).deleted_received_at_us is None
+    assert log.measures().deleted_received_at_us is None
     second_us = round(clock.now * 1e6)
-    log.journal.append(*[new_event(received_at_us=second_us + number) for number in (0, 7, 3)])
+    log.append(*[new_event(received_at_us=second_us + number) for number in (0, 7, 3)])
     clock.advance(1_000)
-    log.run(log.log.index.prune())
+    log.prune()
     log.close()
 
     again = OpenLog(loop, path, clock, Retention(100, 2**40))
-    assert again.run(again.log.info()).deleted_received_at_us == second_us + 7
+    assert again.measures().deleted_received_at_us == second_us + 7
     again.close()
 
 
 def test_an_event_is_found_by_its_id(opened: OpenLog) -> None:
     opened.append(new_event(id_="a"), new_event(id_="b", raw=b"signed"))
 
-    stored = opened.run(opened.log.index.find("b", EVERYTHING))
+    stored = opened.run(opened.index.find("b", EVERYTHING))
     assert stored is not None
 
     event = Event.FromString(event_of(stored.frame))
     assert (event.sequence, stored.raw) == (2, b"signed")
-    assert opened.run(opened.log.index.find("c", EVERYTHING)) is None
+    assert opened.run(opened.index.find("c", EVERYTHING)) is None
 
 
 def test_old_events_are_deleted_and_numbers_go_on(opened: OpenLog, clock: ManualClock) -> None:
@@ -242,13 +192,13 @@ def test_old_events_are_deleted_and_numbers_go_on(opened: OpenLog, clock: Manual
     opened.append(new_event(id_="young", received_at_us=now_us()))
     clock.advance(2 * DAY)
 
-    assert opened.run(opened.log.index.prune()) == 3
-    assert opened.log.index.span == Span(4, 4)
+    assert opened.prune() == 3
+    assert opened.index.span == Span(4, 4)
     clock.advance(7 * DAY)
-    assert opened.run(opened.log.index.prune()) == 1
-    assert opened.log.index.span == Span(5, 4)
+    assert opened.prune() == 1
+    assert opened.index.span == Span(5, 4)
     opened.reopen()
-    assert opened.log.index.span == Span(5, 4)
+    assert opened.index.span == Span(5, 4)
     assert opened.append(new_event(id_="old-0", received_at_us=now_us())) == [(5, False)]
 
 
@@ -259,16 +209,16 @@ def test_the_oldest_go_while_the_file_is_too_large(loop: LoopThread, tmp_path: P
     for _ in range(4):
         opened.append(*[new_event(received_at_us=now_us, raw=bytes(10_000)) for _ in range(100)])
 
-    opened.run(opened.log.index.prune())
+    opened.prune()
 
-    info = opened.run(opened.log.info())
+    info = opened.measures()
     # As much as fits is kept, and a sixteenth is left free for what comes.
     assert info.span.newest == 400
     assert 0.85 * size < info.span.count * 10_500 < 0.95 * size
     assert info.size_bytes <= size
     assert path.stat().st_size <= size
     opened.reopen()
-    assert opened.run(opened.log.info()).span == info.span
+    assert opened.measures().span == info.span
     opened.close()
 
 
@@ -279,34 +229,34 @@ def test_a_retention_below_the_least_keeps_some_events_all_the_same(
     now_us = round(ManualClock().now * 1e6)
     opened.append(*[new_event(received_at_us=now_us, raw=bytes(1_000)) for _ in range(500)])
 
-    opened.run(opened.log.index.prune())
+    opened.prune()
 
-    assert opened.log.index.span.count > 50
+    assert opened.index.span.count > 50
     opened.close()
 
 
 def test_what_is_asked_between_appends_has_its_turn(opened: OpenLog) -> None:
     async def all_at_once() -> list[int]:
         appends = [
-            asyncio.ensure_future(opened.log.journal.append(new_event(id_=f"e{number}")))
+            asyncio.ensure_future(opened.journal.append(new_event(id_=f"e{number}")))
             for number in range(3)
         ]
-        asked = asyncio.gather(opened.log.index.prune(), opened.log.mark_complete(5))
-        appends += [asyncio.ensure_future(opened.log.journal.append(new_event(id_="e3")))]
+        asked = asyncio.gather(opened.pruning(), opened.checkpoints.set("it", b"5"))
+        appends += [asyncio.ensure_future(opened.journal.append(new_event(id_="e3")))]
         await asked
         return [it.sequence for it in await asyncio.gather(*appends)]
 
     assert opened.run(all_at_once()) == [1, 2, 3, 4]
-    assert opened.log.complete == Complete(5, 5)
+    assert opened.run(opened.checkpoints.get("it")) == b"5"
 
 
 def test_the_size_is_that_of_the_file(opened: OpenLog, tmp_path: Path) -> None:
     sizes = []
     for _ in range(3):
         opened.append(*[new_event(raw=bytes(10_000)) for _ in range(50)])
-        sizes.append(opened.run(opened.log.info()).size_bytes)
+        sizes.append(opened.measures().size_bytes)
         opened.reopen()
-        assert opened.run(opened.log.info()).size_bytes == sizes[-1]
+        assert opened.measures().size_bytes == sizes[-1]
         assert (tmp_path / "deep" / "events.db").stat().st_size == sizes[-1]
 
     assert sizes == sorted(set(sizes))
@@ -332,27 +282,31 @@ def test_only_the_beginning_is_deleted_even_if_the_clock_went_back(
     now = round(clock.now * 1e6)
     opened.append(new_event(received_at_us=now), new_event(received_at_us=0))
 
-    assert opened.run(opened.log.index.prune()) == 0
-    assert opened.log.index.span == Span(1, 2)
+    assert opened.prune() == 0
+    assert opened.index.span == Span(1, 2)
 
 
-def test_reads_say_what_is_the_oldest_event_held(opened: OpenLog, clock: ManualClock) -> None:
+def test_a_read_after_what_is_deleted_says_what_is_the_oldest(
+    opened: OpenLog, clock: ManualClock
+) -> None:
     opened.append(new_event(), new_event(received_at_us=round(clock.now * 1e6)))
-    opened.run(opened.log.index.prune())
+    opened.prune()
 
-    batch = opened.run(opened.log.index.read(0, EVERYTHING, 10, EVERYTHING))
+    with pytest.raises(OvertakenError) as raised:
+        opened.read(0)
 
-    assert batch.oldest == 2
+    assert raised.value.oldest == 2
+    assert [it.sequence for it in opened.read(1)] == [2]
 
 
 def test_the_info_tells_how_far_the_log_reaches(opened: OpenLog) -> None:
-    empty = opened.run(opened.log.info())
+    empty = opened.measures()
     assert (empty.span.count, empty.oldest_received_at_us) == (0, None)
 
     opened.append(new_event(received_at_us=5), new_event(received_at_us=9))
 
-    info = opened.run(opened.log.info())
-    assert (info.span.count, info.backend) == (2, "sqlite")
+    info = opened.measures()
+    assert (info.span.count, opened.log.home) == (2, "sqlite")
     assert (info.oldest_received_at_us, info.newest_received_at_us) == (5, 9)
     assert info.size_bytes >= empty.size_bytes > 0
 
@@ -396,12 +350,12 @@ def test_a_failed_write_is_reported_and_the_numbering_goes_on(
 ) -> None:
     opened.append(new_event(id_="a"))
     # What a full disk looks like to SQLite: no page more than there are.
-    opened.log._writer._connection.execute("PRAGMA max_page_count = 1")
+    opened.connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(LogUnavailableError, match="full"):
         opened.append(*[new_event(raw=bytes(20_000)) for _ in range(50)])
-    opened.log._writer._connection.execute("PRAGMA max_page_count = 1073741823")
+    opened.connection.execute("PRAGMA max_page_count = 1073741823")
 
-    assert opened.log.index.span == Span(1, 1)
+    assert opened.index.span == Span(1, 1)
     assert opened.append(new_event(id_="b")) == [(2, False)]
     assert ids(opened.read()) == ["a", "b"]
 
@@ -426,7 +380,7 @@ def test_a_closed_log_says_so(opened: OpenLog) -> None:
 
 
 def test_commits_are_synchronised_to_disk(opened: OpenLog) -> None:
-    connection = opened.log._writer._connection
+    connection = opened.connection
 
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -436,7 +390,7 @@ def test_a_log_keeps_the_pages_that_it_was_made_with(
     loop: LoopThread, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def page_bytes(log: OpenLog) -> int:
-        found: int = log.log._writer._connection.execute("PRAGMA page_size").fetchone()[0]
+        found: int = log.connection.execute("PRAGMA page_size").fetchone()[0]
         return found
 
     monkeypatch.setattr("gateway.journal.sqlite.schema.PAGE_BYTES", 4_096)

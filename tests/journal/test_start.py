@@ -6,10 +6,12 @@ from typing import cast
 import pytest
 from grpc import StatusCode
 
-from gateway.feed.start import after_cursor, loss_error
+from gateway.feed.errors import EventsLostError
+from gateway.feed.start import after_cursor
 from gateway.journal.cursor import Cursor
-from gateway.journal.ports import EventLog
+from gateway.journal.ports import Index
 from gateway.journal.reading import Span
+from gateway.rpc.losses import lost
 
 EPOCH = b"this log"
 HELD = Span(4, 6)
@@ -26,11 +28,11 @@ HELD = Span(4, 6)
 def test_a_lost_cursor_tells_how_much_is_missing_and_the_places_there_are(
     cursor: Cursor, reason: str, missed: dict[str, str]
 ) -> None:
-    log = cast(EventLog, SimpleNamespace(epoch=EPOCH, span=HELD))
-    loss = after_cursor(str(cursor), log, "after_cursor").loss
+    index = cast(Index, SimpleNamespace(epoch=EPOCH, span=HELD))
+    loss = after_cursor(str(cursor), index).loss
     assert loss is not None
 
-    error = loss_error(loss, log, "do this instead")
+    error = lost(EventsLostError(loss, index), "do this instead")
 
     assert (error.code, error.reason) == (StatusCode.OUT_OF_RANGE, reason)
     assert error.metadata == {
