@@ -18,10 +18,11 @@ MODULES = sorted(GATEWAY.rglob("*.py"))
 # A room may import itself, these rooms, and nothing else of the gateway.
 MAY_IMPORT = {
     "schema": {"details", "tokens"},
-    "events": {"bytebudget", "details", "errors", "schema", "tokens"},
+    "journal": {"schema", "tokens"},
+    "feed": {"journal", "schema"},
     "upstream": {"aside", "bytebudget", "config", "deadline", "details", "schema"},
-    "conference": {"deadline", "tokenbucket"},
-    "ingest": {"aside", "bytebudget", "clock", "events", "refused", "schema", "upstream"},
+    "conference": {"deadline", "journal", "tokenbucket"},
+    "ingest": {"aside", "bytebudget", "clock", "journal", "refused", "schema", "upstream"},
     "rpc": {
         "background",
         "bytebudget",
@@ -30,8 +31,9 @@ MAY_IMPORT = {
         "deadline",
         "details",
         "errors",
-        "events",
+        "feed",
         "ingest",
+        "journal",
         "process",
         "refused",
         "schema",
@@ -62,7 +64,7 @@ MAY_IMPORT = {
 }
 
 # Errors get their status at the edge: these rooms serve any face.
-WITHOUT_GRPC = {"conference", "details", "ingest", "schema", "upstream"}
+WITHOUT_GRPC = {"conference", "details", "feed", "ingest", "journal", "schema", "upstream"}
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
@@ -71,18 +73,19 @@ KEPT_BY = {
     "jsonschema": {"sandbox/schema_checks.py"},
     "nacl": {"ingest/webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {
-        "events/sqlite/faults.py",
-        "events/sqlite/key_columns.py",
-        "events/sqlite/opening.py",
-        "events/sqlite/postings.py",
-        "events/sqlite/reader.py",
-        "events/sqlite/reads.py",
-        "events/sqlite/rows.py",
-        "events/sqlite/expiry.py",
-        "events/sqlite/schema.py",
-        "events/sqlite/threads.py",
-        "events/sqlite/upkeep.py",
-        "events/sqlite/writer.py",
+        "journal/sqlite/faults.py",
+        "journal/sqlite/framed.py",
+        "journal/sqlite/key_columns.py",
+        "journal/sqlite/opening.py",
+        "journal/sqlite/postings.py",
+        "journal/sqlite/reader.py",
+        "journal/sqlite/reads.py",
+        "journal/sqlite/rows.py",
+        "journal/sqlite/expiry.py",
+        "journal/sqlite/schema.py",
+        "journal/sqlite/threads.py",
+        "journal/sqlite/upkeep.py",
+        "journal/sqlite/writer.py",
     },
     "prometheus_client": {"telemetry/metrics.py"},
     "pydantic": {"config.py"},

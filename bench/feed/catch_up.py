@@ -70,7 +70,7 @@ async def write_log(path: Path, frames: Path, events: int) -> None:
     with frames.open("wb") as file:
 
         def write(entries: Sequence[Entry]) -> None:
-            file.writelines(entry.stored.frame for entry in entries)
+            file.writelines(entry.framed.frame for entry in entries)
 
         log.index.listen(write)
         for start in range(0, events, _LOT):

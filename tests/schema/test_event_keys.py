@@ -18,7 +18,6 @@ from gateway.cli import key_options
 from gateway.details import FieldViolation
 from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
-from gateway.feed.start import Start
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.sqlite import open_log
@@ -80,9 +79,9 @@ def test_a_key_that_is_added_to_the_protos_is_found_everywhere(
     # What is taken out of webhooks, the log's columns and index, and the keys that wake streams.
     async def numbers() -> tuple[list[int], list[int], list[int]]:
         log = await open_log(tmp_path / "events.db", event_format(keys))
-        feed, decoder = Feed(log), WebhookDecoder(keys)
+        feed, decoder = Feed(log.index), WebhookDecoder(keys)
         made = [decoder.decode(body(number), 1) for number in range(2_500)]
-        with feed.subscribe(wanted, Start(0), 100) as live:
+        with feed.subscribe(wanted, EVERYTHING, 0, 100) as live:
             await asyncio.gather(*map(log.journal.append, made[:100]))
             woken = [it.sequence for it in (await live.next(5)).frames]
         await asyncio.gather(*map(log.journal.append, made[100:]))

@@ -9,6 +9,7 @@ from conferencing.v1.event_pb2 import Event
 from gateway.clock import Clock
 from gateway.feed.frames import event_of
 from gateway.ingest.backfill.backfill import Backfill
+from gateway.ingest.backfill.complete import Complete, Completeness
 from gateway.ingest.backfill.report import SweepEnded, Verdict
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
@@ -61,20 +62,21 @@ class Bench:
 
     def _open(self) -> None:
         self.time = Clock(self.clock, self.clock.steady)
-        retention = Retention(self.retention_age_s, 10**9)
         self.log = self.loop.run(open_log(self.folder / "events.db", FORMAT))
+        self.completeness = self.loop.run(Completeness.load(self.log.checkpoints))
         self.provider.before_answer = lambda request: self._tell_time()
         sweeper = Sweeper(
             self.provider,
             WebhookDecoder(),
-            self.log,
+            self.log.journal,
             Addressees(),
             lambda: self.time.now().likely,
             self._sleep,
         )
         self.backfill = Backfill(
             sweeper,
-            self.log,
+            self.log.index,
+            self.completeness,
             self.retention_age_s,
             INTERVAL_S,
             self.clock,
@@ -85,6 +87,14 @@ class Bench:
             time=self.time,
             ask_time=self._ask_time,
         )
+
+    @property
+    def complete(self) -> Complete | None:
+        return self.completeness.complete
+
+    def prune(self) -> int:
+        retention = Retention(self.retention_age_s, 10**9)
+        return self.loop.run(self.log.index.prune(retention, self.time.for_deleting()))
 
     def restart(self) -> None:
         self.close()

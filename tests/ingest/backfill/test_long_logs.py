@@ -54,7 +54,7 @@ class Counting:
         # Of the page that is to come, nothing is there yet.
         self.most_alive = max(self.most_alive, self._alive)
         self.pages += 1
-        page = await self._log.index.page(request)
+        page = await self._log.page(request)
         given = [Tracked(it.id, it.started_at_us, it.urls, it.webhook) for it in page.deliveries]
         self._alive += len(given)
         for it in given:
@@ -116,8 +116,8 @@ def test_what_stood_on_earlier_pages_survives_a_failure_on_a_later_one(bench: Be
     # All but the first page, which is kept to the end, and the one that failed.
     assert before == [f"event-{number}" for number in range(len(before))]
     assert len(before) >= (7 - 3) * PAGE_SIZE
-    assert bench.log.complete is not None
-    assert bench.log.complete.until_us <= began_us
+    assert bench.complete is not None
+    assert bench.complete.until_us <= began_us
 
     assert bench.sweep() == [SweepEnded(Cause.START, True)]
     assert bench.held_ids == [f"event-{number}" for number in range(30)]
@@ -204,7 +204,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
             assert bench.sweep() == [SweepEnded(Cause.START, True)]
             asked = endless.requests[began:]
             assert len(asked) <= fetch.ROUND_REQUESTS_MAX + 2 * PAGES_ABSURD
-            complete = bench.log.complete
+            complete = bench.complete
             assert complete is not None
             # It goes on where it stopped, and claims no more than that.
             assert asked[0].since_us == (ends_us or [asked[0].since_us])[-1]
@@ -241,7 +241,7 @@ def test_round_by_round_everything_is_found_and_never_more_is_claimed(
         # Each round reads a span at least, however often it has to be cut before.
         for _ in range(3 * len(seconds) + 30):
             bench.sweep()
-            complete = bench.log.complete
+            complete = bench.complete
             assert complete is not None
             known = [
                 it for it in bench.provider.deliveries if it.started_at_us <= complete.until_us
