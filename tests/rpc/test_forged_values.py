@@ -31,7 +31,7 @@ int32 = st.integers(-(2**31), 2**31 - 1) | st.sampled_from([-(2**31), 2**31 - 1]
 timestamps = st.builds(Timestamp, seconds=int64, nanos=int32)
 durations = st.builds(Duration, seconds=int64, nanos=int32)
 texts = st.text(max_size=60)
-kinds = st.sampled_from([b"c", b"l", b"p"])
+kinds = st.builds(TokenKind, st.sampled_from([b"c", b"l", b"p"]), st.integers(0, 3))
 sealed = st.builds(seal, kinds, st.binary(max_size=40))
 filters = st.builds(
     EventFilter, types=st.lists(texts, max_size=3), conference_ids=st.lists(texts, max_size=3)

@@ -180,8 +180,8 @@ def test_who_leaves_while_queued_is_never_searched_for(
     for _ in range(reader.SEARCHERS):
         assert gate.reached.acquire(timeout=20)
 
-    for search in searches:
-        search.cancel()
+    for call in searches:
+        call.cancel()
     loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), 20))
     steps = gate.steps
     gate.open()

@@ -130,7 +130,9 @@ class Bench:
 
     @property
     def held(self) -> list[Event]:
-        batch = self.loop.run(self.log.index.read(0, Filter(), 10_000, EVERYTHING))
+        batch = self.loop.run(
+            self.log.index.read(self.log.index.span.oldest - 1, Filter(), 10_000, EVERYTHING)
+        )
         return [Event.FromString(event_of(it.frame)) for it in batch.frames]
 
     @property
