@@ -624,3 +624,21 @@ def test_a_feed_that_is_opened_again_has_the_newest_events_in_memory(
     assert window.after(window.start, wanted, 100) == [
         it for it in expected if it.sequence % 3 == 2
     ]
+
+
+def test_a_subscriber_gets_only_what_it_may_see_from_the_log_and_live(stage: Stage) -> None:
+    mine = choosing(connection_id=["mine"])
+    for number in range(30):
+        stage.numbered(1, connection_id="mine" if number % 3 == 0 else "theirs")
+
+    async def follow() -> list[int]:
+        got: list[int] = []
+        with stage.feed.subscribe(ALL, mine, 0, 4) as subscription:
+            while subscription.position < 30:
+                got += (await next_of(subscription, 20)).sequences
+            waiting = asyncio.create_task(next_of(subscription, 3_600))
+            await stage.log.journal.append(new_event(connection_id="theirs"))
+            await stage.log.journal.append(new_event(connection_id="mine"))
+            return got + (await waiting).sequences
+
+    assert stage.run(follow()) == [*range(1, 31, 3), 32]
