@@ -184,7 +184,7 @@ def test_what_a_gap_told_is_not_sent_after_it(tmp_path: Path) -> None:
             await loop.rest()
             news = [
                 await held.committed(held.log.journal.append(new_event())),
-                await held.committed(held.log.prune()),
+                await held.committed(held.pruning()),
             ]
             reader.unstall()
             await loop.rest()

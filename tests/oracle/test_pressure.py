@@ -145,7 +145,7 @@ def test_nothing_is_left_in_the_feed_of_subscribers_that_came_and_went(tmp_path:
                 sizes.append(_kept(held.feed))
 
             assert held.feed.subscribers == 0
-            assert held.feed._sleepers == {}
+            assert held.feed._dispatcher._sleepers == {}
             # What it keeps at hand for the next is bounded: later storms add nothing to it.
             assert max(sizes[6:]) <= max(sizes[:6])
 
@@ -154,7 +154,8 @@ def test_nothing_is_left_in_the_feed_of_subscribers_that_came_and_went(tmp_path:
 
 def _kept(feed: Feed) -> int:
     """How many things the containers of a feed hold."""
-    kept = (it for name, it in vars(feed).items() if name != "streams")  # this suite's own
+    own = (it for name, it in vars(feed).items() if name != "streams")  # that is this suite's
+    kept = (*own, *vars(feed._dispatcher).values())
     return sum(len(it) for it in kept if isinstance(it, dict | set | list))
 
 
