@@ -8,10 +8,10 @@ from gateway.journal.errors import LogUnavailableError
 from gateway.journal.events import Appended
 from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.reading import Span
+from gateway.journal.retention import Retention
 from tests.contract.check import check
 from tests.contract.samples import SECOND_US, event, events
 from tests.contract.under_test import FOR_EVER, LogUnderTest
-from gateway.journal.retention import Retention
 
 
 @check

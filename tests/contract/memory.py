@@ -185,9 +185,12 @@ class MemoryIndex:
         return self.kept.newest + 1
 
     async def measures(self, asker: Asker = NOBODY) -> Measures:
-        times = [it.received_at_us for it in self.kept.events.values()] or [None]
-        deleted_us = self.kept.deleted_received_at_us
-        return Measures(self.span, self.kept.size_bytes, times[0], times[-1], deleted_us)
+        kept, held = self.kept, list(self.kept.events.values())
+        oldest_us = held[0].received_at_us if held else None
+        newest_us = held[-1].received_at_us if held else None
+        return Measures(
+            kept.span, kept.size_bytes, oldest_us, newest_us, kept.deleted_received_at_us
+        )
 
     async def prune(self, retention: Retention, now: float) -> int:
         now_us = round(now * 1e6)

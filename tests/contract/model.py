@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from gateway.journal.events import Appended, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter
-from gateway.journal.reading import Span, TimeBounds
+from gateway.journal.reading import Span, Stretch, TimeBounds
 
 
 class Model:
@@ -13,6 +13,11 @@ class Model:
     def __init__(self) -> None:
         self.events: dict[int, NewEvent] = {}
         self.span = Span(1, 0)
+
+    @property
+    def stretch(self) -> Stretch:
+        """The whole log."""
+        return Stretch(self.span.oldest - 1, self.span.newest)
 
     def take(self, appended: Iterable[tuple[NewEvent, Appended]]) -> None:
         """Take in what was appended at the same time; which got which number is the log's own."""

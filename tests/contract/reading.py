@@ -2,7 +2,7 @@
 
 from gateway.journal.events import Entry
 from gateway.journal.filter import EVERYTHING
-from gateway.journal.reading import NOBODY, READ_BYTES_MAX, Batch, StoredEvent
+from gateway.journal.reading import NOBODY, READ_BYTES_MAX, StoredEvent
 from tests.contract.check import check
 from tests.contract.samples import choosing, event, events
 from tests.contract.under_test import PLENTY, LogUnderTest
@@ -92,8 +92,7 @@ async def the_newest_are_given_oldest_first(log: LogUnderTest) -> None:
     await log.append_in_order(*[event(room=f"r{number}", size=100) for number in range(10)])
 
     entries = [
-        Entry(framed, log.model.events[framed.sequence].keys)
-        for framed in log.frames(range(1, 11))
+        Entry(framed, log.model.events[framed.sequence].keys) for framed in log.frames(range(1, 11))
     ]
     for limit in (1, 3, 10, 50):
         assert list(await log.index.recent(limit, PLENTY)) == entries[-limit:]
@@ -146,7 +145,9 @@ async def as_many_signed_bytes_are_given_as_one_read_may_have(log: LogUnderTest)
 @check
 async def an_event_is_found_by_its_id(log: LogUnderTest) -> None:
     stored = [event(f"id-{number}", raw=b"%d" % number) for number in range(10)]
-    awkward = [event(it) for it in ("ID-1", "id-", "id-1 ", "'", "%", "*", "é", "\U0001f600", "a\0b")]
+    awkward = [
+        event(it) for it in ("ID-1", "id-", "id-1 ", "'", "%", "*", "é", "\U0001f600", "a\0b")
+    ]
     await log.append_in_order(*stored, *awkward)
 
     for number, it in enumerate([*stored, *awkward], 1):

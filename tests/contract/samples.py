@@ -31,24 +31,31 @@ def event(
     at_us: int = NOW_US,
     raw: bytes = b"{}",
     size: int = 0,
-    **values: str,
+    room: str = "",
+    caller: str = "",
+    kind: str = "",
 ) -> NewEvent:
     """Return an event with values of some keys, and a body that says all of them.
 
     Its body is larger than `size` bytes.
     """
     id_ = id_ or f"made-{next(_numbers)}"
+    values = {"room": room, "caller": caller, "kind": kind}
     body = json.dumps({"id": id_, "padding": "x" * size, "values": values}).encode()
-    keys = tuple(values.get(it.name, "") for it in KEYS)
-    return NewEvent(id_, values.get("kind", ""), keys, at_us, body, raw)
+    return NewEvent(id_, kind, (room, caller, kind), at_us, body, raw)
 
 
-def events(count: int, **values: str) -> list[NewEvent]:
-    return [event(**values) for _ in range(count)]
+def events(count: int, *, at_us: int = NOW_US, room: str = "") -> list[NewEvent]:
+    return [event(at_us=at_us, room=room) for _ in range(count)]
 
 
-def choosing(keys: Sequence[EventKey] = KEYS, **values: str | Iterable[str]) -> Filter:
+def choosing(**values: str | Iterable[str]) -> Filter:
     """Return a filter for a value, or for one of several, of each of some keys, by their names."""
+    return choosing_by(KEYS, **values)
+
+
+def choosing_by(keys: Sequence[EventKey], /, **values: str | Iterable[str]) -> Filter:
+    """Return such a filter for other keys."""
     wanted = {name: [it] if isinstance(it, str) else it for name, it in values.items()}
     return Filter.of(keys, wanted)
 

@@ -70,9 +70,10 @@ async def the_size_is_about_that_of_the_events(log: LogUnderTest) -> None:
         sizes.append((await log.index.measures()).size_bytes)
 
     assert sizes == sorted(sizes)
-    assert all(stored <= size <= 2 * stored for size, stored in zip(
-        sizes[1::2], (1_000_000, 2_000_000, 3_000_000), strict=True
-    ))
+    assert all(
+        stored <= size <= 2 * stored
+        for size, stored in zip(sizes[1::2], (1_000_000, 2_000_000, 3_000_000), strict=True)
+    )
 
 
 @check

@@ -8,7 +8,7 @@ from gateway.journal.events import Appended, Framed, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.format import EventFormat
 from gateway.journal.ports import Checkpoints, EventLog, Index, Journal
-from gateway.journal.reading import READ_BYTES_MAX, NOBODY, Page, Stretch, TimeBounds
+from gateway.journal.reading import NOBODY, READ_BYTES_MAX, Page, Stretch, TimeBounds
 from gateway.journal.retention import Retention
 from tests.contract.homes import Home, Place
 from tests.contract.model import Model
@@ -28,9 +28,7 @@ class LogUnderTest:
     What goes through here is kept in the model, too.
     """
 
-    def __init__(
-        self, place: Place, another: Callable[[], Awaitable["LogUnderTest"]]
-    ) -> None:
+    def __init__(self, place: Place, another: Callable[[], Awaitable["LogUnderTest"]]) -> None:
         self._place = place
         self._log: EventLog | None = None
         self.another = another
