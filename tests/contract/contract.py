@@ -6,9 +6,11 @@ from types import ModuleType
 from tests.contract import (
     checkpoints,
     framing,
+    histories,
     journal,
     keys,
     listening,
+    many,
     paging,
     reading,
     retention,
@@ -26,6 +28,8 @@ _CONCEPTS = (
     retention,
     framing,
     checkpoints,
+    many,
+    histories,
 )
 
 

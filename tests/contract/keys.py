@@ -186,7 +186,7 @@ _Example: TypeAlias = tuple[list[NewEvent], list[tuple[Filter, Filter]], int]
         st.lists(st.tuples(_filters, _filters), min_size=4, max_size=8),
         st.integers(1, 5),
     ),
-    count=30,
+    count=60,
 )
 async def every_filter_finds_what_it_matches(log: LogUnderTest, example: _Example) -> None:
     stored, filters, limit = example

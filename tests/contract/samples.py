@@ -45,6 +45,12 @@ def event(
     return NewEvent(id_, kind, (room, caller, kind), at_us, body, raw)
 
 
+def keyed(event_: NewEvent, keys: Sequence[EventKey]) -> NewEvent:
+    """Return an event as it is where other keys are declared."""
+    values = dict(zip([it.name for it in KEYS], event_.keys, strict=True))
+    return event_._replace(keys=tuple(values.get(it.name, "") for it in keys))
+
+
 def events(count: int, *, at_us: int = NOW_US, room: str = "") -> list[NewEvent]:
     return [event(at_us=at_us, room=room) for _ in range(count)]
 

@@ -12,7 +12,7 @@ from gateway.journal.reading import NOBODY, READ_BYTES_MAX, Page, Stretch, TimeB
 from gateway.journal.retention import Retention
 from tests.contract.homes import Home, Place
 from tests.contract.model import Model
-from tests.contract.samples import FORMAT, NOW, Brackets
+from tests.contract.samples import FORMAT, NOW, Brackets, keyed
 
 # More than any check stores.
 PLENTY = 100_000
@@ -75,8 +75,9 @@ class LogUnderTest:
         return self.journal.epoch
 
     async def append(self, *events: NewEvent) -> list[Appended]:
-        """Append events at the same time."""
-        done = await asyncio.gather(*map(self.journal.append, events))
+        """Append events at the same time, with the keys that the log was opened with."""
+        declared = [keyed(it, self.keys) for it in events]
+        done = await asyncio.gather(*map(self.journal.append, declared))
         self.model.take(zip(events, done, strict=True))
         return done
 

@@ -1,0 +1,151 @@
+"""Thousands of events: an index that works in blocks, or in steps, loses nothing between them."""
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+from gateway.journal.events import NewEvent
+from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.reading import Span, Stretch
+from gateway.journal.retention import Retention
+from tests.contract.check import check, check_for_any, slow
+from tests.contract.samples import KEYS, SECOND_US, choosing, choosing_by, event, format_of
+from tests.contract.under_test import LogUnderTest
+
+_COUNT = 3_300
+
+# Where a home may begin something new: its own blocks, and those of others.
+_EDGES = [0, 1, 255, 256, 1_000, 1_023, 1_024, 1_025, 2_000, 2_048, 3_000, 3_072, _COUNT]
+
+_KINDS = ["call.begun", "call.ended", "conference.begun", "conference.ended", "other"]
+
+
+def _drawn(numbers: Sequence[int]) -> list[NewEvent]:
+    """Return events with values that most have, and some that hardly any has, a second apart."""
+    drawn = random.Random(7)
+    return [
+        event(
+            at_us=number * SECOND_US,
+            room="rare" if number % 709 == 5 else drawn.choice(["a", "b", "c", ""]),
+            caller=f"c{number // 3}",
+            kind=drawn.choices(_KINDS, [100, 50, 10, 5, 0.1])[0],
+        )
+        for number in numbers
+    ]
+
+
+async def _append(log: LogUnderTest, numbers: Sequence[int], burst: int = 137) -> None:
+    made = _drawn(numbers)
+    for start in range(0, len(made), burst):  # so that blocks end within a burst
+        await log.append(*made[start : start + burst])
+
+
+async def _grown(log: LogUnderTest) -> None:
+    await _append(log, range(1, _COUNT + 1))
+
+
+async def _aged(log: LogUnderTest) -> None:
+    """Make a log that was opened again and pruned on the way, each within a block."""
+    await _append(log, range(1, 1_500))
+    await log.reopen()
+    await _append(log, range(1_500, 3_000), burst=500)
+    await log.prune(Retention(1_000, 2**40), now=2_100)
+    await log.prune(Retention(1_000, 2**40), now=2_400)
+    await log.reopen()
+    await _append(log, range(3_000, _COUNT + 1), burst=1)
+    assert log.index.span == log.model.span == Span(1_400, _COUNT)
+
+
+class Question(NamedTuple):
+    """What somebody wants of a log."""
+
+    wanted: Filter
+    visible: Filter
+    after: int
+    through: int
+    limit: int
+
+
+_places = st.integers(0, _COUNT) | st.sampled_from(_EDGES)
+_filters = st.builds(
+    choosing,
+    room=st.lists(st.sampled_from(["a", "b", "rare", "none"]), max_size=2),
+    caller=st.lists(st.sampled_from(["c1", "c341", "c342", "c700", "c1099", "none"]), max_size=3),
+    kind=st.lists(st.sampled_from(["call.*", "call.ended", "conf*", "other", "n*"]), max_size=2),
+)
+_questions = st.builds(
+    Question,
+    _filters,
+    st.just(EVERYTHING) | _filters,
+    _places,
+    _places,
+    st.sampled_from([7, 100, 1_000]),
+)
+
+
+async def _answers(log: LogUnderTest, question: Question) -> None:
+    wanted, visible, after, through, limit = question
+    numbers = log.model.numbers(wanted, visible)
+    after = max(after, log.model.span.oldest - 1)
+
+    followed = await log.followed(wanted, visible, after=after, limit=limit)
+    assert followed == log.frames(it for it in numbers if it > after)
+    within = [it for it in numbers if question.after < it <= through]
+    for newest_first in (False, True):
+        paged = await log.paged(
+            wanted,
+            visible,
+            stretch=Stretch(question.after, through),
+            limit=limit,
+            newest_first=newest_first,
+        )
+        assert paged == log.frames(within[:: -1 if newest_first else 1])
+
+
+@check_for_any(_questions, count=100, filled=_grown)
+async def rare_and_common_events_of_many_are_found(log: LogUnderTest, question: Question) -> None:
+    await _answers(log, question)
+
+
+@check_for_any(_questions, count=100, filled=_aged)
+async def rare_and_common_events_of_many_are_found_after_pruning(
+    log: LogUnderTest, question: Question
+) -> None:
+    await _answers(log, question)
+
+
+@slow
+@check
+async def many_events_take_other_forms_and_keys(log: LogUnderTest) -> None:
+    few = (KEYS[1],)
+    await log.reopen(format_of(few))
+    await _append(log, range(1, 1_400))
+    # Version and keys at the same time.
+    await log.reopen(format_of(version=2))
+    await _append(log, range(1_400, 1_500))
+
+    assert await log.followed(limit=500) == log.frames(range(1, 1_500))
+    for wanted in (choosing(room="rare"), choosing(kind="conf*", room=["a", "b"])):
+        numbers = log.model.numbers(wanted)
+        assert len(numbers) > 2
+        assert await log.followed(wanted, limit=10) == log.frames(numbers)
+        assert await log.paged(wanted, newest_first=True) == log.frames(numbers[::-1])
+    await log.reopen(format_of(few, version=3))
+    assert await log.paged(choosing_by(few, caller="c341")) == log.frames([1_023, 1_024, 1_025])
+
+
+@slow
+@check
+async def the_last_of_a_large_burst_is_there(log: LogUnderTest) -> None:
+    told: list[int] = []
+    log.index.listen(lambda entries: told.extend(it.framed.sequence for it in entries))
+
+    await log.append(*_drawn(range(1, 1_026)))
+
+    assert log.journal.span == log.index.span == Span(1, 1_025)
+    assert told == list(range(1, 1_026))
+    await log.reopen()
+    assert await log.followed() == log.frames(range(1, 1_026))
+    assert [it.duplicate for it in await log.append(*log.model.events.values())] == [True] * 1_025
