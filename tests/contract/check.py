@@ -3,9 +3,9 @@
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from tests.contract.homes import Home
@@ -21,19 +21,29 @@ Promise: TypeAlias = Callable[[LogUnderTest], Coroutine[Any, Any, None]]
 PromiseForAny: TypeAlias = Callable[[LogUnderTest, E], Coroutine[Any, Any, None]]
 
 
+class Run(Protocol):
+    """Runs a check on a home. Raises AssertionError if it does not keep the promise.
+
+    Of a promise that is checked for many examples, a failure is made as small as can be, which
+    takes long, unless `at_once`.
+    """
+
+    def __call__(self, home: Home, loop: LoopThread, *, at_once: bool = False) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A promise as its name says it; `run` raises AssertionError if a home does not keep it."""
+    """A promise, as its name says it."""
 
     name: str
-    run: Callable[[Home, LoopThread], None]
+    run: Run
     slow: bool = False
 
 
 def check(promise: Promise) -> Check:
     """Make a check that runs on a new log."""
 
-    def run(home: Home, loop: LoopThread) -> None:
+    def run(home: Home, loop: LoopThread, *, at_once: bool = False) -> None:
         with _new_log(home, loop) as log:
             loop.run(promise(log), _PATIENCE_S)
 
@@ -54,8 +64,8 @@ def check_for_any(
     """
 
     def made(promise: PromiseForAny[E]) -> Check:
-        def run(home: Home, loop: LoopThread) -> None:
-            @settings(max_examples=count)
+        def run(home: Home, loop: LoopThread, *, at_once: bool = False) -> None:
+            @settings(max_examples=count, phases=_phases(at_once))
             @given(examples)
             def each_on_its_own(example: E) -> None:
                 with _new_log(home, loop) as log:
@@ -63,12 +73,12 @@ def check_for_any(
 
             each_on_its_own()
 
-        def run_on_one(home: Home, loop: LoopThread) -> None:
+        def run_on_one(home: Home, loop: LoopThread, *, at_once: bool = False) -> None:
             assert filled is not None
             with _new_log(home, loop) as log:
                 loop.run(filled(log), _PATIENCE_S)
 
-                @settings(max_examples=count)
+                @settings(max_examples=count, phases=_phases(at_once))
                 @given(examples)
                 def each(example: E) -> None:
                     loop.run(promise(log, example), _PATIENCE_S)
@@ -78,6 +88,10 @@ def check_for_any(
         return Check(promise.__name__, run if filled is None else run_on_one, slow=True)
 
     return made
+
+
+def _phases(at_once: bool) -> list[Phase]:
+    return [Phase.generate] if at_once else list(Phase)
 
 
 @contextmanager

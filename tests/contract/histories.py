@@ -16,7 +16,7 @@ from tests.contract.model import Model
 from tests.contract.samples import SECOND_US, choosing, event, format_of
 from tests.contract.under_test import LogUnderTest
 
-_IDS = [f"e{number}" for number in range(12)]
+_IDS = [f"e{number}" for number in range(8)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ _Step: TypeAlias = Burst | Prune | Reopen | Checkpoint
 _events = st.builds(
     event,
     st.sampled_from(_IDS),
-    at_us=st.integers(0, 30).map(lambda it: it * SECOND_US),
+    at_us=st.integers(0, 12).map(lambda it: it * SECOND_US),
     raw=st.binary(max_size=5),
     room=st.sampled_from(["", "a", "b"]),
     kind=st.sampled_from(["", "k.1", "k.2", "l"]),
 )
 _steps = st.one_of(
     st.builds(Burst, st.lists(_events, min_size=1, max_size=6)),
-    st.builds(Prune, st.integers(0, 20), st.integers(1, 40)),
+    st.builds(Prune, st.integers(0, 8), st.integers(1, 25)),
     st.builds(Reopen, st.sampled_from([1, 2])),
     st.builds(Checkpoint, st.sampled_from("xy"), st.binary(max_size=3)),
 )
@@ -67,7 +67,7 @@ _filters = st.builds(
 
 
 @check_for_any(
-    st.tuples(st.lists(_steps, min_size=4, max_size=14), st.lists(_filters, min_size=2)), count=60
+    st.tuples(st.lists(_steps, min_size=5, max_size=14), st.lists(_filters, min_size=2)), count=60
 )
 async def a_log_is_what_its_history_says(
     log: LogUnderTest, example: tuple[list[_Step], list[Filter]]
@@ -146,5 +146,5 @@ async def _holds_what_the_model_does(log: LogUnderTest, filters: Sequence[Filter
             matching = log.model.numbers(wanted, visible)
             assert await log.followed(wanted, visible, limit=4) == log.frames(matching)
             assert await log.paged(wanted, visible, limit=3) == log.frames(matching)
-    for moment_us in range(0, 32 * SECOND_US, 5 * SECOND_US):
+    for moment_us in range(0, 15 * SECOND_US, 2 * SECOND_US):
         assert await log.index.first_received_since(moment_us) == log.model.since(moment_us)

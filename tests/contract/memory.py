@@ -91,6 +91,8 @@ class MemoryJournal:
 class MemoryIndex:
     """An `Index`."""
 
+    bytes_max = READ_BYTES_MAX
+
     def __init__(self, kept: Kept, format_: EventFormat) -> None:
         self.kept = kept
         self.format = format_
@@ -165,7 +167,7 @@ class MemoryIndex:
             event = self.kept.events.get(sequence)
             raw = b"" if event is None else event.raw
             size += len(raw)
-            if found and size > READ_BYTES_MAX:
+            if found and size > self.bytes_max:
                 break
             found[sequence] = raw
         return found
@@ -195,16 +197,20 @@ class MemoryIndex:
     async def prune(self, retention: Retention, now: float) -> int:
         now_us = round(now * 1e6)
         before_us = now_us - round(retention.age_s * 1e6)
+        deleted = self.delete(self.expired_through(before_us, now_us), now_us)
+        while self.kept.size_bytes > retention.size_bytes:
+            deleted += self.delete(self.span.oldest, now_us)
+        return deleted
+
+    def expired_through(self, before_us: int, now_us: int) -> int:
+        """Return the number up to which events are too old."""
         through = self.kept.deleted_through
         for sequence, event in self.kept.events.items():
             if event.received_at_us < before_us:
                 through = sequence
             elif event.received_at_us <= now_us:
                 break
-        deleted = self.delete(through, now_us)
-        while self.kept.size_bytes > retention.size_bytes:
-            deleted += self.delete(self.span.oldest, now_us)
-        return deleted
+        return through
 
     def delete(self, through: int, now_us: int) -> int:
         """Delete events up to a number; return how many there were."""
@@ -233,7 +239,10 @@ class MemoryIndex:
             at_us = self.kept.events[sequence].received_at_us
             if not bounds.since_us <= at_us < bounds.until_us:
                 return False
-        return wanted.matches(self.keys_of(sequence))
+        return self.matches(wanted, self.keys_of(sequence))
+
+    def matches(self, wanted: Filter, keys: Keys) -> bool:
+        return wanted.matches(keys)
 
     def step(
         self, numbers: Sequence[int], wanted: Filter, limit: int, bounds: TimeBounds | None = None
@@ -246,7 +255,7 @@ class MemoryIndex:
                 continue
             framed = self.entry(sequence).framed
             size += len(framed.frame)
-            if len(found) == limit or (found and size > READ_BYTES_MAX):
+            if len(found) == limit or (found and size > self.bytes_max):
                 return found, looked_at
             found.append(framed)
         return found, len(numbers[:_STEP])
