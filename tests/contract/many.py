@@ -72,16 +72,17 @@ _places = st.integers(0, _COUNT) | st.sampled_from(_EDGES)
 _filters = st.builds(
     choosing,
     room=st.lists(st.sampled_from(["a", "b", "rare", "none"]), max_size=2),
-    caller=st.lists(st.sampled_from(["c1", "c341", "c342", "c700", "c1099", "none"]), max_size=3),
+    caller=st.just([])
+    | st.lists(st.sampled_from(["c1", "c341", "c342", "c700", "c1099", "none"]), max_size=3),
     kind=st.lists(st.sampled_from(["call.*", "call.ended", "conf*", "other", "n*"]), max_size=2),
 )
 _questions = st.builds(
     Question,
-    _filters,
-    st.just(EVERYTHING) | _filters,
-    _places,
-    _places,
-    st.sampled_from([7, 100, 1_000]),
+    wanted=_filters,
+    visible=st.just(EVERYTHING) | _filters,
+    after=st.just(0) | _places,
+    through=st.just(_COUNT) | _places,
+    limit=st.sampled_from([7, 100, 1_000]),
 )
 
 

@@ -144,7 +144,7 @@ _times = st.integers(0, 20)
 _bounds = st.builds(TimeBounds, _times, _times | st.just(2**62))
 
 
-@check_for_any(st.tuples(st.lists(_times, max_size=25), _bounds, st.integers(1, 9)), count=30)
+@check_for_any(st.tuples(st.lists(_times, max_size=25), _bounds, st.integers(1, 9)), count=60)
 async def a_stretch_has_all_of_a_time_and_no_more(
     log: LogUnderTest, example: tuple[list[int], TimeBounds, int]
 ) -> None:

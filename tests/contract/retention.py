@@ -184,15 +184,11 @@ async def who_has_been_overtaken_by_all_is_told_where_it_goes_on(log: LogUnderTe
     assert (list(batch.frames), batch.through) == ([], 3)
 
 
-_seconds = st.integers(0, 40)
+_times = st.lists(st.integers(0, 12), min_size=1, max_size=12)
+_prunes = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 20)), min_size=2, max_size=6)
 
 
-@check_for_any(
-    st.tuples(
-        st.lists(_seconds, max_size=20), st.lists(st.tuples(st.integers(0, 30), st.integers(1, 40)))
-    ),
-    count=30,
-)
+@check_for_any(st.tuples(_times, _prunes), count=100)
 async def what_goes_by_age_is_what_the_rule_says(
     log: LogUnderTest, example: tuple[list[int], list[tuple[int, int]]]
 ) -> None:
