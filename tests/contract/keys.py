@@ -5,7 +5,7 @@ from typing import TypeAlias
 from hypothesis import strategies as st
 
 from gateway.journal.events import NewEvent
-from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.filter import EVERYTHING, VALUES_MAX, Filter
 from gateway.journal.reading import StoredEvent
 from tests.contract.check import check, check_for_any
 from tests.contract.samples import KEYS, choosing, event
@@ -88,6 +88,19 @@ async def prefixes_find_what_begins_like_them(log: LogUnderTest) -> None:
     assert await _holds(log, choosing(kind=["conference.*", "recall.begun"])) == [3, 6]
     assert await _holds(log, choosing(kind=["call.*", "call.b*", "call.begun"])) == [1, 2]
     assert await _holds(log, choosing(kind="none.*")) == []
+
+
+@check
+async def a_filter_may_have_as_many_values_as_are_allowed(log: LogUnderTest) -> None:
+    await log.append_in_order(*[event(room="a", caller="x", kind=f"k.{n}") for n in range(3)])
+
+    many = [f"none-{number}" for number in range(VALUES_MAX - 1)]
+    values = choosing(room=[*many, "a"], caller=[*many, "x"], kind=[*many, "k.1"])
+    assert await _holds(log, values) == [2]
+    prefixes = choosing(kind=[f"{it}*" for it in (*many, "k.2")])
+    assert await _holds(log, prefixes) == [3]
+    assert await _holds(log, values, prefixes) == []
+    assert await _holds(log, choosing(room="a"), prefixes) == [3]
 
 
 @check

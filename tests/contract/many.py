@@ -139,6 +139,20 @@ async def many_events_take_other_forms_and_keys(log: LogUnderTest) -> None:
 
 @slow
 @check
+async def a_large_part_of_many_events_is_read_in_pieces(log: LogUnderTest) -> None:
+    # A hundred and fifty of them are as much as two reads may return.
+    await log.append(*[event(room="ab"[n % 7 == 0], size=14_000) for n in range(1_050)])
+
+    wanted = choosing(room="b")
+    numbers = log.model.numbers(wanted)
+    assert await log.followed(wanted) == log.frames(numbers)
+    for newest_first in (False, True):
+        paged = await log.paged(wanted, newest_first=newest_first)
+        assert paged == log.frames(numbers[:: -1 if newest_first else 1])
+
+
+@slow
+@check
 async def the_last_of_a_large_burst_is_there(log: LogUnderTest) -> None:
     told: list[int] = []
     log.index.listen(lambda entries: told.extend(it.framed.sequence for it in entries))

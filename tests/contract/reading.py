@@ -1,6 +1,8 @@
 """Index: events by number, by id, and the newest; each exactly as it was stored."""
 
-from gateway.journal.events import Entry
+import asyncio
+
+from gateway.journal.events import Entry, Framed
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.reading import NOBODY, READ_BYTES_MAX, StoredEvent
 from tests.contract.check import check
@@ -62,6 +64,25 @@ async def reading_goes_past_what_does_not_match(log: LogUnderTest) -> None:
     hidden = await log.index.read(0, EVERYTHING, 5, choosing(room="c"))
     assert (list(hidden.frames), hidden.through) == ([], 19)
     assert await log.followed(choosing(room="b"), limit=5) == log.frames([10])
+
+
+@check
+async def who_reads_while_others_append_misses_nothing(log: LogUnderTest) -> None:
+    async def append() -> None:
+        for _ in range(10):
+            await log.append(*events(15))
+
+    appending = asyncio.ensure_future(append())
+    found: list[Framed] = []
+    while not appending.done() or len(found) < log.index.span.newest:
+        after = found[-1].sequence if found else 0
+        batch = await log.index.read(after, EVERYTHING, 4, EVERYTHING)
+        found += batch.frames
+        assert batch.through == (found[-1].sequence if found else 0)
+        await asyncio.sleep(0)
+
+    await appending
+    assert found == log.frames(range(1, 151))
 
 
 @check
