@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from gateway.journal.errors import LogUnavailableError
 from gateway.journal.events import Appended, Keys, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter, Limit
 from gateway.journal.format import EventFormat
@@ -41,6 +42,13 @@ class _TakesPrefixesForValues(MemoryIndex):
 class _IsContentWithOneLimit(MemoryIndex):
     def matches(self, wanted: Filter, keys: Keys) -> bool:
         return not wanted.limits or any(it.allows(keys[it.key]) for it in wanted.limits)
+
+
+class _HasRoomForAFewHundredPrefixes(MemoryIndex):
+    def matches(self, wanted: Filter, keys: Keys) -> bool:
+        if any(len(it.prefixes) > 900 for it in wanted.limits):
+            raise LogUnavailableError("too many prefixes")
+        return super().matches(wanted, keys)
 
 
 class _ComparesWithoutCase(MemoryIndex):
@@ -211,6 +219,11 @@ BREAKS = (
         keys.every_filter_finds_what_it_matches,
         many.rare_and_common_events_of_many_are_found,
         index=_IsContentWithOneLimit,
+    ),
+    broken(
+        "has room for a few hundred prefixes",
+        keys.a_filter_may_have_as_many_values_as_are_allowed,
+        index=_HasRoomForAFewHundredPrefixes,
     ),
     broken(
         "compares without case",

@@ -1,18 +1,15 @@
 """Broken indexes: what is read and looked up, by number and id."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.journal.events import Entry, Framed
+from gateway.journal.events import Appended, Entry, Framed, NewEvent
 from gateway.journal.filter import Filter
-from gateway.journal.reading import (
-    Asker,
-    Batch,
-    StoredEvent,
-)
-from tests.contract import keys, many, paging, reading, retention
+from gateway.journal.reading import Asker, Batch, StoredEvent, TimeBounds
+from tests.contract import keys, listening, many, paging, reading, retention
 from tests.contract.broken import broken
-from tests.contract.memory import MemoryIndex
+from tests.contract.memory import MemoryIndex, MemoryJournal
 
 
 class _IsOneBehind(MemoryIndex):
@@ -21,6 +18,25 @@ class _IsOneBehind(MemoryIndex):
         newest = self.kept.newest
         frames = [it for it in batch.frames if it.sequence < newest]
         return Batch(frames, max(min(batch.through, newest - 1), after))
+
+
+class _NumbersBeforeItStores(MemoryJournal):
+    async def append(self, event: NewEvent) -> Appended:
+        if self.closed or event.id in self.kept.numbers:
+            return await super().append(event)
+        self.kept.newest += 1
+        number = self.kept.newest
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        self.kept.events[number] = event
+        self.kept.numbers[event.id] = number
+        self.arrived(number)
+        return Appended(number, duplicate=False)
+
+
+class _PassesOverWhatIsNotThere(MemoryIndex):
+    def allows(self, sequence: int, wanted: Filter, *bounds: Any) -> bool:
+        return sequence in self.kept.events and super().allows(sequence, wanted, *bounds)
 
 
 class _BeginsAtTheNumber(MemoryIndex):
@@ -61,6 +77,15 @@ class _MovesPositionsBackToTheNewest(MemoryIndex):
 
 class _ReadsWithoutMeasure(MemoryIndex):
     bytes_max = 2**40
+
+
+class _MeasuresEachPieceByItself(MemoryIndex):
+    def step(
+        self, numbers: Sequence[int], wanted: Filter, limit: int, bounds: TimeBounds | None = None
+    ) -> tuple[Sequence[Framed], int]:
+        frames, looked_at = super().step(numbers, wanted, limit, bounds)
+        more, further = super().step(numbers[looked_at:], wanted, limit - len(frames), bounds)
+        return [*frames, *more], looked_at + further
 
 
 class _RefusesWhatIsLarge(MemoryIndex):
@@ -122,6 +147,13 @@ BREAKS = (
         index=_IsOneBehind,
     ),
     broken(
+        "numbers events before it stores them",
+        reading.who_reads_while_others_append_misses_nothing,
+        listening.a_listener_is_told_everything_once_and_in_order,
+        journal=_NumbersBeforeItStores,
+        index=_PassesOverWhatIsNotThere,
+    ),
+    broken(
         "begins at the number instead of after it",
         reading.reading_begins_after_a_number,
         reading.reading_stops_at_the_limit_and_goes_on_there,
@@ -155,6 +187,11 @@ BREAKS = (
         "moves positions back to the newest",
         reading.a_position_is_never_moved_back,
         index=_MovesPositionsBackToTheNewest,
+    ),
+    broken(
+        "measures each piece by itself",
+        many.a_large_part_of_many_events_is_read_in_pieces,
+        index=_MeasuresEachPieceByItself,
     ),
     broken(
         "reads without measure",

@@ -1,5 +1,6 @@
 """Retention: what goes is the oldest, and no more than must; numbers never come again."""
 
+import asyncio
 import random
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.journal.errors import OvertakenError
 from gateway.journal.events import Appended
 from gateway.journal.filter import EVERYTHING
-from gateway.journal.reading import Span
+from gateway.journal.reading import Batch, Span
 from gateway.journal.retention import Retention
 from tests.contract.check import check, check_for_any, slow
 from tests.contract.samples import NOW, SECOND_US, choosing, event, events
@@ -182,6 +183,31 @@ async def who_has_been_overtaken_by_all_is_told_where_it_goes_on(log: LogUnderTe
         assert overtaken.value.oldest == 4
     batch = await log.index.read(3, EVERYTHING, 10, EVERYTHING)
     assert (list(batch.frames), batch.through) == ([], 3)
+
+
+@check
+async def who_reads_while_events_are_deleted_misses_none_in_silence(log: LogUnderTest) -> None:
+    count = 200
+    await log.append_in_order(*[event(at_us=n * SECOND_US) for n in range(1, count + 1)])
+
+    position, told = 0, 0
+    for now in range(10, 10 * count, 4):  # two are read while four are deleted
+        read, _ = await asyncio.gather(
+            log.index.read(position, EVERYTHING, 2, EVERYTHING),
+            log.index.prune(_TEN_S, now),
+            return_exceptions=True,
+        )
+        if isinstance(read, OvertakenError):
+            assert read.oldest - 1 > position
+            position, told = read.oldest - 1, told + 1
+        else:
+            assert isinstance(read, Batch)
+            assert list(read.frames) == log.frames(range(position + 1, read.through + 1))
+            position = read.through
+        if position == count:
+            break
+    assert position == count
+    assert told
 
 
 _times = st.lists(st.integers(0, 12), min_size=1, max_size=12)
