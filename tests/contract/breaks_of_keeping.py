@@ -46,6 +46,23 @@ class _DeletesTheFuture(MemoryIndex):
         return through
 
 
+class _DeletesTheFutureAtTheEndOfAStep(MemoryIndex):
+    def expired_through(self, before_us: int, now_us: int) -> int:
+        through = super().expired_through(before_us, now_us)
+        ends_at = self.kept.deleted_through + 1_000
+        last = self.kept.events.get(ends_at)
+        if last is not None and last.received_at_us > now_us:
+            return max(through, ends_at)
+        return through
+
+
+class _RemembersWhatItDeletedLast(MemoryIndex):
+    def delete(self, through: int, now_us: int) -> int:
+        if through > self.kept.deleted_through:
+            self.kept.deleted_received_at_us = None
+        return super().delete(through, now_us)
+
+
 class _IgnoresTheSize(MemoryIndex):
     async def prune(self, retention: Retention, now: float) -> int:
         return await super().prune(replace(retention, size_bytes=2**60), now)
@@ -224,6 +241,16 @@ BREAKS = (
         retention.what_is_of_the_future_is_kept_while_nothing_old_follows_it,
         retention.what_goes_by_age_is_what_the_rule_says,
         index=_DeletesTheFuture,
+    ),
+    broken(
+        "deletes what is of the future at the end of a step",
+        many.many_events_go_by_the_same_rule_as_few,
+        index=_DeletesTheFutureAtTheEndOfAStep,
+    ),
+    broken(
+        "remembers of the deleted ones those that went last",
+        times.when_the_newest_deleted_event_was_received_is_remembered,
+        index=_RemembersWhatItDeletedLast,
     ),
     broken(
         "ignores the size",

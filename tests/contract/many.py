@@ -11,13 +11,13 @@ from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.reading import Span, Stretch
 from gateway.journal.retention import Retention
 from tests.contract.check import check, check_for_any, slow
-from tests.contract.samples import KEYS, SECOND_US, choosing, choosing_by, event, format_of
+from tests.contract.samples import KEYS, SECOND_US, choosing, choosing_by, event, format_of, key
 from tests.contract.under_test import LogUnderTest
 
-_COUNT = 3_300
+_COUNT = 5_400
 
 # Where a home may begin something new: its own blocks, and those of others.
-_EDGES = [0, 1, 255, 256, 1_000, 1_023, 1_024, 1_025, 2_000, 2_048, 3_000, 3_072, _COUNT]
+_EDGES = [0, 1, 256, 1_000, 1_023, 1_024, 1_025, 2_000, 2_048, 3_072, 4_096, 5_120, _COUNT]
 
 _KINDS = ["call.begun", "call.ended", "conference.begun", "conference.ended", "other"]
 
@@ -50,11 +50,11 @@ async def _aged(log: LogUnderTest) -> None:
     """Make a log that was opened again and pruned on the way, each within a block."""
     await _append(log, range(1, 1_500))
     await log.reopen()
-    await _append(log, range(1_500, 3_000), burst=500)
+    await _append(log, range(1_500, 5_200), burst=500)
     await log.prune(Retention(1_000, 2**40), now=2_100)
     await log.prune(Retention(1_000, 2**40), now=2_400)
     await log.reopen()
-    await _append(log, range(3_000, _COUNT + 1), burst=1)
+    await _append(log, range(5_200, _COUNT + 1), burst=1)
     assert log.index.span == log.model.span == Span(1_400, _COUNT)
 
 
@@ -73,7 +73,9 @@ _filters = st.builds(
     choosing,
     room=st.lists(st.sampled_from(["a", "b", "rare", "none"]), max_size=2),
     caller=st.just([])
-    | st.lists(st.sampled_from(["c1", "c341", "c342", "c700", "c1099", "none"]), max_size=3),
+    | st.lists(
+        st.sampled_from(["c1", "c341", "c342", "c700", "c1400", "c1799", "none"]), max_size=3
+    ),
     kind=st.lists(st.sampled_from(["call.*", "call.ended", "conf*", "other", "n*"]), max_size=2),
 )
 _questions = st.builds(
@@ -133,8 +135,32 @@ async def many_events_take_other_forms_and_keys(log: LogUnderTest) -> None:
         assert len(numbers) > 2
         assert await log.followed(wanted, limit=10) == log.frames(numbers)
         assert await log.paged(wanted, newest_first=True) == log.frames(numbers[::-1])
+    rooms = (key("room", takes_prefixes=True), *KEYS[1:])
+    await log.reopen(format_of(rooms, version=2))
+    rare = log.model.numbers(choosing(room="rare"))
+    assert await log.followed(choosing_by(rooms, room="ra*")) == log.frames(rare)
     await log.reopen(format_of(few, version=3))
     assert await log.paged(choosing_by(few, caller="c341")) == log.frames([1_023, 1_024, 1_025])
+
+
+@slow
+@check
+async def many_events_go_by_the_same_rule_as_few(log: LogUnderTest) -> None:
+    def received_at(seconds: int, count: int) -> list[NewEvent]:
+        return [event(at_us=seconds * SECOND_US) for _ in range(count)]
+
+    # Old ones, then some of the future, at the end of the first thousand and further on.
+    await log.append(*received_at(1, 990))
+    await log.append(*received_at(1_000, 300))
+    await log.append(*received_at(15, 10))
+    await log.append(*received_at(1, 1_300))
+
+    ten_s = Retention(10, 2**40)
+    assert await log.prune(ten_s, now=20) == 990
+    assert log.index.span == Span(991, 2_600)
+    assert await log.prune(ten_s, now=26) == 1_610
+    assert log.index.span == Span(2_601, 2_600)
+    assert (await log.index.measures()).deleted_received_at_us == 15 * SECOND_US
 
 
 @slow
