@@ -40,6 +40,12 @@ class _SkipsOneBetweenPages(MemoryIndex):
         return Page(page.frames, rest)
 
 
+class _EndsWhereAStepHasFoundNothing(MemoryIndex):
+    async def page(self, *arguments: Any, newest_first: bool, asker: Asker = NOBODY) -> Page:
+        page = await super().page(*arguments, newest_first=newest_first, asker=asker)
+        return page if page.frames else Page((), Stretch(page.rest.after, page.rest.after))
+
+
 class _SearchesUpToTheNewest(MemoryIndex):
     async def page(
         self, wanted: Filter, bounds: TimeBounds, stretch: Stretch, *arguments: Any, **how: Any
@@ -140,6 +146,12 @@ BREAKS = (
         histories.a_log_is_what_its_history_says,
         many.rare_and_common_events_of_many_are_found,
         index=_SkipsOneBetweenPages,
+    ),
+    broken(
+        "ends where a step has found nothing",
+        many.a_search_goes_on_where_few_of_some_match,
+        many.rare_and_common_events_of_many_are_found,
+        index=_EndsWhereAStepHasFoundNothing,
     ),
     broken(
         "searches up to the newest",

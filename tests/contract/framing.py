@@ -11,7 +11,7 @@ from tests.contract.check import check
 from tests.contract.samples import KEYS, choosing_by, event, format_of, key
 from tests.contract.under_test import ALL_TIMES, PLENTY, LogUnderTest
 
-_ROOM, _CALLER, _KIND = KEYS
+_CALLER, _ROOM, _KIND = KEYS
 
 
 async def _fill(log: LogUnderTest, count: int = 6) -> None:
@@ -108,7 +108,7 @@ async def events_are_found_by_keys_declared_later(log: LogUnderTest) -> None:
     await by(format_of(few))
     await by(format_of(KEYS))
     assert await _finds_by(log, KEYS, caller="x", kind="k.1") == [1, 2, 3, 4]
-    assert await _keys_read(log) == [("a", "x", "k.1")] * 4
+    assert await _keys_read(log) == [("x", "a", "k.1")] * 4
 
 
 @check
@@ -128,7 +128,7 @@ async def keys_may_be_declared_in_another_order(log: LogUnderTest) -> None:
 
 @check
 async def a_key_may_begin_to_take_prefixes(log: LogUnderTest) -> None:
-    rooms = (key("room", takes_prefixes=True), _CALLER, _KIND)
+    rooms = (_CALLER, key("room", takes_prefixes=True), _KIND)
     await log.append_in_order(event(room="hall-1"), event(room="hall-2"), event(room="attic"))
 
     await log.reopen(format_of(rooms, version=2))

@@ -67,7 +67,7 @@ _filters = st.builds(
 
 
 @check_for_any(
-    st.tuples(st.lists(_steps, min_size=5, max_size=14), st.lists(_filters, min_size=2)), count=60
+    st.tuples(st.lists(_steps, min_size=5, max_size=14), st.lists(_filters, min_size=2)), count=40
 )
 async def a_log_is_what_its_history_says(
     log: LogUnderTest, example: tuple[list[_Step], list[Filter]]

@@ -214,7 +214,7 @@ _times = st.lists(st.integers(0, 12), min_size=1, max_size=12)
 _prunes = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 20)), min_size=2, max_size=6)
 
 
-@check_for_any(st.tuples(_times, _prunes), count=100)
+@check_for_any(st.tuples(_times, _prunes), count=60)
 async def what_goes_by_age_is_what_the_rule_says(
     log: LogUnderTest, example: tuple[list[int], list[tuple[int, int]]]
 ) -> None:

@@ -22,7 +22,8 @@ def key(name: str, *, takes_prefixes: bool = False) -> EventKey:
     return EventKey(name, f"{name}s", takes_prefixes, name, name)
 
 
-KEYS = (key("room"), key("caller"), key("kind", takes_prefixes=True))
+# Those that fewest events share come first, as where they are declared.
+KEYS = (key("caller"), key("room"), key("kind", takes_prefixes=True))
 
 
 def event(
@@ -40,9 +41,9 @@ def event(
     Its body is larger than `size` bytes.
     """
     id_ = id_ or f"made-{next(_numbers)}"
-    values = {"room": room, "caller": caller, "kind": kind}
+    values = {"caller": caller, "room": room, "kind": kind}
     body = json.dumps({"id": id_, "padding": "x" * size, "values": values}).encode()
-    return NewEvent(id_, kind, (room, caller, kind), at_us, body, raw)
+    return NewEvent(id_, kind, (caller, room, kind), at_us, body, raw)
 
 
 def keyed(event_: NewEvent, keys: Sequence[EventKey]) -> NewEvent:
