@@ -312,7 +312,6 @@ BREAKS = (
     broken(
         "knows ids for ever",
         retention.an_id_may_come_again_when_its_event_has_been_deleted,
-        histories.a_log_is_what_its_history_says,
         journal=_KnowsIdsForEver,
     ),
     broken(

@@ -310,7 +310,6 @@ BREAKS = (
         "keeps the first framing",
         framing.another_framing_gives_all_events_another_form,
         framing.what_comes_after_another_framing_has_its_form,
-        histories.a_log_is_what_its_history_says,
         place=_KeepsTheFirstFraming,
     ),
     broken(
