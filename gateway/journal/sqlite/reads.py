@@ -37,6 +37,10 @@ TIMES_MAX = 100_000
 # Events that are looked up by number in one statement.
 _LOOKED_UP = 64
 
+# Alternatives that stand side by side in a statement: each is a level deeper than the one before,
+# and SQLite refuses what is deeper than a thousand.
+_ALTERNATIVES = 500
+
 # Rows that are fetched together, of up to half a megabyte each: quicker than one by one.
 _LOT = 16
 
@@ -192,6 +196,9 @@ class _Select:
             more, cut = self._run(f"sequence IN ({marks})", lot, self._limit - len(found))
             found += more
             size += sum(len(it.frame) for it in more)
+            while size > READ_BYTES_MAX and len(found) > 1:
+                size -= len(found.pop().frame)
+                cut = True
             if cut or size > READ_BYTES_MAX:
                 return found, True
         return found, False
@@ -316,10 +323,11 @@ def _where(keys: Sequence[EventKey], wanted: Filter) -> tuple[str, Parameters]:
         name = keys[key].name
         any_of = [f"{name} IN ({','.join('?' * len(values))})"] if values else []
         parameters += values
-        for prefix in prefixes:
-            # As bytes: in a text, `substr` stops at the first NUL.
-            encoded = prefix.encode()
-            any_of.append(f"substr(CAST({name} AS BLOB), 1, ?) = ?")
-            parameters += [len(encoded), encoded]
+        # As bytes: in a text, `substr` stops at the first NUL.
+        begins = f"substr(CAST({name} AS BLOB), 1, ?) = ?"
+        for start in range(0, len(prefixes), _ALTERNATIVES):
+            encoded = [it.encode() for it in prefixes[start : start + _ALTERNATIVES]]
+            any_of.append(f"({' OR '.join([begins] * len(encoded))})")
+            parameters += (value for it in encoded for value in (len(it), it))
         conditions.append(f"({' OR '.join(any_of) or 'FALSE'})")
     return " AND ".join(conditions) or "TRUE", parameters
