@@ -12,27 +12,31 @@ from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
-from gateway.events.feed import Feed
-from gateway.events.log import EventLog, LogUnavailableError
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.feed.feed import Feed
+from gateway.feed.format import event_format
+from gateway.feed.window import Window
 from gateway.http.app import http_app
 from gateway.http.server import HttpServer
 from gateway.ingest.backfill.backfill import Backfill
+from gateway.ingest.backfill.complete import Completeness
 from gateway.ingest.backfill.report import Report, State
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.journal.ports import EventLog
+from gateway.journal.pruning import keep_within
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import open_log
 from gateway.memory import buffers_within, memory_limit
 from gateway.records.webhooks import WebhookReceived
 from gateway.rpc.commands import CommandHandler
 from gateway.rpc.conference_events import FeedEvents
 from gateway.rpc.events import EventHandler
-from gateway.rpc.history import History
+from gateway.rpc.feed_info import FeedInfo
 from gateway.rpc.rules import Rules
 from gateway.rpc.server import GrpcServer
+from gateway.rpc.stored_events import StoredEvents
 from gateway.rpc.subscribe import SubscribeStream
 from gateway.rpc.watch import WatchStream
 from gateway.schema.event_keys import declared_keys
@@ -51,9 +55,6 @@ COMMAND_SERVICES = (
     queue_service_pb2.DESCRIPTOR.services_by_name["QueueService"],
 )
 EVENT_SERVICE = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
-
-# How often the log looks for what is beyond its retention, in seconds.
-PRUNE_INTERVAL_S = 30.0
 
 # Connections last longer than streams, so that a stream always ends in order before its
 # connection does: twice the oldest stream's age.
@@ -84,6 +85,7 @@ class Gateway:
         settings: Settings,
         log: EventLog,
         feed: Feed,
+        completeness: Completeness,
         transport: Transport | None,
         clock: Clock,
         log_counts: LogCounts | None = None,
@@ -92,6 +94,8 @@ class Gateway:
         self._clock = clock
         self._log = log
         self._feed = feed
+        self._retention = Retention(settings.retention_age, settings.retention_size)
+        self._completeness = completeness
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._metrics = Metrics()
         self._observe = Telemetry(self._metrics).observe
@@ -117,12 +121,12 @@ class Gateway:
             FeedGauges(
                 subscribers=lambda: self._feed.subscribers,
                 newest_sequence=lambda: self._feed.newest,
-                held_events=lambda: self._log.span.count,
+                held_events=lambda: feed.index.span.count,
                 complete_until=self._complete_until_s,
                 clock_ahead=lambda: self._clock.now().ahead or 0.0,
             )
         )
-        self._decoder = WebhookDecoder(log.keys, self._observe)
+        self._decoder = WebhookDecoder(feed.keys, self._observe)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         rest = RestConferences(self._client)
         self._conferences = Conferences(
@@ -148,14 +152,12 @@ class Gateway:
         Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
         opened or read and OSError for an address that cannot be had; nothing is left running then.
         """
-        retention = Retention(settings.retention_age, settings.retention_size)
         clock = Clock(time.time, time.monotonic)
-        log = await SqliteEventLog.open(
-            settings.event_log, declared_keys(), retention, clock.for_deleting
-        )
+        log = await open_log(settings.event_log, event_format(declared_keys()))
         try:
-            feed = Feed(log, await Window.of(log))
-            gateway = cls(settings, log, feed, transport, clock, logs)
+            feed = Feed(log.index, await Window.of(log.index))
+            completeness = await Completeness.load(log.checkpoints)
+            gateway = cls(settings, log, feed, completeness, transport, clock, logs)
         except BaseException:
             await log.close()
             raise
@@ -219,7 +221,8 @@ class Gateway:
         parts = (
             SubscribeStream(feed, age_max_s, random_),
             WatchStream(self._conferences, feed.cursor, age_max_s, random_),
-            History(feed, self._backfill_report, self._clock.now),
+            StoredEvents(feed.index),
+            FeedInfo(feed, self._log.home, self._retention, self._backfill_report, self._clock.now),
         )
         return GrpcServer(
             (commands, EventHandler(EVENT_SERVICE, parts, self.rules.shell)),
@@ -236,14 +239,14 @@ class Gateway:
         return WebhookReceiver(
             SignatureVerifier(settings.public_keys, time.time, settings.webhook_tolerance),
             self._decoder,
-            self._log,
+            self._log.journal,
             time.time,
             self._webhook_received,
             self._buffers,
         )
 
     def _why_not_ready(self) -> str | None:
-        return self._not_ready or self._log.problem or self._upstream.not_ready
+        return self._not_ready or self._log.journal.problem or self._upstream.not_ready
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings
@@ -251,13 +254,14 @@ class Gateway:
         sweeper = Sweeper(
             deliveries,
             self._decoder,
-            self._log,
+            self._log.journal,
             Addressees(settings.webhook_urls),
             lambda: self._clock.now().likely,
         )
         return Backfill(
             sweeper,
-            self._log,
+            self._log.index,
+            self._completeness,
             settings.retention_age,
             settings.backfill_interval,
             time.time,
@@ -268,7 +272,7 @@ class Gateway:
 
     def _backfill_report(self) -> Report:
         if self._backfill is None:
-            return Report(State.OFF, self._log.complete)
+            return Report(State.OFF, self._completeness.complete)
         return self._backfill.report
 
     def _complete_until_s(self) -> float:
@@ -291,14 +295,7 @@ class Gateway:
         await self._grpc.set_serving(self._upstream.not_ready is None, names)
 
     async def _prune(self) -> None:
-        while True:
-            try:
-                pruned = await self._log.prune()
-                if pruned:
-                    _logger.info("deleted %d events beyond the retention", pruned)
-            except LogUnavailableError as error:
-                _logger.error("events beyond the retention could not be deleted: %s", error)
-            await asyncio.sleep(PRUNE_INTERVAL_S)
+        await keep_within(self._log.index, self._retention, self._clock.for_deleting)
 
 
 def gateway_version() -> str:

@@ -39,8 +39,8 @@ from gateway.config import (
     load_settings,
     unread,
 )
-from gateway.events.log import LogError
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
+from gateway.journal.errors import LogError
 from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
 from gateway.process import raise_descriptors, tune_interpreter

@@ -19,10 +19,11 @@ MODULES = sorted(GATEWAY.rglob("*.py"))
 MAY_IMPORT = {
     "schema": {"details", "tokens"},
     "records": set[str](),
-    "events": {"bytebudget", "details", "errors", "schema", "tokens"},
+    "journal": {"schema", "tokens"},
+    "feed": {"journal", "schema"},
     "upstream": {"aside", "bytebudget", "config", "deadline", "details", "records", "schema"},
-    "conference": {"deadline", "tokenbucket"},
-    "ingest": {"aside", "bytebudget", "clock", "events", "records", "schema", "upstream"},
+    "conference": {"deadline", "journal", "tokenbucket"},
+    "ingest": {"aside", "bytebudget", "clock", "journal", "records", "schema", "upstream"},
     "rpc": {
         "background",
         "bytebudget",
@@ -31,8 +32,9 @@ MAY_IMPORT = {
         "deadline",
         "details",
         "errors",
-        "events",
+        "feed",
         "ingest",
+        "journal",
         "process",
         "records",
         "schema",
@@ -63,7 +65,16 @@ MAY_IMPORT = {
 }
 
 # Errors get their status at the edge: these rooms serve any face.
-WITHOUT_GRPC = {"conference", "details", "ingest", "records", "schema", "upstream"}
+WITHOUT_GRPC = {
+    "conference",
+    "details",
+    "feed",
+    "ingest",
+    "journal",
+    "records",
+    "schema",
+    "upstream",
+}
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
@@ -72,18 +83,19 @@ KEPT_BY = {
     "jsonschema": {"sandbox/schema_checks.py"},
     "nacl": {"ingest/webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {
-        "events/sqlite/faults.py",
-        "events/sqlite/key_columns.py",
-        "events/sqlite/opening.py",
-        "events/sqlite/postings.py",
-        "events/sqlite/reader.py",
-        "events/sqlite/reads.py",
-        "events/sqlite/rows.py",
-        "events/sqlite/expiry.py",
-        "events/sqlite/schema.py",
-        "events/sqlite/threads.py",
-        "events/sqlite/upkeep.py",
-        "events/sqlite/writer.py",
+        "journal/sqlite/faults.py",
+        "journal/sqlite/framed.py",
+        "journal/sqlite/key_columns.py",
+        "journal/sqlite/opening.py",
+        "journal/sqlite/postings.py",
+        "journal/sqlite/reader.py",
+        "journal/sqlite/reads.py",
+        "journal/sqlite/rows.py",
+        "journal/sqlite/expiry.py",
+        "journal/sqlite/schema.py",
+        "journal/sqlite/threads.py",
+        "journal/sqlite/upkeep.py",
+        "journal/sqlite/writer.py",
     },
     "prometheus_client": {"telemetry/metrics.py"},
     "pydantic": {"config.py"},

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from gateway.conference.conferences import FIRST_WAIT_MAX_S
-from gateway.events.start import LossReason
+from gateway.feed.start import LossReason
 from gateway.rpc.upstream_statuses import CODES
 from gateway.upstream.ends import TRANSIENT_STATUSES
 from gateway.upstream.errors import Reason

@@ -3,12 +3,13 @@
 import re
 from pathlib import Path
 
-from gateway.events.filter import VALUES_MAX
-from gateway.events.sqlite import postings, reader, reads
-from gateway.events.window import BYTES_MAX, ENTRIES_MAX
+from gateway.feed import search
+from gateway.feed.window import BYTES_MAX, ENTRIES_MAX
 from gateway.http import outgoing, places, refusals
 from gateway.ingest.webhooks import body, receiver, signature
-from gateway.rpc import events, filters, history, subscribe
+from gateway.journal.filter import VALUES_MAX
+from gateway.journal.sqlite import postings, reader, reads
+from gateway.rpc import events, filters, stored_events, subscribe
 from gateway.schema.event_keys import declared_keys, payload_names
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -39,11 +40,11 @@ def test_the_numbers_about_the_log_are_those_of_the_code() -> None:
     assert f"searches with {WORDS[reader.SEARCHERS]} threads of its own" in TEXT
     searches, look_ups = reader.SEARCHES_WAITING_MAX, reader.LOOK_UPS_WAITING_MAX
     assert f"At most {searches} searches and {look_ups:,} look-ups wait" in TEXT
-    assert f"at most {history.SEARCHED_MAX:,} events for a page" in TEXT
-    assert f"A page has at most {history.PAGE_BYTES_MAX // 2**20} MiB" in TEXT
+    assert f"at most {search.SEARCHED_MAX:,} events for a page" in TEXT
+    assert f"A page has at most {search.PAGE_BYTES_MAX // 2**20} MiB" in TEXT
     assert f"steps of at most {reads.SCAN_MAX:,} events" in TEXT
-    assert f"for at most {history.SEARCH_S:.0f} s and at most half" in TEXT
-    assert history._SEARCH_SHARE == 0.5
+    assert f"for at most {search.SEARCH_S:.0f} s and at most half" in TEXT
+    assert stored_events._SEARCH_SHARE == 0.5
 
 
 def test_the_table_of_keys_is_that_of_the_protos() -> None:

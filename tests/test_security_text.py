@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
-from gateway.events.filter import VALUES_MAX
-from gateway.events.sqlite import reader
+from gateway.feed import search
 from gateway.http import app as http_app
 from gateway.http import places, refusals
 from gateway.ingest.webhooks import body, signature, verification
+from gateway.journal.filter import VALUES_MAX
+from gateway.journal.sqlite import reader
 from gateway.rpc import (
     admission,
     events,
     filters,
     floods,
-    history,
     peers,
     server,
     silence,
@@ -73,8 +73,8 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     assert f"{unread}, and the buffers; streams wait beyond {streamed} MiB" in TEXT
     sizes = f"{VALUES_MAX:,} values a field, {filters.FILTER_BYTES_MAX // KIB} KiB"
     assert f"{sizes}; {subscribe.FILTERS_BYTES_MAX // MIB} MiB for all open streams" in TEXT
-    waiting = f"{reader.SEARCHES_WAITING_MAX} waiting; {history.SEARCHED_MAX:,} events"
-    assert f"{waiting}, {history.SEARCH_S:.0f} s and half of the deadline" in TEXT
+    waiting = f"{reader.SEARCHES_WAITING_MAX} waiting; {search.SEARCHED_MAX:,} events"
+    assert f"{waiting}, {search.SEARCH_S:.0f} s and half of the deadline" in TEXT
 
 
 def test_the_other_numbers_are_those_of_the_code() -> None:

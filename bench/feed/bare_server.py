@@ -19,10 +19,11 @@ from bench.feed.faults import FAULTS
 from bench.feed.remote import answer_orders
 from bench.feed.webhooks import Template
 from conferencing.v1.event_service_pb2 import SubscribeResponse
-from gateway.events.cursor import Cursor
-from gateway.events.frames import event_frame, joined
+from gateway.feed.frames import EventFraming, joined
+from gateway.journal.cursor import Cursor
 
 _EPOCH = b"the bare"
+_FRAMING = EventFraming(_EPOCH)
 
 
 class BareFeed(grpc.GenericRpcHandler):
@@ -59,7 +60,8 @@ class BareFeed(grpc.GenericRpcHandler):
         encoded, _ = self._templates[number % 2].with_number(number, webhooks.CONFERENCES)
         cursor = _cursor(number + 1)
         rest = SubscribeResponse(cursor=cursor, live=True).SerializeToString()
-        return joined([event_frame(encoded, number + 1, cursor)], rest)
+        frame = b"".join(_FRAMING.frame(number + 1, encoded))
+        return joined([frame], rest)
 
     async def _subscribe(
         self, _request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]"

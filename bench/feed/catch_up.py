@@ -12,9 +12,9 @@ from bench.feed import webhooks
 from bench.feed.stage import Stage
 from bench.feed.webhooks import Template
 from bench.rounds import Spread
-from gateway.events.entry import LogEntry, NewEvent
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.journal.events import Entry, NewEvent
+from gateway.journal.sqlite import open_log
+from tests.harness.events import FORMAT
 
 TOGETHER = 10
 
@@ -65,17 +65,19 @@ def _rate(stage: Stage, gateway: GatewayProcess, streams: int, events: int) -> f
 
 async def write_log(path: Path, frames: Path, events: int) -> None:
     """Store events in a log through its own interface, and their frames in a file beside."""
-    log = await SqliteEventLog.open(path, webhooks.KEYS, Retention(7 * 86_400, 2**32), time.time)
+    log = await open_log(path, FORMAT)
     templates = [Template.of(0), Template.of(1)]
     with frames.open("wb") as file:
 
-        def write(entries: Sequence[LogEntry]) -> None:
-            file.writelines(entry.stored.frame for entry in entries)
+        def write(entries: Sequence[Entry]) -> None:
+            file.writelines(entry.framed.frame for entry in entries)
 
-        log.listen(write)
+        log.index.listen(write)
         for start in range(0, events, _LOT):
             numbers = range(start, min(start + _LOT, events))
-            await asyncio.gather(*(log.append(_event(templates, number)) for number in numbers))
+            await asyncio.gather(
+                *(log.journal.append(_event(templates, number)) for number in numbers)
+            )
     await log.close()
 
 

@@ -18,12 +18,13 @@ import uvloop
 
 from bench.feed import webhooks
 from bench.processes import until_input_ends
-from gateway.events.entry import NewEvent
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
 from gateway.http.server import HttpServer
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.journal.events import NewEvent
+from gateway.journal.ports import EventLog
+from gateway.journal.sqlite import open_log
 from gateway.schema.event_keys import declared_keys
+from tests.harness.events import FORMAT
 
 _DECLARED = declared_keys()
 _KEYS = tuple("bench" if key.name == "type" else "" for key in _DECLARED)
@@ -39,7 +40,7 @@ _END = {"type": "http.response.body", "body": b"{}"}
 class Floor:
     """The application."""
 
-    def __init__(self, verifier: SignatureVerifier, log: SqliteEventLog) -> None:
+    def __init__(self, verifier: SignatureVerifier, log: EventLog) -> None:
         self._verifier = verifier
         self._log = log
         self._numbers = itertools.count()
@@ -58,7 +59,7 @@ class Floor:
             more = message["more_body"]
         self._verifier.verify(self._verifier.read(scope["headers"]), raw)
         now = round(time.time() * 1e6)
-        await self._log.append(
+        await self._log.journal.append(
             NewEvent(f"{next(self._numbers):032d}", "bench", _KEYS, now, _BODY, raw)
         )
         await send(_START)
@@ -66,7 +67,7 @@ class Floor:
 
 
 async def _main(port: str, path: str) -> None:
-    log = await SqliteEventLog.open(Path(path), _DECLARED, Retention(7 * 86_400, 2**32), time.time)
+    log = await open_log(Path(path), FORMAT)
     verifier = SignatureVerifier([webhooks.PUBLIC_KEY], time.time)
     server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
     await server.start("127.0.0.1", int(port))

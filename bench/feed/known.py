@@ -13,7 +13,7 @@ from bench.contestants.contestant import CheckError
 from bench.feed.webhooks import Postings
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import SubscribeResponse
-from gateway.events.cursor import Cursor
+from gateway.journal.cursor import Cursor
 
 # The response's own fields are shorter than this, and every event is longer.
 REST_MAX = 150

@@ -14,11 +14,13 @@ from bench.feed.remote import Remote
 from bench.feed.stage import Stage
 from bench.feed.webhooks import Template
 from bench.rounds import Spread
-from gateway.events.entry import NewEvent
-from gateway.events.filter import Filter
-from gateway.events.log import Stretch, TimeBounds
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.journal.events import NewEvent
+from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.ports import EventLog
+from gateway.journal.reading import Stretch, TimeBounds
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import open_log
+from tests.harness.events import FORMAT
 
 # Of so many events in the log, so many match.
 EVENTS = 200_000
@@ -119,21 +121,23 @@ def measure_rare_filter(stage: Stage, rounds: int, seconds: float) -> RareFilter
 
 
 async def _searched(path: Path, rounds: int) -> tuple[Spread, Spread]:
-    log = await SqliteEventLog.open(path, webhooks.KEYS, _RETENTION, time.time)
+    log = await open_log(path, FORMAT)
     await _fill(log)
     wanted = Filter.of(webhooks.KEYS, {"queue_name": [RARE_QUEUE]})
 
     async def page() -> int:
-        rest, found = Stretch(0, log.span.newest), 0
+        rest, found = Stretch(0, log.index.span.newest), 0
         while not rest.is_empty:
-            step = await log.page(wanted, TimeBounds(), rest, 100, newest_first=False)
+            step = await log.index.page(
+                wanted, TimeBounds(), rest, 100, EVERYTHING, newest_first=False
+            )
             rest, found = step.rest, found + len(step.frames)
         return found
 
     async def catch_up() -> int:
         after = found = 0
-        while after < log.span.newest:
-            batch = await log.read(after, wanted, 256)
+        while after < log.index.span.newest:
+            batch = await log.index.read(after, wanted, 256, EVERYTHING)
             after, found = batch.through, found + len(batch.frames)
         return found
 
@@ -151,7 +155,7 @@ async def _searched(path: Path, rounds: int) -> tuple[Spread, Spread]:
     return found
 
 
-async def _fill(log: SqliteEventLog) -> None:
+async def _fill(log: EventLog) -> None:
     templates = [Template.of(0), Template.of(1)]
     every = EVENTS // MATCHING
     queue = next(n for n, key in enumerate(webhooks.KEYS) if key.name == "queue_name")
@@ -166,4 +170,4 @@ async def _fill(log: SqliteEventLog) -> None:
 
     for start in range(0, EVENTS, _LOT):
         numbers = range(start, min(start + _LOT, EVENTS))
-        await asyncio.gather(*map(log.append, map(event, numbers)))
+        await asyncio.gather(*map(log.journal.append, map(event, numbers)))

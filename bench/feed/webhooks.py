@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import Keys
 from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.journal.events import Keys
 from gateway.schema.event_keys import declared_keys
 
 # Conferences that everybody's events belong to, where it does not matter which.

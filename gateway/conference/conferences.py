@@ -14,6 +14,7 @@ from gateway.conference.reader import ConferenceReader, ConferenceRef, Priority
 from gateway.conference.refresh import Refresh
 from gateway.conference.state import ConferencePicture
 from gateway.conference.watch import Watch
+from gateway.journal.filter import Filter
 
 # How long a watch may wait for its first turn to ask the provider, in seconds, if its caller is not
 # less patient: as long as a call has by default. Who would wait longer is refused at once, and can
@@ -62,18 +63,23 @@ class Conferences:
 
     @asynccontextmanager
     async def watch(
-        self, ref: ConferenceRef, caller: Hashable, patience_s: float = math.inf
+        self,
+        ref: ConferenceRef,
+        visible: Filter,
+        caller: Hashable,
+        patience_s: float = math.inf,
     ) -> AsyncIterator[Watch]:
         """Open a watch, whose state is what the provider says now.
 
-        Watches of the same `caller` wait for each other before others wait for them. Raises
-        ConferenceError, what the events' stream raises, and the `failures` of the source.
+        Of its events it takes those that are within `visible`. Watches of the same `caller` wait
+        for each other before others wait for them. Raises ConferenceError, what the events' stream
+        raises, and the `failures` of the source.
         """
         accepted: list[AcceptedCommand] = []
         now = self._clock.monotonic
         # The position and the commands first, the provider's state after them: what happens in
         # between is in both, and taking it in twice changes nothing.
-        with self._events.following(ref.conference_id) as events:
+        with self._events.following(ref.conference_id, visible) as events:
 
             def command_accepted(command: AcceptedCommand) -> None:
                 accepted.append(command)

@@ -12,6 +12,7 @@ from conferencing.v1.conference_service_pb2 import (
 )
 from conferencing.v1.event_pb2 import Event
 from gateway.deadline import Deadline
+from gateway.journal.filter import Filter
 
 
 class EventBatch(NamedTuple):
@@ -44,8 +45,8 @@ class EventStream(Protocol):
 class EventSource(Protocol):
     """Where the events of conferences come from."""
 
-    def following(self, conference_id: str) -> AbstractContextManager[EventStream]:
-        """Open the stream of a conference's events from now on."""
+    def following(self, conference_id: str, visible: Filter) -> AbstractContextManager[EventStream]:
+        """Open the stream of a conference's events from now on, as far as they are visible."""
 
 
 RetryObserver: TypeAlias = Callable[[int], None]

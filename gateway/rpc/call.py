@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from gateway.errors import GatewayError
+from gateway.journal.filter import EVERYTHING
 
 M = TypeVar("M")
 
@@ -81,6 +82,7 @@ class Call(Generic[M]):
         "method",
         "outflow",
         "peer",
+        "visible",
     )
 
     def __init__(
@@ -96,6 +98,8 @@ class Call(Generic[M]):
         self.method = method
         self.peer = wire.peer()
         self.began = began
+        # Which events its caller may see.
+        self.visible = EVERYTHING
         self.granted_s = wire.time_remaining()
         self.outflow: Outflow = _UNBOUNDED
         # Whether it has been ended because its message had not come.

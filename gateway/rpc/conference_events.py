@@ -5,10 +5,12 @@ from contextlib import contextmanager
 
 from conferencing.v1.event_pb2 import Event
 from gateway.conference.ports import EventBatch
-from gateway.events.feed import Feed, Subscription
-from gateway.events.filter import Filter
-from gateway.events.frames import event_of
-from gateway.events.start import Start, loss_error
+from gateway.feed.errors import EventsLostError
+from gateway.feed.feed import Feed
+from gateway.feed.frames import event_of
+from gateway.feed.subscription import Subscription
+from gateway.journal.filter import Filter
+from gateway.rpc.losses import lost
 from gateway.rpc.subscribe import BATCH_DEFAULT
 
 # What a caller can do about events that are lost.
@@ -16,25 +18,24 @@ _WAY_ON = "watch again: the first response has the whole state"
 
 
 class FeedEvents:
-    """Follows conferences in a feed."""
+    """Follows conferences in a feed, as far as callers may see them."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
 
     @contextmanager
-    def following(self, conference_id: str) -> Iterator["ConferenceSubscription"]:
+    def following(self, conference_id: str, visible: Filter) -> Iterator["ConferenceSubscription"]:
         """See `EventSource.following`."""
         feed = self._feed
         wanted = Filter.of(feed.keys, {"conference_id": [conference_id]})
-        with feed.subscribe(wanted, Start(feed.newest), BATCH_DEFAULT) as subscription:
-            yield ConferenceSubscription(feed, subscription)
+        with feed.subscribe(wanted, visible, feed.newest, BATCH_DEFAULT) as subscription:
+            yield ConferenceSubscription(subscription)
 
 
 class ConferenceSubscription:
     """A subscription to one conference, whose events are decoded."""
 
-    def __init__(self, feed: Feed, subscription: Subscription) -> None:
-        self._feed = feed
+    def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
 
     @property
@@ -51,8 +52,9 @@ class ConferenceSubscription:
 
         Raises LogUnavailableError, and GatewayError (OUT_OF_RANGE) for events that are lost.
         """
-        delivery = await self._subscription.next(timeout)
-        if delivery.loss is not None:
-            raise loss_error(delivery.loss, self._feed.log, _WAY_ON)
-        events = [Event.FromString(event_of(it.frame)) for it in delivery.frames]
-        return EventBatch(events, delivery.draining)
+        try:
+            batch = await self._subscription.next(timeout)
+        except EventsLostError as error:
+            raise lost(error, _WAY_ON) from None
+        events = [Event.FromString(event_of(it.frame)) for it in batch.frames]
+        return EventBatch(events, self._subscription.drained)

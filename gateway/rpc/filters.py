@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from google.protobuf.message import Message
 
 from gateway.details import FieldViolation
-from gateway.events.filter import VALUES_MAX, Filter
+from gateway.journal.filter import VALUES_MAX, Filter
 from gateway.schema.event_keys import EventKey
 
 # How long a filter may be, encoded, in bytes: a thousand call control ids take about 100,000. A

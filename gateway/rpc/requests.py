@@ -5,7 +5,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from conferencing.v1.common_pb2 import TimeRange
 from gateway.details import FieldViolation
-from gateway.events.log import TimeBounds
+from gateway.journal.reading import TimeBounds
 
 HEARTBEAT_DEFAULT_S = 15.0
 HEARTBEAT_MIN_S = 1.0

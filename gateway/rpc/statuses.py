@@ -6,7 +6,7 @@ from grpc import StatusCode
 
 from gateway.conference.errors import EndlessListError, TooBusyError
 from gateway.errors import GatewayError, invalid_argument
-from gateway.events.log import LogBusyError, LogUnavailableError
+from gateway.journal.errors import LogBusyError, LogUnavailableError
 from gateway.rpc.upstream_statuses import gateway_error
 from gateway.schema.invalid import InvalidRequestError
 from gateway.upstream.errors import UpstreamError

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -22,17 +22,22 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.bytebudget import ByteBudget
 from gateway.details import FieldViolation
 from gateway.errors import GatewayError, invalid_argument
-from gateway.events.delivery import BATCH_BYTES_MAX, Delivery
-from gateway.events.entry import StoredFrame
-from gateway.events.feed import Feed
-from gateway.events.filter import Filter
-from gateway.events.frames import joined
-from gateway.events.start import Loss, Start, after_cursor, loss_error
+from gateway.feed.batch import BATCH_BYTES_MAX
+from gateway.feed.errors import EventsLostError
+from gateway.feed.feed import Feed
+from gateway.feed.frames import joined
+from gateway.feed.raw import framed_with_raw
+from gateway.feed.start import Loss, Start
+from gateway.feed.subscription import Subscription
+from gateway.journal.cursor import CursorFormatError
+from gateway.journal.filter import Filter
+from gateway.journal.reading import Batch
 from gateway.rpc.call import Call
 from gateway.rpc.filters import FilterReader
-from gateway.rpc.raw import frames_with_raw
+from gateway.rpc.losses import lost
 from gateway.rpc.requests import microseconds, read_heartbeat
 from gateway.rpc.statuses import OVERLOAD_RETRY_S
+from gateway.rpc.stream_times import StreamTimes
 
 # What the filters of all open streams may hold together, in bytes: those of a thousand streams with
 # 150 ids each. A budget of their own, because streams stay: they must not take from requests what
@@ -50,24 +55,6 @@ _WAY_ON = (
     "subscribe with position = POSITION_EARLIEST or after the oldest_cursor in the details, or with"
     " on_gap = GAP_POLICY_CONTINUE to be told in the stream what is missing"
 )
-
-# Streams opened together (after a restart, say) must not all end or beat together.
-_JITTER = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class StreamTimes:
-    """How long a stream may be silent, and how long it may be open, in seconds."""
-
-    heartbeat_s: float
-    age_max_s: float
-
-    def jittered(self, random_: random.Random) -> "StreamTimes":
-        """Return times that are shorter by up to a tenth, differently for each stream."""
-        return StreamTimes(
-            self.heartbeat_s * (1 - _JITTER * random_.random()),
-            self.age_max_s * (1 - _JITTER * random_.random()),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +87,8 @@ class SubscribeStream:
         self._now = now
         self._reader = FilterReader(feed.keys)
         self._filters = filters or ByteBudget(FILTERS_BYTES_MAX)
-        # The last delivery that was encoded, and how: most often the next subscriber's, too.
-        self._last = (Delivery((), -1, False), b"")
+        # The last batch that was encoded, for whom, and how: most often the next subscriber's, too.
+        self._last: tuple[Batch | None, bool, bytes] = (None, False, b"")
 
     async def subscribe(self, call: Call[SubscribeRequest]) -> None:
         """Write responses until the caller goes, the log ends it, or the server drains."""
@@ -121,11 +108,12 @@ class SubscribeStream:
 
     async def _follow(self, start: Start, options: _Options, call: Call[Any]) -> None:
         if start.loss is not None and not options.skips_losses:
-            raise loss_error(start.loss, self._feed.log, _WAY_ON)
+            raise lost(self._feed.lost(start.loss), _WAY_ON)
         ends_at = self._now() + options.times.age_max_s
         gap = self._gap(start.loss) if start.loss else None
-        place = Start(start.position)
-        with self._feed.subscribe(options.wanted, place, options.batch_max) as subscription:
+        with self._feed.subscribe(
+            options.wanted, call.visible, start.position, options.batch_max
+        ) as subscription:
             bound = self._feed.newest
             # With the loss in it, if there is one: the cursor stands behind it already.
             await call.write(self._response((), start.position, subscription.live, gap=gap))
@@ -136,14 +124,29 @@ class SubscribeStream:
                     position, live = subscription.position, subscription.live
                     await call.write(self._response((), position, live, drain))
                     return
-                delivery = await subscription.next(min(options.times.heartbeat_s, left))
-                if delivery.loss is not None and not options.skips_losses:
-                    raise loss_error(delivery.loss, self._feed.log, _WAY_ON)
-                if options.include_raw:
-                    delivery = await self._write_raw(delivery, call)
-                await call.write(self._encoded(delivery))
-                if delivery.draining:
+                timeout = min(options.times.heartbeat_s, left)
+                await call.write(await self._next(subscription, timeout, options, call))
+                if subscription.drained:
                     return
+
+    async def _next(
+        self, subscription: Subscription, timeout: float, options: _Options, call: Call[Any]
+    ) -> bytes:
+        """Return the next response; raises GatewayError for events that are lost."""
+        try:
+            batch = await subscription.next(timeout)
+        except EventsLostError as error:
+            if not options.skips_losses:
+                raise lost(error, _WAY_ON) from None
+            gap = self._gap(error.loss)
+            return self._response((), subscription.position, subscription.live, gap=gap)
+        live = subscription.live
+        if subscription.drained:
+            drain = Drain(reason=DRAIN_REASON_SHUTDOWN)
+            return self._response((), batch.through, live, drain)
+        if options.include_raw:
+            batch = await self._write_raw(batch, live, call)
+        return self._encoded(batch, live)
 
     def _read(self, request: SubscribeRequest) -> _Options:
         violations: list[FieldViolation] = []
@@ -163,43 +166,38 @@ class SubscribeStream:
         )
 
     async def _start(self, request: SubscribeRequest) -> Start:
-        log = self._feed.log
         match request.WhichOneof("start"):
             case "after_cursor":
-                return after_cursor(request.after_cursor, log, "after_cursor")
+                try:
+                    return self._feed.after_cursor(request.after_cursor)
+                except CursorFormatError as error:
+                    raise invalid_argument([FieldViolation("after_cursor", str(error))]) from None
             case "since":
-                first = await log.first_received_since(microseconds(request.since))
-                return Start(max(first, log.span.oldest) - 1)
+                return await self._feed.since(microseconds(request.since))
             case "position" if request.position == POSITION_EARLIEST:
-                return Start(log.span.oldest - 1)
+                return Start(self._feed.oldest - 1)
         return Start(self._feed.newest)
 
-    async def _write_raw(self, delivery: Delivery, call: Call[Any]) -> Delivery:
-        """Return a delivery with the signed bytes in it.
+    async def _write_raw(self, batch: Batch, live: bool, call: Call[Any]) -> Batch:
+        """Return a batch with the signed bytes in it.
 
         They may make too much of it for one response: all but the last lot are written.
         """
-        log, stored = self._feed.log, delivery.frames
+        rest = batch.frames
         while True:
-            frames = await frames_with_raw(log, stored, BATCH_BYTES_MAX, None)
-            fit = len(frames)
-            if fit == len(stored):
-                break
-            response = self._response(frames, stored[fit - 1].sequence, delivery.live)
-            await call.write(response)
-            stored = stored[fit:]
-        with_raw = zip((it.sequence for it in stored), frames, strict=True)
-        return replace(delivery, frames=list(map(StoredFrame._make, with_raw)))
+            framed = await framed_with_raw(self._feed.index, rest, BATCH_BYTES_MAX, None)
+            if len(framed) == len(rest):
+                return Batch(framed, batch.through)
+            frames = [it.frame for it in framed]
+            await call.write(self._response(frames, framed[-1].sequence, live))
+            rest = rest[len(framed) :]
 
-    def _encoded(self, delivery: Delivery) -> bytes:
-        last, encoded = self._last
-        if last is delivery:
+    def _encoded(self, batch: Batch, live: bool) -> bytes:
+        last, last_live, encoded = self._last
+        if last is batch and last_live == live:
             return encoded
-        gap = self._gap(delivery.loss) if delivery.loss else None
-        drain = Drain(reason=DRAIN_REASON_SHUTDOWN) if delivery.draining else None
-        frames = [it.frame for it in delivery.frames]
-        encoded = self._response(frames, delivery.position, delivery.live, drain, gap)
-        self._last = (delivery, encoded)
+        encoded = self._response([it.frame for it in batch.frames], batch.through, live)
+        self._last = (batch, live, encoded)
         return encoded
 
     def _response(

@@ -18,7 +18,7 @@ from gateway.conference.reader import ConferenceRef
 from gateway.conference.watch import Update, Watch
 from gateway.rpc.call import Call
 from gateway.rpc.requests import read_heartbeat
-from gateway.rpc.subscribe import StreamTimes
+from gateway.rpc.stream_times import StreamTimes
 
 
 class WatchStream:
@@ -50,7 +50,7 @@ class WatchStream:
         left_s = call.time_remaining()
         patience_s = math.inf if left_s is None else left_s
         # Callers are connections, until they have names.
-        async with self._conferences.watch(ref, call.peer, patience_s) as watch:
+        async with self._conferences.watch(ref, call.visible, call.peer, patience_s) as watch:
             await self._follow(watch, times, call)
 
     async def _follow(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError
 
 from conferencing.v1 import keys_pb2
 from conferencing.v1.event_pb2 import Event
@@ -55,6 +56,18 @@ def declared_keys(
         if len({getattr(key, of) for key in keys}) < len(keys):
             raise KeyDeclarationError(f"two keys of {filter_type.full_name} have the same {of}")
     return keys
+
+
+def keys_of(body: bytes, keys: Sequence[EventKey]) -> tuple[str, ...]:
+    """Return what an encoded `Event` can be asked for by, in the order of the keys.
+
+    Raises ValueError for bytes that are no event.
+    """
+    try:
+        event = Event.FromString(body)
+    except DecodeError as error:
+        raise ValueError("not an event") from error
+    return tuple(str(getattr(event, key.name)) for key in keys)
 
 
 def payload_names(event: Descriptor = Event.DESCRIPTOR) -> Mapping[str, Sequence[str]]:

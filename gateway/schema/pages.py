@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.details import FieldViolation
 from gateway.schema.decoder import MismatchError, whole_number
-from gateway.tokens import arguments_digest, seal, unseal
+from gateway.tokens import TokenKind, arguments_digest, seal, unseal
 
 # The provider's bounds of `page[size]`.
 PAGE_SIZE_MAX = 250
@@ -22,7 +22,7 @@ PAGE_SIZE_MAX = 250
 # number (times 250) stays within what everybody's integers hold.
 PAGE_NUMBER_MAX = 1_000_000
 
-_KIND = b"p"
+_KIND = TokenKind(b"p", 1)
 # Page number, items of the page that have been given out, size asked for, size that the provider
 # said its pages have (zero: it did not say), whether it makes them of any size as far as is known,
 # digest of the request's other fields.

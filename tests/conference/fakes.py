@@ -20,6 +20,7 @@ from conferencing.v1.conference_service_pb2 import (
 from conferencing.v1.event_pb2 import Event
 from gateway.conference.ports import EventBatch
 from gateway.deadline import Deadline
+from gateway.journal.filter import Filter
 
 
 class LoopTime:
@@ -76,7 +77,7 @@ class PostedEvents:
         self.open: dict[str, list[Following]] = defaultdict(list)
 
     @contextmanager
-    def following(self, conference_id: str) -> Iterator[Following]:
+    def following(self, conference_id: str, visible: Filter) -> Iterator[Following]:
         stream = Following(self._newest)
         self.open[conference_id].append(stream)
         try:

@@ -24,6 +24,7 @@ from gateway.conference.errors import TooBusyError
 from gateway.conference.fair_queue import Rank
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.refresh import REFRESH_INTERVAL_S
+from gateway.journal.filter import EVERYTHING
 from gateway.rpc.statuses import WATCH_RETRY_S
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.conferences import RestConferences
@@ -105,7 +106,9 @@ class Stage:
 
     async def watch(self, watcher: Watcher) -> None:
         ref = ConferenceRef(watcher.conference, REGION_UNSPECIFIED)
-        async with self.conferences.watch(ref, watcher.connection, watcher.patience_s) as watch:
+        async with self.conferences.watch(
+            ref, EVERYTHING, watcher.connection, watcher.patience_s
+        ) as watch:
             watcher.snapshot_at = now()
             while True:
                 await watch.next(60)

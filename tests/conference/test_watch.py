@@ -18,6 +18,7 @@ from gateway.conference.conferences import Conferences
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.refresh import REFRESH_INTERVAL_S
 from gateway.conference.watch import Update, Watch
+from gateway.journal.filter import EVERYTHING
 from tests.conference.fakes import (
     EventsBrokenError,
     LoopTime,
@@ -81,7 +82,7 @@ def staged(story: Story) -> Stage:
 
 def watched(story: WatchStory) -> Stage:
     async def run(stage: Stage) -> None:
-        async with stage.conferences.watch(REF, "connection") as watch:
+        async with stage.conferences.watch(REF, EVERYTHING, "connection") as watch:
             await story(stage, watch)
 
     return staged(run)
@@ -133,7 +134,7 @@ def test_what_happens_before_the_state_has_come_is_told_after_it() -> None:
             stage.events.post(stage.event("speak.started"))
 
         acting = asyncio.create_task(act())
-        async with stage.conferences.watch(REF, "connection") as watch:
+        async with stage.conferences.watch(REF, EVERYTHING, "connection") as watch:
             assert not watch.snapshot().speaking
             recording = (await watch.next(1))[0].change.conference
             speaking = (await watch.next(1))[0].change.conference
@@ -251,7 +252,7 @@ def test_a_refusal_of_the_first_question_is_passed_on() -> None:
     async def story(stage: Stage) -> None:
         stage.provider.refuses = True
         with pytest.raises(RefusedError):
-            async with stage.conferences.watch(REF, "connection"):
+            async with stage.conferences.watch(REF, EVERYTHING, "connection"):
                 raise AssertionError
 
     staged(story)
@@ -292,7 +293,7 @@ def test_what_was_asked_after_an_event_tells_of_it(
 
     async def story(stage: Stage, watch: Watch) -> None:
         await watch.next(10)
-        async with stage.conferences.watch(REF, "another") as another:
+        async with stage.conferences.watch(REF, EVERYTHING, "another") as another:
             await asyncio.sleep(question_s - 0.2)
             stage.events.post(stage.event("participant.joined", "bob", ago_s=on_its_way_s))
             for _ in range(2):
@@ -317,7 +318,7 @@ def test_the_end_of_the_conference_is_the_end() -> None:
 def test_a_conference_that_is_over_at_the_provider_is_over() -> None:
     async def story(stage: Stage) -> None:
         stage.provider.status = CONFERENCE_STATUS_COMPLETED
-        async with stage.conferences.watch(REF, "connection") as watch:
+        async with stage.conferences.watch(REF, EVERYTHING, "connection") as watch:
             assert watch.has_ended
 
     staged(story)
@@ -361,7 +362,7 @@ def test_what_goes_wrong_with_the_events_is_passed_on() -> None:
 def test_who_leaves_takes_the_question_along() -> None:
     async def story(stage: Stage) -> None:
         async def watch() -> None:
-            async with stage.conferences.watch(REF, "connection") as watch:
+            async with stage.conferences.watch(REF, EVERYTHING, "connection") as watch:
                 stage.conferences.command_accepted(c.MuteParticipantsRequest(conference_id=ID))
                 await watch.next(60)
 

@@ -4,11 +4,13 @@ import itertools
 from collections.abc import Iterable
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import Keys, NewEvent
-from gateway.events.filter import Filter
+from gateway.feed.format import event_format
+from gateway.journal.events import Keys, NewEvent
+from gateway.journal.filter import Filter
 from gateway.schema.event_keys import declared_keys
 
 KEYS = declared_keys()
+FORMAT = event_format(KEYS)
 
 _numbers = itertools.count(1)
 

@@ -12,13 +12,13 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.bytebudget import ByteBudget
-from gateway.events.entry import Appended, NewEvent
 from gateway.http.places import Places
 from gateway.http.protocol import RequestProtocol
 from gateway.http.refusals import IDLE_S
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.journal.events import Appended, NewEvent
 from gateway.records.webhooks import WebhookReceived
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook

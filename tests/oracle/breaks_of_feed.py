@@ -5,16 +5,21 @@ from dataclasses import replace
 from typing import Any
 
 from conferencing.v1.event_service_pb2 import SubscribeResponse
-from gateway.events import feed as feed_module
-from gateway.events.cursor import Cursor
-from gateway.events.delivery import Delivery, Lot, lot_of
-from gateway.events.entry import LogEntry
-from gateway.events.feed import Feed, Subscription
-from gateway.events.filter import Filter
-from gateway.events.log import EventLog
-from gateway.events.rounds import Rounds
-from gateway.events.start import Loss, Start, after_cursor, overtaken
-from gateway.events.window import Window
+from gateway.feed import dispatch, subscription
+from gateway.feed.batch import batch_of
+from gateway.feed.dispatch import Dispatcher, Follower
+from gateway.feed.errors import EventsLostError
+from gateway.feed.feed import Feed
+from gateway.feed.rounds import Rounds
+from gateway.feed.start import Loss, Start, overtaken
+from gateway.feed.subscription import Subscription
+from gateway.feed.window import Window
+from gateway.journal.cursor import Cursor
+from gateway.journal.errors import OvertakenError
+from gateway.journal.events import Entry
+from gateway.journal.filter import Filter
+from gateway.journal.ports import Index
+from gateway.journal.reading import Batch
 from gateway.rpc import subscribe as subscribe_module
 from gateway.rpc.subscribe import SubscribeStream
 
@@ -34,57 +39,58 @@ def starts_a_batch_one_late() -> Patches:
 def passes_over_the_rest() -> Patches:
     """Takes a full batch for all there is, and goes on after the newest event."""
 
-    def lot(matching: Any, through: int, limit: int) -> Any:
-        return Lot.of(lot_of(matching, through, limit).live.frames, through)
+    def batch(matching: Any, through: int, limit: int) -> Batch:
+        return Batch(batch_of(matching, through, limit).frames, through)
 
-    return [(feed_module, "lot_of", lot)]
+    # For those who follow live, and for those who read from the log.
+    return [(dispatch, "batch_of", batch), (subscription, "batch_of", batch)]
 
 
 def shares_with_other_places() -> Patches:
     """Gives what was found for one subscriber to all who want the same, wherever they stand."""
-    original = Feed._lot_after
+    original = Dispatcher.batch_after
 
-    def lot_after(self: Any, position: int, audience: Any) -> Any:
-        for (_, whose), lot in self._shared.items():
+    def batch_after(self: Any, position: int, audience: Any) -> Batch:
+        for (_, whose), batch in self._shared.items():
             if whose is audience:
-                return lot
+                shared: Batch = batch
+                return shared
         return original(self, position, audience)
 
-    return [(Feed, "_lot_after", lot_after)]
+    return [(Dispatcher, "batch_after", batch_after)]
 
 
 def shares_with_other_filters() -> Patches:
     """Sends what was encoded for one subscriber to all who then stand at its place."""
     original = SubscribeStream._encoded
 
-    def encoded(self: Any, delivery: Delivery) -> bytes:
-        last, sent = self._last
-        if delivery.frames and last.frames and last.position == delivery.position:
+    def encoded(self: Any, batch: Batch, live: bool) -> bytes:
+        last, _, sent = self._last
+        if batch.frames and last and last.frames and last.through == batch.through:
             return bytes(sent)
-        return original(self, delivery)
+        return original(self, batch, live)
 
     return [(SubscribeStream, "_encoded", encoded)]
 
 
 def wakes_by_the_wrong_key() -> Patches:
     """Sleeps under keys that no event has."""
-    original = Feed._add
+    original = Dispatcher.add
 
-    def add(self: Any, subscription: Any, keys: Any) -> None:
-        subscription._keys = tuple((f"{name}s", value) for name, value in keys)
-        original(self, subscription, subscription._keys)
+    def add(self: Any, follower: Follower, keys: Any) -> None:
+        original(self, follower, tuple((number + 100, value) for number, value in keys))
 
-    return [(Feed, "_add", add)]
+    return [(Dispatcher, "add", add)]
 
 
 def goes_with_the_slowest() -> Patches:
     """Has those who follow live wait while somebody else is behind: starved by slow watchers."""
     original = Subscription._ready
 
-    async def ready(self: Any) -> Delivery | None:
-        feed = self._feed
-        slowest = min(it.position for it in feed._subscriptions)
-        if not feed.draining and self.position > slowest < feed._window.start:
+    async def ready(self: Any) -> Batch | None:
+        dispatcher = self._dispatcher
+        slowest = min(it.position for it in dispatcher._followers)
+        if not dispatcher.draining and self.position > slowest < dispatcher.window.start:
             return None
         return await original(self)
 
@@ -95,11 +101,11 @@ def sends_a_batch_again() -> Patches:
     """Repeats the last event of a batch at the beginning of the next."""
     original = Subscription._given
 
-    def given(self: Any, lot: Any) -> Delivery:
-        delivery = original(self, lot)
+    def given(self: Any, batch: Batch) -> Batch:
+        due = original(self, batch)
         last = getattr(self, "_last_sent", ())
-        self._last_sent = tuple(delivery.frames[-1:])
-        return replace(delivery, frames=(*last, *delivery.frames))
+        self._last_sent = tuple(due.frames[-1:])
+        return replace(due, frames=(*last, *due.frames))
 
     return [(Subscription, "_given", given)]
 
@@ -108,9 +114,9 @@ def sends_backwards() -> Patches:
     """Sends the newest of a batch first."""
     original = Subscription._given
 
-    def given(self: Any, lot: Any) -> Delivery:
-        delivery = original(self, lot)
-        return replace(delivery, frames=tuple(reversed(delivery.frames)))
+    def given(self: Any, batch: Batch) -> Batch:
+        due = original(self, batch)
+        return replace(due, frames=tuple(reversed(due.frames)))
 
     return [(Subscription, "_given", given)]
 
@@ -118,20 +124,18 @@ def sends_backwards() -> Patches:
 def goes_past_the_newest() -> Patches:
     """Reads commits that the feed has not been told of yet, and goes on after those it has."""
 
-    async def from_log(self: Any) -> Delivery:
+    async def from_log(self: Any) -> Batch:
         wanted, limit = self._audience.wanted, self._audience.batch_max
-        batch = await self._feed.log.read(self.position, wanted, limit)
-        if batch.oldest - 1 > self.position:
-            loss = overtaken(self.position, self._feed.log, batch.oldest)
-            self._move(loss.position)
-            return Delivery((), self.position, False, loss)
-        lot = lot_of(batch.frames, batch.through, limit)
-        result: Delivery = self._given(lot)
+        try:
+            read = await self._index.read(self.position, wanted, limit, self._visible)
+        except OvertakenError as error:
+            raise self._lost(error.oldest) from None
+        result: Batch = self._given(batch_of(read.frames, read.through, limit))
         return result
 
     def move(self: Any, position: int) -> None:
-        self.position = min(position, self._feed.newest)
-        in_window = self.position >= self._feed._window.start
+        self._position = min(position, self._dispatcher.newest)
+        in_window = self.position >= self._window.start
         self._caught_up = in_window and (self._caught_up or self.position >= self._caught_up_at)
 
     return [(Subscription, "_from_log", from_log), (Subscription, "_move", move)]
@@ -140,8 +144,8 @@ def goes_past_the_newest() -> Patches:
 def resumes_one_before() -> Patches:
     """Takes a cursor for the next event to send."""
 
-    def change(start: Start, text: str, log: EventLog) -> Start:
-        return replace(start, position=max(start.position - 1, log.span.oldest - 1))
+    def change(start: Start, text: str, index: Index) -> Start:
+        return replace(start, position=max(start.position - 1, index.span.oldest - 1))
 
     return _after_cursor(change)
 
@@ -160,36 +164,34 @@ def beats_where_it_stood() -> Patches:
     """Heartbeats do not move: a quiet subscriber's cursor grows old until it has expired."""
     original = Subscription.next
 
-    async def next_(self: Any, timeout: float) -> Delivery:
+    async def next_(self: Any, timeout: float) -> Batch:
         told = self.position
-        delivery = await original(self, timeout)
-        if not delivery.frames and delivery.loss is None and not delivery.draining:
-            return replace(delivery, position=told)
-        return delivery
+        batch = await original(self, timeout)
+        return batch if batch.frames or self.drained else replace(batch, through=told)
 
     return [(Subscription, "next", next_)]
 
 
 def drains_with_the_newest_cursor() -> Patches:
     """Ends streams with the cursor of the log instead of their own."""
-    original = Subscription._delivery
+    original = Subscription.next
 
-    def delivery(self: Any, frames: Any, **named: Any) -> Delivery:
-        made = original(self, frames, **named)
-        return replace(made, position=self._feed.newest) if made.draining else made
+    async def next_(self: Any, timeout: float) -> Batch:
+        batch = await original(self, timeout)
+        return replace(batch, through=self._dispatcher.newest) if self.drained else batch
 
-    return [(Subscription, "_delivery", delivery)]
+    return [(Subscription, "next", next_)]
 
 
 def drains_at_once() -> Patches:
     """Ends live streams before they have what has come."""
-    return [(Feed, "lets_go", lambda self, position: self.draining)]
+    return [(Dispatcher, "lets_go", lambda self, position: self.draining)]
 
 
 def stops_early() -> Patches:
     """Takes the newest event for one that is yet to come."""
-    newest = property(lambda self: max(self._window.newest - 1, self._window.start))
-    return [(Feed, "newest", newest)]
+    newest = property(lambda self: max(self.window.newest - 1, self.window.start))
+    return [(Dispatcher, "newest", newest)]
 
 
 def ignores_filters() -> Patches:
@@ -204,14 +206,14 @@ def ignores_filters() -> Patches:
 
 def moves_expired_cursors() -> Patches:
     """Clamps: whoever comes too late gets what is left, and never learns of the rest."""
-    return _after_cursor(lambda start, text, log: Start(start.position) if start.loss else start)
+    return _after_cursor(lambda start, text, index: Start(start.position) if start.loss else start)
 
 
 def ignores_the_epoch() -> Patches:
     """Reads the number only: a cursor of another log is a place in this one."""
 
-    def change(start: Start, text: str, log: EventLog) -> Start:
-        sequence, span = Cursor.parse(text).sequence, log.span
+    def change(start: Start, text: str, index: Index) -> Start:
+        sequence, span = Cursor.parse(text).sequence, index.span
         return Start(sequence) if span.oldest - 1 <= sequence <= span.newest else start
 
     return _after_cursor(change)
@@ -220,9 +222,9 @@ def ignores_the_epoch() -> Patches:
 def takes_cursors_ahead() -> Patches:
     """Starts at the end when the cursor is beyond it."""
 
-    def change(start: Start, text: str, log: EventLog) -> Start:
-        ahead = Cursor.parse(text).sequence > log.span.newest
-        return Start(log.span.newest) if ahead else start
+    def change(start: Start, text: str, index: Index) -> Start:
+        ahead = Cursor.parse(text).sequence > index.span.newest
+        return Start(index.span.newest) if ahead else start
 
     return _after_cursor(change)
 
@@ -230,7 +232,7 @@ def takes_cursors_ahead() -> Patches:
 def miscounts_at_the_opening() -> Patches:
     """Counts the oldest event that is held among those that are lost."""
 
-    def change(start: Start, text: str, log: EventLog) -> Start:
+    def change(start: Start, text: str, index: Index) -> Start:
         loss = start.loss
         if loss is None or loss.missed is None:
             return start
@@ -241,21 +243,23 @@ def miscounts_at_the_opening() -> Patches:
 
 def miscounts_on_the_way() -> Patches:
     """The same for readers that are overtaken."""
-    original = overtaken
 
-    def miscounted(position: int, log: EventLog, oldest: int) -> Loss:
-        loss = original(position, log, oldest)
+    def miscounted(position: int, index: Index, oldest: int) -> Loss:
+        loss = overtaken(position, index, oldest)
         return replace(loss, missed=(loss.missed or 0) + 1)
 
-    return [(feed_module, "overtaken", miscounted)]
+    return [(subscription, "overtaken", miscounted)]
 
 
 def skips_when_overtaken() -> Patches:
     """Goes on with the oldest event when retention has overtaken a reader, and says nothing."""
     original = Subscription._from_log
 
-    async def from_log(self: Any) -> Delivery:
-        return replace(await original(self), loss=None)
+    async def from_log(self: Any) -> Batch:
+        try:
+            return await original(self)
+        except EventsLostError:
+            return Batch((), self.position)
 
     return [(Subscription, "_from_log", from_log)]
 
@@ -282,12 +286,12 @@ def encodes_again() -> Patches:
 def wakes_everybody() -> Patches:
     """Wakes all subscribers when anything has come."""
 
-    def concerned(self: Any) -> list[Subscription]:
-        self._take_in()
+    def concerned(self: Any) -> list[Follower]:
+        self.take_in()
         self._due.clear()
-        return list(self._subscriptions)
+        return list(self._followers)
 
-    return [(Feed, "_concerned", concerned)]
+    return [(Dispatcher, "_concerned", concerned)]
 
 
 def forgets_who_asks_in_a_pause() -> Patches:
@@ -303,31 +307,31 @@ def forgets_who_asks_in_a_pause() -> Patches:
 
 def passes_by_what_is_due() -> Patches:
     """Takes whoever has not been woken yet for one for whom nothing has come."""
-    return [(Feed, "_passed_by", lambda self, keys: self._window.newest)]
+    return [(Dispatcher, "passed_by", lambda self, keys: self.window.newest)]
 
 
 def forgets_what_a_round_told() -> Patches:
     """Keeps taking those for idle for whom a round had something."""
-    return [(Subscription, "_concern", lambda self, passed_by: self._move(passed_by))]
+    return [(Subscription, "concern", lambda self, passed_by: self._move(passed_by))]
 
 
 def keeps_a_queue_for_each() -> Patches:
     """Puts every event into a queue of each subscriber. Nothing is lost by it but memory."""
-    original = Feed._arrived
+    original = Dispatcher.arrived
 
-    def arrived(self: Any, entries: Sequence[LogEntry]) -> None:
+    def arrived(self: Any, entries: Sequence[Entry]) -> None:
         original(self, entries)
-        for subscription in self._subscriptions:
-            vars(subscription).setdefault("_queue", []).extend(entries)
+        for follower in self._followers:
+            vars(follower).setdefault("_queue", []).extend(entries)
 
-    return [(Feed, "_arrived", arrived)]
+    return [(Dispatcher, "arrived", arrived)]
 
 
 def _after_cursor(change: Any) -> Patches:
-    original = after_cursor
+    original = Feed.after_cursor
 
-    def changed(text: str, log: EventLog, field: str) -> Start:
-        start: Start = change(original(text, log, field), text, log)
+    def changed(self: Any, text: str) -> Start:
+        start: Start = change(original(self, text), text, self.index)
         return start
 
-    return [(subscribe_module, "after_cursor", changed)]
+    return [(Feed, "after_cursor", changed)]

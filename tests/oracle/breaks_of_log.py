@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.events.entry import Appended, NewEvent
-from gateway.events.log import LogUnavailableError, Span
-from gateway.events.sqlite import opening, reads, schema, writer
-from gateway.events.sqlite.reader import LogReader
-from gateway.events.sqlite.rows import numbers_of
-from gateway.events.sqlite.writer import GroupWriter
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Appended, NewEvent
+from gateway.journal.reading import Span
+from gateway.journal.sqlite import opening, reads, schema, writer
+from gateway.journal.sqlite.log import SqliteIndex, SqliteJournal
+from gateway.journal.sqlite.rows import numbers_of
+from gateway.journal.sqlite.schema import set_meta
+from gateway.journal.sqlite.writer import Bounds, GroupWriter
 
 Patches = Sequence[tuple[Any, str, Any]]
 
@@ -28,10 +30,10 @@ def acknowledges_before_the_commit() -> Patches:
             self._connection.execute(f"INSERT INTO events ({self._columns}) VALUES ({marks})", row)
         return filling
 
-    def prune_after_commit(self: Any, before_us: int, *rest: Any) -> int:
+    def prune_after_commit(self: Any, *arguments: Any) -> int:
         if self._connection.in_transaction:
             self._connection.commit()
-        return prune(self, before_us, *rest)
+        return prune(self, *arguments)
 
     return [
         (GroupWriter, "_write", write),
@@ -41,15 +43,15 @@ def acknowledges_before_the_commit() -> Patches:
 
 def acknowledges_what_failed() -> Patches:
     """Answers 2xx although the disk was full."""
-    original = GroupWriter.append
+    original = SqliteJournal.append
 
     async def append(self: Any, event: NewEvent) -> Appended:
         try:
             return await original(self, event)
         except LogUnavailableError:
-            return Appended(self._span.newest + 1, duplicate=False)
+            return Appended(self.span.newest + 1, duplicate=False)
 
-    return [(GroupWriter, "append", append)]
+    return [(SqliteJournal, "append", append)]
 
 
 def forgets_the_write_ahead_log() -> Patches:
@@ -71,6 +73,7 @@ def gives_numbers_again() -> Patches:
         original(self, *arguments)
         (held,) = self._connection.execute("SELECT count(*) FROM events").fetchone()
         self._span = Span(self._span.oldest, held)
+        self._state = self._held()
 
     return [(GroupWriter, "__init__", init)]
 
@@ -78,15 +81,15 @@ def gives_numbers_again() -> Patches:
 def deletes_in_the_middle() -> Patches:
     """Deletes by age wherever it is in the log; with a clock set back that is not a beginning."""
 
-    def prune(self: Any, before_us: int, *_: Any) -> int:
+    def prune(self: Any, bounds: Bounds, *_: Any) -> int:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         deleted = connection.execute(
-            "DELETE FROM events WHERE received_at_us < ?", (before_us,)
+            "DELETE FROM events WHERE received_at_us < ?", (bounds.before_us,)
         ).rowcount
         (oldest,) = connection.execute("SELECT min(sequence) FROM events").fetchone()
         oldest = oldest or self._span.newest + 1
-        self._set_meta({"pruned_through": oldest - 1})
+        set_meta(connection, {"pruned_through": oldest - 1})
         connection.commit()
         self._span = Span(oldest, self._span.newest)
         return int(deleted)
@@ -98,8 +101,8 @@ def deletes_too_early() -> Patches:
     """Takes the retention ten minutes short."""
     original = GroupWriter._prune
 
-    def prune(self: Any, before_us: int, *rest: Any) -> int:
-        return original(self, before_us + 600_000_000, *rest)
+    def prune(self: Any, bounds: Bounds, *rest: Any) -> int:
+        return original(self, bounds._replace(before_us=bounds.before_us + 600_000_000), *rest)
 
     return [(GroupWriter, "_prune", prune)]
 
@@ -153,20 +156,21 @@ def ignores_filters() -> Patches:
 
 def begins_after_the_time() -> Patches:
     """Takes `at this instant or later` for `after the first one`."""
-    original = LogReader.first_received_since
+    original = SqliteIndex.first_received_since
 
-    async def since(self: Any, moment_us: int, span: Span) -> int:
-        return min(await original(self, moment_us, span) + 1, span.newest + 1)
+    async def since(self: Any, moment_us: int) -> int:
+        newest: int = self.span.newest
+        return min(await original(self, moment_us) + 1, newest + 1)
 
-    return [(LogReader, "first_received_since", since)]
+    return [(SqliteIndex, "first_received_since", since)]
 
 
 def mixes_up_signed_bytes() -> Patches:
     """Pairs bytes with events by their place in the answer, not by their number."""
-    original = LogReader.raw
+    original = SqliteIndex.raw
 
     async def raw(self: Any, sequences: Sequence[int], asker: Any) -> dict[int, bytes]:
         found = await original(self, sequences, asker)
         return dict(zip(reversed(list(found)), found.values(), strict=True))
 
-    return [(LogReader, "raw", raw)]
+    return [(SqliteIndex, "raw", raw)]

@@ -8,15 +8,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.feed.window import Window
+from gateway.journal.ports import EventLog
+from gateway.journal.sqlite import open_log
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS
+from tests.harness.events import FORMAT
+from tests.harness.logs import reader_of, writer_of
 from tests.oracle.history import Opening, Stream
 from tests.oracle.model import Era
 from tests.oracle.readers import CountingFeed, Reader
+from tests.oracle.schedule import RETENTION
 from tests.oracle.stepped import SteppedLoop
 
 # Far longer than any test holds up.
@@ -26,23 +28,24 @@ _HELD_S = 60.0
 class HeldNews:
     """Use `opened`."""
 
-    def __init__(self, loop: SteppedLoop, log: SqliteEventLog, window: int) -> None:
+    def __init__(self, loop: SteppedLoop, log: EventLog, window: int) -> None:
         self._loop = loop
+        self._clock = ManualClock()
         self._window = window
         self._news: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[Any]] = []
         self._readers: list[Reader] = []
-        self._era = Era(log.epoch)
+        self._era = Era(log.journal.epoch)
         self.log = log
-        self.feed = CountingFeed(log, Window(log.span.newest, entries_max=window))
+        self.feed = CountingFeed(log.index, Window(log.index.span.newest, entries_max=window))
         self.feed.streams = {}
         self._answer = SubscribeStream(self.feed, 3_600.0, random.Random(0), loop.time)
-        log._writer._in_loop = self._hold  # type: ignore[method-assign]
+        writer_of(log)._in_loop = self._hold  # type: ignore[method-assign]
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, loop: SteppedLoop, path: Path, window: int) -> AsyncIterator["HeldNews"]:
-        log = await SqliteEventLog.open(path, KEYS, Retention(1_000.0, 2**40), ManualClock())
+        log = await open_log(path, FORMAT)
         held = cls(loop, log, window)
         try:
             yield held
@@ -57,6 +60,10 @@ class HeldNews:
         self._tasks.append(asyncio.create_task(work))
         return await self._news.get()
 
+    def pruning(self) -> Coroutine[Any, Any, int]:
+        """A prune, to be started by `committed`."""
+        return self.log.index.prune(RETENTION, self._clock())
+
     def reader(self) -> Reader:
         self._readers.append(Reader(f"r{len(self._readers)}"))
         return self._readers[-1]
@@ -68,7 +75,7 @@ class HeldNews:
     def hold_up_reading(self) -> threading.Event:
         """Have every read from the log wait in its thread until the event is set."""
         released = threading.Event()
-        threads = self.log._reader._followers
+        threads = reader_of(self.log)._followers
         query = threads._query
 
         def late(wanted: Any, stop: Any) -> Any:

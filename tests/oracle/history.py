@@ -16,7 +16,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     SubscribeResponse,
 )
-from gateway.events.cursor import Cursor
+from gateway.journal.cursor import Cursor
 from tests.oracle.model import Fields, Known, Wanted
 
 _EVENTS_TAG = 0x0A

@@ -11,12 +11,13 @@ from typing import Any
 
 from gateway import app as composition
 from gateway.cli import main
-from gateway.events.sqlite.log import SqliteEventLog
-from gateway.events.sqlite.writer import GroupWriter
+from gateway.feed.dispatch import Dispatcher
 from gateway.http import app
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.journal.sqlite.log import SqliteJournal
+from gateway.journal.sqlite.writer import GroupWriter
 
 STEP, NUMBER = "ORACLE_KILL_STEP", "ORACLE_KILL_NUMBER"
 
@@ -40,10 +41,6 @@ def _any(*_: Any) -> bool:
 def _is_append(_: Any, job: Any) -> bool:
     # Retention submits work, too.
     return hasattr(job, "event")
-
-
-def _has_entries(_: Any, committed: Any) -> bool:
-    return bool(committed.entries)
 
 
 def _before(
@@ -124,11 +121,9 @@ STEPS: dict[str, Callable[[_Countdown], None]] = {
     "before the group is stored": _before(GroupWriter, "_store"),
     "before the rows are written": _before(GroupWriter, "_write"),
     "after the commit, before anybody is told": _after(GroupWriter, "_write"),
-    "before subscribers are told": _before(SqliteEventLog, "_committed", _has_entries),
-    "after subscribers are told, before the answer": _after(
-        SqliteEventLog, "_committed", _has_entries
-    ),
-    "after the append has returned": _after_awaiting(SqliteEventLog, "append"),
+    "before subscribers are told": _before(Dispatcher, "arrived"),
+    "after subscribers are told, before the answer": _after(Dispatcher, "arrived"),
+    "after the append has returned": _after_awaiting(SqliteJournal, "append"),
     "after the answer is made": _after_awaiting(WebhookReceiver, "_answer"),
     "after the answer is handed to the server": _after_answering,
 }

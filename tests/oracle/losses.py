@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from gateway.events.cursor import Cursor
+from gateway.journal.cursor import Cursor
 from tests.oracle.history import After, Earliest, GapTold, Latest, Since, Stream
 from tests.oracle.model import Era, Model
 

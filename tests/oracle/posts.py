@@ -4,7 +4,7 @@ import random
 from functools import lru_cache
 
 from conferencing.v1.event_pb2 import Event
-from gateway.events.entry import NewEvent
+from gateway.journal.events import NewEvent
 from tests.harness.events import keys_of
 from tests.oracle import schedule
 from tests.oracle.model import Fields, Posted

@@ -4,10 +4,10 @@ import asyncio
 from typing import cast
 
 from gateway.errors import GatewayError
-from gateway.events.feed import Feed, Subscription
-from gateway.events.filter import Filter
-from gateway.events.log import LogUnavailableError
-from gateway.events.start import Start
+from gateway.feed.feed import Feed
+from gateway.feed.subscription import Subscription
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.filter import Filter
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.calls import HeldWire, call_of
 from tests.oracle.history import Ended, Opening, Stream
@@ -30,8 +30,12 @@ class CountingFeed(Feed):
 
     streams: dict[asyncio.Task[None], Stream]
 
-    def subscribe(self, wanted: Filter, start: Start, batch_max: int) -> Subscription:
-        subscription = CountedSubscription(self, wanted, start, batch_max)
+    def subscribe(
+        self, wanted: Filter, visible: Filter, position: int, batch_max: int
+    ) -> Subscription:
+        subscription = CountedSubscription(
+            self._dispatcher, self.index, wanted, visible, position, batch_max
+        )
         task = cast("asyncio.Task[None]", asyncio.current_task())
         subscription.stream = self.streams[task]
         return subscription

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeAlias
 
+from gateway.journal.retention import Retention
 from tests.oracle.history import Opening
 
 # How old an event may get, in seconds: two steps of ten minutes are beyond it.
 RETENTION_S = 1_000.0
+RETENTION = Retention(RETENTION_S, 2**40)
 CLOCK_START = 1_800_000_000.0
 
 TYPES = ("call.enqueued", "call.dequeued", "conference.created", "conference.participant.joined")

@@ -53,7 +53,7 @@ async def followed(
             await loop.rest()
             for number, fields in enumerate(happened):
                 event = new_event(Posted(f"id-{number}", fields, b"", b"{}"), 0)
-                (await held.committed(held.log.append(event)))()
+                (await held.committed(held.log.journal.append(event)))()
                 await loop.rest()
             late = held.subscribe(Opening(wanted, Earliest()))
             await loop.rest()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.events.sqlite.reader import READERS
+from gateway.journal.sqlite.reader import READERS
 from tests.harness.events import new_event
 from tests.oracle import schedule as s
 from tests.oracle.held import HeldNews
@@ -155,7 +155,7 @@ def test_a_stream_never_goes_back_behind_its_first_cursor(tmp_path: Path) -> Non
     async def run(loop: SteppedLoop) -> None:
         async with HeldNews.opened(loop, tmp_path / "events.db", window=4) as held:
             news = [
-                await held.committed(held.log.append(new_event(received_at_us=at)))
+                await held.committed(held.log.journal.append(new_event(received_at_us=at)))
                 for at in (100, 200)
             ]
             stream = held.subscribe(Opening(place=Since(150)))
@@ -177,20 +177,20 @@ def test_what_a_gap_told_is_not_sent_after_it(tmp_path: Path) -> None:
     async def run(loop: SteppedLoop) -> None:
         async with HeldNews.opened(loop, tmp_path / "events.db", window=4) as held:
             for _ in range(10):
-                (await held.committed(held.log.append(new_event())))()
+                (await held.committed(held.log.journal.append(new_event())))()
             reader = held.reader()
             reader.stall()
             stream = held.subscribe(Opening(place=Earliest(), goes_on=True), reader)
             await loop.rest()
             news = [
-                await held.committed(held.log.append(new_event())),
-                await held.committed(held.log.prune()),
+                await held.committed(held.log.journal.append(new_event())),
+                await held.committed(held.pruning()),
             ]
             reader.unstall()
             await loop.rest()
             for tell in news:
                 tell()
-            (await held.committed(held.log.append(new_event())))()
+            (await held.committed(held.log.journal.append(new_event())))()
             await loop.rest()
 
             assert [it.gap.to.sequence for it in stream.responses if it.gap] == [11]
@@ -291,12 +291,12 @@ def test_readers_behind_keep_nothing_from_those_who_follow(tmp_path: Path) -> No
     async def run(loop: SteppedLoop) -> None:
         async with HeldNews.opened(loop, tmp_path / "events.db", window=4) as held:
             for _ in range(50):
-                (await held.committed(held.log.append(new_event())))()
+                (await held.committed(held.log.journal.append(new_event())))()
             released = held.hold_up_reading()
             behind = [held.subscribe(Opening(place=Earliest())) for _ in range(READERS * 3)]
             follows = held.subscribe(Opening())
             for _ in range(3):
-                (await held.committed(held.log.append(new_event())))()
+                (await held.committed(held.log.journal.append(new_event())))()
                 await loop.turn_until(lambda: follows.position == held.feed.newest)
             got_meanwhile = [numbers(stream) for stream in behind]
 

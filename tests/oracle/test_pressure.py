@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from conferencing.v1.event_service_pb2 import EventFilter, GetFeedInfoRequest, SubscribeRequest
-from gateway.events.entry import StoredFrame
-from gateway.events.feed import Feed
+from gateway.feed.feed import Feed
+from gateway.journal.events import Framed
 from tests.harness.events import new_event
 from tests.harness.needs import on_linux
 from tests.harness.process import GatewayProcess
@@ -51,7 +51,7 @@ def events_in_memory_while_one_stalls(tmp_path: Path) -> int:
             for reader in readers[:STALLED]:
                 reader.stall()
             for _ in range(EVENTS):
-                (await held.committed(held.log.append(new_event())))()
+                (await held.committed(held.log.journal.append(new_event())))()
                 await loop.turn_until(lambda: streams[-1].position == held.feed.newest)
             await loop.rest()
             assert {it.position for it in streams[STALLED:]} == {EVENTS}
@@ -72,7 +72,7 @@ def events_in_memory_while_one_stalls(tmp_path: Path) -> int:
 
 def _frames_in_memory() -> int:
     gc.collect()
-    return sum(type(it) is StoredFrame for it in gc.get_objects())
+    return sum(type(it) is Framed for it in gc.get_objects())
 
 
 # The window, and for each reader one batch on its way.
@@ -130,7 +130,7 @@ def test_nothing_is_left_in_the_feed_of_subscribers_that_came_and_went(tmp_path:
 
     async def run(loop: SteppedLoop) -> None:
         async with HeldNews.opened(loop, tmp_path / "events.db", window=WINDOW) as held:
-            (await held.committed(held.log.append(new_event(conference_id="c0"))))()
+            (await held.committed(held.log.journal.append(new_event(conference_id="c0"))))()
             await loop.rest()
             sizes = []
             for wave in range(12):
@@ -145,7 +145,7 @@ def test_nothing_is_left_in_the_feed_of_subscribers_that_came_and_went(tmp_path:
                 sizes.append(_kept(held.feed))
 
             assert held.feed.subscribers == 0
-            assert held.feed._sleepers == {}
+            assert held.feed._dispatcher._sleepers == {}
             # What it keeps at hand for the next is bounded: later storms add nothing to it.
             assert max(sizes[6:]) <= max(sizes[:6])
 
@@ -154,7 +154,8 @@ def test_nothing_is_left_in_the_feed_of_subscribers_that_came_and_went(tmp_path:
 
 def _kept(feed: Feed) -> int:
     """How many things the containers of a feed hold."""
-    kept = (it for name, it in vars(feed).items() if name != "streams")  # this suite's own
+    own = (it for name, it in vars(feed).items() if name != "streams")  # that is this suite's
+    kept = (*own, *vars(feed._dispatcher).values())
     return sum(len(it) for it in kept if isinstance(it, dict | set | list))
 
 

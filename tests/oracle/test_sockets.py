@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
-from gateway.events.cursor import Cursor
-from gateway.events.window import Window
+from gateway.feed.window import Window
+from gateway.journal.cursor import Cursor
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
 from tests.oracle import posts
@@ -77,7 +77,8 @@ class Sockets:
         )
         # As small as in the other schedules, so that the seam is crossed all the time.
         feed = self._gateway.app._feed
-        feed._window = self._loop.run(Window.of(feed.log, entries_max=self._window))
+        window = self._loop.run(Window.of(feed.index, entries_max=self._window))
+        feed._dispatcher.window = window
         if not self.log.model.eras:
             info = self._gateway.events.GetFeedInfo(GetFeedInfoRequest())
             self.log.model.begin(bytes.fromhex(info.epoch))
@@ -123,16 +124,16 @@ class Sockets:
             reader.leave()
 
     def _prune(self) -> None:
-        """Move the log's clock to where the retention ends in the midst of what is held."""
-        era, log = self.log.model.era, self._gateway.app._log
+        """Delete as of a time at which the retention ends in the midst of what is held."""
+        era, app = self.log.model.era, self._gateway.app
         held = [it.received_at_us for number, it in era.stored.items() if number > era.pruned]
         if not held:
             return
         now = self._random.choice(held) / 1e6 + RETENTION_S
         with self.log.lock:
             should = era.plan_deletion(round((now - RETENTION_S) * 1e6), round(now * 1e6))
-        log._now = lambda: now  # type: ignore[attr-defined]
-        count = self._loop.run(log.prune())
+        # By the gateway's own retention, as it does itself.
+        count = self._loop.run(app._log.index.prune(app._retention, now))
         with self.log.lock:
             era.delete(should, count)
 

@@ -6,14 +6,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gateway.events.cursor import Cursor
-from gateway.events.log import LogUnavailableError
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
+from gateway.feed.window import Window
+from gateway.journal.cursor import Cursor
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.sqlite import open_log
 from gateway.rpc.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS
+from tests.harness.events import FORMAT
+from tests.harness.logs import writer_of
 from tests.oracle import schedule as s
 from tests.oracle.disk import copy_log, read_log, tear, wal_of
 from tests.oracle.history import After, Opening, Rest, Stream
@@ -105,7 +105,7 @@ class World:
                 await self._crash(step)
             case s.DiskFull():
                 await self._answered()
-                writer = self._log._writer._connection
+                writer = writer_of(self._log)._connection
                 (pages,) = writer.execute("PRAGMA page_count").fetchone()
                 writer.execute(f"PRAGMA max_page_count = {pages}")
             case s.DiskFree():
@@ -130,7 +130,7 @@ class World:
         era, received_at_us = self.model.era, round(self._clock() * 1e6)
         era.post(event, received_at_us)
         try:
-            appended = await self._log.append(new_event(event, received_at_us))
+            appended = await self._log.journal.append(new_event(event, received_at_us))
         except LogUnavailableError:
             if life == self._lives:
                 era.refuse(event, received_at_us)
@@ -147,14 +147,14 @@ class World:
 
         async def prune() -> None:
             try:
-                count = await self._log.prune()
+                count = await self._log.index.prune(s.RETENTION, now)
             except LogUnavailableError:
                 return
             if life == self._lives:
                 era.delete(should, count)
 
         self._start(prune())
-        await asyncio.sleep(0)  # by now it has read the clock
+        await asyncio.sleep(0)  # by now it has begun
 
     def _start(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -221,19 +221,18 @@ class World:
     # The process
 
     async def _open(self) -> None:
-        retention = Retention(s.RETENTION_S, 2**40)
-        self._log = await SqliteEventLog.open(self._path, KEYS, retention, self._clock)
+        self._log = await open_log(self._path, FORMAT)
         if self._schedule.checkpoints:
-            writer = self._log._writer._connection
+            writer = writer_of(self._log)._connection
             writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         if self._schedule.tells_late:
             late = Late(self._loop, _LATE_TURNS)
-            self._log._writer._in_loop = late.call  # type: ignore[method-assign]
-        if not self.model.eras or self.model.era.epoch != self._log.epoch:
-            self.model.begin(self._log.epoch)
+            writer_of(self._log)._in_loop = late.call  # type: ignore[method-assign]
+        if not self.model.eras or self.model.era.epoch != self._log.journal.epoch:
+            self.model.begin(self._log.journal.epoch)
         self._audit()
-        window = await Window.of(self._log, entries_max=self._schedule.window)
-        self._feed = CountingFeed(self._log, window)
+        window = await Window.of(self._log.index, entries_max=self._schedule.window)
+        self._feed = CountingFeed(self._log.index, window)
         self._feed.streams = {}
         self._answer = SubscribeStream(
             self._feed,
@@ -292,7 +291,7 @@ class World:
         self.model.era.audit(*read_log(self._path))
 
     def _unlimited(self) -> None:
-        self._log._writer._connection.execute(f"PRAGMA max_page_count = {_PAGES_MAX}")
+        writer_of(self._log)._connection.execute(f"PRAGMA max_page_count = {_PAGES_MAX}")
 
     def _new_path(self) -> Path:
         self._files += 1

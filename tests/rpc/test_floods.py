@@ -12,6 +12,7 @@ import pytest
 
 from bench.feed import http2
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeRequest
+from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.rpc import floods
 from gateway.rpc.floods import HELD_S, UNEXPLAINED_MAX, Floods
 from tests.conftest import StartGateway
@@ -86,11 +87,11 @@ class Port(ports.Port):
         super().__init__()
         self.clock = ManualClock()
         self.explained: dict[str, int] = {}
-        self.seen: list[tuple[str, str]] = []
+        self.seen: list[ConnectionHeld | ConnectionClosed] = []
         self.floods = Floods(
             self.number,
             lambda peer: self.explained.pop(peer, 0),
-            lambda peer, kind: self.seen.append((peer, kind)),
+            self.seen.append,
             self.clock,
         )
 
@@ -122,7 +123,7 @@ def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> No
     pump(client, ours, 100)
     port.floods.look()
 
-    assert port.seen == [(peer(client), "BYTES_WITHOUT_CALL")]
+    assert port.seen == [ConnectionHeld(peer(client), "BYTES_WITHOUT_CALL", HELD_S)]
     quiet.send(b"x")
 
 
@@ -142,6 +143,7 @@ def test_bytes_that_calls_explain_are_never_too_many(port: Port) -> None:
 def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     client, ours = port.connect()
     ours.setblocking(False)
+    name, began = peer(client), port.clock()
 
     port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
     port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
@@ -155,8 +157,13 @@ def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     port.clock.advance(2)
     port.floods.look()
 
+    port.floods.look()
+
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
-    assert port.seen == [(peer(client), "CALLS_GIVEN_UP")]
+    assert port.seen == [
+        ConnectionHeld(name, "CALLS_GIVEN_UP", HELD_S),
+        ConnectionClosed(name, "CALLS_GIVEN_UP", began, HELD_S + 1),
+    ]
 
 
 def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
@@ -164,11 +171,18 @@ def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
 ) -> None:
     monkeypatch.setattr(floods, "_LINUX", False)
     client, ours = port.connect()
+    name = peer(client)
 
-    port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
+    port.floods.flooded(name, "CALLS_GIVEN_UP")
+
+    seen = [
+        ConnectionHeld(name, "CALLS_GIVEN_UP", 0.0),
+        ConnectionClosed(name, "CALLS_GIVEN_UP", port.clock(), 0.0),
+    ]
+    assert port.seen == seen
     port.floods.look()
-
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
+    assert port.seen == seen
 
 
 def test_of_a_connection_that_is_gone_nothing_is_said(port: Port) -> None:

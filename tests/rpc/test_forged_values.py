@@ -19,7 +19,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
-from gateway.tokens import arguments_digest, seal
+from gateway.tokens import TokenKind, arguments_digest, seal
 from tests.harness.gateway import RunningGateway
 
 Code = grpc.StatusCode
@@ -31,7 +31,7 @@ int32 = st.integers(-(2**31), 2**31 - 1) | st.sampled_from([-(2**31), 2**31 - 1]
 timestamps = st.builds(Timestamp, seconds=int64, nanos=int32)
 durations = st.builds(Duration, seconds=int64, nanos=int32)
 texts = st.text(max_size=60)
-kinds = st.sampled_from([b"c", b"l", b"p"])
+kinds = st.builds(TokenKind, st.sampled_from([b"c", b"l", b"p"]), st.integers(0, 3))
 sealed = st.builds(seal, kinds, st.binary(max_size=40))
 filters = st.builds(
     EventFilter, types=st.lists(texts, max_size=3), conference_ids=st.lists(texts, max_size=3)
@@ -82,7 +82,7 @@ def test_a_forged_list_request_is_told_so(
         filter=wanted, page_size=size, newest_first=newest_first, received_at=received_at
     )
     if number is not None:  # a token that is right in all but its number
-        token = seal(b"l", number.to_bytes(8) + arguments_digest(request))
+        token = seal(TokenKind(b"l", 1), number.to_bytes(8) + arguments_digest(request))
     request.page_token = token
 
     with caplog.at_level(logging.ERROR):
@@ -127,7 +127,7 @@ def test_a_forged_subscription_is_told_so(
         request.since.CopyFrom(since)
     elif number is not None:
         epoch = bytes.fromhex(gateway.events.GetFeedInfo(GetFeedInfoRequest()).epoch)
-        request.after_cursor = seal(b"c", epoch + number.to_bytes(8))
+        request.after_cursor = seal(TokenKind(b"c", 1), epoch + number.to_bytes(8))
     elif position % 2:
         request.position = position  # type: ignore[assignment]
     else:
@@ -150,7 +150,7 @@ def test_forged_ids_and_tokens_of_the_providers_lists_are_told_so(
 ) -> None:
     queues = ListQueuesRequest(page_size=size)
     if place is not None:
-        token = seal(b"p", place.rjust(14, b"\0") + arguments_digest(queues))
+        token = seal(TokenKind(b"p", 1), place.rjust(14, b"\0") + arguments_digest(queues))
     queues.page_token = token
 
     with caplog.at_level(logging.ERROR):

@@ -10,7 +10,7 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     ListEventsRequest,
 )
-from gateway.tokens import arguments_digest, seal
+from gateway.tokens import TokenKind, arguments_digest, seal
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.reading import pages
 from tests.harness.webhooks import webhook
@@ -63,7 +63,7 @@ def test_a_token_that_nobody_gave_is_an_invalid_argument(
     for _ in range(3):
         fresh.webhooks.event()
     request = ListEventsRequest(newest_first=newest_first)
-    request.page_token = seal(b"l", number.to_bytes(8) + arguments_digest(request))
+    request.page_token = seal(TokenKind(b"l", 1), number.to_bytes(8) + arguments_digest(request))
 
     failure = failure_of(fresh.events.ListEvents, request)
 

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -22,22 +23,22 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
-from gateway.clock import Clock
-from gateway.events.feed import Feed
-from gateway.events.log import Page
-from gateway.events.sqlite import SqliteEventLog, reader, reads
-from gateway.events.sqlite.schema import open_for_reading
-from gateway.events.sqlite.threads import ReadingThreads
-from gateway.events.sqlite.writer import Retention
-from gateway.events.window import Window
-from gateway.ingest.backfill.report import Report, State
-from gateway.rpc import history
-from gateway.rpc.history import SEARCH_S, History
+from gateway.feed import search
+from gateway.feed.search import SEARCH_S
+from gateway.feed.window import Window
+from gateway.journal.ports import Index
+from gateway.journal.reading import Page
+from gateway.journal.sqlite import open_log, reader, reads
+from gateway.journal.sqlite.schema import open_for_reading
+from gateway.journal.sqlite.threads import ReadingThreads
+from gateway.rpc import stored_events
+from gateway.rpc.stored_events import StoredEvents
 from tests.conftest import StartGateway
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.clock import ManualClock
-from tests.harness.events import KEYS, new_event
+from tests.harness.events import FORMAT, new_event
 from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.logs import reader_of
 from tests.harness.loop import LoopThread
 from tests.harness.reading import listed, pages
 from tests.harness.refusals import listen, refusals_of
@@ -109,7 +110,7 @@ def test_catching_up_does_not_wait_for_those_who_search(
     gateway = start_gateway()
     names = {f"event-log-searcher_{n}" for n in range(reader.SEARCHERS)}
     fill(gateway, loop, 300)
-    loop.call(lambda: shrink(gateway.app._feed._window))
+    loop.call(lambda: shrink(gateway.app._feed._dispatcher.window))
     searches = [
         gateway.events.ListEvents.future(ListEventsRequest(filter=NOBODY), timeout=60)
         for _ in range(20)
@@ -179,8 +180,8 @@ def test_who_leaves_while_queued_is_never_searched_for(
     for _ in range(reader.SEARCHERS):
         assert gate.reached.acquire(timeout=20)
 
-    for search in searches:
-        search.cancel()
+    for call in searches:
+        call.cancel()
     loop.run(asyncio.wait_for(gateway.app.rules.in_flight.wait_until_idle(), 20))
     steps = gate.steps
     gate.open()
@@ -195,7 +196,7 @@ def test_a_search_looks_at_so_many_events_a_page(
     start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reads, "SCAN_MAX", 10)
-    monkeypatch.setattr(history, "SEARCHED_MAX", 50)
+    monkeypatch.setattr(search, "SEARCHED_MAX", 50)
     gateway = start_gateway()
     fill(gateway, loop, 120)
 
@@ -212,7 +213,8 @@ def test_no_more_bytes_are_read_than_a_page_holds(
     include_raw: bool,
 ) -> None:
     monkeypatch.setattr(reads, "READ_BYTES_MAX", 20_000)
-    monkeypatch.setattr(history, "PAGE_BYTES_MAX", 50_000)
+    for module in (search, stored_events):
+        monkeypatch.setattr(module, "PAGE_BYTES_MAX", 50_000)
     most = 0
     blobs = reads._blobs
 
@@ -242,9 +244,7 @@ def test_no_more_bytes_are_read_than_a_page_holds(
 
 
 def searchers_of(gateway: RunningGateway) -> ReadingThreads:
-    log = gateway.app._log
-    assert isinstance(log, SqliteEventLog)
-    return log._reader._searchers
+    return reader_of(gateway.app._log)._searchers
 
 
 def eventually(loop: LoopThread, holds: Callable[[], bool]) -> None:
@@ -283,7 +283,7 @@ def fill(gateway: RunningGateway, loop: LoopThread, count: int, **fields: Any) -
     async def append() -> None:
         log = gateway.app._log
         events = [new_event(id_=f"held-{n + 1}", **fields) for n in range(count)]
-        await asyncio.gather(*map(log.append, events))
+        await asyncio.gather(*map(log.journal.append, events))
 
     loop.run(append())
 
@@ -296,14 +296,15 @@ def patient(clock: ManualClock, left_s: float | None) -> HeldWire:
     return HeldWire(left_s=lambda: ends_at - clock.now)
 
 
-class SlowLog(SqliteEventLog):
-    """Takes a second for each step of a search, and looks at ten events in it."""
+def slowed(index: Index, clock: ManualClock) -> Index:
+    """Return an index that takes a second for each step of a search."""
 
-    clock: ManualClock
+    async def page(*arguments: Any, **named: Any) -> Page:
+        clock.advance(1.0)
+        return await index.page(*arguments, **named)
 
-    async def page(self, *arguments: Any, **named: Any) -> Page:
-        self.clock.advance(1.0)
-        return await super().page(*arguments, **named)
+    slow = SimpleNamespace(keys=index.keys, span=index.span, stretch=index.stretch, page=page)
+    return cast(Index, slow)
 
 
 @pytest.mark.slow
@@ -323,16 +324,12 @@ def test_a_long_search_gives_what_it_has_and_where_to_go_on(
     clock = ManualClock()
 
     async def search() -> list[tuple[float, list[int]]]:
-        log = await SlowLog.open(tmp_path / "events.db", KEYS, Retention(1e9, 2**40), clock)
-        assert isinstance(log, SlowLog)
-        log.clock = clock
+        log = await open_log(tmp_path / "events.db", FORMAT)
         wanted = {7, 55, 59, 95}
         await asyncio.gather(
-            *(log.append(new_event(queue_name=f"{n + 1 in wanted}")) for n in range(100))
+            *(log.journal.append(new_event(queue_name=f"{n + 1 in wanted}")) for n in range(100))
         )
-        searched = History(
-            Feed(log), lambda: Report(State.OFF, None), Clock(clock, clock).now, now=clock
-        )
+        searched = StoredEvents(slowed(log.index, clock), now=clock)
         request = ListEventsRequest(
             filter=EventFilter(queue_names=["True"]), page_size=2, newest_first=newest_first
         )

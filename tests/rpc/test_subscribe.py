@@ -14,8 +14,9 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     SubscribeRequest,
 )
-from gateway.events.cursor import Cursor
+from gateway.journal.cursor import Cursor
 from gateway.schema.descriptors import enum_type
+from gateway.tokens import TokenKind, seal
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.reading import ids, opened, replay
@@ -191,6 +192,15 @@ def test_a_cursor_ahead_of_the_log_is_refused(fresh: RunningGateway) -> None:
     failure = failure_of(fresh.events.Subscribe, SubscribeRequest(after_cursor=ahead))
 
     assert (failure.code, failure.info.reason) == (Code.OUT_OF_RANGE, "CURSOR_AHEAD")
+
+
+def test_a_cursor_that_a_later_release_gave_is_refused_in_words(fresh: RunningGateway) -> None:
+    later = seal(TokenKind(b"c", 2), bytes(16))
+
+    failure = failure_of(fresh.events.Subscribe, SubscribeRequest(after_cursor=later))
+
+    assert (failure.code, failure.info.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert "is a cursor of version 2" in failure.violations["after_cursor"]
 
 
 def test_a_loss_is_told_in_the_stream_when_asked_for(fresh: RunningGateway) -> None:

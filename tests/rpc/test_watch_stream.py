@@ -21,6 +21,7 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.conference.conferences import Conferences
 from gateway.conference.reader import ConferenceRef
+from gateway.journal.filter import Filter
 from gateway.rpc.watch import WatchStream
 from tests.conference.fakes import LoopTime, PlainProvider, PostedEvents
 from tests.harness.calls import call_of
@@ -35,9 +36,11 @@ class NotingConferences(Conferences):
 
     asked: tuple[Any, ...] = ()
 
-    def watch(self, ref: ConferenceRef, caller: Hashable, patience_s: float = 0) -> Any:
+    def watch(
+        self, ref: ConferenceRef, visible: Filter, caller: Hashable, patience_s: float = 0
+    ) -> Any:
         self.asked = (ref, caller, patience_s)
-        return super().watch(ref, caller, patience_s)
+        return super().watch(ref, visible, caller, patience_s)
 
 
 class Caller:

@@ -16,15 +16,13 @@ from google.protobuf.message_factory import GetMessageClass
 from conferencing.v1 import event_service_pb2, keys_pb2
 from gateway.cli import key_options
 from gateway.details import FieldViolation
-from gateway.events.feed import Feed
-from gateway.events.filter import Filter
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
-from gateway.events.start import Start
+from gateway.feed.feed import Feed
+from gateway.feed.format import event_format
 from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.sqlite import open_log
 from gateway.rpc.filters import FilterReader
 from gateway.schema.event_keys import EventKey, KeyDeclarationError, declared_keys, payload_names
-from tests.harness.clock import ManualClock
 from tests.harness.descriptors import pool_of_files
 from tests.harness.loop import LoopThread
 
@@ -80,17 +78,15 @@ def test_a_key_that_is_added_to_the_protos_is_found_everywhere(
 
     # What is taken out of webhooks, the log's columns and index, and the keys that wake streams.
     async def numbers() -> tuple[list[int], list[int], list[int]]:
-        log = await SqliteEventLog.open(
-            tmp_path / "events.db", keys, Retention(1e9, 2**40), ManualClock()
-        )
-        feed, decoder = Feed(log), WebhookDecoder(keys)
+        log = await open_log(tmp_path / "events.db", event_format(keys))
+        feed, decoder = Feed(log.index), WebhookDecoder(keys)
         made = [decoder.decode(body(number), 1) for number in range(2_500)]
-        with feed.subscribe(wanted, Start(0), 100) as live:
-            await asyncio.gather(*map(log.append, made[:100]))
+        with feed.subscribe(wanted, EVERYTHING, 0, 100) as live:
+            await asyncio.gather(*map(log.journal.append, made[:100]))
             woken = [it.sequence for it in (await live.next(5)).frames]
-        await asyncio.gather(*map(log.append, made[100:]))
-        indexed = await log.read(0, wanted, 100)
-        rest = await log.read(indexed.through, wanted, 100)
+        await asyncio.gather(*map(log.journal.append, made[100:]))
+        indexed = await log.index.read(0, wanted, 100, EVERYTHING)
+        rest = await log.index.read(indexed.through, wanted, 100, EVERYTHING)
         await log.close()
         return woken, [it.sequence for it in indexed.frames], [it.sequence for it in rest.frames]
 

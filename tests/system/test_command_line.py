@@ -13,7 +13,7 @@ import pytest
 from conferencing.v1.event_service_pb2 import EventFilter
 from gateway.app import gateway_version
 from gateway.client import tail_errors
-from gateway.events.cursor import Cursor
+from gateway.journal.cursor import Cursor
 from tests.harness.process import GatewayProcess, command, environment
 
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from gateway.clock import Clock, ClockState, Moment
-from gateway.events.log import Complete, EventLog, LogInfo, LogUnavailableError
 from gateway.ingest.backfill.beginning import (
     OVERLAP_S,
     SETTLE_S,
@@ -16,9 +15,13 @@ from gateway.ingest.backfill.beginning import (
     is_credible,
     kept_since_us,
 )
+from gateway.ingest.backfill.complete import Complete, Completeness
 from gateway.ingest.backfill.fetch import ROUND_REQUESTS_MAX, Reach
 from gateway.ingest.backfill.report import Report, State
 from gateway.ingest.backfill.sweep import Sweeper
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.ports import Index
+from gateway.journal.reading import Measures
 from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
 from gateway.records.observer import Observer, ignore
 from gateway.upstream.deliveries import moment_text
@@ -55,7 +58,8 @@ class Backfill:
     def __init__(
         self,
         sweeper: Sweeper,
-        log: EventLog,
+        index: Index,
+        completeness: Completeness,
         retention_age_s: float,
         interval_s: float,
         now: Callable[[], float],
@@ -67,7 +71,8 @@ class Backfill:
         ask_time: Callable[[], Awaitable[None]] = _nobody_to_ask,
     ) -> None:
         self._sweeper = sweeper
-        self._event_log = log
+        self._index = index
+        self._completeness = completeness
         self._retention_age_s = retention_age_s
         self._interval_s = interval_s
         self._time = time or Clock(now, clock)
@@ -111,7 +116,7 @@ class Backfill:
     @property
     def _complete(self) -> Complete | None:
         """What the log says of its completeness, or what is known if that cannot be true."""
-        complete, now = self._event_log.complete, self._time.now()
+        complete, now = self._completeness.complete, self._time.now()
         if complete is None or is_credible(complete, now):
             return complete
         since_us = until_us = complete.since_us
@@ -176,16 +181,16 @@ class Backfill:
         self._running = True
         try:
             # What comes in while the provider is asked for the time was not missed.
-            info = await self._event_log.info()
+            held = await self._index.measures()
             await self._look_at_the_time()
             now = self._time.now()
-            start = await self._beginning(info, now)
+            start = await self._beginning(held, now)
             is_all = True
             if start is not None:
                 final_us = now.earliest_us - _OVERLAP_US
                 is_all = await self._sweeper.sweep(
                     start.since_us,
-                    lambda: self._reach(info, now.latest_us, final_us),
+                    lambda: self._reach(held, now.latest_us, final_us),
                     self._delivery_seen,
                     lambda until_us: self._mark_complete(start.since_us, min(until_us, final_us)),
                     failed_only=cause is Cause.ROUTINE,
@@ -194,7 +199,7 @@ class Backfill:
             else:
                 # From when on webhooks may have come, not from when the provider has answered.
                 asked_s = self._clock() - began_at
-                await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
+                await self._completeness.mark(now.earliest_us - round(asked_s * 1e6))
         except (UpstreamError, LogUnavailableError) as error:
             if isinstance(error, UpstreamError) and error.retry_after is not None:
                 self._not_before = self._clock() + error.retry_after
@@ -230,11 +235,11 @@ class Backfill:
             )
         self._told_rest = not is_all
 
-    def _reach(self, info: LogInfo, until_us: int, final_us: int) -> Reach:
+    def _reach(self, held: Measures, until_us: int, final_us: int) -> Reach:
         """Return what a sweep that was to ask up to `until_us` has to ask for by now."""
         now = self._time.now()
         return Reach(
-            kept_since_us(info, now, self._retention_age_s),
+            kept_since_us(held, now, self._retention_age_s),
             min(final_us, now.earliest_us - _OVERLAP_US),
             now.likely_us,
             min(until_us, now.latest_us),
@@ -269,15 +274,15 @@ class Backfill:
         # The provider may have told its time since.
         now = self._time.now()
         until_us = min(until_us, now.earliest_us - _OVERLAP_US)
-        await self._event_log.mark_complete(until_us)
+        await self._completeness.mark(until_us)
         read, before = Reached(since_us, until_us, self._clock()), self._reached_by(now)
         self._reached = read if before is None else before.and_then(read)
 
-    async def _beginning(self, info: LogInfo, now: Moment) -> Beginning | None:
-        complete, is_first = self._event_log.complete, not self._started
+    async def _beginning(self, held: Measures, now: Moment) -> Beginning | None:
+        complete, is_first = self._completeness.complete, not self._started
         start = beginning(
             complete,
-            info,
+            held,
             now,
             self._retention_age_s,
             is_first=is_first,
@@ -289,7 +294,7 @@ class Backfill:
                 " true: everything is asked for again that was sent since %s",
                 moment_text(start.since_us),
             )
-            await self._event_log.correct_complete(start.corrected)
+            await self._completeness.correct(start.corrected)
         return start
 
     def _delivery_seen(self, verdict: Verdict) -> None:

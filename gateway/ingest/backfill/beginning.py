@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.clock import CLOCKS_APART_S, ClockState, Moment
-from gateway.events.log import Complete, LogInfo
+from gateway.ingest.backfill.complete import Complete
+from gateway.journal.reading import Measures
 
 # For how long a delivery is not final, in seconds: the provider retries for 60 s, each try has its
 # own timeout, and only then is the outcome in its log.
@@ -63,7 +64,7 @@ class Beginning:
 
 def beginning(
     complete: Complete | None,
-    info: LogInfo,
+    held: Measures,
     now: Moment,
     retention_age_s: float,
     *,
@@ -76,7 +77,7 @@ def beginning(
     contradicts is not used, but it is corrected only when two witnesses agree on the time: a lone
     wrong `Date` must not undo what is known.
     """
-    if complete is None and info.newest_received_at_us is None:
+    if complete is None and held.newest_received_at_us is None:
         return None
     future_us = now.latest_us + _us(CLOCKS_APART_S)
 
@@ -84,14 +85,14 @@ def beginning(
         """Return the first of some moments that is known and not in the future."""
         return next((it for it in moments_us if it is not None and it <= future_us), None)
 
-    kept_us = kept_since_us(info, now, retention_age_s)
+    kept_us = kept_since_us(held, now, retention_age_s)
     begun_us = believed(complete.since_us) if complete else None
     is_marked = complete is not None and is_credible(complete, now)
     known_us = believed(
         complete.until_us if is_marked and complete else None,
-        info.newest_received_at_us if complete is None else None,
+        held.newest_received_at_us if complete is None else None,
         begun_us,
-        info.oldest_received_at_us,
+        held.oldest_received_at_us,
         kept_us,
     )
     assert known_us is not None  # what is kept begins in the past
@@ -112,10 +113,10 @@ def beginning(
     return Beginning(since_us, Complete(min(begun_us or since_us, since_us), since_us))
 
 
-def kept_since_us(info: LogInfo, now: Moment, retention_age_s: float) -> int:
+def kept_since_us(held: Measures, now: Moment, retention_age_s: float) -> int:
     """Return from when on what was sent is kept: what retention has deleted must not come back."""
     kept_us = now.earliest_us - _us(retention_age_s)
-    deleted_us = info.deleted_received_at_us
+    deleted_us = held.deleted_received_at_us
     if deleted_us is None or deleted_us > now.latest_us + _us(CLOCKS_APART_S):
         return kept_us
     return max(kept_us, deleted_us + 1)

@@ -93,7 +93,8 @@ class Fetcher:
             since_us = max(since_us, now.since_us)
             if since_us >= until_us:
                 return True
-            if self._asking.requests >= ends_at:
+            # What has been cut is read first: each round reads a span at least.
+            if self._asking.requests >= ends_at and not was_cut:
                 return False
             if since_us >= now.likely_us and not was_cut and not failed_before:
                 span_us = until_us - since_us

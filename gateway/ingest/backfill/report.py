@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from gateway.events.log import Complete
+from gateway.ingest.backfill.complete import Complete
 
 
 class State(enum.Enum):

@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
 from gateway.clock import CLOCKS_APART_S
-from gateway.events.log import EventLog, LogUnavailableError
 from gateway.ingest.backfill.asking import DeliverySource, Entry
 from gateway.ingest.backfill.fetch import Fetcher, Reach
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.ports import Journal
 from gateway.records.backfill import Verdict
 from gateway.upstream.deliveries import Delivery, UnreadableEntry
 
@@ -50,14 +51,14 @@ class Sweeper:
         self,
         source: DeliverySource,
         decoder: WebhookDecoder,
-        log: EventLog,
+        journal: Journal,
         addressees: Addressees,
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._fetcher = Fetcher(source, sleep)
         self._decoder = decoder
-        self._event_log = log
+        self._journal = journal
         self._addressees = addressees
         self._now = now
         self._told: dict[str, None] = {}
@@ -154,7 +155,7 @@ class Sweeper:
             # One webhook that this version stumbles over must not keep out all the others.
             _log.exception("delivery %r cannot be read", entry.id)
             return self._unreadable_one(entry.id, f"the gateway stumbles over it: {error!r}")
-        appended = await self._event_log.append(event)
+        appended = await self._journal.append(event)
         return Verdict.DUPLICATE if appended.duplicate else Verdict.STORED
 
     def _received_at_us(self, entry: Delivery) -> int:

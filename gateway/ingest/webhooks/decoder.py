@@ -20,9 +20,9 @@ from conferencing.v1.event_pb2 import (
     Event,
     EventNoteReason,
 )
-from gateway.events.entry import NewEvent
 from gateway.ingest.webhooks.notes import Notes
 from gateway.ingest.webhooks.struct import struct_of
+from gateway.journal.events import NewEvent
 from gateway.records.observer import Observer, ignore
 from gateway.records.webhooks import EventNoted
 from gateway.schema.annotations import enum_texts, rest_name

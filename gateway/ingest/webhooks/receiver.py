@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.bytebudget import ByteBudget
-from gateway.events.log import EventLog, LogUnavailableError
 from gateway.ingest.webhooks.body import (
     BODY_BYTES_MAX,
     LARGE_BYTES_MAX,
@@ -25,6 +24,8 @@ from gateway.ingest.webhooks.body import (
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
 from gateway.ingest.webhooks.verification import TooManyError, Verification
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.ports import Journal
 from gateway.records.observer import Observer
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
@@ -120,7 +121,7 @@ class WebhookReceiver:
         self,
         verifier: SignatureVerifier,
         decoder: WebhookDecoder,
-        log: EventLog,
+        journal: Journal,
         now: Callable[[], float],
         observe: Observer[WebhookReceived],
         buffers: ByteBudget | None = None,
@@ -131,7 +132,7 @@ class WebhookReceiver:
         self._buffers = buffers or ByteBudget()
         self._large = ByteBudget(LARGE_BYTES_MAX)
         self._decoder = decoder
-        self._event_log = log
+        self._journal = journal
         self._now = now
         self._observe = observe
         self._clock = clock
@@ -170,7 +171,7 @@ class WebhookReceiver:
             body = body_received.whole()
             await self._verification.verify(readings, body)
             event = self._decoder.decode(body, round(self._now() * 1e6))
-            appended = await self._event_log.append(event)
+            appended = await self._journal.append(event)
         except _RefusedError as refused:
             return refuse(refused.reason, str(refused), refused.headers)
         except (SignatureError, NotAnEventError) as refused:

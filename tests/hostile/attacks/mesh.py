@@ -21,7 +21,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     WatchConferenceRequest,
 )
-from gateway.tokens import seal
+from gateway.tokens import TokenKind, seal
 from tests.harness import floods
 from tests.harness.http2 import RawClient, message, rpc
 from tests.hostile.attacks.target import Target
@@ -209,7 +209,7 @@ def in_large_batches() -> bytes:
 
 
 def forged() -> bytes:
-    token = seal(b"l", (2**63).to_bytes(8, "big") + bytes(8))
+    token = seal(TokenKind(b"l", 1), (2**63).to_bytes(8, "big") + bytes(8))
     return ListEventsRequest(page_token=token).SerializeToString()
 
 

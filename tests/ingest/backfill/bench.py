@@ -8,16 +8,17 @@ from pathlib import Path
 
 from conferencing.v1.event_pb2 import Event
 from gateway.clock import Clock
-from gateway.events.filter import Filter
-from gateway.events.frames import event_of
-from gateway.events.sqlite import SqliteEventLog
-from gateway.events.sqlite.writer import Retention
+from gateway.feed.frames import event_of
 from gateway.ingest.backfill.backfill import Backfill
+from gateway.ingest.backfill.complete import Complete, Completeness
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
+from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite import open_log
 from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
 from tests.harness.clock import MachineClock
-from tests.harness.events import KEYS, new_event
+from tests.harness.events import FORMAT, new_event
 from tests.harness.loop import LoopThread
 from tests.ingest.backfill.deliveries import DeliveryLog
 
@@ -62,22 +63,21 @@ class Bench:
 
     def _open(self) -> None:
         self.time = Clock(self.clock, self.clock.steady)
-        retention = Retention(self.retention_age_s, 10**9)
-        self.log = self.loop.run(
-            SqliteEventLog.open(self.folder / "events.db", KEYS, retention, self.time.for_deleting)
-        )
+        self.log = self.loop.run(open_log(self.folder / "events.db", FORMAT))
+        self.completeness = self.loop.run(Completeness.load(self.log.checkpoints))
         self.provider.before_answer = lambda request: self._tell_time()
         sweeper = Sweeper(
             self.provider,
             WebhookDecoder(),
-            self.log,
+            self.log.journal,
             Addressees(),
             lambda: self.time.now().likely,
             self._sleep,
         )
         self.backfill = Backfill(
             sweeper,
-            self.log,
+            self.log.index,
+            self.completeness,
             self.retention_age_s,
             INTERVAL_S,
             self.clock,
@@ -87,6 +87,14 @@ class Bench:
             time=self.time,
             ask_time=self._ask_time,
         )
+
+    @property
+    def complete(self) -> Complete | None:
+        return self.completeness.complete
+
+    def prune(self) -> int:
+        retention = Retention(self.retention_age_s, 10**9)
+        return self.loop.run(self.log.index.prune(retention, self.time.for_deleting()))
 
     def restart(self) -> None:
         self.close()
@@ -112,7 +120,7 @@ class Bench:
         """Have webhooks come in as they should."""
         for id_ in ids:
             event = new_event(id_=id_, received_at_us=self.us)
-            self.loop.run(self.log.append(event))
+            self.loop.run(self.log.journal.append(event))
             self.backfill.webhook_received("stored")
             self.time.webhook_verified()
 
@@ -122,7 +130,9 @@ class Bench:
 
     @property
     def held(self) -> list[Event]:
-        batch = self.loop.run(self.log.read(0, Filter(), 10_000))
+        batch = self.loop.run(
+            self.log.index.read(self.log.index.span.oldest - 1, Filter(), 10_000, EVERYTHING)
+        )
         return [Event.FromString(event_of(it.frame)) for it in batch.frames]
 
     @property

@@ -13,8 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
-from gateway.events.entry import Appended, NewEvent
-from gateway.events.log import LogUnavailableError
 from gateway.ingest.backfill.backfill import FAILED_WRITE_DELAY_S
 from gateway.ingest.backfill.beginning import OVERLAP_S, SETTLE_S, START_MARGIN_S
 from gateway.ingest.backfill.fetch import SPAN_MIN_US
@@ -22,6 +20,8 @@ from gateway.ingest.backfill.report import State
 from gateway.ingest.backfill.span import PAGES_MAX
 from gateway.ingest.backfill.sweep import Addressees
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Appended, NewEvent
 from gateway.records.backfill import Cause, Verdict
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.upstream.errors import Reason, UpstreamError
@@ -45,8 +45,8 @@ def test_a_new_log_has_missed_nothing(bench: Bench) -> None:
     bench.sweep(3)
 
     assert bench.held_ids == []
-    assert bench.log.complete is not None
-    assert bench.log.complete.since_us == round(START * 1e6)
+    assert bench.complete is not None
+    assert bench.complete.since_us == round(START * 1e6)
 
 
 def test_what_was_sent_while_the_gateway_was_away_is_stored_in_order(bench: Bench) -> None:
@@ -141,7 +141,7 @@ def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Benc
     bench.clock.advance(1)
     for number in (1, 2, 3):
         bench.provider.add(number, bench.us)
-    append = bench.log.append
+    append = bench.log.journal.append
 
     async def fail_together(event: NewEvent) -> Appended:
         # As a group does in which one cannot be stored: the first time all of them fail.
@@ -151,7 +151,7 @@ def test_an_event_that_cannot_be_stored_does_not_keep_out_the_others(bench: Benc
         return await append(event)
 
     asked: set[str] = set()
-    bench.log.append = fail_together  # type: ignore[method-assign]
+    bench.log.journal.append = fail_together  # type: ignore[method-assign]
 
     assert summaries(bench.sweep()) == [(Cause.START, True)]
 
@@ -164,7 +164,7 @@ def test_what_retention_has_deleted_does_not_come_back(bench: Bench) -> None:
         bench.received(f"event-{number}")
         bench.provider.add(number, bench.us)
         bench.clock.advance(3 * DAY_S)
-    bench.loop.run(bench.log.prune())
+    bench.prune()
     assert bench.held_ids == ["event-1", "event-2"]
     bench.restart()
 
@@ -178,7 +178,7 @@ def test_an_outage_longer_than_the_retention_is_fetched_across_failures(bench: B
     bench.received("event-0")
     bench.sweep()
     bench.clock.advance(8 * DAY_S)
-    bench.loop.run(bench.log.prune())
+    bench.prune()
     assert bench.held_ids == []
     for number in range(1, 8):
         bench.provider.add(number, bench.us - number * 20_000_000_000)
@@ -198,7 +198,7 @@ def test_an_event_that_came_after_a_quiet_time_hides_none_before_it(bench: Bench
     bench.received("event-0")
     bench.sweep()
     bench.clock.advance(8 * DAY_S)
-    bench.loop.run(bench.log.prune())
+    bench.prune()
     bench.sweep()
     bench.provider.add(1, bench.us)
     bench.clock.advance(30)
@@ -288,18 +288,18 @@ def test_a_sweep_goes_on_where_a_crash_stopped_it(bench: Bench) -> None:
 
 def test_what_could_not_be_stored_does_not_count_as_complete(bench: Bench) -> None:
     bench.sweep()
-    before = bench.log.complete
+    before = bench.complete
     bench.clock.advance(DAY_S)
     bench.provider.add(1, bench.us - round(DAY_S * 5e5))
-    append = bench.log.append
+    append = bench.log.journal.append
 
     async def fail(event: NewEvent) -> Appended:
         raise LogUnavailableError("the disk is full")
 
-    bench.log.append = fail  # type: ignore[method-assign]
+    bench.log.journal.append = fail  # type: ignore[method-assign]
     assert summaries(bench.sweep()) == [(Cause.START, False)]
-    marked = bench.log.complete
-    bench.log.append = append  # type: ignore[method-assign]
+    marked = bench.complete
+    bench.log.journal.append = append  # type: ignore[method-assign]
     bench.sweep()
 
     assert before is not None
@@ -327,7 +327,7 @@ def test_a_failing_provider_is_asked_again_with_growing_pauses(bench: Bench) -> 
     bench.sweep(9)
 
     assert bench.pauses == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert bench.log.complete is None
+    assert bench.complete is None
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.5, 5.0, 90.0, 3_600.0, 100_000.0])
@@ -348,7 +348,7 @@ def test_a_failing_provider_is_not_asked_before_it_wants_to_be_asked_again(
     assert all(b - a >= wait_s for a, b in pairwise(asked_at))
     bench.provider.failure = None
     bench.sweep()
-    assert bench.log.complete is not None
+    assert bench.complete is not None
 
 
 def test_a_piece_that_fails_with_a_wish_is_passed_over_without_asking_too_early(
@@ -535,8 +535,8 @@ def test_what_is_not_final_is_looked_at_again(bench: Bench) -> None:
     bench.clock.advance(OVERLAP_S)
     began_us = bench.us
     bench.sweep()
-    assert bench.log.complete is not None
-    assert bench.log.complete.until_us == began_us - round(OVERLAP_S * 1e6)
+    assert bench.complete is not None
+    assert bench.complete.until_us == began_us - round(OVERLAP_S * 1e6)
 
 
 def test_a_clock_set_back_leaves_nothing_out(bench: Bench) -> None:

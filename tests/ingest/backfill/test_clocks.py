@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,11 +17,12 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     GetFeedInfoResponse,
 )
-from gateway.events.log import Complete
+from gateway.ingest.backfill.complete import Complete
 from gateway.upstream.deliveries import DeliveriesRequest
 from tests.conftest import StartGateway
 from tests.harness.events import new_event
 from tests.harness.gateway import RunningGateway
+from tests.harness.logs import writer_of
 from tests.harness.loop import LoopThread
 from tests.harness.provider import RecordingProvider
 from tests.harness.raw_deliveries import RawDeliveries, row
@@ -131,16 +133,15 @@ def test_what_an_older_gateway_has_marked_by_a_wrong_clock_is_not_believed(
     bench.received("before")
     sent = outage(bench)
     ahead_us = true_us(bench) + round(off * 1e6)
-    bench.loop.run(bench.log.mark_complete(ahead_us))
-    writer = bench.log._writer
-    writer._deleted_received_at_us = ahead_us
-    bench.log._state = writer.state
+    bench.loop.run(bench.completeness.mark(ahead_us))
+    writer = writer_of(bench.log)
+    writer._state = replace(writer.state, deleted_received_at_us=ahead_us)
     claims_no_more_than_it_knows(bench)
 
     bench.sweep(2)
 
     assert set(bench.held_ids) >= sent
-    complete = bench.log.complete
+    complete = bench.complete
     assert complete is not None
     assert complete.since_us <= complete.until_us <= true_us(bench)
 
@@ -148,11 +149,11 @@ def test_what_an_older_gateway_has_marked_by_a_wrong_clock_is_not_believed(
 def test_a_mark_that_was_taken_back_stays_so_after_a_restart(make: Callable[..., Bench]) -> None:
     bench = make(tells_time=True)
     bench.sweep()
-    bench.loop.run(bench.log.correct_complete(Complete(5, 7)))
+    bench.loop.run(bench.completeness.correct(Complete(5, 7)))
 
     bench.restart()
 
-    assert bench.log.complete == Complete(5, 7)
+    assert bench.complete == Complete(5, 7)
 
 
 steps = st.lists(
@@ -195,7 +196,7 @@ def test_however_the_clock_is_set_everything_is_found_in_the_end_and_nothing_del
                 if tells_time:
                     claims_no_more_than_it_knows(bench)
             case "prune":
-                bench.loop.run(bench.log.prune())
+                bench.prune()
             case "restart":
                 # Nobody can tell how long a machine was off that has no clock at all.
                 if not tells_time:
@@ -276,7 +277,7 @@ def test_a_lone_wrong_date_at_the_start_undoes_nothing_that_is_known(
     for _ in range(72):
         bench.clock.advance(3_600)
         bench.sweep()
-    known = bench.log.complete
+    known = bench.complete
     assert known is not None
 
     bench.restart()
@@ -285,7 +286,7 @@ def test_a_lone_wrong_date_at_the_start_undoes_nothing_that_is_known(
     first = len(bench.provider.requests)
     bench.sweep(3)
 
-    complete = bench.log.complete
+    complete = bench.complete
     assert complete is not None
     assert complete.since_us == known.since_us
     assert complete.until_us >= known.until_us
@@ -297,8 +298,8 @@ def test_a_lone_wrong_date_at_the_start_undoes_nothing_that_is_known(
     sent = outage(bench)
     bench.sweep()
     assert set(bench.held_ids) == {"before", *sent}
-    assert bench.log.complete is not None
-    assert bench.log.complete.until_us > true_us(bench) - 600_000_000
+    assert bench.complete is not None
+    assert bench.complete.until_us > true_us(bench) - 600_000_000
 
 
 # What a sweep over an empty log may cost, in requests: spans that double from an hour to a century,
@@ -417,7 +418,7 @@ def test_whatever_the_provider_s_date_says_everything_is_found_in_the_end_and_no
             case "sweep":
                 bench.sweep()
             case "prune":
-                bench.loop.run(bench.log.prune())
+                bench.prune()
             case "restart":
                 bench.restart()
         if bench.backfill.report.complete is not None:
@@ -425,7 +426,7 @@ def test_whatever_the_provider_s_date_says_everything_is_found_in_the_end_and_no
     bench.date_ahead, bench.date_frozen = 0.0, None
     bench.clock.advance(60)
     bench.sweep(2)
-    bench.loop.run(bench.log.prune())
+    bench.prune()
 
     expected = [f"event-{n}" for n in range(sent)] + [f"posted-{n}" for n in range(posted)]
     assert sorted(bench.held_ids) == sorted(expected)
@@ -441,16 +442,16 @@ def test_an_event_from_the_future_keeps_nothing_that_follows_it(
 ) -> None:
     bench = make(tells_time=True)
     year_us = round(365 * DAY_S * 1e6)
-    bench.loop.run(bench.log.append(new_event(received_at_us=bench.us + year_us)))
+    bench.loop.run(bench.log.journal.append(new_event(received_at_us=bench.us + year_us)))
     bench.received("old-1", "old-2")
     bench.clock.advance(8 * DAY_S)
     bench.received("new")
 
-    bench.loop.run(bench.log.prune())
+    bench.prune()
 
     assert bench.held_ids == ["new"]
     # Nor does it say what may come back.
-    deleted_us = bench.loop.run(bench.log.info()).deleted_received_at_us
+    deleted_us = bench.loop.run(bench.log.index.measures()).deleted_received_at_us
     assert deleted_us == round(START * 1e6)
 
 
@@ -463,14 +464,14 @@ def test_more_events_from_the_future_than_one_step_looks_at_keep_nothing(
 
     async def append() -> None:
         for _ in range(1_500):
-            await bench.log.append(new_event(received_at_us=ahead_us))
+            await bench.log.journal.append(new_event(received_at_us=ahead_us))
 
     bench.loop.run(append(), timeout=120)
     bench.received("old")
     bench.clock.advance(8 * DAY_S)
     bench.received("new")
 
-    bench.loop.run(bench.log.prune())
+    bench.prune()
 
     assert bench.held_ids == ["new"]
 
@@ -486,7 +487,7 @@ def test_a_clock_that_is_ahead_deletes_nothing(
 
     bench.clock.now += off
     for _ in range(2):
-        bench.loop.run(bench.log.prune())
+        bench.prune()
         bench.sweep()
         bench.restart()
 

@@ -20,10 +20,10 @@ from conferencing.v1.event_service_pb2 import (
     GetFeedInfoRequest,
     SubscribeRequest,
 )
-from gateway.events.sqlite import SqliteEventLog
 from gateway.sandbox import RequestFault, SandboxServer, WebhookFault
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
+from tests.harness.logs import writer_of
 from tests.harness.process import GatewayProcess
 
 pytestmark = pytest.mark.slow
@@ -225,8 +225,7 @@ def test_what_could_not_be_written_is_fetched_when_the_disk_has_room(
     start: StartHere, story: Story
 ) -> None:
     gateway = start(GATEWAY_BACKFILL_INTERVAL="0.2s")
-    assert isinstance(gateway.app._log, SqliteEventLog)
-    connection = gateway.app._log._writer._connection
+    connection = writer_of(gateway.app._log)._connection
     # What a full disk looks like to SQLite: no page more than there are.
     connection.execute("PRAGMA max_page_count = 1")
     story.come_and_go(8)

@@ -199,7 +199,7 @@ def test_a_fault_of_the_gateway_is_answered_logged_and_counted(
         raise OverflowError("a mistake")
 
     for owner, name in (
-        (gateway.app._log, "append"),
+        (gateway.app._log.journal, "append"),
         (gateway.app._decoder, "decode"),
     ):
         with monkeypatch.context() as patch:

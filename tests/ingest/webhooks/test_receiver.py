@@ -11,10 +11,10 @@ import urllib.request
 import pytest
 
 from conferencing.v1.event_service_pb2 import GetEventRequest, GetFeedInfoRequest
-from gateway.events.sqlite import SqliteEventLog
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
+from tests.harness.logs import writer_of
 from tests.harness.webhooks import Signer, event_id, webhook
 
 
@@ -199,9 +199,7 @@ def test_a_sender_that_hangs_up_half_way_leaves_nothing_behind(fresh: RunningGat
 
 
 def test_a_webhook_that_cannot_be_stored_is_asked_for_again(fresh: RunningGateway) -> None:
-    log = fresh.app._log
-    assert isinstance(log, SqliteEventLog)
-    connection = log._writer._connection
+    connection = writer_of(fresh.app._log)._connection
     # What a full disk looks like to SQLite: no page more than there are.
     connection.execute("PRAGMA max_page_count = 1")
     body = webhook(payload={"padding": "x" * 100_000})

@@ -1,9 +1,0 @@
-"""The event log on SQLite: one process, no server to install.
-
-One thread writes, in groups: many webhooks share one fsync. A few threads read, each with its own
-connection; in WAL mode neither waits for the other.
-"""
-
-from gateway.events.sqlite.log import SqliteEventLog
-
-__all__ = ["SqliteEventLog"]

@@ -1,0 +1,154 @@
+"""Dispatch: who is given what, and who is woken for it.
+
+New entries wake only those whose keys they have. So nothing need be read to know that nothing
+matched: what has come since a subscriber had looked at everything, and has none of its keys, is
+passed by. Its position follows when somebody asks.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from gateway.feed.batch import Audience, batch_of
+from gateway.feed.rounds import Rounds
+from gateway.feed.window import Window
+from gateway.journal.events import Entry
+from gateway.journal.filter import Filter, WakeKey, wake_keys_of
+from gateway.journal.reading import Batch
+
+# Positions whose batches are kept at hand for the next who asks: more than subscribers in step
+# have.
+_SHARED_MAX = 1_000
+
+
+class Follower(Protocol):
+    """Who follows the feed, and sleeps while there is nothing for it."""
+
+    def wake(self) -> bool:
+        """Have it look for what has come; false if it is awake anyway."""
+
+    def concern(self, passed_by: int) -> None:
+        """Take note of a round that has something for it, and nothing up to a position."""
+
+
+class Dispatcher:
+    """The window, and everybody who follows it."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        # Most keys have one follower: a tuple takes a third of a set's memory.
+        self._sleepers: dict[WakeKey, tuple[Follower] | set[Follower]] = {}
+        self._followers: set[Follower] = set()
+        self._audiences: WeakValueDictionary[tuple[Filter, int], Audience] = WeakValueDictionary()
+        # What followers at one position were given since the newest event came.
+        self._shared: dict[tuple[int, Audience], Batch] = {}
+        # What has come since the last round, and by what keys.
+        self._arrivals: list[Entry] = []
+        self._due: set[WakeKey] = set()
+        # The newest event when the last round began: whoever has a key of it has been told so.
+        self._rounded = window.newest
+        self._rounds = Rounds(self._concerned)
+        # The newest event when the drain began; None until then.
+        self._drain_after: int | None = None
+
+    @property
+    def followers(self) -> int:
+        """How many there are."""
+        return len(self._followers)
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest event."""
+        self.take_in()
+        return self.window.newest
+
+    @property
+    def draining(self) -> bool:
+        """Whether all are being let go."""
+        return self._drain_after is not None
+
+    def arrived(self, entries: Sequence[Entry]) -> None:
+        """Take new entries, and wake whom they concern in the next round."""
+        self._arrivals += entries
+        self._rounds.ask()
+
+    def take_in(self) -> None:
+        """Let followers see what has arrived; those who sleep are woken in the next round."""
+        if self._arrivals:
+            arrivals, self._arrivals = self._arrivals, []
+            self._shared.clear()
+            self.window.extend(arrivals)
+            for entry in arrivals:
+                self._due.update(wake_keys_of(entry.keys))
+
+    def drain(self) -> None:
+        """Let all go, each when it has what has come so far."""
+        self._drain_after = self.newest
+        for follower in list(self._followers):
+            follower.wake()
+
+    def lets_go(self, position: int) -> bool:
+        """Tell whether a follower at this position is to be let go now.
+
+        One that follows live gets first what had come when the drain began.
+        """
+        after = self._drain_after
+        return after is not None and (position >= after or position < self.window.start)
+
+    def audience(self, wanted: Filter, batch_max: int) -> Audience:
+        """Return the one audience of all who want this."""
+        place = (wanted, batch_max)
+        found = self._audiences.get(place)
+        if found is None:
+            found = self._audiences[place] = Audience(wanted, batch_max)
+        return found
+
+    def batch_after(self, position: int, audience: Audience) -> Batch:
+        """Return what comes after a position in the window."""
+        place = (position, audience)
+        batch = self._shared.get(place)
+        if batch is None:
+            window, limit = self.window, audience.batch_max
+            batch = batch_of(window.after(position, audience.wanted, limit), window.newest, limit)
+            # Streams that come and go while no event comes must not add up.
+            if batch.frames and len(self._shared) < _SHARED_MAX:
+                self._shared[place] = batch
+        return batch
+
+    def passed_by(self, keys: Sequence[WakeKey]) -> int:
+        """Return up to where nothing has come for one of these keys that no round has told."""
+        return self.window.newest if self._due.isdisjoint(keys) else self._rounded
+
+    def add(self, follower: Follower, keys: Sequence[WakeKey]) -> None:
+        """Have a follower woken for these keys."""
+        self._followers.add(follower)
+        sleepers = self._sleepers
+        for key in keys:
+            found = sleepers.get(key)
+            if found is None:
+                sleepers[key] = (follower,)
+            elif isinstance(found, tuple):
+                sleepers[key] = {*found, follower}
+            else:
+                found.add(follower)
+
+    def remove(self, follower: Follower, keys: Sequence[WakeKey]) -> None:
+        """Let a follower go that was added with these keys."""
+        self._followers.discard(follower)
+        for key in keys:
+            found = self._sleepers.get(key, ())
+            if isinstance(found, set) and len(found) > 1:
+                found.discard(follower)
+            elif follower in found:
+                del self._sleepers[key]
+
+    def _concerned(self) -> list[Follower]:
+        """Begin a round: take in what has arrived, and return who waits for it."""
+        self.take_in()
+        due, self._due = self._due, set()
+        # Each of them once, however many events and keys concern it; in the same order each time.
+        concerned = list({it: None for key in due for it in self._sleepers.get(key, ())})
+        for follower in concerned:
+            follower.concern(self._rounded)
+        self._rounded = self.window.newest
+        return concerned

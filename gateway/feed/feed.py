@@ -1,0 +1,86 @@
+"""The feed: everybody who follows the log, each at a position of their own.
+
+Nobody has a queue. A subscriber asks for what comes after its position: from the window while it
+keeps up, else from the log, in bounded batches.
+"""
+
+from collections.abc import Sequence
+
+from gateway.feed.dispatch import Dispatcher
+from gateway.feed.errors import EventsLostError
+from gateway.feed.start import Loss, Start, after_cursor, since
+from gateway.feed.subscription import Subscription
+from gateway.feed.window import Window
+from gateway.journal.cursor import Cursors
+from gateway.journal.filter import Filter
+from gateway.journal.ports import Index
+from gateway.schema.event_keys import EventKey
+
+
+class Feed:
+    """Follows one index and serves any number of subscriptions from it."""
+
+    def __init__(self, index: Index, window: Window | None = None) -> None:
+        self._index = index
+        self._dispatcher = Dispatcher(window or Window(index.span.newest))
+        self._cursors = Cursors(index.epoch)
+        self._last_cursor = (-1, "")
+        index.listen(self._dispatcher.arrived)
+
+    @property
+    def index(self) -> Index:
+        """The index that is followed."""
+        return self._index
+
+    @property
+    def keys(self) -> Sequence[EventKey]:
+        """What events are found by; see `Index.keys`."""
+        return self._index.keys
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest event."""
+        return self._dispatcher.newest
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest event, or of the next one if none is held."""
+        return self._index.span.oldest
+
+    @property
+    def subscribers(self) -> int:
+        """How many subscriptions are open."""
+        return self._dispatcher.followers
+
+    def cursor(self, position: int | None = None) -> str:
+        """Return the cursor of a position, by default of the newest event."""
+        wanted = self.newest if position is None else position
+        # Receipts and heartbeats ask for the same position again and again.
+        if self._last_cursor[0] != wanted:
+            self._last_cursor = (wanted, self._cursors.text(wanted))
+        return self._last_cursor[1]
+
+    def after_cursor(self, text: str) -> Start:
+        """Return the start that a cursor stands for. Raises CursorFormatError."""
+        return after_cursor(text, self._index)
+
+    async def since(self, moment_us: int) -> Start:
+        """Return the start before what was received at a moment or later.
+
+        In microseconds since 1970. Raises LogUnavailableError.
+        """
+        return await since(moment_us, self._index)
+
+    def lost(self, loss: Loss) -> EventsLostError:
+        """Return the error of whoever must not go on over a loss."""
+        return EventsLostError(loss, self._index)
+
+    def subscribe(
+        self, wanted: Filter, visible: Filter, position: int, batch_max: int
+    ) -> Subscription:
+        """Open a subscription to what comes after a position; use it as a context manager."""
+        return Subscription(self._dispatcher, self._index, wanted, visible, position, batch_max)
+
+    def drain(self) -> None:
+        """End all subscriptions: each is told so when it has what has come so far."""
+        self._dispatcher.drain()

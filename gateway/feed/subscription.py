@@ -1,0 +1,169 @@
+"""Subscriptions: a position in the feed, and what comes after it."""
+
+import asyncio
+from types import TracebackType
+
+from gateway.feed.batch import batch_of
+from gateway.feed.dispatch import Dispatcher
+from gateway.feed.errors import EventsLostError
+from gateway.feed.sleep import Sleep
+from gateway.feed.start import overtaken
+from gateway.journal.errors import OvertakenError
+from gateway.journal.filter import Filter
+from gateway.journal.ports import Index
+from gateway.journal.reading import Batch
+
+
+class Subscription:
+    """A position in the feed, and what comes after it. Use it as a context manager.
+
+    It is `live` when everything that the log held at the opening has been given out, and not when
+    it falls out of the window. What is not within `visible` is not there for it.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        index: Index,
+        wanted: Filter,
+        visible: Filter,
+        position: int,
+        batch_max: int,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._window = dispatcher.window
+        self._index = index
+        self._visible = visible
+        self._audience = dispatcher.audience(wanted.within(visible), batch_max)
+        self._caught_up_at = dispatcher.newest
+        self._sleep = Sleep()
+        self._interrupted = False
+        self._caught_up = position >= dispatcher.newest
+        # Whether it had looked at all that had come, and no round since had anything for it.
+        self._idle = False
+        self._drained = False
+        self._position = position
+
+    @property
+    def position(self) -> int:
+        """The number up to which all events have been looked at: resume after it."""
+        return self._position
+
+    @property
+    def live(self) -> bool:
+        """Whether it has caught up and is still in the window."""
+        return self._caught_up and self._position >= self._window.start
+
+    @property
+    def drained(self) -> bool:
+        """Whether it has been let go: nothing comes any more."""
+        return self._drained
+
+    def __enter__(self) -> "Subscription":
+        self._dispatcher.add(self, self._audience.keys)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._dispatcher.remove(self, self._audience.keys)
+        self._sleep.close()
+
+    def wake(self) -> bool:
+        """See `Follower.wake`."""
+        return self._sleep.wake()
+
+    def concern(self, passed_by: int) -> None:
+        """See `Follower.concern`."""
+        if self._idle:
+            self._move(passed_by)
+            self._idle = False
+
+    def interrupt(self) -> None:
+        """Have the current or next `next` return at once, with an empty batch if need be."""
+        self._interrupted = True
+        self.wake()
+
+    async def next(self, timeout: float) -> Batch:
+        """Return what comes next; an empty batch when drained, or after `timeout` seconds.
+
+        Raises LogUnavailableError, and EventsLostError, after which the next call goes on behind
+        what was lost.
+        """
+        # Once: being woken for what does not match must not put off a heartbeat.
+        ends_at = asyncio.get_running_loop().time() + timeout
+        while True:
+            batch = await self._ready()
+            if batch is not None:
+                return batch
+            if self._interrupted:
+                self._interrupted = False
+                return self._nothing()
+            if not await self._sleep.until(ends_at):
+                # What waits for a round is here all the same: the cursor is to be the newest.
+                self._dispatcher.take_in()
+                # Everything up to the newest event has been looked at and did not match.
+                return await self._ready() or self._nothing()
+
+    async def _ready(self) -> Batch | None:
+        dispatcher, window = self._dispatcher, self._window
+        if self._idle:
+            self._move(dispatcher.passed_by(self._audience.keys))
+        if dispatcher.lets_go(self._position):
+            return self._last()
+        if self._position >= window.newest:
+            self._idle = True
+            return None
+        if self._position < window.start:
+            return await self._from_log()
+        batch = dispatcher.batch_after(self._position, self._audience)
+        if not batch.frames:
+            newly_live = not self.live
+            self._move(batch.through)
+            if dispatcher.lets_go(self._position):
+                return self._last()
+            return self._nothing() if newly_live else None
+        return self._given(batch)
+
+    async def _from_log(self) -> Batch:
+        audience = self._audience
+        try:
+            read = await self._index.read(
+                self._position, audience.wanted, audience.batch_max, self._visible
+            )
+        except OvertakenError as error:
+            raise self._lost(error.oldest) from None
+        # The reader may have seen a commit that the feed has not been told of yet; going past the
+        # window's end would make positions go backwards.
+        frames, through, newest = read.frames, read.through, self._dispatcher.newest
+        if through > newest:
+            frames, through = [it for it in frames if it.sequence <= newest], newest
+        return self._given(batch_of(frames, through, audience.batch_max))
+
+    def _lost(self, oldest: int) -> EventsLostError:
+        loss = overtaken(self._position, self._index, oldest)
+        self._move(loss.position)
+        return EventsLostError(loss, self._index)
+
+    def _given(self, batch: Batch) -> Batch:
+        self._move(batch.through)
+        return batch if batch.frames else self._nothing()
+
+    def _nothing(self) -> Batch:
+        return Batch((), self._position)
+
+    def _last(self) -> Batch:
+        self._drained = True
+        return self._nothing()
+
+    def _move(self, position: int) -> None:
+        # Never back: it may stand ahead of the window, at a commit that the log's readers have seen
+        # and the feed has yet to be told of.
+        self._position = max(position, self._position)
+        window = self._window
+        self._idle = self._position >= window.newest
+        in_window = self._position >= window.start
+        self._caught_up = in_window and (self._caught_up or self._position >= self._caught_up_at)

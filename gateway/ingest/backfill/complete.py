@@ -1,0 +1,75 @@
+"""The period for which the log is complete, and how it is remembered."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+from gateway.journal.errors import LogOpenError
+from gateway.journal.ports import Checkpoints
+
+# The checkpoint's name, and the version of what is written under it.
+_NAME = "complete"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """A period, in microseconds since 1970, of which the log holds everything that was sent."""
+
+    since_us: int
+    until_us: int
+
+
+class Completeness:
+    """Remembers the period durably, so that looking goes on where it stopped. Use `load`."""
+
+    def __init__(self, checkpoints: Checkpoints, complete: Complete | None) -> None:
+        self._checkpoints = checkpoints
+        self._complete = complete
+
+    @classmethod
+    async def load(cls, checkpoints: Checkpoints) -> "Completeness":
+        """Return what was remembered.
+
+        Raises LogUnavailableError, and LogOpenError for a checkpoint that nobody here can read.
+        """
+        value = await checkpoints.get(_NAME)
+        return cls(checkpoints, None if value is None else _decoded(value))
+
+    @property
+    def complete(self) -> Complete | None:
+        """The period, None if nobody has ever looked."""
+        return self._complete
+
+    async def mark(self, until_us: int) -> None:
+        """Extend the period to a moment; one that it covers already changes nothing.
+
+        The first mark ever is also where it begins. Raises LogUnavailableError.
+        """
+        complete = self._complete or Complete(until_us, until_us)
+        await self.correct(replace(complete, until_us=max(until_us, complete.until_us)))
+
+    async def correct(self, complete: Complete) -> None:
+        """Replace the period, which was marked by a clock that was wrong.
+
+        Raises LogUnavailableError.
+        """
+        if complete != self._complete:
+            await self._checkpoints.set(_NAME, _encoded(complete))
+            self._complete = complete
+
+
+def _encoded(complete: Complete) -> bytes:
+    return json.dumps({"version": _VERSION, **asdict(complete)}).encode()
+
+
+def _decoded(value: bytes) -> Complete:
+    try:
+        match json.loads(value):
+            case {"version": 1, "since_us": int(since_us), "until_us": int(until_us)}:
+                return Complete(since_us, until_us)
+    except ValueError:
+        pass
+    raise LogOpenError(
+        "the event log says for which period it is complete in a way that this gateway does not"
+        " know: open it with the gateway that wrote it"
+    )

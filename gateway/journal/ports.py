@@ -1,0 +1,171 @@
+"""The ports of the event log. What keeps the events, the log's home, is behind them.
+
+A journal gives events their numbers, an index finds them, and checkpoints keep what others want to
+find again after a restart. How an index learns of its journal's events is the home's own matter:
+in a file both are one, and of a broker's stream an index is a copy.
+
+All methods are called from one event loop.
+"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from gateway.journal.events import Appended, Entry, NewEvent
+from gateway.journal.filter import Filter
+from gateway.journal.reading import (
+    NOBODY,
+    Asker,
+    Batch,
+    Measures,
+    Page,
+    Span,
+    StoredEvent,
+    Stretch,
+    TimeBounds,
+)
+from gateway.journal.retention import Retention
+from gateway.schema.event_keys import EventKey
+
+# How long a log's identity is, in bytes. It is made at random, so that no two are ever the same.
+EPOCH_BYTES = 8
+
+Listener: TypeAlias = Callable[[Sequence[Entry]], None]
+"""Is called with new entries, in the log's order."""
+
+
+class Journal(Protocol):
+    """Gives events their numbers, each id one, and survives whatever the process does not."""
+
+    @property
+    def epoch(self) -> bytes:
+        """The identity of this log; another log, or the same one started afresh, has another."""
+
+    @property
+    def span(self) -> Span:
+        """The numbers that are held now."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be stored, as far as is known, and what to do; None if all is well."""
+
+    async def append(self, event: NewEvent) -> Appended:
+        """Store an event; returns when it is durable. An id that is held already is not stored.
+
+        Numbers begin at one and have no holes. Raises LogUnavailableError; the event may have been
+        stored then, and it can be appended again.
+        """
+
+
+class Index(Protocol):
+    """Finds the events of a journal, by number, id, time and key.
+
+    Events are read in the form that the framing makes of them, with which the log was opened.
+    What is not within `visible` is not there for the reader. Every read raises LogUnavailableError.
+
+    Those who follow the log and those who search it or look events up do not wait for each other.
+    The latter are refused with LogBusyError when too many wait already.
+    """
+
+    @property
+    def keys(self) -> Sequence[EventKey]:
+        """What its events are found by; `Keys` and `Limit`s follow this order."""
+
+    @property
+    def epoch(self) -> bytes:
+        """See `Journal.epoch`."""
+
+    @property
+    def span(self) -> Span:
+        """The numbers that can be read now."""
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with new entries, in order, when they can be read."""
+
+    async def read(self, after: int, wanted: Filter, limit: int, visible: Filter) -> Batch:
+        """Return up to `limit` matching events that come after number `after`, oldest first.
+
+        Fewer, if READ_BYTES_MAX are reached before or if there was much to look at. Raises
+        OvertakenError if an event that comes next has been deleted, whether it matched or not.
+        """
+
+    async def recent(self, limit: int, bytes_max: int) -> Sequence[Entry]:
+        """Return the newest events, oldest first: up to `limit`, up to so many bytes of frames."""
+
+    async def stretch(self, bounds: TimeBounds, asker: Asker = NOBODY) -> Stretch:
+        """Return where all events of a time lie; others may lie between them.
+
+        Raises LogBusyError.
+        """
+
+    async def page(
+        self,
+        wanted: Filter,
+        bounds: TimeBounds,
+        stretch: Stretch,
+        limit: int,
+        visible: Filter,
+        *,
+        newest_first: bool,
+        asker: Asker = NOBODY,
+    ) -> Page:
+        """Return up to `limit` matching events from the beginning of a stretch, or from its end.
+
+        Fewer, if READ_BYTES_MAX are reached before. One step of a search: so many events are looked
+        at, and no more. Searches that have had fewer turns go first. Raises LogBusyError.
+        """
+
+    async def raw(self, sequences: Sequence[int], asker: Asker | None) -> dict[int, bytes]:
+        """Return the signed bytes of the first of some numbers, in their order; empty if not held.
+
+        As many as READ_BYTES_MAX allow: whoever wants the rest asks for it. The numbers go up or
+        down. None for those who follow the log. For numbers that the reader has been given.
+        """
+
+    async def find(
+        self, event_id: str, visible: Filter, asker: Asker = NOBODY
+    ) -> StoredEvent | None:
+        """Return the event with this id, or None if it is not held. Raises LogBusyError."""
+
+    async def first_received_since(self, moment_us: int) -> int:
+        """Return the number of the first event received at this moment or later.
+
+        `newest + 1` if there is none. The first in the log's order: where the clock was set back,
+        events that were received earlier may follow it, but none precedes it that was received at
+        this moment or later.
+        """
+
+    async def measures(self, asker: Asker = NOBODY) -> Measures:
+        """Return how much the log holds. Raises LogBusyError."""
+
+    async def prune(self, retention: Retention, now: float) -> int:
+        """Delete what is beyond the retention; returns how many events were deleted.
+
+        By age goes what was received too long before `now` (seconds since 1970), from the oldest
+        on, up to the first event that was not. One from the future has been stored by a clock that
+        was wrong, and goes with those that follow it.
+        """
+
+
+class Checkpoints(Protocol):
+    """Small values by name that outlive the process, such as how far somebody has come."""
+
+    async def get(self, name: str) -> bytes | None:
+        """Return the value that was set last, None if none ever was. Raises LogUnavailableError."""
+
+    async def set(self, name: str, value: bytes) -> None:
+        """Keep a value; returns when it is durable. Raises LogUnavailableError."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """An open log: its ports, and what it is called. `close` stores what was appended, and ends it.
+
+    Nothing may be asked of the ports after that.
+    """
+
+    home: str
+    journal: Journal
+    index: Index
+    checkpoints: Checkpoints
+    close: Callable[[], Coroutine[Any, Any, None]]

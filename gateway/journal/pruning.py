@@ -1,0 +1,29 @@
+"""Pruning: the work of deleting what is beyond the retention."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.ports import Index
+from gateway.journal.retention import Retention
+
+# How often the log is looked through for what is beyond its retention, in seconds.
+PRUNE_INTERVAL_S = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+async def keep_within(index: Index, retention: Retention, now: Callable[[], float]) -> None:
+    """Delete what is beyond the retention, again and again, until cancelled.
+
+    `now` gives the time in seconds since 1970 that decides what is old enough.
+    """
+    while True:
+        try:
+            pruned = await index.prune(retention, now())
+            if pruned:
+                _log.info("deleted %d events beyond the retention", pruned)
+        except LogUnavailableError as error:
+            _log.error("events beyond the retention could not be deleted: %s", error)
+        await asyncio.sleep(PRUNE_INTERVAL_S)

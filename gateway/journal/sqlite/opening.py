@@ -1,0 +1,130 @@
+"""Opening: everything that must hold before the first event is read or stored."""
+
+import logging
+import sqlite3
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.journal.errors import LogOpenError, LogUnavailableError
+from gateway.journal.format import EventFormat
+from gateway.journal.sqlite.faults import UNREADABLE, described, is_for_want_of_room
+from gateway.journal.sqlite.files import LogFiles
+from gateway.journal.sqlite.framed import fit_framing
+from gateway.journal.sqlite.key_columns import fit_keys
+from gateway.journal.sqlite.lock import FileLock, Mark
+from gateway.journal.sqlite.reserve import Reserve
+from gateway.journal.sqlite.schema import (
+    open_for_reading,
+    open_for_writing,
+    read_epoch,
+    read_meta_unfolded,
+)
+from gateway.journal.sqlite.upkeep import Upkeep
+from gateway.journal.sqlite.watch import FileWatch
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFiles:
+    """The files of a log that is locked and open for writing."""
+
+    files: LogFiles
+    connection: sqlite3.Connection
+    watch: FileWatch
+    upkeep: Upkeep
+    lock: FileLock
+
+    def close(self) -> None:
+        """Close them, when nothing else has them open.
+
+        The last connection to go folds the write-ahead log into the database. If the files have
+        come to harm, one that may not fold goes last: each file is left as it is.
+        """
+        with suppress(LogUnavailableError, OSError):
+            self.watch.check()
+        with ExitStack() as closing_last:
+            if self.watch.harm is not None:
+                _log.error("the event log is closed as it is: %s", self.watch.harm)
+                with suppress(sqlite3.Error):
+                    guard = closing_last.enter_context(
+                        closing(open_for_reading(self.files.database))
+                    )
+                    guard.execute("SELECT count(*) FROM sqlite_schema")  # takes its lock
+            self.connection.close()
+        self.watch.close()
+        self.lock.release()
+
+
+def open_files(path: Path, format_: EventFormat) -> OpenFiles:
+    """Lock and open the log at a path, making it first where there is none.
+
+    Raises LogOpenError.
+    """
+    files = LogFiles.of(path)
+    lock = FileLock(files)
+    lock.acquire()
+    try:
+        # What was left for another file, or for a later state of it, must not hold for this one.
+        lock.leave(lock.left if _goes_on(files, lock.left) else None)
+        connection, cramped = _connected(files)
+        try:
+            fit_framing(connection, format_.framing_of(read_epoch(connection)))
+            fit_keys(connection, format_)
+            upkeep = Upkeep(connection, files, lock, Reserve(files.reserve), cramped=cramped)
+            with suppress(sqlite3.Error):  # on a full disk: the next upkeep tries again
+                upkeep.fold()
+            return OpenFiles(files, connection, FileWatch(files, lock), upkeep, lock)
+        except UNREADABLE as error:
+            connection.close()
+            raise LogOpenError(
+                f"cannot open the event log {described(error, files.database)}"
+            ) from error
+        except OSError as error:
+            connection.close()
+            raise LogOpenError(f"cannot open the event log {files.database}: {error}") from error
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _goes_on(files: LogFiles, left: Mark | None) -> bool:
+    """Return whether the database is the one that was here last, at that state or a later one.
+
+    Raises LogOpenError if it is not, and the write-ahead log is another's: SQLite takes any that it
+    finds for the database's own, and one that was begun when the database was further than it is
+    now would damage it.
+    """
+    meta = read_meta_unfolded(files.database)
+    if left is None or meta is None:
+        return False  # what is wrong with it, if anything is, shows when it is opened
+    found = Mark.of(meta)
+    if found.follows(left):
+        return True
+    if files.wal.exists() and files.wal.stat().st_size:
+        raise LogOpenError(
+            f"the event log {files.database} was replaced, such as by a copy, and {files.wal} still"
+            " belongs to the file that was there before: with it, the log would be damaged. To use"
+            f" the file as it is, remove {files.wal.name} and {files.shm.name}; or put back the"
+            " file that was there"
+        )
+    if found.epoch == left.epoch:
+        _log.warning(
+            "%s is an older state of the log than was here before, such as a copy: cursors from"
+            " after it are refused only until the log has grown past them, so have subscribers"
+            " begin anew",
+            files.database,
+        )
+    return False
+
+
+def _connected(files: LogFiles) -> tuple[sqlite3.Connection, bool]:
+    """Open the database; also return whether that took the last room on the disk."""
+    try:
+        return open_for_writing(files.database), False
+    except LogOpenError as error:
+        # Opening writes, too. The log must come up for what it holds to be deleted.
+        if not (is_for_want_of_room(error.__cause__) and Reserve(files.reserve).give_up()):
+            raise
+        return open_for_writing(files.database), True

@@ -1,0 +1,343 @@
+"""The writer: one thread that stores events in groups, one commit and one fsync each."""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any, NamedTuple, TypeVar
+
+from gateway.journal.errors import LogOpenError, LogUnavailableError
+from gateway.journal.events import Appended, Entry, Framed, Keys, NewEvent
+from gateway.journal.format import EventFormat
+from gateway.journal.ports import Listener
+from gateway.journal.reading import Span
+from gateway.journal.retention import Retention
+from gateway.journal.sqlite.expiry import PRUNE_STEP, expired
+from gateway.journal.sqlite.faults import UNREADABLE, described
+from gateway.journal.sqlite.jobs import Alone, Append, JobQueue
+from gateway.journal.sqlite.key_columns import keys_in
+from gateway.journal.sqlite.opening import OpenFiles
+from gateway.journal.sqlite.postings import block_of, drop_postings, index_block
+from gateway.journal.sqlite.rows import Row, columns_of, insert_events, numbers_of
+from gateway.journal.sqlite.schema import read_meta, set_meta
+
+# Later than any time in the log, in microseconds.
+_FOR_EVER_US = 2**62
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds of the log since a commit."""
+
+    span: Span
+    # When the newest of the events ever deleted was received, in microseconds since 1970.
+    deleted_received_at_us: int | None
+
+
+class Bounds(NamedTuple):
+    """What may stay: received at `before_us` or later, seen at `now_us`; and so many bytes.
+
+    Times are microseconds since 1970.
+    """
+
+    before_us: int
+    now_us: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, retention: Retention, now: float) -> "Bounds":
+        """Return what a retention leaves at a time, in seconds since 1970."""
+        now_us = round(now * 1e6)
+        return cls(now_us - round(retention.age_s * 1e6), now_us, retention.size_bytes)
+
+
+class Pruned(NamedTuple):
+    """How many events a step has deleted, and whether there is more to do."""
+
+    events: int
+    more: bool
+
+
+class GroupWriter:
+    """Owns the thread that uses the writing connection.
+
+    Raises LogOpenError at construction.
+    """
+
+    def __init__(
+        self,
+        opened: OpenFiles,
+        format_: EventFormat,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._connection = connection = opened.connection
+        self._keys = keys = format_.keys
+        self._columns = columns_of(keys)
+        self._database = opened.files.database
+        self._watch = opened.watch
+        self._upkeep = opened.upkeep
+        self._loop = loop
+        self._listeners: list[Listener] = []
+        # Why nothing could be stored the last time that it was tried.
+        self._problem: str | None = None
+        try:
+            meta = read_meta(connection)
+            (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+            # What the block that is being filled holds so far, and what will be indexed of it.
+            self._filling = keys_in(connection, keys, block_of((newest or 0) + 1))
+        except UNREADABLE as error:
+            told = described(error, self._database)
+            raise LogOpenError(f"cannot open the event log {told}") from error
+        self._epoch = bytes(meta["epoch"])
+        self._framing = format_.framing_of(self._epoch)
+        pruned_through = int(meta["pruned_through"])
+        self._span = Span(pruned_through + 1, newest or pruned_through)
+        deleted = meta.get("deleted_received_at_us")
+        self._deleted_received_at_us = None if deleted is None else int(deleted)
+        # As the event loop knows it; the rest belongs to the thread.
+        self._state = self._held()
+        self._jobs = JobQueue()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
+
+    @property
+    def epoch(self) -> bytes:
+        """The log's identity."""
+        return self._epoch
+
+    @property
+    def state(self) -> Held:
+        """What the log holds since the newest commit."""
+        return self._state
+
+    @property
+    def problem(self) -> str | None:
+        """See `Journal.problem`."""
+        return self._problem
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called in the event loop after each commit with what it stored.
+
+        It is called before the appends return.
+        """
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def append(self, event: NewEvent) -> Appended:
+        """Store an event; returns after the commit. Raises LogUnavailableError."""
+        done: asyncio.Future[Appended] = self._loop.create_future()
+        self._submit(Append(event, done))
+        return await done
+
+    async def prune(self, bounds: Bounds) -> Pruned:
+        """Delete a step of what is beyond some bounds; the last step looks after the files."""
+        return await self._alone(lambda: self._prune_step(bounds))
+
+    async def checkpoint(self, name: str, value: bytes) -> None:
+        """See `Checkpoints.set`. Raises LogUnavailableError."""
+        await self._alone(lambda: self._checkpoint(name, value))
+
+    async def stop(self) -> None:
+        """Store what has been submitted, then end the thread."""
+        self._stopping = True
+        self._jobs.stop()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    async def _alone(self, work: Callable[[], R]) -> R:
+        done: asyncio.Future[R] = self._loop.create_future()
+        self._submit(Alone(work, done))
+        return await done
+
+    def _submit(self, job: Append | Alone[Any]) -> None:
+        if self._stopping:
+            raise LogUnavailableError("the event log is closed")
+        self._jobs.put(job)
+
+    def _run(self) -> None:
+        while (group := self._jobs.next()) is not None:
+            if isinstance(group, Alone):
+                self._finish([group.done], partial(self._reported, group.work))
+            else:
+                self._finish([job.done for job in group], partial(self._store, group))
+
+    def _finish(
+        self,
+        futures: Sequence[asyncio.Future[R]],
+        work: Callable[[], tuple[Sequence[R], Sequence[Entry]]],
+    ) -> None:
+        changes = self._connection.total_changes
+        try:
+            self._watch.check()
+            results, entries = work()
+        except Exception as error:  # whatever it was, the thread must live and the callers be told
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+            if isinstance(error, LogUnavailableError) and self._watch.harm is None:
+                self._upkeep.save()  # the files are whole, and only have lost their names
+            self._upkeep.failed()
+            failure = LogUnavailableError(f"the event log cannot be written: {self._told(error)}")
+            self._in_loop(lambda: self._fail(futures, failure))
+            return
+        held = self._held()
+        wrote = self._connection.total_changes > changes
+        self._in_loop(lambda: self._deliver(held, entries, futures, results, wrote))
+
+    def _deliver(
+        self,
+        held: Held,
+        entries: Sequence[Entry],
+        futures: Sequence[asyncio.Future[R]],
+        results: Sequence[R],
+        wrote: bool,
+    ) -> None:
+        if wrote:
+            self._problem = None
+        self._state = held
+        if entries:
+            for listener in self._listeners:
+                listener(entries)
+        for future, result in zip(futures, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    def _fail(self, futures: Sequence[asyncio.Future[R]], failure: LogUnavailableError) -> None:
+        self._problem = str(failure)
+        for future in futures:
+            if not future.done():
+                future.set_exception(failure)
+
+    def _told(self, error: Exception) -> str:
+        if isinstance(error, UNREADABLE):
+            return described(error, self._database)
+        return str(error)
+
+    def _in_loop(self, callback: Callable[[], None]) -> None:
+        # A closed loop means that nobody is left to tell; what was committed stays committed.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def _store(self, group: Sequence[Append]) -> tuple[list[Appended], list[Entry]]:
+        try:
+            return self._number_and_write(group, {})
+        except sqlite3.IntegrityError:
+            # Some are held already. To look for them first would keep each commit waiting for an
+            # answer that is nearly always no.
+            self._connection.rollback()
+            known = numbers_of(self._connection, [job.event.id for job in group])
+            return self._number_and_write(group, known)
+
+    def _number_and_write(
+        self, group: Sequence[Append], held: Mapping[str, int]
+    ) -> tuple[list[Appended], list[Entry]]:
+        results: list[Appended] = []
+        entries: list[Entry] = []
+        rows: list[Row] = []
+        numbers = dict(held)
+        sequence, size = self._span.newest, 0
+        for job in group:
+            event = job.event
+            known = numbers.get(event.id)
+            if known is not None:
+                results.append(Appended(known, duplicate=True))
+                continue
+            sequence += 1
+            numbers[event.id] = sequence
+            framed = self._framing.frame(sequence, event.body)
+            frame, keys = b"".join(framed), event.keys
+            entries.append(Entry(Framed(sequence, frame), keys))
+            lengths = len(framed.head), len(framed.tail)
+            found = (sequence, event.id, event.received_at_us, *keys)
+            rows.append((*found, *lengths, frame, event.raw))
+            size += len(frame) + len(event.raw)
+            results.append(Appended(sequence, duplicate=False))
+        filling = [*self._filling, *((it.framed.sequence, it.keys) for it in entries)]
+        if rows:
+            filling = self._write(rows, filling)
+        # Only now: a failed commit must leave the numbering as it was.
+        self._span = Span(self._span.oldest, sequence)
+        self._filling = filling
+        self._upkeep.stored(size)
+        return results, entries
+
+    def _write(
+        self, rows: Sequence[Row], filling: list[tuple[int, Keys]]
+    ) -> list[tuple[int, Keys]]:
+        """Store events and index the blocks that are full with them; returns what is left."""
+        connection = self._connection
+        last = filling[-1][0]
+        first_block, block = block_of(filling[0][0]), block_of(last + 1)
+        if first_block == block:
+            insert_events(connection, self._columns, rows)
+            return filling
+        connection.execute("BEGIN IMMEDIATE")
+        insert_events(connection, self._columns, rows)
+        for full, members in groupby(filling, key=lambda it: block_of(it[0])):
+            if full < block:
+                index_block(connection, self._keys, full, members)
+        connection.commit()
+        return [it for it in filling if block_of(it[0]) == block]
+
+    def _held(self) -> Held:
+        return Held(self._span, self._deleted_received_at_us)
+
+    @staticmethod
+    def _reported(work: Callable[[], R]) -> tuple[list[R], list[Entry]]:
+        return [work()], []
+
+    def _prune_step(self, bounds: Bounds) -> Pruned:
+        pruned = self._upkeep.within_room(partial(self._prune, bounds), PRUNE_STEP)
+        drop = partial(drop_postings, self._connection, self._span.oldest)
+        if self._upkeep.within_room(drop, PRUNE_STEP):
+            return Pruned(pruned, more=True)
+        if pruned and (pruned >= PRUNE_STEP or self._upkeep.presses(bounds.size_bytes)):
+            return Pruned(pruned, more=True)
+        try:
+            return Pruned(pruned, more=self._upkeep.tidy(bounds.size_bytes))
+        except sqlite3.Error:
+            if not pruned:
+                raise
+            # What was deleted must be told; the next step meets the same error.
+            self._connection.rollback()
+            return Pruned(pruned, more=True)
+
+    def _prune(self, bounds: Bounds, step: int = PRUNE_STEP) -> int:
+        connection = self._connection
+        excess, oldest = self._upkeep.excess(bounds.size_bytes), self._span.oldest
+        connection.execute("BEGIN IMMEDIATE")
+        # In 1970 the time is not known, and no event can be told to be of the future.
+        known_us = bounds.now_us if bounds.now_us > 0 else _FOR_EVER_US
+        gone = expired(connection, bounds.before_us, known_us, excess, step)
+        if gone is None:
+            connection.rollback()
+            return 0
+        deleted = _newest_believed((self._deleted_received_at_us, gone.received_at_us), known_us)
+        pruned, oldest = gone.through + 1 - oldest, gone.through + 1
+        connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
+        set_meta(connection, {"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
+        connection.commit()
+        self._span = Span(oldest, self._span.newest)
+        self._deleted_received_at_us = deleted
+        return pruned
+
+    def _checkpoint(self, name: str, value: bytes) -> None:
+        # A single statement commits by itself.
+        self._connection.execute(
+            "INSERT INTO checkpoints VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+
+
+def _newest_believed(times_us: Iterable[int | None], now_us: int) -> int:
+    """Return the latest of some times that are not in the future, zero if there is none."""
+    return max((it for it in times_us if it is not None and it <= now_us), default=0)

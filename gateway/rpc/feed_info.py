@@ -1,0 +1,79 @@
+"""GetFeedInfo: what the log holds, and how well it is known to be complete."""
+
+from collections.abc import Callable
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from conferencing.v1.event_service_pb2 import (
+    BackfillState,
+    ClockState,
+    GetFeedInfoRequest,
+    GetFeedInfoResponse,
+)
+from gateway.clock import Moment
+from gateway.feed.feed import Feed
+from gateway.ingest.backfill.report import Report
+from gateway.journal.reading import Asker
+from gateway.journal.retention import Retention
+from gateway.rpc.call import Call
+
+
+class FeedInfo:
+    """Answers GetFeedInfo. `home` is what keeps the log, and `retention` what may be in it."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        home: str,
+        retention: Retention,
+        backfill: Callable[[], Report],
+        clock: Callable[[], Moment],
+    ) -> None:
+        self._feed = feed
+        self._home = home
+        self._retention = retention
+        self._backfill = backfill
+        self._clock = clock
+
+    async def get_feed_info(self, call: Call[GetFeedInfoRequest]) -> bytes:
+        """Return what the log holds."""
+        measures = await self._feed.index.measures(Asker(call.peer))
+        span = measures.span
+        response = GetFeedInfoResponse(
+            epoch=self._feed.index.epoch.hex(),
+            oldest_cursor=self._feed.cursor(span.oldest - 1),
+            newest_cursor=self._feed.cursor(span.newest),
+            oldest_sequence=span.oldest if span.count else 0,
+            newest_sequence=span.newest,
+            event_count=span.count,
+            size_bytes=measures.size_bytes,
+            retention_bytes=self._retention.size_bytes,
+            subscribers=self._feed.subscribers,
+            backend=self._home,
+        )
+        response.retention_age.FromMilliseconds(round(self._retention.age_s * 1_000))
+        _set(response.oldest_received_at, measures.oldest_received_at_us)
+        _set(response.newest_received_at, measures.newest_received_at_us)
+        self._add_backfill(response)
+        clock = self._clock()
+        response.clock.state = ClockState.Value(f"CLOCK_STATE_{clock.state.name}")
+        if clock.ahead is not None:
+            response.clock.ahead.FromMilliseconds(round(clock.ahead * 1_000))
+        return response.SerializeToString()
+
+    def _add_backfill(self, response: GetFeedInfoResponse) -> None:
+        backfill = self._backfill()
+        response.backfill.state = BackfillState.Value(f"BACKFILL_STATE_{backfill.state.name}")
+        response.backfill.stored_events = backfill.stored
+        response.backfill.error = backfill.error
+        response.backfill.unreadable_entries = backfill.unreadable
+        response.backfill.skipped_pieces = backfill.skipped
+        if backfill.complete is not None:
+            _set(response.backfill.complete_since, backfill.complete.since_us)
+            _set(response.backfill.complete_until, backfill.complete.until_us)
+        _set(response.backfill.finished_at, backfill.finished_at_us)
+
+
+def _set(target: Timestamp, moment_us: int | None) -> None:
+    if moment_us is not None:
+        target.FromMicroseconds(moment_us)

@@ -1,0 +1,116 @@
+"""ListEvents and GetEvent: stored events by page and by id."""
+
+import struct
+from collections.abc import Callable
+from time import monotonic
+
+from grpc import StatusCode
+
+from conferencing.v1.event_pb2 import Event
+from conferencing.v1.event_service_pb2 import (
+    GetEventRequest,
+    GetEventResponse,
+    ListEventsRequest,
+    ListEventsResponse,
+)
+from gateway.details import FieldViolation, Resource
+from gateway.errors import GatewayError, invalid_argument
+from gateway.feed.frames import event_of, fitting, joined
+from gateway.feed.raw import framed_with_raw
+from gateway.feed.search import PAGE_BYTES_MAX, SEARCH_S, Query, Searcher
+from gateway.journal.ports import Index
+from gateway.journal.reading import Asker
+from gateway.rpc.call import Call
+from gateway.rpc.filters import FilterReader
+from gateway.rpc.requests import read_page_size, read_times
+from gateway.tokens import TokenKind, arguments_digest, seal, unseal
+
+_KIND = TokenKind(b"l", 1)
+# The number of the last event of the page before, digest of the request's other fields.
+_LAYOUT = struct.Struct(">Q8s")
+
+# With a deadline, this share of the time that is left: the rest is for what has been found.
+_SEARCH_SHARE = 0.5
+
+
+class StoredEvents:
+    """Answers ListEvents and GetEvent. `now` is the monotonic clock."""
+
+    def __init__(self, index: Index, now: Callable[[], float] = monotonic) -> None:
+        self._index = index
+        self._searcher = Searcher(index, now)
+        self._filters = FilterReader(index.keys)
+
+    async def list_events(self, call: Call[ListEventsRequest]) -> bytes:
+        """Return a page of stored events, already encoded."""
+        request = call.message
+        violations: list[FieldViolation] = []
+        wanted = self._filters.read(request.filter, violations)
+        size = read_page_size(request.page_size, violations)
+        end = _read_token(request, self._index.span.newest, violations)
+        if violations:
+            raise invalid_argument(violations)
+        query = Query(
+            wanted,
+            call.visible,
+            read_times(request.received_at),
+            size + 1,  # one more than the page tells whether there is another page
+            request.newest_first,
+            end,
+            Asker(call.peer),
+        )
+        left = call.time_remaining()
+        seconds = SEARCH_S if left is None else left * _SEARCH_SHARE
+        found, position = await self._searcher.search(query, seconds)
+        page = found[: fitting([it.frame for it in found[:size]], PAGE_BYTES_MAX)]
+        if request.include_raw:
+            page = await framed_with_raw(self._index, page, PAGE_BYTES_MAX, query.asker)
+        response = ListEventsResponse()
+        if len(page) < len(found):
+            position = page[-1].sequence
+        if position is not None:
+            response.next_page_token = _token(request, position)
+        return joined([it.frame for it in page], response.SerializeToString())
+
+    async def get_event(self, call: Call[GetEventRequest]) -> bytes:
+        """Return one stored event, already encoded."""
+        request = call.message
+        if not request.event_id:
+            raise invalid_argument([FieldViolation("event_id", "is required")])
+        stored = await self._index.find(request.event_id, call.visible, Asker(call.peer))
+        if stored is None:
+            raise GatewayError(
+                StatusCode.NOT_FOUND,
+                "NOT_FOUND",
+                "no event with this id is held: it never came, or it is older than the retention",
+                resource=Resource("event", request.event_id),
+            )
+        event = Event.FromString(event_of(stored.frame))
+        if request.include_raw:
+            event.raw_json = stored.raw
+        return GetEventResponse(event=event).SerializeToString()
+
+
+def _read_token(
+    request: ListEventsRequest, newest: int, violations: list[FieldViolation]
+) -> int | None:
+    """Return the number that a page ended with, None without a token."""
+    if not request.page_token:
+        return None
+    try:
+        sequence, digest = _LAYOUT.unpack(unseal(_KIND, request.page_token))
+    except (ValueError, struct.error):
+        sequence, digest = newest + 2, b""
+    # Pages end within the log, or just beyond what it held; whatever else a token says, it was
+    # made by nobody or for another log.
+    if sequence > newest + 1:
+        violations.append(FieldViolation("page_token", "is not a token that a list response gave"))
+    elif not violations and digest != arguments_digest(request):
+        violations.append(
+            FieldViolation("page_token", "was given for other arguments: repeat them all")
+        )
+    return int(sequence)
+
+
+def _token(request: ListEventsRequest, sequence: int) -> str:
+    return seal(_KIND, _LAYOUT.pack(sequence, arguments_digest(request)))

@@ -1,0 +1,29 @@
+"""Broken homes: the one in memory with a mistake that somebody could make."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from tests.contract.check import Check
+from tests.contract.homes import Home
+from tests.contract.memory import MemoryCheckpoints, MemoryIndex, MemoryJournal, MemoryPlace
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A broken home, and the checks each of which must notice it."""
+
+    home: Home
+    caught_by: tuple[Check, ...]
+
+
+def broken(
+    name: str,
+    *caught_by: Check,
+    journal: type[MemoryJournal] = MemoryJournal,
+    index: type[MemoryIndex] = MemoryIndex,
+    checkpoints: type[MemoryCheckpoints] = MemoryCheckpoints,
+    place: type[MemoryPlace] = MemoryPlace,
+) -> Break:
+    """Return a break: the home with one of these in the place of what it should be."""
+    home = Home(name, lambda: nullcontext(place(journal, index, checkpoints)))
+    return Break(home, caught_by)
