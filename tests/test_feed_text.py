@@ -21,7 +21,7 @@ def test_the_numbers_about_webhooks_are_those_of_the_code() -> None:
     assert f"no larger than {refusals.HEAD_BYTES_MAX // 1024} KiB" in TEXT
     assert f"complete {refusals.BODY_S:.0f} s after the head" in TEXT
     assert f"idle between requests after {refusals.IDLE_S} s" in TEXT
-    assert f"after {outgoing.TAKEN_S:.0f} s to {outgoing.TAKEN_S * 2:.0f} s in which" in TEXT
+    assert f"after {outgoing.UNREAD_S:.0f} s to {outgoing.UNREAD_S * 2:.0f} s in which" in TEXT
     assert f"up to {signature._TRIED_MAX} verifications a request" in TEXT
     assert f"At most {refusals.HEADERS_MAX} header lines" in TEXT
     assert f"a body of {body.BODY_BYTES_MAX // 1024} KiB" in TEXT

@@ -132,7 +132,7 @@ class FairQueue:
             return True
         if ask.patience_s < math.inf and (wait_s := self._wait_s(ask)) > ask.patience_s:
             self.refused += 1
-            raise TooBusyError(f"the turn would come in {wait_s:.0f} s at the earliest")
+            raise TooBusyError(f"a response would take at least {wait_s:.0f} s")
         loop = asyncio.get_running_loop()
         waiter = _Waiter(ask, loop.create_future())
         self._lines[ask.rank].add(waiter)
@@ -226,5 +226,5 @@ class FairQueue:
         if not waiter.turn.done():
             self._forget(waiter)
             self.refused += 1
-            text = f"the turn has not come in {waiter.ask.patience_s:.0f} s"
+            text = f"no response came within {waiter.ask.patience_s:.0f} s"
             waiter.turn.set_exception(TooBusyError(text))

@@ -157,7 +157,7 @@ class ConferenceReader:
             page.page_token = listed.next_page_token
             await self.queue.turn(Ask(ref, object(), 1, Rank.BEGUN, deadline.remaining()))
         raise EndlessListError(
-            f"the provider's list of participants does not end after {_PAGES_MAX} pages"
+            f"the provider's list of participants has more than {_PAGES_MAX} pages"
         )
 
 

@@ -1,4 +1,4 @@
-"""The HTTP application: four addresses."""
+"""The HTTP application: four paths."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -69,7 +69,7 @@ def http_app(
         return Response(page.text(), media_type=CONTENT_TYPE)
 
     async def not_found(request: Request, error: Exception) -> Response:
-        text = f"there is nothing at this address; webhooks are received at {WEBHOOK_PATH}"
+        text = f"no such path; post webhooks to {WEBHOOK_PATH}"
         return JSONResponse({"error": {"reason": "NOT_FOUND", "message": text}}, 404)
 
     others = Starlette(

@@ -34,12 +34,12 @@ from gateway.http.refusals import (
     HEAD_TOO_LARGE,
     HEADERS_MAX,
     LINGER_S,
-    NOT_TAKEN,
     PIPELINED,
     PIPELINED_MAX,
     REST_BYTES_MAX,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_HEADERS,
+    UNREAD,
     Refusal,
 )
 from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
@@ -59,7 +59,7 @@ _BOUNDS = {
     _Stage.BODY: (BODY_WIRE_BYTES_MAX, BODY_TOO_LARGE),
 }
 
-# Given the reason of an end that no application hears of, and the peer's address.
+# Given the reason of an end that the application does not hear of, and the peer's address.
 Observe = Callable[[str, str], None]
 
 
@@ -89,7 +89,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
-        self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(NOT_TAKEN))
+        self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(UNREAD))
         super().connection_made(self._outgoing)
         if not self._places.enter(self):
             self._refuse(TOO_MANY_CONNECTIONS)

@@ -75,11 +75,11 @@ class HttpServer:
         if await self._has_ended(within_s):
             return
         connections = list(self._server.server_state.connections)
-        _logger.warning("%d HTTP connections are dropped by the shutdown", len(connections))
+        _logger.warning("the shutdown drops %d HTTP connections", len(connections))
         for connection in connections:
             connection.transport.abort()
         if not await self._has_ended(_LAST_WORK_S):
-            _logger.error("HTTP requests whose work does not end are left by the shutdown")
+            _logger.error("the shutdown leaves HTTP requests that do not complete")
             self._server.force_exit = True
 
     async def _has_ended(self, within_s: float) -> bool:

@@ -144,8 +144,8 @@ class Binding:
         longest, _ = max(parameters, key=lambda it: len(query_string([it])))
         return FieldViolation(
             self._pointers.proto_path(longest, request),
-            f"makes the request's address {len(path)} bytes long, escapes included; more than"
-            f" {URL_BYTES_MAX} cannot be sent",
+            f"makes the request's URL {len(path)} bytes long, escapes included; the maximum is"
+            f" {URL_BYTES_MAX}",
         )
 
     @property
@@ -185,7 +185,7 @@ def _compile(method: MethodDescriptor) -> Binding:
     rule = options.Extensions[annotations_pb2.http]
     http_method = str(rule.WhichOneof("pattern") or "").upper()
     if http_method not in ("GET", "POST", "PATCH", "PUT", "DELETE"):
-        raise TypeError("its google.api.http option has no method that REST knows")
+        raise TypeError("its google.api.http option has no HTTP method")
     if rule.additional_bindings:
         raise TypeError("its google.api.http option has additional bindings")
     has_body = http_method in ("POST", "PATCH", "PUT")
@@ -201,7 +201,7 @@ def _compile(method: MethodDescriptor) -> Binding:
     is_paged = "page_token" in fields
     safety = _SAFETY[options.idempotency_level]
     if (safety is Safety.READ) != (http_method == "GET"):
-        raise TypeError(f"{http_method} does not go with idempotency level {safety.name}")
+        raise TypeError(f"{http_method} requires another idempotency level than {safety.name}")
     response_class = GetMessageClass(method.output_type)
     return Binding(
         name=method.name,

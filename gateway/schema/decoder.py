@@ -177,7 +177,7 @@ def _leniently(convert: Converter) -> Reader:
             problems.append(MismatchError(mismatch.expected, path))
             return None
         if type(converted) is str and not _is_unicode(converted):
-            problems.append(MismatchError("a text of whole characters", path))
+            problems.append(MismatchError("a string without lone surrogates", path))
             return converted.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return converted
 
@@ -215,7 +215,7 @@ def _text(value: Any) -> str:
     # A float beyond 2**53 stands for a number whose digits the JSON reader has not kept.
     if type(value) is float and abs(value) < 2**53:
         return str(value)
-    raise MismatchError("a text")
+    raise MismatchError("a string")
 
 
 _TRUTHS = {"true": True, "false": False, 1: True, 0: False}
@@ -275,7 +275,7 @@ def _enum(by_text: Any) -> Converter:
     def read(value: Any) -> int:
         if type(value) is str:
             return int(by_text.get(value, 0))
-        raise MismatchError("a text")
+        raise MismatchError("a string")
 
     return read
 

@@ -81,8 +81,8 @@ class Page:
             raise PageError(
                 FieldViolation(
                     "page_token",
-                    "was given for other arguments: repeat all but page_size, or begin without a"
-                    " token",
+                    "belongs to other arguments: repeat all of them except page_size, or start"
+                    " without a token",
                 )
             )
         if is_any_size and known and wanted not in (0, size):
@@ -175,4 +175,4 @@ def _place(first: int, wanted: int) -> tuple[int, int, int]:
 
 
 def _not_a_token() -> PageError:
-    return PageError(FieldViolation("page_token", "is not a token that a list response gave"))
+    return PageError(FieldViolation("page_token", "is not a token from a list response"))

@@ -140,5 +140,5 @@ def _total(meta: Any, problems: list[MismatchError]) -> int:
 
 
 def _note(problems: list[MismatchError]) -> Unreadable:
-    named = [UnreadableValue(place=it.path, expected=it.expected) for it in problems[:_NAMED_MAX]]
+    named = [UnreadableValue(path=it.path, expected=it.expected) for it in problems[:_NAMED_MAX]]
     return Unreadable(count=len(problems), values=named)

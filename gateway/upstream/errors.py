@@ -27,7 +27,7 @@ class Reason(enum.Enum):
     # The provider cannot do it now. Calling again can do no harm.
     UPSTREAM_UNAVAILABLE = enum.auto()
     # The response came, and cannot be read.
-    UPSTREAM_UNREADABLE_ANSWER = enum.auto()
+    UPSTREAM_UNREADABLE_RESPONSE = enum.auto()
     # The command may have run, and calling again might run it a second time.
     OUTCOME_UNKNOWN = enum.auto()
     DEADLINE_EXCEEDED = enum.auto()

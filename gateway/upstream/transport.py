@@ -5,7 +5,7 @@ what happened in few words that the client builds on:
 
     TransportError
     +-- NotSentError      the request provably never left: nothing can have happened
-    |   +-- OverloadedError   ... because too many are under way already
+    |   +-- OverloadedError   ... because too many are in flight
     +-- UnansweredError   it may have been received, but no whole response came back
     |   +-- NoRoomError       ... because the gateway could not hold it
     +-- OversizeError     a response came, larger than the gateway is willing to hold
@@ -60,7 +60,7 @@ class NotSentError(TransportError):
 
 
 class OverloadedError(NotSentError):
-    """The request was not sent because too many are under way."""
+    """The request was not sent because too many are in flight."""
 
 
 class UnansweredError(TransportError):
@@ -68,7 +68,7 @@ class UnansweredError(TransportError):
 
 
 class NoRoomError(UnansweredError):
-    """There was a response, but the gateway holds too much at present to take it in."""
+    """There was a response, but the gateway's buffers are too full to receive it."""
 
 
 class OversizeError(TransportError):
@@ -83,7 +83,7 @@ def proxy_refused(proxy: str | None) -> NotSentError:
     """Return the error for a 407, with the proxy's address and without its user and password."""
     where = "a proxy" if proxy is None else f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
     return NotSentError(
-        f"{where} wants a user and a password, or other ones (407): see GATEWAY_UPSTREAM_PROXY"
+        f"{where} requires other credentials (407): set user and password in GATEWAY_UPSTREAM_PROXY"
     )
 
 

@@ -45,7 +45,7 @@ def test_nothing_but_blanks_is_not_set(name: str) -> None:
 def test_quotes_that_a_shell_would_have_taken_off_are_pointed_out(quote: str) -> None:
     found = mistake(GATEWAY_CALL_TIMEOUT=f"{quote}10s{quote}")
 
-    assert found.startswith("GATEWAY_CALL_TIMEOUT is not a span of time")
+    assert found.startswith("GATEWAY_CALL_TIMEOUT is not a duration")
     assert found.endswith("; leave out the quotes")
 
 
@@ -86,7 +86,7 @@ def test_an_api_key_out_of_a_file_may_end_in_a_line_end() -> None:
 
 @pytest.mark.parametrize("text", [",", " , ,"])
 def test_public_keys_without_a_key_are_refused(text: str) -> None:
-    assert mistake(TELNYX_PUBLIC_KEY=text) == "TELNYX_PUBLIC_KEY holds no key"
+    assert mistake(TELNYX_PUBLIC_KEY=text) == "TELNYX_PUBLIC_KEY has no key"
 
 
 def test_a_public_key_twice_is_a_rotation_that_did_not_happen() -> None:
@@ -128,7 +128,7 @@ def test_a_span_of_time_has_bounds(name: str, least: str, most: str) -> None:
         "1.s",
     ):
         if text:
-            assert mistake(**{name: text}).startswith(f"{name} is not a span of time"), text
+            assert mistake(**{name: text}).startswith(f"{name} is not a duration"), text
 
 
 @given(st.text("0123456789.smhd\u0661", max_size=25))
@@ -147,7 +147,7 @@ def test_a_size_has_bounds() -> None:
     for text in ("0", "1023", "1025TiB", "999999999999999999TiB"):
         assert mistake(**{name: text}) == f"{name} is not between 1KiB and 1024TiB"
     for text in ("1GB", "-1", "1.5GiB", "\u0664GiB", "9" * 5_000):
-        assert mistake(**{name: text}).startswith(f"{name} is not an amount of bytes")
+        assert mistake(**{name: text}).startswith(f"{name} is not a size")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "10001", "1_000", "1e2", "\u0667", "9" * 5_000, "ten"])

@@ -60,7 +60,7 @@ from tests.upstream.scripted import (
     status,
 )
 
-# A command is harmless to call again if it sets a state, or has an id of its caller's.
+# A command is harmless to retry if it sets a state, or has an id of its caller's.
 KINDS: dict[str, What] = {
     "read": READ,
     "state": STATE,
@@ -160,7 +160,7 @@ shut down, unsent | UNAVAILABLE not_sent       | UNAVAILABLE not_sent       | UN
 
 # Where the status alone does not tell.
 REASONS = {
-    "too large": Reason.UPSTREAM_UNREADABLE_ANSWER,
+    "too large": Reason.UPSTREAM_UNREADABLE_RESPONSE,
     "307": Reason.UPSTREAM_UNEXPECTED_STATUS,
     "304": Reason.UPSTREAM_UNEXPECTED_STATUS,
     "shut down, unsent": Reason.GATEWAY_SHUTTING_DOWN,

@@ -442,7 +442,7 @@ def test_whether_a_command_ran_is_unknown_if_something_else_answers(
         )
         assert failure.info.metadata["outcome"] == "unknown"
         assert failure.info.metadata["command_id"]
-        assert "instead of a response" in failure.message
+        assert "instead of the provider's response" in failure.message
     heard = failure_of(gateway.conferences.PlayAudio, PLAY)
     assert (heard.code, heard.info.metadata["outcome"]) == (Code.UNKNOWN, "unknown")
 
@@ -514,7 +514,7 @@ def test_a_success_without_the_resource_in_it_is_named(
 
     failure = failure_of(gateway.conferences.CreateConference, CREATE)
 
-    assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
+    assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_RESPONSE")
     assert failure.info.metadata["outcome"] == "done"
     assert "data is not an object" in failure.message
 
@@ -530,7 +530,7 @@ def test_a_command_that_is_answered_without_data_has_run(
     assert created.receipt.command_id
     assert created.receipt.cursor
     assert not created.HasField("conference")
-    assert [it.place for it in created.unreadable.values] == ["data"]
+    assert [it.path for it in created.unreadable.values] == ["data"]
     failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
     assert (failure.code, "data is not an object" in failure.message) == (Code.INTERNAL, True)
 

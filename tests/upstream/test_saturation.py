@@ -155,8 +155,8 @@ def test_a_path_that_hung_once_is_told_and_heals_within_the_longest_attempt(
     assert LONGEST_S <= over_s <= LONGEST_S + 2 * TICK_S
     (level, words), (_, end) = lines(caplog)
     assert level == logging.WARNING
-    assert "200 are in flight, as many as may be, 200 of them without a caller" in words
-    assert end.startswith("requests to the provider get through again, after 5")
+    assert "200 are in flight (the maximum), 200 of them abandoned" in words
+    assert end.startswith("requests to the provider succeed again after 5")
 
 
 async def passes_or_hangs(stage: Stage) -> str:
@@ -273,7 +273,7 @@ def test_a_whole_gateway_says_so_and_takes_it_back(
         until(lambda: not serving(gateway, "conferencing.v1.ConferenceService"))
         assert ready(gateway) == (
             503,
-            "not ready: requests to the provider hang, and as many are under way as may be\n",
+            "not ready: requests to the provider hang, and the maximum number is in flight\n",
         )
         assert not serving(gateway, "")
         assert serving(gateway, "conferencing.v1.EventService")

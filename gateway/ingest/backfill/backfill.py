@@ -191,7 +191,7 @@ class Backfill:
                 asked_s = self._clock() - began_at
                 await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
         except (UpstreamError, LogUnavailableError) as error:
-            _log.warning("back-fill (%s) failed and will be tried again: %s", cause.value, error)
+            _log.warning("backfill (%s) failed and will be retried: %s", cause.value, error)
             if isinstance(error, UpstreamError) and error.retry_after is not None:
                 self._not_before = self._clock() + error.retry_after
             self._error = str(error)
@@ -206,7 +206,7 @@ class Backfill:
             self._running = False
         stored = self._stored - stored_before
         if stored:
-            _log.info("back-fill (%s) stored %d events that had been missed", cause.value, stored)
+            _log.info("backfill (%s) stored %d missed events", cause.value, stored)
         self._error = ""
         self._failed_sweeps = 0
         self._finished_at_us = self._time.now().likely_us
@@ -222,10 +222,10 @@ class Backfill:
         if not is_all and not self._told_rest:
             reached = self._reached
             _log.warning(
-                "back-fill has asked %d times and is not at the end of the provider's log of"
-                " webhooks: it has all until %s, and goes on from there each interval",
+                "backfill has made %d requests without reaching the end of the provider's delivery"
+                " log: it is complete until %s and continues each interval",
                 ROUND_REQUESTS_MAX,
-                "its beginning" if reached is None else moment_text(reached.until_us),
+                "its start" if reached is None else moment_text(reached.until_us),
             )
         self._told_rest = not is_all
 
@@ -253,15 +253,15 @@ class Backfill:
                 return  # what is asked next fails for the same reason, and says so
             now = self._time.now()
             if now.state is ClockState.SUSPECT:
-                why = "it was set, and nothing of the provider's has confirmed it"
+                why = "it was set, and the provider has not confirmed it"
                 if now.ahead is not None and now.earliest < now.latest:
                     why = (
                         f"it is {now.ahead:.0f} s ahead of the Date in the provider's responses,"
-                        " and nothing tells which of them is right"
+                        " and it is unknown which is right"
                     )
                 elif now.ahead is not None:
                     why = f"it is {now.ahead:.0f} s ahead of the provider's"
-                _log.error("the machine's clock is not believed: %s", why)
+                _log.error("the machine's clock is not trusted: %s", why)
 
     async def _mark_complete(self, since_us: int, until_us: int) -> None:
         """Take note that everything between two moments is held."""
@@ -284,8 +284,8 @@ class Backfill:
         )
         if start is not None and start.corrected is not None:
             _log.warning(
-                "the log was marked complete by a clock that was ahead, until a time that cannot be"
-                " true: everything is asked for again that was sent since %s",
+                "the watermark was set by a clock that was ahead: fetching everything sent since %s"
+                " again",
                 moment_text(start.since_us),
             )
             await self._event_log.correct_complete(start.corrected)

@@ -123,7 +123,7 @@ class Fetcher:
         try:
             return await span.read(store)
         except UpstreamError as error:
-            is_unreadable = error.reason is Reason.UPSTREAM_UNREADABLE_ANSWER
+            is_unreadable = error.reason is Reason.UPSTREAM_UNREADABLE_RESPONSE
             gives_up = failed_before >= (UNREADABLE_SWEEPS if is_unreadable else FAILED_SWEEPS)
             if not gives_up and not (can_be_cut and is_unreadable):
                 raise
@@ -161,8 +161,8 @@ class Fetcher:
             del self._skipped[next(iter(self._skipped))]
         self._skipped_pieces += 1
         _log.error(
-            "an entry of the provider's log of webhooks cannot be fetched and is passed over:"
-            " number %d of what was sent from %s on, for a second. An event in it is lost",
+            "an entry of the provider's delivery log cannot be fetched and is skipped: number %d"
+            " within the second from %s. Its event is lost",
             request.page,
             moment_text(request.since_us),
         )

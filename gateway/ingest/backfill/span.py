@@ -127,7 +127,7 @@ class Span:
 
 def tell_absurd() -> None:
     """Log that what stands in a second of the log does not end."""
-    _log.error("the provider's log of one second does not end: the rest is left out")
+    _log.error("one second of the provider's delivery log has no end: the rest is skipped")
 
 
 def _identified(page: DeliveriesPage, number: int) -> Set[object]:

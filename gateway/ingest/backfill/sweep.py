@@ -140,7 +140,7 @@ class Sweeper:
         if not self._addressees.include(entry):
             return Verdict.FOREIGN
         if isinstance(entry, UnreadableEntry):
-            return self._unreadable_one(entry.id, "there is no webhook in it that can be read")
+            return self._unreadable_one(entry.id, "it has no readable webhook")
         if len(entry.webhook) > BODY_BYTES_MAX:
             # As at the front door: no client could be sent it.
             return self._unreadable_one(entry.id, "it is too large")
@@ -152,8 +152,8 @@ class Sweeper:
             return self._unreadable_one(entry.id, str(error))
         except Exception as error:
             # One webhook that this version stumbles over must not keep out all the others.
-            _log.exception("delivery %r cannot be read", entry.id)
-            return self._unreadable_one(entry.id, f"the gateway stumbles over it: {error!r}")
+            _log.exception("delivery %r cannot be decoded", entry.id)
+            return self._unreadable_one(entry.id, f"the gateway fails to decode it: {error!r}")
         appended = await self._event_log.append(event)
         return Verdict.DUPLICATE if appended.duplicate else Verdict.STORED
 
@@ -170,7 +170,7 @@ class Sweeper:
         # The same entry is met again by the sweeps that follow. One without an id is told of once.
         if id_ not in self._told:
             self._unreadable += 1
-            _log.warning("delivery %r cannot be back-filled and is passed over: %s", id_, why)
+            _log.warning("delivery %r cannot be backfilled and is skipped: %s", id_, why)
             self._told[id_] = None
             if len(self._told) > _TOLD_MAX:
                 del self._told[next(iter(self._told))]

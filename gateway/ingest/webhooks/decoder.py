@@ -103,7 +103,9 @@ class WebhookDecoder:
         except Exception:
             # The provider sends it for a minute and no longer: what this version stumbles over is
             # kept for the next one.
-            _log.exception("an event of type %.100r cannot be read, its bytes are kept", event_type)
+            _log.exception(
+                "an event of type %.100r cannot be decoded; its bytes are stored", event_type
+            )
             notes = Notes()
             notes.add("", EVENT_NOTE_REASON_NOT_READ)
             content = {}

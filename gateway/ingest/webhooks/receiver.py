@@ -166,7 +166,7 @@ class WebhookReceiver:
             if scope["method"] != "POST":
                 raise _RefusedError(
                     "METHOD_NOT_ALLOWED",
-                    "webhooks are received by POST: set the voice application to deliver them so",
+                    "webhooks must be posted: set the voice application to deliver by POST",
                     [("allow", "POST")],
                 )
             # First what is known before a byte of the body has come.
@@ -185,17 +185,17 @@ class WebhookReceiver:
         except TooLargeError:
             return refuse("BODY_TOO_LARGE", f"the body is larger than {BODY_BYTES_MAX} bytes")
         except (NoRoomError, TooManyError):
-            return refuse("GATEWAY_OVERLOADED", "too many large bodies are held already", again)
+            return refuse("GATEWAY_OVERLOADED", "too many large bodies are in memory", again)
         except LogUnavailableError as error:
-            _log.error("a webhook could not be stored, the provider will send it again: %s", error)
+            _log.error("a webhook could not be stored; the provider will retry it: %s", error)
             return refuse("LOG_UNAVAILABLE", "the event could not be stored", again)
         except asyncio.CancelledError:
             # By a shutdown that does not wait any longer. The task ends with this answer.
-            text = "the gateway was shut down before the event was stored"
+            text = "the gateway shut down before the event was stored"
             return refuse("SHUTTING_DOWN", text, again)
         except Exception:
             # The text of an exception nobody foresaw may hold anything: it goes to the log only.
-            _log.exception("a webhook failed unexpectedly, the provider will send it again")
+            _log.exception("a webhook failed unexpectedly; the provider will retry it")
             text = "the gateway failed unexpectedly; its log has the cause"
             return refuse("GATEWAY_FAILURE", text, again)
         result = "duplicate" if appended.duplicate else "stored"

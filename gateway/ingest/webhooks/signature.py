@@ -74,7 +74,7 @@ class SignatureVerifier:
         tried = len(readings) * len(self._keys)
         raise SignatureError(
             "SIGNATURE_MISMATCH",
-            "the signature was made by none of the keys in TELNYX_PUBLIC_KEY, or over another body"
+            "no key in TELNYX_PUBLIC_KEY made this signature over this body"
             + (
                 f"; of {tried} ways to verify it, {_TRIED_MAX} were tried"
                 if tried > _TRIED_MAX
@@ -107,8 +107,8 @@ class SignatureVerifier:
         where = "old" if age > 0 else "ahead of this clock"
         return SignatureError(
             "STALE_TIMESTAMP",
-            f"the timestamp is {abs(age):.0f} s {where}, {self._tolerance_s:.0f} s are allowed:"
-            " a replay, or one of the two clocks is wrong",
+            f"the timestamp is {abs(age):.0f} s {where} (limit {self._tolerance_s:.0f} s):"
+            " a replay, or a wrong clock",
         )
 
 

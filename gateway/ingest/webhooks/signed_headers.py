@@ -98,7 +98,7 @@ def _standard(values: _Values) -> Readings:
     members = [it for line in values[_STANDARD] for it in _ASYMMETRIC.findall(line)]
     signatures, broken = _signatures(members)
     if not members:
-        broken = ["webhook-signature holds no v1a signature; others are not accepted"]
+        broken = ["webhook-signature has no v1a signature, the only supported version"]
     timestamps = _parts(values.get(_STANDARD_TIME, ()))
     # An id is taken as it stands. With a bar in it, what was signed in the other scheme could be
     # read as signed in this one, cut elsewhere.

@@ -1,4 +1,4 @@
-"""The provider's health: whether it can be reached and takes the key, from how requests end.
+"""The provider's health: whether it can be reached and accepts the key, from how requests end.
 
 Every request tells something, and a probe of the gateway's own asks when that is not enough. A
 request of a caller can fail for reasons of its own (a deadline of milliseconds, one operation that
@@ -30,21 +30,21 @@ _log = logging.getLogger(__name__)
 class Sign(enum.Enum):
     """What the end of a request says of the provider."""
 
-    WELL = "takes our requests"
-    # It answered, but that may be anybody's answer.
-    ANSWERED = "answers"
+    WELL = "accepts requests"
+    # There was a response, which may be anybody's.
+    RESPONDED = "responds"
     # It refused for the rate: it is there, but has not looked at the key.
     BUSY = "is busy"
     REJECTED = "rejects TELNYX_API_KEY"
     UNREACHABLE = "cannot be reached"
-    FAILING = "answers with nothing but failures"
+    FAILING = "responds only with failures"
     MISTAKEN = "is not at TELNYX_BASE_URL"
 
 
 # What is no trouble, and which troubles it ends.
 _ENDS = {
     Sign.WELL: {Sign.REJECTED, Sign.UNREACHABLE, Sign.FAILING, Sign.MISTAKEN},
-    Sign.ANSWERED: {Sign.REJECTED, Sign.UNREACHABLE, Sign.FAILING},
+    Sign.RESPONDED: {Sign.REJECTED, Sign.UNREACHABLE, Sign.FAILING},
     Sign.BUSY: {Sign.UNREACHABLE, Sign.FAILING},
 }
 
@@ -84,7 +84,7 @@ class ProviderHealth:
         """Why commands cannot be taken, None if they can."""
         trouble = self._trouble
         if trouble is not None and self._is_serious(trouble):
-            # Anybody may see this, so the provider's own words stay in the log.
+            # Anybody may see this, so the provider's own words are only logged.
             return f"the provider {trouble.sign.value}"
         if not self._reached:
             return "the provider has not been reached yet"
@@ -116,7 +116,7 @@ class ProviderHealth:
         if trouble is not None and self._trouble is None and self._logged:
             self._logged = False
             lasted = self._now() - trouble.since
-            _log.info("the provider (%s) answers again, after %.0f s", self._where, lasted)
+            _log.info("the provider (%s) is available again after %.0f s", self._where, lasted)
 
     def _note_trouble(self, sign: Sign, words: str, probe: bool) -> None:
         now, before = self._now(), self._trouble
@@ -139,8 +139,8 @@ class ProviderHealth:
             self._logged = True
             _log.log(
                 logging.ERROR if sign in (Sign.REJECTED, Sign.MISTAKEN) else logging.WARNING,
-                "the provider (%s) %s, for %.0f s: %s; commands fail until that changes, events"
-                " are still taken and served",
+                "the provider (%s) %s (for %.0f s): %s; commands fail until that changes, the feed"
+                " still works",
                 self._where,
                 sign.value,
                 now - trouble.since,

@@ -156,7 +156,7 @@ class ProviderWatch:
             wait = _wish(response, self._wall) if sign in _WISHES else None
             if wait:
                 self._not_before = self._now() + wait
-                words = f"it wants to be asked again in {wait:.0f} s: {words}"
+                words = f"it asks for a retry in {wait:.0f} s: {words}"
             self._health.note(sign, words, probe=True)
 
 
@@ -167,7 +167,7 @@ def _wish(response: HttpResponse, wall: Callable[[], float]) -> float | None:
 
 def _sign_of_error(error: TransportError) -> tuple[Sign, str]:
     if isinstance(error, (NoRoomError, OversizeError)):
-        return Sign.ANSWERED, ""
+        return Sign.RESPONDED, ""
     return Sign.UNREACHABLE, str(error)
 
 
@@ -182,17 +182,17 @@ def _sign_of(response: HttpResponse) -> tuple[Sign, str]:
         return Sign.FAILING, f"HTTP {status} {response.body.decode(errors='replace')}"
     if end is End.SUCCESS and "json" in response.headers.get("content-type", "json"):
         return Sign.WELL, ""
-    return Sign.ANSWERED, ""
+    return Sign.RESPONDED, ""
 
 
 def _sign_of_probe(response: HttpResponse) -> tuple[Sign, str]:
     """Judge the response to our own question, which has a known form."""
     sign, words = _sign_of(response)
-    if sign not in (Sign.WELL, Sign.ANSWERED):
+    if sign not in (Sign.WELL, Sign.RESPONDED):
         return sign, words
     if response.status == _FORBIDDEN or (sign is Sign.WELL and _has_data(response.body)):
         return Sign.WELL, ""  # a key may have no right to queues
-    return Sign.MISTAKEN, f"HTTP {response.status} to a query that the provider always answers"
+    return Sign.MISTAKEN, f"HTTP {response.status} to a query that always succeeds"
 
 
 def _rejects_the_key(body: bytes) -> bool:

@@ -74,7 +74,7 @@ class Saturation:
         """Why commands cannot be taken, None if they can."""
         if self._since is None:
             return None
-        return "requests to the provider hang, and as many are under way as may be"
+        return "requests to the provider hang, and the maximum number is in flight"
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -92,13 +92,13 @@ class Saturation:
             if stalled_s >= STALLED_S:
                 self._since = now - stalled_s
                 _log.warning(
-                    "requests to the provider hang: %d are in flight, as many as may be, %d of them"
-                    " without a caller, and no response has come for %.0f s; commands fail until"
-                    " that changes, events are still taken and served",
+                    "requests to the provider hang: %d are in flight (the maximum), %d of them"
+                    " abandoned, with no response for %.0f s; commands fail until that changes,"
+                    " the feed still works",
                     places.in_flight,
                     places.abandoned,
                     stalled_s,
                 )
         elif stalled_s == 0 or self._silence_s < before_s:
             lasted_s, self._since = now - self._since, None
-            _log.info("requests to the provider get through again, after %.0f s", lasted_s)
+            _log.info("requests to the provider succeed again after %.0f s", lasted_s)

@@ -153,9 +153,9 @@ class LimitedTransport:
         try:
             now = self._now()
             if now > sent.request.send_by:
-                raise NotSentError("its turn came too late for it to be sent without risk")
+                raise NotSentError("its turn came too late to send it safely")
             if now >= sent.until:
-                raise NotSentError("the provider was too busy for it to be sent in time")
+                raise NotSentError("no slot became free in time to send it")
             sent.left_at = now
             response = await self._inner.send(sent.request, min(sent.until - now, sent.longest_s))
             self._responded_at = self._now()
@@ -221,7 +221,7 @@ class LimitedTransport:
         if self.in_flight >= self._connections_max:
             return OverloadedError(
                 f"{self.in_flight} requests to the provider are in flight, {self._abandoned} of"
-                " them without a response since their callers left"
+                " them abandoned by their callers"
             )
         return OverloadedError(
             f"{self._attended} requests to the provider are in flight and {len(self._waiting)} wait"

@@ -14,7 +14,7 @@ PARTS_MAX = 4_000
 
 def oversize() -> OversizeError:
     """Return the error for a response that is larger than the gateway is willing to hold."""
-    return OversizeError(f"the answer is larger than {RESPONSE_BYTES_MAX} bytes")
+    return OversizeError(f"the response is larger than {RESPONSE_BYTES_MAX} bytes")
 
 
 class Intake:
@@ -37,8 +37,7 @@ class Intake:
             raise oversize()
         if not self._share.grow_to(size - UNCOUNTED_BYTES):
             raise NoRoomError(
-                f"the gateway holds too much at present to take in a response of {size} bytes or"
-                " more"
+                f"the gateway's buffers are too full to receive a response of {size} bytes or more"
             )
 
     def add(self, part: bytes) -> None:
@@ -47,7 +46,7 @@ class Intake:
         if self._size > UNCOUNTED_BYTES:
             self.expect(self._size)
         if len(self._parts) >= PARTS_MAX:
-            raise OversizeError(f"the answer comes in more than {PARTS_MAX} pieces")
+            raise OversizeError(f"the response has more than {PARTS_MAX} pieces")
         self._parts.append(part)
 
     @property

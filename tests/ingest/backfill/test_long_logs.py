@@ -212,7 +212,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
             ends_us.append(complete.until_us)
 
     assert bench.backfill.report.state is State.IDLE
-    assert len([it for it in caplog.records if "goes on from there" in it.message]) == 1
+    assert len([it for it in caplog.records if "continues each interval" in it.message]) == 1
 
 
 @settings(max_examples=25, deadline=None)
