@@ -7,8 +7,8 @@ its responses and, within the tolerance of a signature, by each verified webhook
 freeze a `Date` or make one up. What two of them say is believed. While they disagree, the time is
 only known to lie between what they say.
 
-What is promised: a time that is called confirmed is the machine's, and while the `Date` told last
-was right, it is no further from the truth than one tolerance. So it takes two wrong witnesses, this
+What is promised: a time that is called confirmed is the machine's, and while the latest `Date` was
+right, it is no further from the truth than one tolerance. So it takes two wrong witnesses, this
 one and the machine's, to confirm a wrong time. Where no response has a `Date`, the tolerance of a
 webhook's signature and that of a wall clock that is set may add up to two.
 """

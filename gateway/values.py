@@ -1,7 +1,7 @@
 """What the texts of settings mean: addresses, durations, sizes, URLs, keys, certificates.
 
 Each reader takes the text without blanks around it and raises ValueError with words that follow
-the setting's name. None repeats a text that may hold a secret.
+the setting's name. None quotes a text that may hold a secret.
 """
 
 import ipaddress

@@ -6,7 +6,7 @@ from pathlib import Path
 from gateway.events.filter import VALUES_MAX
 from gateway.events.sqlite import postings, reader, reads
 from gateway.events.window import BYTES_MAX, ENTRIES_MAX
-from gateway.http import outgoing, places, refusals
+from gateway.http import outgoing, refusals, slots
 from gateway.ingest.webhooks import body, receiver, signature
 from gateway.rpc import events, filters, history, subscribe
 from gateway.schema.event_keys import declared_keys, payload_names
@@ -28,7 +28,7 @@ def test_the_numbers_about_webhooks_are_those_of_the_code() -> None:
     wire = refusals.BODY_WIRE_BYTES_MAX // 2**20
     assert f"at most {wire} MiB and {refusals.BODY_PIECES_MAX:,} pieces" in TEXT
     assert f"{refusals.PIPELINED_MAX} requests sent ahead" in TEXT
-    assert f"{places.CONNECTIONS_MAX:,} connections" in TEXT
+    assert f"{slots.CONNECTIONS_MAX:,} connections" in TEXT
     assert f"usual ones ({body.ALWAYS_BYTES // 1024} KiB)" in TEXT
 
 

@@ -15,9 +15,9 @@ from gateway.conference.refresh import Refresh
 from gateway.conference.state import ConferencePicture
 from gateway.conference.watch import Watch
 
-# How long a watch may wait for its first turn to ask the provider, in seconds, if its caller is not
-# less patient: as long as a call has by default. Who would wait longer is refused at once, and can
-# go to another gateway.
+# How long a watch may wait for its first read, in seconds, if its caller is not less patient: as
+# long as a call has by default. Who would wait longer is refused at once, and can go to another
+# gateway.
 FIRST_WAIT_MAX_S = 10.0
 
 
@@ -39,7 +39,7 @@ class Conferences:
 
     @property
     def queue(self) -> FairQueue:
-        """Where questions to the provider wait for their turn."""
+        """Where reads from the provider wait for their turn."""
         return self._reader.queue
 
     def command_accepted(self, request: Message) -> None:
@@ -78,5 +78,5 @@ class Conferences:
                     refresh.cancel()
 
     async def close(self) -> None:
-        """Give up all questions to the provider."""
+        """Cancel all reads from the provider."""
         await self._reader.close()

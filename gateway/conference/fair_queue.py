@@ -2,7 +2,7 @@
 
 Whoever waits belongs to a flow, and flows have their turns one after the other: one that asks for a
 thousand things makes the others wait for one of them. What several ask for (it has the same key) is
-granted once, to one of them, and all others learn that they need not ask any more.
+granted once, to one of them, and the others learn that they need not ask any more.
 """
 
 import asyncio
@@ -126,7 +126,7 @@ class FairQueue:
     async def turn(self, ask: Ask) -> bool:
         """Return true when it is its turn, false if another one has gone for the same meanwhile.
 
-        Raises TooBusyError, at once where it can be told.
+        Raises TooBusyError, at once where that is certain.
         """
         if not self._by_key and self._bucket.try_take(ask.tokens):
             return True

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import uvicorn
 
-from gateway.http.places import Places, connections_max
 from gateway.http.protocol import Observe, RequestProtocol
 from gateway.http.refusals import IDLE_S
+from gateway.http.slots import ConnectionSlots, connections_max
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
@@ -41,7 +41,8 @@ class HttpServer:
     """
 
     def __init__(self, app: Any, observe: Observe) -> None:
-        protocol = partial(RequestProtocol, observe=observe, places=Places(connections_max()))
+        slots = ConnectionSlots(connections_max())
+        protocol = partial(RequestProtocol, observe=observe, slots=slots)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -66,7 +67,7 @@ class HttpServer:
         return bound
 
     async def stop(self, within_s: float) -> None:
-        """Answer what has been received and stop; what is not whole after `within_s` is dropped.
+        """Serve what has been received and stop; what is incomplete after `within_s` is dropped.
 
         uvicorn's own limit would cancel the application in the middle of its work. A connection
         that is closed ends a request whose rest is awaited, and lets one that is whole go on.

@@ -22,7 +22,7 @@ class RecordedRequest:
     # Parsed JSON; None when there was none or it could not be parsed.
     body: Any = None
     request_id: str = ""
-    # As answered; None while unanswered, and when the connection was dropped.
+    # The status of the response; None while there is none, and when the connection was dropped.
     status: int | None = None
 
 

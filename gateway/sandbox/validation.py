@@ -1,4 +1,4 @@
-"""The check of a whole request against its operation: everything wrong is told at once."""
+"""The check of a whole request against its operation: everything wrong is reported at once."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -40,7 +40,7 @@ class BindingError(Exception):
 
 _SAFETY = {
     MethodOptions.NO_SIDE_EFFECTS: Safety.READ,
-    MethodOptions.IDEMPOTENT: Safety.REPEATABLE,
+    MethodOptions.IDEMPOTENT: Safety.IDEMPOTENT,
     MethodOptions.IDEMPOTENCY_UNKNOWN: Safety.ONCE,
 }
 

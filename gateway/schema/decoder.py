@@ -37,7 +37,7 @@ Converter = Callable[[Any], Any]
 class MismatchError(ValueError):
     """A known field holds a value that its type cannot.
 
-    `path` is the field's place in the JSON document, `expected` the type that was expected there.
+    `path` is the field's path in the JSON document, `expected` the type that was expected there.
     The value itself is not kept: it may be anybody's data.
     """
 

@@ -132,8 +132,8 @@ def _total(meta: Any, problems: list[MismatchError]) -> int:
             problems.append(MismatchError("an object", "meta"))
         return 0
     for name in ("total_pages", "total_results"):
-        told = meta.get(name)
-        if told is not None and whole_number(told) is None:
+        count = meta.get(name)
+        if count is not None and whole_number(count) is None:
             problems.append(MismatchError("a whole number", f"meta.{name}"))
     # A total that the field cannot hold is no reason to lose the page.
     return min(whole_number(meta.get("total_results")) or 0, _INT32_MAX)

@@ -10,7 +10,7 @@ class Safety(enum.Enum):
     """What a retry of an operation does (from `idempotency_level`)."""
 
     READ = "read"  # nothing
-    REPEATABLE = "repeatable"  # nothing more than the first did
+    IDEMPOTENT = "idempotent"  # nothing more than the first did
     ONCE = "once"  # everything the first did, again
 
 

@@ -55,8 +55,8 @@ class BoundOperation:
 
     def missing(self, request: Any, error: ProviderError) -> Resource | None:
         """See `Operation.missing`."""
-        place = self.binding.field_at(error.pointer, request)
-        return self._resources.missing(request, error, place)
+        field = self.binding.field_at(error.pointer, request)
+        return self._resources.missing(request, error, field)
 
 
 def operations_of(services: Iterable[ServiceDescriptor]) -> tuple[BoundOperation, ...]:

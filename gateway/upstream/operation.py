@@ -1,7 +1,7 @@
-"""Operations: what the client has to know of something it can ask the provider.
+"""Operations: what the client must know of a REST operation of the provider.
 
-Those that clients of the gateway can ask for are compiled from the protos (`bound`). What the
-gateway asks for by itself is written by hand to the same shape.
+Those behind RPCs are compiled from the protos (`bound`). Those that only the gateway itself uses
+are written by hand to the same shape.
 """
 
 from typing import Any, Protocol, TypeVar

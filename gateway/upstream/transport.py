@@ -6,7 +6,7 @@ what happened in few words that the client builds on:
     TransportError
     +-- NotSentError      the request provably never left: nothing can have happened
     |   +-- OverloadedError   ... because too many are in flight
-    +-- UnansweredError   it may have been received, but no whole response came back
+    +-- UnansweredError   it may have been received, but no complete response came back
     |   +-- NoRoomError       ... because the gateway could not hold it
     +-- OversizeError     a response came, larger than the gateway is willing to hold
 
@@ -64,7 +64,7 @@ class OverloadedError(NotSentError):
 
 
 class UnansweredError(TransportError):
-    """The request may have been received, but no whole response came back."""
+    """The request may have been received, but no complete response came back."""
 
 
 class NoRoomError(UnansweredError):

@@ -82,7 +82,7 @@ def test_a_deletion_that_finds_nothing_after_a_lost_response_has_succeeded() -> 
 def test_only_what_is_idempotent_is_marked_so() -> None:
     for operation in OPERATIONS.values():
         if operation.binding.has_command_id:
-            assert operation.safety is Safety.REPEATABLE, operation.name
+            assert operation.safety is Safety.IDEMPOTENT, operation.name
 
 
 def test_how_long_a_command_is_remembered_is_said_by_the_clients_own_policy() -> None:

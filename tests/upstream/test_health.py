@@ -92,7 +92,7 @@ class World:
             {"authorization": "Bearer K"},
             self.health,
             changed,
-            ask_first=self._probe,
+            probe_first=self._probe,
             sleep=sleep,
             now=self.clock,
             wall=self.clock,

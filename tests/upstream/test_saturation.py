@@ -195,7 +195,7 @@ def test_a_provider_that_is_only_slow_is_no_stall(
 def test_a_hang_that_lasts_is_one_line_however_many_run_into_their_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Places that are left at a time-out, and taken again at once, are no way through."""
+    """Slots that a time-out frees, and that are taken at once, are no end of a stall."""
     caplog.set_level(logging.INFO)
 
     async def story(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""What back-fill tells of itself, as values."""
+"""What backfill reports of itself, as values."""
 
 import enum
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from gateway.events.log import Complete
 
 
 class Cause(enum.Enum):
-    """Why a sweep is made. The value is its name in metrics."""
+    """Why a sweep runs. The value is its name in metrics."""
 
     START = "start"  # the gateway has been away
     FAILED_WRITE = "failed_write"  # a webhook was refused because it could not be stored
@@ -17,12 +17,12 @@ class Cause(enum.Enum):
 
 
 class Verdict(enum.Enum):
-    """What became of a delivery that was looked at. The value is its name in metrics."""
+    """What became of a delivery that was examined. The value is its name in metrics."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"  # the log had it
     FOREIGN = "foreign"  # it was addressed to somebody else
-    UNREADABLE = "unreadable"  # there is no event in it that can be read or stored
+    UNREADABLE = "unreadable"  # it has no event that can be decoded and stored
 
 
 class SweepEnded(NamedTuple):
@@ -33,20 +33,20 @@ class SweepEnded(NamedTuple):
 
 
 class State(enum.Enum):
-    """What back-fill is doing."""
+    """What backfill is doing."""
 
     OFF = enum.auto()
     IDLE = enum.auto()
     RUNNING = enum.auto()
-    FAILING = enum.auto()  # the last sweep failed; it is tried again
+    FAILING = enum.auto()  # the last sweep failed; it is retried
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How back-fill stands."""
+    """The state of backfill."""
 
     state: State
-    # Of which time nothing is known to be missing; None if nobody has looked.
+    # The period for which the log is complete; None if that has never been examined.
     complete: Complete | None
     # When the last sweep succeeded, in microseconds since 1970; None if none has yet.
     finished_at_us: int | None = None

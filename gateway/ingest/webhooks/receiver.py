@@ -1,4 +1,4 @@
-"""The HTTP end of webhooks: read, verify, decode, store, answer.
+"""The HTTP end of webhooks: read, verify, decode, store, respond.
 
 An ASGI application by itself: every webhook comes through here, and a framework's request,
 routing and response objects would cost as much as the signature does.
@@ -26,23 +26,23 @@ from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
 from gateway.ingest.webhooks.verification import TooManyError, Verification
 from gateway.refused import Refused, Subject
 
-# Where webhooks are received, with or without a slash at its end.
+# Where webhooks are posted, with or without a slash at its end.
 WEBHOOK_PATH = "/webhooks/telnyx"
 
-# Where in a scope's `state` the HTTP server says why it has answered and ended a request before its
-# body was complete: with a reason of the table below. Nothing there: the sender has gone.
+# Where in a scope's `state` the HTTP server says why it has ended a request before its body was
+# complete: with a reason of the table below. Nothing there: the sender has gone.
 ENDED_FOR = "ended_for"
 
 # The reason of a request whose sender has gone before it was complete.
 DISCONNECTED = "DISCONNECTED"
 
-# Seconds after which to send again what could not be stored.
+# Seconds after which the sender is to retry what could not be stored.
 RETRY_AFTER_S = 5
 
 # The status of what the gateway has no room for, or cannot store.
 _UNAVAILABLE = 503
 
-# The answer to each kind of bad request. A forged or stale webhook is unauthorised, not malformed.
+# The status of each refusal. A forged or stale webhook is unauthorised, not malformed.
 _STATUS_OF_REASON = {
     "BAD_REQUEST": 400,
     "MISSING_HEADER": 400,
@@ -89,12 +89,12 @@ class Received(NamedTuple):
     refused: Refused | None = None
 
 
-class _Answer(NamedTuple):
+class _Response(NamedTuple):
     start: Message
     body: Message
 
     @classmethod
-    def of(cls, status: int, document: Any, headers: Iterable[tuple[str, str]] = ()) -> "_Answer":
+    def of(cls, status: int, document: Any, headers: Iterable[tuple[str, str]] = ()) -> "_Response":
         body = json.dumps(document, separators=(",", ":")).encode()
         fields = [
             (b"content-type", b"application/json"),
@@ -107,8 +107,8 @@ class _Answer(NamedTuple):
         )
 
 
-_STORED = _Answer.of(200, {"status": "stored"})
-_DUPLICATE = _Answer.of(200, {"status": "duplicate"})
+_STORED = _Response.of(200, {"status": "stored"})
+_DUPLICATE = _Response.of(200, {"status": "duplicate"})
 
 
 class _RefusedError(Exception):
@@ -119,11 +119,11 @@ class _RefusedError(Exception):
 
 
 class WebhookReceiver:
-    """Answers `POST /webhooks/telnyx`: 2xx once the event is on disk, and not before.
+    """Serves `POST /webhooks/telnyx`: 2xx once the event is on disk, and not before.
 
     What is wrong with the request gets a 4xx that says so; what is wrong with the log or with the
-    gateway gets a 5xx, after which the provider sends again. Whatever happens is an answer, a line
-    in the log and a count. `now` gives the time in seconds since 1970.
+    gateway gets a 5xx, after which the provider retries. Whatever happens is a response, a line in
+    the log and a count. `now` gives the time in seconds since 1970.
     """
 
     def __init__(
@@ -145,21 +145,21 @@ class WebhookReceiver:
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Serve one request."""
         with closing(Body(self._large, self._buffers)) as body_received:
-            start, body = await self._answer(scope, receive, body_received)
+            start, body = await self._response(scope, receive, body_received)
         await send(start)
         await send(body)
 
     def close(self) -> None:
-        """Receive nothing more; called when all requests have ended."""
+        """Verify nothing more; called when all requests have ended."""
         self._verification.close()
 
     def connection_ended(self, reason: str, peer: str) -> None:
-        """Take note of a connection that the HTTP server ended with no application asked."""
+        """Take note of a connection that the HTTP server closed and no application heard of."""
         self._note(Subject.HTTP_CONNECTION, reason, peer, 0)
 
-    async def _answer(self, scope: Scope, receive: Receive, body_received: Body) -> _Answer:
+    async def _response(self, scope: Scope, receive: Receive, body_received: Body) -> _Response:
         refuse = partial(self._refuse, scope, body_received)
         again = [("retry-after", str(RETRY_AFTER_S))]
         try:
@@ -190,11 +190,11 @@ class WebhookReceiver:
             _log.error("a webhook could not be stored; the provider will retry it: %s", error)
             return refuse("LOG_UNAVAILABLE", "the event could not be stored", again)
         except asyncio.CancelledError:
-            # By a shutdown that does not wait any longer. The task ends with this answer.
+            # By a shutdown that does not wait any longer. The task ends with this response.
             text = "the gateway shut down before the event was stored"
             return refuse("SHUTTING_DOWN", text, again)
         except Exception:
-            # The text of an exception nobody foresaw may hold anything: it goes to the log only.
+            # The text of an unforeseen exception may hold anything: it is only logged.
             _log.exception("a webhook failed unexpectedly; the provider will retry it")
             text = "the gateway failed unexpectedly; its log has the cause"
             return refuse("GATEWAY_FAILURE", text, again)
@@ -209,10 +209,10 @@ class WebhookReceiver:
         reason: str,
         message: str,
         headers: Iterable[tuple[str, str]] = (),
-    ) -> _Answer:
+    ) -> _Response:
         self._note(Subject.WEBHOOK, reason, _peer(scope), body.size)
         document = {"error": {"reason": reason, "message": message}}
-        return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
+        return _Response.of(_STATUS_OF_REASON[reason], document, headers)
 
     def _note(self, subject: Subject, reason: str, peer: str, size: int) -> None:
         is_shortage = _STATUS_OF_REASON.get(reason) == _UNAVAILABLE
@@ -234,7 +234,7 @@ async def _read_body(scope: Scope, receive: Receive, body: Body) -> None:
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            # Nobody reads the answer; it only ends the request.
+            # Nobody reads the response; it only ends the request.
             reason = scope.get("state", {}).get(ENDED_FOR, DISCONNECTED)
             raise _RefusedError(reason, "the body ended before it was complete")
         body.add(message.get("body", b""))

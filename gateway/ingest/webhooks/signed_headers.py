@@ -119,7 +119,7 @@ def _parts(lines: Iterable[bytes]) -> list[bytes]:
 
 
 def _paired(first: Sequence[T], second: Sequence[U]) -> list[tuple[T, U]]:
-    """Return all pairs, those at the same place first: most often it was they that came together.
+    """Return all pairs, those at the same position first: most often these belong together.
 
     No more than so many, however long the lists are that somebody has sent.
     """

@@ -16,7 +16,7 @@ _MADE_UP = frozenset({"command_id", "custom_file_name", "gather_id"})
 
 
 class _Named(NamedTuple):
-    """Something that a request names: the proto path of the place, the kind and the value."""
+    """Something that a request names: the proto path of the field, the kind and the value."""
 
     path: str
     kind: str
@@ -41,16 +41,16 @@ class Resources:
             and (kind := kind_of_field(field.name))
         }
 
-    def missing(self, request: Any, error: ProviderError, place: str) -> Resource | None:
+    def missing(self, request: Any, error: ProviderError, field: str) -> Resource | None:
         """Return what was not found, or None if that is not certain.
 
-        `place` is the proto path of the field that the provider points at, empty if it does not.
+        `field` is the proto path of the field that the provider points at, empty if it does not.
         It is certain where the provider points at one thing, or its words have one thing as the
         subject that is not there. Where they have none, it is the one thing in the request's
-        address, if the request names nothing beside it and the provider speaks of nothing else.
+        path, if the request names nothing beside it and the provider speaks of nothing else.
         """
         named = list(self._named(request))
-        pointed = [it for it in named if place in (it.path, it.path.partition("[")[0])]
+        pointed = [it for it in named if field in (it.path, it.path.partition("[")[0])]
         if len(pointed) == 1:
             return _resource(pointed)
         values = [it.value for it in named]
@@ -61,7 +61,7 @@ class Resources:
             for subject in found:
                 agreeing = [it for it in agreeing if _is(subject, it)]
             return _resource(agreeing)
-        if place or any(it.path not in self._path_fields for it in named):
+        if field or any(it.path not in self._path_fields for it in named):
             return None
         mentioned = {kind for text in texts for kind in kinds_in(text, values)}
         return _resource(named) if mentioned <= {it.kind for it in named} else None

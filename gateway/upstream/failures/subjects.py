@@ -51,7 +51,7 @@ _FIELD_NAME = re.compile(r"(\w+?)_(?:ids?|name)")
 
 
 class Subject(NamedTuple):
-    """What a text says is not there. Both are empty if it cannot be told what that is."""
+    """What a text says is not there. Both are empty if it is not clear what that is."""
 
     kinds: frozenset[str]
     values: frozenset[str]

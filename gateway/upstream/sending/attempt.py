@@ -32,7 +32,7 @@ class AttemptResult(NamedTuple):
         return type(self.error).__name__.removesuffix("Error").lower()
 
 
-# The word for an attempt whose end nobody waits for: another one won, or the caller has gone.
+# The word for an attempt whose end nobody waits for: another one won, or the caller has left.
 GIVEN_UP = "given_up"
 
 

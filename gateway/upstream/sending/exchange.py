@@ -69,7 +69,7 @@ class Sending:
 
 
 class Exchange:
-    """One call's requests. The call is kept up to date for whoever has to say what became of it."""
+    """One call's requests. The call is kept up to date for whoever reports what became of it."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Exchange:
     async def run(self) -> AttemptResult:
         """Return the result that decides the call. Raises TooLateError.
 
-        Cancelled, or when another attempt was quicker, what is in flight is given up.
+        What is in flight when it returns, or is cancelled, is abandoned.
         """
         self._sending.budget.call_made()
         try:

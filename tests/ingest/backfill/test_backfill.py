@@ -1,4 +1,4 @@
-"""Back-fill: which spans are asked for and when, what is stored, and where it goes on."""
+"""Backfill: which spans are asked for and when, what is stored, and where it goes on."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""However long the provider's log is, back-fill holds little of it, and each round of it ends."""
+"""However long the provider's log is, backfill holds little of it, and each round of it ends."""
 
 import logging
 import weakref
@@ -192,7 +192,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetch, "ROUND_REQUESTS_MAX", 1_200)
+    monkeypatch.setattr(fetch, "SWEEP_REQUESTS_MAX", 1_200)
     bench.sweep()
     bench.clock.advance(86_400)
     bench.provider.page = endless.page  # type: ignore[method-assign]
@@ -203,7 +203,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
             began = len(endless.requests)
             assert bench.sweep() == [SweepEnded(Cause.START, True)]
             asked = endless.requests[began:]
-            assert len(asked) <= fetch.ROUND_REQUESTS_MAX + 2 * PAGES_ABSURD
+            assert len(asked) <= fetch.SWEEP_REQUESTS_MAX + 2 * PAGES_ABSURD
             complete = bench.log.complete
             assert complete is not None
             # It goes on where it stopped, and claims no more than that.
@@ -237,7 +237,7 @@ def test_round_by_round_everything_is_found_and_never_more_is_claimed(
     bench.clock.advance(21_000)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetch, "ROUND_REQUESTS_MAX", requests_max)
+        patch.setattr(fetch, "SWEEP_REQUESTS_MAX", requests_max)
         # Each round reads a span at least, however often it has to be cut before.
         for _ in range(3 * len(seconds) + 30):
             bench.sweep()
