@@ -68,7 +68,7 @@ class Settings(BaseModel):
     api_key: Annotated[SecretStr, _secret(values.read_api_key)] | None = _named(
         "TELNYX_API_KEY", None, "The provider's API key (v2)."
     )
-    public_keys: Annotated[tuple[str, ...], _read(values.read_public_keys)] = _named(
+    public_keys: Annotated[tuple[bytes, ...], _read(values.read_public_keys)] = _named(
         "TELNYX_PUBLIC_KEY",
         (),
         "The provider's public keys for verifying webhooks, separated by commas.",

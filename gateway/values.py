@@ -4,20 +4,23 @@ Each reader takes the text without blanks around it and raises ValueError with w
 the setting's name. None quotes a text that may hold a secret.
 """
 
+import binascii
 import ipaddress
 import re
 import ssl
+from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.ingest.webhooks.signature import parse_public_key
-
 PORT_MAX = 65_535
 
 # An API key is some 60 characters long; what is far longer is a file that was taken for it.
 _KEY_CHARACTERS_MAX = 1_000
+# Ed25519 (RFC 8032), and what Standard Webhooks puts before the base64 of a public key.
+_PUBLIC_KEY_BYTES = 32
+_STANDARD_KEY_PREFIX = "whpk_"
 # The largest bundle of certificates that is read, in bytes: all public ones together are 300 KiB.
 _CA_BYTES_MAX = 4 * 1024 * 1024
 
@@ -113,21 +116,31 @@ def read_api_key(text: str) -> str:
     return text
 
 
-def read_public_keys(text: str) -> tuple[str, ...]:
-    """Read one or more public keys, separated by commas."""
+def read_public_keys(text: str) -> tuple[bytes, ...]:
+    """Read one or more Ed25519 public keys in base64, with or without `whpk_`, between commas."""
     keys = _parts(text)
     if not keys:
         raise ValueError("has no key")
-    seen: dict[bytes, int] = {}
+    numbers: dict[bytes, int] = {}
     for number, key in enumerate(keys, 1):
         try:
-            raw = parse_public_key(key)
+            raw = _public_key(key)
         except ValueError as error:
             raise ValueError(f"key {number} of {len(keys)} {error}") from None
-        if raw in seen:
-            raise ValueError(f"key {number} of {len(keys)} is key {seen[raw]} again")
-        seen[raw] = number
-    return keys
+        if raw in numbers:
+            raise ValueError(f"key {number} of {len(keys)} is key {numbers[raw]} again")
+        numbers[raw] = number
+    return tuple(numbers)
+
+
+def _public_key(text: str) -> bytes:
+    try:
+        key = b64decode(text.removeprefix(_STANDARD_KEY_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    if len(key) != _PUBLIC_KEY_BYTES:
+        raise ValueError(f"has {len(key)} bytes; an Ed25519 public key has {_PUBLIC_KEY_BYTES}")
+    return key
 
 
 def read_base_url(text: str) -> str:

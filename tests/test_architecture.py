@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ MAY_IMPORT = {
     "config": {"names", "values"},
     "names": set[str](),
     "output": set[str](),
-    "values": {"ingest"},
+    "values": set[str](),
     "clock": set[str](),
     "details": set[str](),
     "errors": {"details"},
@@ -122,6 +123,12 @@ def test_a_module_imports_only_what_its_room_may(module: Path) -> None:
     for name in imports(module):
         if name.startswith("gateway."):
             assert name.split(".")[1] in allowed, f"{module} imports {name}"
+
+
+def test_no_room_knows_itself_by_way_of_others() -> None:
+    order = list(TopologicalSorter(MAY_IMPORT).static_order())  # raises CycleError
+
+    assert order.index("values") < order.index("upstream") < order.index("ingest")
 
 
 @pytest.mark.parametrize("without", sorted(WITHOUT_GRPC))

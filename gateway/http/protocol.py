@@ -160,9 +160,8 @@ class RequestProtocol(HttpToolsProtocol):
         if not self._half_closed:
             if self._stage is _Stage.BODY:
                 if not self.pipeline:
-                    return (
-                        False  # the application waits for the rest; it hears of this, and counts it
-                    )
+                    # The application waits for the rest: it hears of the end, and counts it.
+                    return False
                 self.pipeline.popleft()
                 self._observe(DISCONNECTED)
             elif not self._is_responding:

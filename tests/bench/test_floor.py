@@ -22,7 +22,7 @@ def test_it_stores_what_is_signed(loop: LoopThread, tmp_path: Path, signed: bool
         log = await SqliteEventLog.open(
             tmp_path / "floor.db", KEYS, Retention(1e9, 2**40), time.time
         )
-        verifier = SignatureVerifier([webhooks.PUBLIC_KEY], time.time)
+        verifier = SignatureVerifier([webhooks.RAW_PUBLIC_KEY], time.time)
         server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
         return log, server, await server.start("127.0.0.1", 0)
 

@@ -1,6 +1,7 @@
 """What settings can be, what is refused and in which words."""
 
 import math
+from base64 import b64decode, b64encode
 
 import pytest
 from hypothesis import given
@@ -93,7 +94,28 @@ def test_a_public_key_twice_is_a_rotation_that_did_not_happen() -> None:
     found = mistake(TELNYX_PUBLIC_KEY=f"{KEY}, {OTHER_KEY},{KEY}")
 
     assert found == "TELNYX_PUBLIC_KEY key 3 of 3 is key 1 again"
-    assert settings(TELNYX_PUBLIC_KEY=f"{KEY},\n{OTHER_KEY},").public_keys == (KEY, OTHER_KEY)
+    assert settings(TELNYX_PUBLIC_KEY=f"{KEY},\n{OTHER_KEY},").public_keys == (
+        b64decode(KEY),
+        b64decode(OTHER_KEY),
+    )
+
+
+def test_a_public_key_may_have_the_prefix_of_standard_webhooks() -> None:
+    assert settings(TELNYX_PUBLIC_KEY=f"whpk_{KEY}").public_keys == (b64decode(KEY),)
+    assert "key 2 of 2 is key 1 again" in mistake(TELNYX_PUBLIC_KEY=f"whpk_{KEY},{KEY}")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("not a key", "is not base64"),
+        ("_" + KEY[1:], "is not base64"),
+        (b64encode(bytes(31)).decode(), "has 31 bytes; an Ed25519 public key has 32"),
+        (b64encode(bytes(64)).decode(), "has 64 bytes; an Ed25519 public key has 32"),
+    ],
+)
+def test_a_public_key_of_another_form_is_refused_by_its_number(key: str, words: str) -> None:
+    assert mistake(TELNYX_PUBLIC_KEY=f"{KEY},{key}") == f"TELNYX_PUBLIC_KEY key 2 of 2 {words}"
 
 
 # --- Spans of time, sizes, counts

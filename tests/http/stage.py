@@ -103,7 +103,7 @@ class Stage:
         clock = ManualClock()
         self.now = clock.now
         self.receiver = WebhookReceiver(
-            SignatureVerifier([self.signer.public_key], clock),
+            SignatureVerifier([self.signer.raw_public_key], clock),
             WebhookDecoder(),
             self.log,  # type: ignore[arg-type]
             clock,
