@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -44,6 +46,7 @@ MAY_IMPORT = {
     "http": {"bytebudget", "ingest", "process", "telemetry"},
     "client": {"schema"},
     "sandbox": set[str](),
+    "simulation": {"sandbox"},
     "config": {"names", "values"},
     "names": set[str](),
     "output": set[str](),
@@ -173,6 +176,16 @@ def test_no_module_names_an_rpc_or_an_event(module: Path) -> None:
         return
 
     assert rpcs_and_events().isdisjoint(words_of(module))
+
+
+def test_a_gateway_of_a_real_provider_loads_nothing_of_the_sandbox() -> None:
+    shows = "import gateway.cli, sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", shows], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert "gateway.app" in loaded
+    assert not [it for it in loaded if it.startswith(("gateway.sandbox", "jsonschema"))]
 
 
 @pytest.mark.parametrize(("library", "keepers"), KEPT_BY.items())
