@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 from typing import Any
 
 import grpc
@@ -548,16 +547,8 @@ def test_an_error_body_of_any_kind_is_survived(
 
 
 def test_a_deadline_is_kept_in_all(gateway: RunningGateway, provider: RecordingProvider) -> None:
-    def hesitate(request: Any) -> Answer:
-        released.wait(20)
-        return Answer()
-
-    released = threading.Event()
-    provider.answer = hesitate
-    try:
+    with provider.hanging():
         failure = failure_of(gateway.conferences.JoinConference, JOIN, timeout=0.3)
-    finally:
-        released.set()
 
     assert failure.code is Code.DEADLINE_EXCEEDED
 
@@ -574,18 +565,10 @@ def test_too_little_time_sends_nothing(
 def test_the_default_deadline_applies_where_the_caller_sets_none(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
-    released = threading.Event()
-
-    def hesitate(request: Any) -> Answer:
-        released.wait(20)
-        return Answer()
-
-    provider.answer = hesitate
     gateway = start_gateway(provider.base_url, GATEWAY_CALL_TIMEOUT="0.3s")
-    try:
+
+    with provider.hanging():
         failure = failure_of(gateway.conferences.JoinConference, JOIN, timeout=None)
-    finally:
-        released.set()
 
     assert (failure.code, failure.info.reason) == (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     assert failure.info.metadata["outcome"] == "unknown"
