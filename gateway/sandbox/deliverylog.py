@@ -18,7 +18,7 @@ _ACCOUNT = "5f2c1d1e-0000-4000-8000-5a4db0c5e5b0"
 # Characters of a receiver's response that the provider keeps.
 _EXCERPT_CHARACTERS = 10_000
 
-Outcome = Literal["delivered", "failed"]
+DeliveryStatus = Literal["delivered", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Delivery:
         return any(it.delivered for it in self.attempts)
 
     @property
-    def status(self) -> Outcome:
+    def status(self) -> DeliveryStatus:
         """`failed` as long as no attempt was taken, as the provider defines it."""
         return "delivered" if self.delivered else "failed"
 

@@ -14,7 +14,7 @@ class Safety(enum.Enum):
     ONCE = "once"  # everything the first did, again
 
 
-class RestCall(NamedTuple):
+class RestRequest(NamedTuple):
     """One REST request, ready to be sent, and what is needed to read its response."""
 
     method: str

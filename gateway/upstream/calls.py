@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.schema.rest import RestCall, Safety
+from gateway.schema.rest import RestRequest, Safety
 from gateway.upstream.ends import RULES, End, caller_may_retry
 from gateway.upstream.operation import Operation
 
@@ -14,7 +14,7 @@ class UpstreamCall:
 
     operation: Operation[object]
     request: Any
-    rest: RestCall
+    rest: RestRequest
     # Requests sent, or refused before they could leave.
     attempts: int = 0
     # Whether any of them may have run without a response that says so.

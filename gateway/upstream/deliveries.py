@@ -19,7 +19,7 @@ from gateway.schema.decoder import MismatchError
 from gateway.schema.json_text import decoded, elements, members
 from gateway.schema.lenient_json import has_double, read
 from gateway.schema.query import query_string
-from gateway.schema.rest import RestCall, Safety
+from gateway.schema.rest import RestRequest, Safety
 from gateway.schema.timestamps import parse_timestamp
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.failures.errorbody import ProviderError
@@ -104,7 +104,7 @@ class ListDeliveries:
     name: str = "ListWebhookDeliveries"
     safety: Safety = Safety.READ
 
-    def prepare(self, request: DeliveriesRequest) -> RestCall:
+    def prepare(self, request: DeliveriesRequest) -> RestRequest:
         """See `Operation.prepare`."""
         parameters = [
             ("filter[started_at][gte]", moment_text(request.since_us)),
@@ -115,12 +115,12 @@ class ListDeliveries:
         if request.failed_only:
             parameters.append(("filter[status][eq]", "failed"))
         path = _PATH + query_string(parameters)
-        return RestCall("GET", path, None, "", command_id_was_made=False, page=None)
+        return RestRequest("GET", path, None, "", command_id_was_made=False, page=None)
 
     def check(self, response: HttpResponse) -> None:
         """See `Operation.check`. `finish` finds what of it cannot be read."""
 
-    def finish(self, call: RestCall, body: bytes) -> DeliveriesPage:
+    def finish(self, rest: RestRequest, body: bytes) -> DeliveriesPage:
         """See `Operation.finish`. A row that cannot be read does not hide the others."""
         try:
             return _page_of_values(body)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gateway.ingest.backfill.reader import DeliveryLogReader, DeliverySource, entries_of
-from gateway.ingest.backfill.span import PAGES_ABSURD, Span, Store, log_absurd
+from gateway.ingest.backfill.span import PAGES_ABSURD, DeliverySpan, Store, log_absurd
 from gateway.upstream.deliveries import DeliveriesRequest, moment_text
 from gateway.upstream.errors import Reason, UpstreamError
 
@@ -119,7 +119,7 @@ class Fetcher:
     ) -> int | None:
         """Store a span; return how many rows there were, None if it has to be cut."""
         can_be_cut = request.until_us - request.since_us > SPAN_MIN_US
-        span = Span(self._reader, request, can_be_cut=can_be_cut, is_settled=is_settled)
+        span = DeliverySpan(self._reader, request, can_be_cut=can_be_cut, is_settled=is_settled)
         try:
             return await span.read(store)
         except UpstreamError as error:

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 Store = Callable[[list[Entry]], Awaitable[None]]
 
 
-class Span:
+class DeliverySpan:
     """A span of the log. `request` is for its first page.
 
     `can_be_cut` tells whether a part of it can be requested instead, `is_settled` whether what is

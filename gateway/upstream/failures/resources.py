@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from gateway.details import Resource
 from gateway.schema.descriptors import fields_of
 from gateway.upstream.failures.errorbody import ProviderError
-from gateway.upstream.failures.subjects import Subject, kind_of_field, kinds_in, subjects
+from gateway.upstream.failures.subjects import SentenceSubject, kind_of_field, kinds_in, subjects
 
 # What is named like a thing of the provider's, but made up by the caller.
 _MADE_UP = frozenset({"command_id", "custom_file_name", "gather_id"})
@@ -77,7 +77,7 @@ class Resources:
                     yield _Named(f"{name}[{index}]", kind, one)
 
 
-def _is(subject: Subject, it: _Named) -> bool:
+def _is(subject: SentenceSubject, it: _Named) -> bool:
     """Tell whether a subject may be something that a request names."""
     if not subject.kinds and not subject.values:
         return False
