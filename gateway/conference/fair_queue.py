@@ -147,7 +147,7 @@ class FairQueue:
         except asyncio.CancelledError:
             turn = waiter.turn
             if not turn.cancelled() and turn.exception() is None and turn.result():
-                # It came at the moment it was given up.
+                # It was granted in the moment the wait was cancelled.
                 self._bucket.give_back(ask.tokens)
             self._forget(waiter)
             self._grant()
@@ -194,7 +194,7 @@ class FairQueue:
             self._timer = None
         while (waiter := self._next()) is not None:
             ask = waiter.ask
-            if waiter.turn.done():  # given up in this very moment
+            if waiter.turn.done():  # cancelled in this very moment
                 self._forget(waiter)
                 continue
             if not self._bucket.try_take(ask.tokens):

@@ -35,7 +35,7 @@ class MetricsPage:
         self._now = now
         self._written = b""
         self._looked_at = now()
-        # Seconds that writing may take at present.
+        # Seconds that writing may take now.
         self._spare = _METRICS_AT_ONCE_S
 
     def text(self) -> bytes:

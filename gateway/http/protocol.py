@@ -79,7 +79,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._bytes = 0
         self._lines = 0
         self._pieces = 0
-        # Which bound the parser has come across.
+        # The bound that the parser has met.
         self._beyond: Refusal | None = None
         self._offer = b""
         # Counts changes of the stage, and which of them the timer was set for.
@@ -191,7 +191,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._lines = self._pieces = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """See `httptools.HttpRequestParser`; trailers come here, too, and are passed over."""
+        """See `httptools.HttpRequestParser`; trailers come here, too, and are ignored."""
         self._lines += 1
         if self._lines > HEADERS_MAX:
             self._stop(TOO_MANY_HEADERS)
@@ -233,7 +233,7 @@ class RequestProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as upgrade:
                 # A new one: the old one reads nothing more if the connection is to be closed.
                 self.parser = httptools.HttpRequestParser(self)
-                # As uvicorn has its parsers: what comes after the last request is passed over.
+                # As uvicorn has its parsers: what comes after the last request is ignored.
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 data = self._offer + data[upgrade.args[0] :]
             else:

@@ -31,7 +31,7 @@ HEADERS_MAX = 128
 BODY_WIRE_BYTES_MAX = 2 * BODY_BYTES_MAX
 
 # How much of a body may still be to come when its request has been refused, in bytes, for the rest
-# to be passed over and the connection kept.
+# to be skipped and the connection kept.
 REST_BYTES_MAX = 64 * 1024
 
 # How long the sender of more has for reading the refusal before the connection is closed, in

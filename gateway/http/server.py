@@ -17,8 +17,8 @@ from gateway.http.slots import ConnectionSlots, connections_max
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
 
-# How long the application has for ending its work on requests whose connections were dropped, in
-# seconds: for a commit that is under way.
+# How long the application has to complete its work on requests whose connections were dropped, in
+# seconds: for a commit in progress.
 _LAST_WORK_S = 1.0
 
 _logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class HttpServer:
         """Serve what has been received and stop; what is incomplete after `within_s` is dropped.
 
         uvicorn's own limit would cancel the application in the middle of its work. A connection
-        that is closed ends a request whose rest is awaited, and lets one that is whole go on.
+        that is closed ends a request whose rest is awaited, and lets a complete one continue.
         """
         self._server.should_exit = True
         if await self._has_ended(within_s):

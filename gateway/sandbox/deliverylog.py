@@ -77,12 +77,12 @@ class Delivery:
 
     @property
     def started_at(self) -> float:
-        """When the first attempt began, or was given up."""
+        """When the first attempt began, or was abandoned."""
         return self.attempts[0].started_at if self.attempts else self.given_up_at or 0.0
 
     @property
     def finished_at(self) -> float:
-        """When the last attempt so far was over, or was given up."""
+        """When the last attempt so far was over, or was abandoned."""
         return self.attempts[-1].finished_at if self.attempts else self.given_up_at or 0.0
 
     def view(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Delivery:
 
 
 class DeliveryLog:
-    """The latest deliveries that have been attempted at least once, or given up.
+    """The latest deliveries that have been attempted at least once, or abandoned.
 
     Times in it are real time, not sandbox time, because whoever asks for "everything since then"
     reads "then" from a clock of their own.

@@ -1,4 +1,4 @@
-"""What was asked of the sandbox and what it executed, for tests that must prove a count."""
+"""What the sandbox was sent and what it executed, for tests that must prove a count."""
 
 from collections import deque
 from dataclasses import dataclass

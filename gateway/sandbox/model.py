@@ -72,7 +72,7 @@ class Sound:
 
 @dataclass(slots=True)
 class Recording:
-    """A recording under way."""
+    """A recording in progress."""
 
     id: str
     format: str
@@ -84,7 +84,7 @@ class Recording:
 
 @dataclass(slots=True)
 class Conference:
-    """A conference, under way or over."""
+    """A conference, in progress or over."""
 
     id: str
     name: str

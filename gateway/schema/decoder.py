@@ -1,4 +1,4 @@
-"""JSON values to messages: what is known is read, what is unknown is passed over.
+"""JSON values to messages: what is known is read, what is unknown is ignored.
 
 Unknown fields and unknown enum texts never fail: the provider may add to its responses at any time.
 A value of another JSON type is read where it can mean one thing only (a number for a text, `"7"`

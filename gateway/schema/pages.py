@@ -18,12 +18,12 @@ from gateway.tokens import arguments_digest, seal, unseal
 # The provider's bounds of `page[size]`.
 PAGE_SIZE_MAX = 250
 
-# The largest page number that is asked for: no list of the provider comes near it, and the item's
+# The largest page number that is requested: no list of the provider comes near it, and the item's
 # number (times 250) stays within what everybody's integers hold.
 PAGE_NUMBER_MAX = 1_000_000
 
 _KIND = b"p"
-# Page number, items of the page that have been given out, size asked for, size that the provider
+# Page number, items of the page that have been returned, size requested, size that the provider
 # said its pages have (zero: it did not say), whether it makes them of any size as far as is known,
 # digest of the request's other fields.
 _LAYOUT = struct.Struct(">IIHH?8s")
@@ -41,8 +41,8 @@ class PageError(Exception):
 class Page:
     """Which items of a list a request asks for: a page of the provider, or a part of one.
 
-    `size` is what the provider is asked for; zero leaves it to the provider. Of the items on its
-    page, the first `skip` have been given out before, and at most `take` (zero: all) are wanted.
+    `size` is what is requested of the provider; zero leaves it to the provider. Of the items on its
+    page, the first `skip` have been returned before, and at most `take` (zero: all) are wanted.
     """
 
     number: int
@@ -99,7 +99,7 @@ class Page:
         """Return which of the items on the provider's page the request gets, and the next token.
 
         `count` is how many items there are, `meta` what the provider says of the list. The token
-        is empty if nothing follows. Raises MismatchError where the list goes on beyond
+        is empty if nothing follows. Raises MismatchError where the list continues beyond
         `PAGE_NUMBER_MAX`, or the provider contradicts itself about the size of its pages.
         """
         meta = meta if type(meta) is dict else {}
@@ -113,7 +113,7 @@ class Page:
                 raise MismatchError("the size of the page", "meta.page_size")
             number, skip = divmod((self.number - 1) * self.size + self.skip, of_page)
             return slice(0), self._token(number + 1, skip, of_page)
-        # More than it was asked for is no page of its: what it says is not to be relied on.
+        # A page larger than requested: what it says is not to be relied on.
         known = of_page if of_page <= (self.size or PAGE_SIZE_MAX) else 0
         end = self.skip + (self.take or count)
         part = slice(self.skip, end)
@@ -151,7 +151,7 @@ class Page:
     def _token(self, number: int, skip: int, known: int) -> str:
         if number > PAGE_NUMBER_MAX:
             raise MismatchError(f"of a list with at most {PAGE_NUMBER_MAX} pages", "meta")
-        # Who makes pages of sizes of its own is asked for those from then on.
+        # A provider that makes pages of its own sizes is asked for those from then on.
         is_any_size = self._is_any_size and (not self.size or known in (0, self.size))
         size = self.size if is_any_size else known or self.size
         token = _LAYOUT.pack(number, skip, size, known, is_any_size, self._arguments)

@@ -67,7 +67,7 @@ RULES: Mapping[End, Rule] = {
     End.CONFLICT: Rule(False, _NONE, False),
     End.REFUSAL: Rule(False, _NONE, True),
     End.TRANSIENT: Rule(True, _HARMLESS, False),
-    # What only a proxy says, or nobody expects, is no reason to give up on the other request.
+    # What only a proxy says, or nobody expects, is no reason to abandon the other request.
     End.SERVER_ERROR: Rule(True, _NONE, False),
     End.REDIRECTION: Rule(False, _NONE, False),
     End.UNEXPECTED: Rule(True, _NONE, False),

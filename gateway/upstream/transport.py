@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-# The largest response that a transport reads, in bytes. The largest that is asked for is a page of
+# The largest response that a transport reads, in bytes. The largest that is requested is a page of
 # webhook deliveries, 50 with up to 60,000 characters each; 250 conferences are about 200 KiB. As
 # Python objects a document can take thirty times its size, so this is also what bounds them.
 RESPONSE_BYTES_MAX = 4 * 1024 * 1024
@@ -75,7 +75,7 @@ class OversizeError(TransportError):
     """The response is larger than the gateway is willing to hold."""
 
 
-# A proxy's own refusal (RFC 9110, 15.5.8): the provider was not asked, so nothing has happened.
+# A proxy's own refusal (RFC 9110, 15.5.8): nothing reached the provider, so nothing has happened.
 PROXY_REFUSAL = 407
 
 

@@ -169,7 +169,7 @@ class Backfill:
         stored_before = self._stored
         self._running = True
         try:
-            # What comes in while the provider is asked for the time was not missed.
+            # What comes in while the provider says its time was not missed.
             info = await self._event_log.info()
             await self._look_at_the_time()
             now = self._time.now()
@@ -187,8 +187,8 @@ class Backfill:
                 )
             else:
                 # From when on webhooks may have come, not from when the provider has responded.
-                asked_s = self._clock() - began_at
-                await self._event_log.mark_complete(now.earliest_us - round(asked_s * 1e6))
+                took_s = self._clock() - began_at
+                await self._event_log.mark_complete(now.earliest_us - round(took_s * 1e6))
         except (UpstreamError, LogUnavailableError) as error:
             _log.warning("backfill (%s) failed and will be retried: %s", cause.value, error)
             if isinstance(error, UpstreamError) and error.retry_after is not None:

@@ -86,8 +86,8 @@ class Fetcher:
         span_us, was_cut, until_us = SPAN_MAX_US, False, reach().until_us
         ends_at = self._reader.requests + SWEEP_REQUESTS_MAX
         while True:
-            # A clock may have been found wrong since the last span, or set. A time that has become
-            # earlier goes on from there: to follow it would never end.
+            # A clock may have been found wrong since the last span, or set. The end may only become
+            # earlier: a sweep that followed the time would never reach it.
             now = reach()
             until_us = min(until_us, now.until_us)
             since_us = max(since_us, now.since_us)

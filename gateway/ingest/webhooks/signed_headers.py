@@ -32,7 +32,7 @@ _Values: TypeAlias = dict[bytes, list[bytes]]
 _NAMES = frozenset((_TELNYX, _TELNYX_TIME, _STANDARD, _STANDARD_TIME, _STANDARD_ID))
 
 # A member of a webhook-signature list with an asymmetric signature; those of other versions are
-# passed over, as the specification asks.
+# skipped, as the specification requires.
 _ASYMMETRIC = re.compile(rb"(?:^|[\s,])v1a,([^\s,]*)")
 
 

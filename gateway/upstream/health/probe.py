@@ -55,7 +55,7 @@ class WatchedTransport:
     def __init__(self, inner: Transport, health: ProviderHealth) -> None:
         self._inner = inner
         self._health = health
-        # Those in flight by their identity, and whether `end` was asked for.
+        # Those in flight by their identity, and whether `end` was called.
         self._ended: dict[int, bool] = {}
         self._closing = False
 

@@ -172,9 +172,9 @@ class Exchange:
         if result.response is not None:
             response = result.response
             is_limited = result.end is End.RATE_LIMITED
-            asked = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
-            if asked is not None:
-                self._not_before = max(self._not_before or 0.0, self._sending.now() + asked)
+            wait = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
+            if wait is not None:
+                self._not_before = max(self._not_before or 0.0, self._sending.now() + wait)
 
     def _send_next(self) -> None:
         """Send a request if the budget has one, and plan what comes after it."""

@@ -1,13 +1,13 @@
-"""Intake: the body of one response as it comes in, within bounds."""
+"""Intake: the body of one response as it is received, within bounds."""
 
 from gateway.bytebudget import ByteBudget, Share
 from gateway.upstream.transport import RESPONSE_BYTES_MAX, NoRoomError, OversizeError
 
-# Bodies up to so many bytes count for nothing: nearly all responses are smaller, and as many as may
-# be in flight at one time hold no more than 13 MiB together.
+# Bodies up to so many bytes are not counted: nearly all responses are smaller, and the maximum
+# number in flight holds no more than 13 MiB together.
 UNCOUNTED_BYTES = 64 * 1024
 
-# The most pieces that a body may come in, where each piece costs the event loop a turn of Python.
+# The most pieces of a body, where each piece costs the event loop a turn of Python.
 # The largest body in as many pieces has a KiB in each; what is written by the byte is an attack.
 PARTS_MAX = 4_000
 
