@@ -89,8 +89,8 @@ class Upstream:
         )
         client = TelnyxClient(sending, settings.base_url, api_key, user_agent, buffers)
         work = {
-            "the watch on the provider": watch.run,
-            "the watch on requests in flight": saturation.run,
+            "the provider's health check": watch.run,
+            "the check for stalled requests": saturation.run,
         }
         return cls(client, limited, work, health, saturation)
 

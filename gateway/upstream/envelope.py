@@ -76,7 +76,7 @@ def _check_refusal(body: bytes) -> None:
     # The provider refuses in JSON, or with an empty body.
     text = body.lstrip(_BLANKS)
     if text and text[:1] not in (b"{", b"["):
-        raise NotAResponseError("a page in HTML or XML" if text[:1] == b"<" else "a plain text")
+        raise NotAResponseError("a page in HTML or XML" if text[:1] == b"<" else "plain text")
 
 
 def _check_without_data(document: dict[str, Any], *, expects_body: bool) -> None:

@@ -147,5 +147,5 @@ def _signatures(texts: Iterable[bytes]) -> tuple[list[bytes], list[str]]:
             found[signature] = None
         else:
             size = len(signature)
-            broken.append(f"the signature holds {size} bytes, Ed25519 has {_SIGNATURE_BYTES}")
+            broken.append(f"the signature has {size} bytes; one of Ed25519 has {_SIGNATURE_BYTES}")
     return list(found), broken
