@@ -63,7 +63,9 @@ def _named(name: str, default: Any, description: str) -> Any:
 class Settings(BaseModel):
     """Everything that can be set, by the name of its environment variable."""
 
-    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, validate_default=True, hide_input_in_errors=True, ser_json_bytes="base64"
+    )
 
     api_key: Annotated[SecretStr, _secret(values.read_api_key)] | None = _named(
         "TELNYX_API_KEY", None, "The provider's API key (v2)."

@@ -50,12 +50,12 @@ class Refresh:
         self.due_at = now() + REFRESH_INTERVAL_S
 
     def want(self, since: float, rank: Rank = Rank.PROMPT) -> None:
-        """Have the state read as it is since a moment."""
+        """Have the state read, as of a moment or later."""
         self._wanted_since = max(since, self._wanted_since or since)
         self._wanted = min(rank, self._wanted)
 
     def meet(self, strangers: frozenset[str], since: float) -> None:
-        """Have the state read for participants whom only events have shown, at a moment."""
+        """Have the state read for participants whom events have shown first, at a moment."""
         if strangers - self._read_for:
             self._read_for |= strangers
             self.want(since)

@@ -129,7 +129,7 @@ STEPS: dict[str, Callable[[_Countdown], None]] = {
         SqliteEventLog, "_committed", _has_entries
     ),
     "after the append has returned": _after_awaiting(SqliteEventLog, "append"),
-    "after the answer is made": _after_awaiting(WebhookReceiver, "_answer"),
+    "after the answer is made": _after_awaiting(WebhookReceiver, "_response"),
     "after the answer is handed to the server": _after_answering,
 }
 
