@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import grpc
@@ -44,10 +44,12 @@ from gateway.journal.errors import LogError
 from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
 from gateway.process import raise_descriptors, tune_interpreter
-from gateway.sandbox import SandboxServer, SandboxSettings, serve_forever
 from gateway.schema.binding import BindingError
 from gateway.schema.event_keys import EventKey, declared_keys
 from gateway.telemetry.logs import LogCounts, logs_set_up
+
+if TYPE_CHECKING:
+    from gateway.simulation import Simulation
 
 # Exit codes: wrong settings or usage (click's own), and a run that failed.
 EXIT_USAGE = 2
@@ -75,26 +77,30 @@ def serve(sandbox: bool) -> None:
     """
     if not sandbox:
         sys.exit(_served(_settings(environment())))
-    with SandboxServer(SandboxSettings()) as simulated:
-        settings = _settings({**environment(), **_provider(simulated)})
-        sys.exit(_served(settings, simulated))
+    from gateway.simulation import simulated  # noqa: PLC0415 - see there
+
+    with simulated() as simulation:
+        settings = _settings({**environment(), **simulation.settings})
+        sys.exit(_served(settings, simulation))
 
 
 @main.command()
 def demo() -> None:
     """Send commands and print their events, against a simulated Telnyx."""
+    from gateway.simulation import simulated  # noqa: PLC0415 - see there
+
     with (
         logs_set_up("warning", "text"),
         tempfile.TemporaryDirectory() as folder,
-        SandboxServer(SandboxSettings(speed=_DEMO_SPEED)) as simulated,
+        simulated(_DEMO_SPEED) as simulation,
     ):
         chosen = {
-            **_provider(simulated),
+            **simulation.settings,
             "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
             "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
             "GATEWAY_EVENT_LOG": f"sqlite:///{Path(folder) / 'events.db'}",
         }
-        ok = _run(_demo(load_settings(chosen), simulated))
+        ok = _run(_demo(load_settings(chosen), simulation))
     say(click.style("every event arrived" if ok else "the demonstration FAILED", bold=True))
     sys.exit(0 if ok else EXIT_FAILED)
 
@@ -117,22 +123,17 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
 
     Prints the settings with which a gateway uses it. Its webhooks go to --webhook-url.
     """
+    from gateway.simulation import alone  # noqa: PLC0415 - see there
+
     if webhook_url and not webhook_url.startswith(("http://", "https://")):
         raise click.BadParameter("is not an http(s) URL", param_hint="--webhook-url")
     try:
-        settings = SandboxSettings(host=host, port=port, webhook_url=webhook_url, speed=speed)
+        work = alone(host, port, webhook_url, speed, say)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-    def ready(running: Any) -> None:
-        say(f"simulated Telnyx: TELNYX_BASE_URL={running.base_url}")
-        say(f"public key:       TELNYX_PUBLIC_KEY={running.public_key}")
-        say("any API key:      TELNYX_API_KEY=sandbox")
-        say(f"calls to use:     {' '.join(settings.calls)}")
-
     try:
         with logs_set_up("info", "text"):
-            code = _run(_until_signalled(serve_forever(settings, on_ready=ready)))
+            code = _run(_until_signalled(work))
         sys.exit(code)
     except OSError as error:
         tell(f"telnyx-gateway: cannot listen on {host}:{port}: {error}")
@@ -210,10 +211,10 @@ def version() -> None:
     say(gateway_version())
 
 
-def _served(settings: Settings, simulated: SandboxServer | None = None) -> int:
+def _served(settings: Settings, simulation: "Simulation | None" = None) -> int:
     """Serve until a signal comes; returns the exit code."""
     with logs_set_up(settings.log_level, settings.log_format) as counts:
-        failed = _run(_serve(settings, counts, simulated))
+        failed = _run(_serve(settings, counts, simulation))
     if failed is None:
         return 0
     tell(f"telnyx-gateway: {failed}")
@@ -221,7 +222,7 @@ def _served(settings: Settings, simulated: SandboxServer | None = None) -> int:
 
 
 async def _serve(
-    settings: Settings, counts: LogCounts, simulated: SandboxServer | None
+    settings: Settings, counts: LogCounts, simulation: "Simulation | None"
 ) -> Exception | None:
     """Serve until a signal comes; returns why it could not begin."""
     tune_interpreter()
@@ -237,16 +238,14 @@ async def _serve(
     _log.info("gRPC on %s", gateway.grpc_address)
     _log.info("webhooks on http://%s%s", gateway.http_address, WEBHOOK_PATH)
     _log.info("events in %s", settings.event_log)
-    if simulated is None:
+    if simulation is None:
         _log.info("provider %s", settings.base_url)
         for line in unread(environment()):
             _log.info("%s", line)
     else:
-        simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
-        _log.info("simulated provider on %s", simulated.base_url)
-        _log.info("calls to use: %s", ", ".join(SandboxSettings().calls))
-        address = simulated.base_url.removesuffix("/v2")
-        _log.info("to create another call: curl -X POST %s/_sandbox/calls", address)
+        simulation.post_webhooks_to(f"http://{gateway.http_address}{WEBHOOK_PATH}")
+        for line in simulation.lines:
+            _log.info("%s", line)
     await stopped.wait()
     _log.info("shutting down; a second signal exits at once")
     await gateway.stop()
@@ -255,12 +254,12 @@ async def _serve(
     return None
 
 
-async def _demo(settings: Settings, simulated: SandboxServer) -> bool:
+async def _demo(settings: Settings, simulation: "Simulation") -> bool:
     gateway = await Gateway.start(settings)
-    simulated.control.set_webhook_url(f"http://{gateway.http_address}{WEBHOOK_PATH}")
+    simulation.post_webhooks_to(f"http://{gateway.http_address}{WEBHOOK_PATH}")
     try:
         async with grpc.aio.insecure_channel(str(gateway.grpc_address)) as channel:
-            return await Demo(channel, Cast(*SandboxSettings().calls), say).run()
+            return await Demo(channel, Cast(*simulation.calls), say).run()
     finally:
         await gateway.stop()
 
@@ -295,14 +294,6 @@ def _settings(env: Mapping[str, str]) -> Settings:
             tell(f"  {line}")
         tell("To try it without an account: telnyx-gateway serve --sandbox")
         sys.exit(EXIT_USAGE)
-
-
-def _provider(simulated: SandboxServer) -> dict[str, str]:
-    return {
-        "TELNYX_API_KEY": "sandbox",
-        "TELNYX_PUBLIC_KEY": simulated.public_key,
-        "TELNYX_BASE_URL": simulated.base_url,
-    }
 
 
 def _run(main_: Coroutine[Any, Any, Any]) -> Any:

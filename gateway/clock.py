@@ -7,8 +7,8 @@ its responses and, within the tolerance of a signature, by each verified webhook
 freeze a `Date` or make one up. What two of them say is believed. While they disagree, the time is
 only known to lie between what they say.
 
-What is promised: a time that is called confirmed is the machine's, and while the `Date` told last
-was right, it is no further from the truth than one tolerance. So it takes two wrong witnesses, this
+What is promised: a time that is called confirmed is the machine's, and while the latest `Date` was
+right, it is no further from the truth than one tolerance. So it takes two wrong witnesses, this
 one and the machine's, to confirm a wrong time. Where no response has a `Date`, the tolerance of a
 webhook's signature and that of a wall clock that is set may add up to two.
 """
@@ -31,7 +31,7 @@ _SLEW_S = 1.0
 
 # After so long without a word from the provider, in seconds, a clock that nobody has set meanwhile
 # is believed: events must not be kept for ever because the provider is away. And after so long a
-# `Date` that goes on as time does is believed over a later wall clock that nothing has confirmed:
+# `Date` that advances as time does is believed over a later wall clock that nothing has confirmed:
 # it is not frozen, and to be behind loses nothing.
 UNCONFIRMED_S = 3_600.0
 
@@ -100,7 +100,7 @@ class Clock:
         # Whether two witnesses have agreed on it.
         self._confirmed = False
         # The provider's last `Date`, and the first of those that contradict everything else and
-        # go on as time does.
+        # advance as time does.
         self._dated: _Reading | None = None
         self._contested: _Reading | None = None
 

@@ -63,12 +63,14 @@ def _named(name: str, default: Any, description: str) -> Any:
 class Settings(BaseModel):
     """Everything that can be set, by the name of its environment variable."""
 
-    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, validate_default=True, hide_input_in_errors=True, ser_json_bytes="base64"
+    )
 
     api_key: Annotated[SecretStr, _secret(values.read_api_key)] | None = _named(
         "TELNYX_API_KEY", None, "The provider's API key (v2)."
     )
-    public_keys: Annotated[tuple[str, ...], _read(values.read_public_keys)] = _named(
+    public_keys: Annotated[tuple[bytes, ...], _read(values.read_public_keys)] = _named(
         "TELNYX_PUBLIC_KEY",
         (),
         "The provider's public keys for verifying webhooks, separated by commas.",
@@ -229,7 +231,7 @@ def unread(env: Mapping[str, str]) -> list[str]:
     """Return a line for each group of variables that programs obey and the gateway does not."""
     given = {name.upper() for name, text in env.items() if text.strip()}
     return [
-        f"{' and '.join(found)} set, but not read: the gateway's own setting is {setting}"
+        f"{' and '.join(found)} {'has' if len(found) == 1 else 'have'} no effect: use {setting}"
         for setting, others in _OF_OTHER_PROGRAMS.items()
         if setting not in given and (found := [name for name in others if name in given])
     ]
@@ -237,10 +239,10 @@ def unread(env: Mapping[str, str]) -> list[str]:
 
 def _clashes(given: Mapping[str, str]) -> list[str]:
     """Return the mistakes that only several settings together make."""
-    return [*_sends_key_in_clear(given), *_same_port(given)]
+    return [*_sends_key_unencrypted(given), *_same_port(given)]
 
 
-def _sends_key_in_clear(given: Mapping[str, str]) -> list[str]:
+def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
     try:
         host = values.plaintext_host(given.get("TELNYX_BASE_URL", DEFAULT_BASE_URL))
     except ValueError:
@@ -248,8 +250,8 @@ def _sends_key_in_clear(given: Mapping[str, str]) -> list[str]:
     if host is None or given.get("GATEWAY_UPSTREAM_PLAINTEXT", "").lower() == "allowed":
         return []
     return [
-        f"TELNYX_BASE_URL would send the API key in clear to {host}: begin it with https://, or"
-        " set GATEWAY_UPSTREAM_PLAINTEXT=allowed if nobody else can read on the way"
+        f"TELNYX_BASE_URL would send the API key unencrypted to {host}: use https://, or set"
+        " GATEWAY_UPSTREAM_PLAINTEXT=allowed if the network is private"
     ]
 
 
@@ -261,7 +263,7 @@ def _same_port(given: Mapping[str, str]) -> list[str]:
         return []  # named already
     if not grpc.excludes(http):
         return []
-    return [f"GATEWAY_HTTP_ADDRESS takes port {http.port}, which GATEWAY_GRPC_ADDRESS has already"]
+    return [f"GATEWAY_HTTP_ADDRESS uses port {http.port}, as GATEWAY_GRPC_ADDRESS does"]
 
 
 def _system_certificates(env: Mapping[str, str]) -> list[str]:

@@ -92,7 +92,7 @@ def buffers_within(limit: int | None) -> int:
 
 
 def resident_bytes() -> int | None:
-    """Return how much memory the process has, None where nothing tells."""
+    """Return how much memory the process has, None where the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -135,7 +135,7 @@ def _limit_files(cgroups: Path, own: Path) -> Iterator[Path]:
             root, name = cgroups / "memory", "memory.limit_in_bytes"
         else:
             continue
-        place = root / group.lstrip("/")
-        for folder in (place, *place.parents):
+        own_group = root / group.lstrip("/")
+        for folder in (own_group, *own_group.parents):
             if folder.is_relative_to(root):
                 yield folder / name

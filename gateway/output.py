@@ -86,8 +86,8 @@ async def while_read(work: Coroutine[Any, Any, int]) -> int:
 async def _reader_gone() -> None:
     """Return when standard output is a pipe without a reader."""
     poll = select.poll()
-    poll.register(_STANDARD_OUTPUT, 0)  # errors are told without being asked for
-    while not any(told & select.POLLERR for _, told in poll.poll(0)):  # noqa: ASYNC110
+    poll.register(_STANDARD_OUTPUT, 0)  # errors are reported without being asked for
+    while not any(events & select.POLLERR for _, events in poll.poll(0)):  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_S)  # nobody sets an event for it
 
 

@@ -69,9 +69,9 @@ def raise_descriptors() -> None:
             _log.warning("the limit of open files cannot be raised from %d: %s", soft, error)
     if soft != unlimited and soft < DESCRIPTORS_ENOUGH:
         _log.warning(
-            "only %d files and connections can be open at one time: when they are, new connections"
-            " are turned away and webhooks are lost until their sender tries again; allow %d or"
-            " more (`ulimit -Hn`, LimitNOFILE= of systemd, `docker run --ulimit nofile=`)",
+            "only %d files and connections can be open at a time; beyond that, new connections are"
+            " refused and webhooks wait for a retry: allow %d or more (`ulimit -Hn`, LimitNOFILE="
+            " of systemd, `docker run --ulimit nofile=`)",
             soft,
             DESCRIPTORS_ENOUGH,
         )

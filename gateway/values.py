@@ -1,23 +1,26 @@
-"""What the texts of settings mean: addresses, spans of time, sizes, URLs, keys, certificates.
+"""What the texts of settings mean: addresses, durations, sizes, URLs, keys, certificates.
 
 Each reader takes the text without blanks around it and raises ValueError with words that follow
-the setting's name. None repeats a text that may hold a secret.
+the setting's name. None quotes a text that may hold a secret.
 """
 
+import binascii
 import ipaddress
 import re
 import ssl
+from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.ingest.webhooks.signature import parse_public_key
-
 PORT_MAX = 65_535
 
 # An API key is some 60 characters long; what is far longer is a file that was taken for it.
 _KEY_CHARACTERS_MAX = 1_000
+# Ed25519 (RFC 8032), and what Standard Webhooks puts before the base64 of a public key.
+_PUBLIC_KEY_BYTES = 32
+_STANDARD_KEY_PREFIX = "whpk_"
 # The largest bundle of certificates that is read, in bytes: all public ones together are 300 KiB.
 _CA_BYTES_MAX = 4 * 1024 * 1024
 
@@ -79,7 +82,7 @@ def read_address(text: str) -> Address:
 
 
 def read_duration(text: str, least: str, most: str) -> float:
-    """Read a span of time such as `15s`, `10m`, `36h` or `7d`, in seconds, within bounds."""
+    """Read a duration such as `15s`, `10m`, `36h` or `7d`, in seconds, within bounds."""
     seconds = _seconds(text)
     if not _seconds(least) <= seconds <= _seconds(most):
         raise ValueError(f"is not between {least} and {most}")
@@ -87,7 +90,7 @@ def read_duration(text: str, least: str, most: str) -> float:
 
 
 def read_size(text: str, least: str, most: str) -> int:
-    """Read an amount such as `512MiB` or `4GiB`, in bytes, within bounds."""
+    """Read a size such as `512MiB` or `4GiB`, in bytes, within bounds."""
     size = _bytes(text)
     if not _bytes(least) <= size <= _bytes(most):
         raise ValueError(f"is not between {least} and {most}")
@@ -105,36 +108,46 @@ def read_api_key(text: str) -> str:
     """Read an API key, which becomes a header."""
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         # Anything else would be refused much later, or split the header.
-        raise ValueError("holds blanks, line ends or non-ASCII characters: copy it again")
+        raise ValueError("has blanks, line ends or non-ASCII characters: copy it again")
     if text[0] in "'\"" or text[-1] in "'\"":
-        raise ValueError("has a quotation mark at an end, which no key has")
+        raise ValueError("begins or ends with a quotation mark, which no key does")
     if len(text) > _KEY_CHARACTERS_MAX:
         raise ValueError(f"is {len(text)} characters long and cannot be a key: copy it again")
     return text
 
 
-def read_public_keys(text: str) -> tuple[str, ...]:
-    """Read one or more public keys, separated by commas."""
+def read_public_keys(text: str) -> tuple[bytes, ...]:
+    """Read one or more Ed25519 public keys in base64, with or without `whpk_`, between commas."""
     keys = _parts(text)
     if not keys:
-        raise ValueError("holds no key")
-    seen: dict[bytes, int] = {}
+        raise ValueError("has no key")
+    numbers: dict[bytes, int] = {}
     for number, key in enumerate(keys, 1):
         try:
-            raw = parse_public_key(key)
+            raw = _public_key(key)
         except ValueError as error:
             raise ValueError(f"key {number} of {len(keys)} {error}") from None
-        if raw in seen:
-            raise ValueError(f"key {number} of {len(keys)} is key {seen[raw]} again")
-        seen[raw] = number
-    return keys
+        if raw in numbers:
+            raise ValueError(f"key {number} of {len(keys)} is key {numbers[raw]} again")
+        numbers[raw] = number
+    return tuple(numbers)
+
+
+def _public_key(text: str) -> bytes:
+    try:
+        key = b64decode(text.removeprefix(_STANDARD_KEY_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    if len(key) != _PUBLIC_KEY_BYTES:
+        raise ValueError(f"has {len(key)} bytes; an Ed25519 public key has {_PUBLIC_KEY_BYTES}")
+    return key
 
 
 def read_base_url(text: str) -> str:
-    """Read the address that the paths of REST operations are appended to."""
+    """Read the URL that the paths of REST operations are appended to."""
     parts = _url(text, "https://api.telnyx.com/v2")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user or a password: the key goes into TELNYX_API_KEY")
+        raise ValueError("must not have a user or a password: the key goes into TELNYX_API_KEY")
     if "?" in text:
         raise ValueError("has a query (?...), which paths cannot be appended to")
     if parts.hostname == _PROVIDER_HOST and parts.path.rstrip("/") != _PROVIDER_PATH:
@@ -143,7 +156,7 @@ def read_base_url(text: str) -> str:
 
 
 def plaintext_host(text: str) -> str | None:
-    """Return the host that is spoken to in clear over a network; None if there is none."""
+    """Return the host that is spoken to unencrypted over a network; None if there is none."""
     parts = urlsplit(text)
     host = parts.hostname or ""
     if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
@@ -155,25 +168,25 @@ def plaintext_host(text: str) -> str | None:
 
 
 def read_webhook_urls(text: str) -> tuple[str, ...]:
-    """Read addresses that webhooks are posted to, separated by commas."""
+    """Read URLs that webhooks are posted to, separated by commas."""
     urls = _parts(text)
     if not urls:
-        raise ValueError("holds no address")
+        raise ValueError("has no URL")
     for number, url in enumerate(urls, 1):
         try:
             parts = _url(url, "https://voice.example.com/webhooks/telnyx")
             if parts.username is not None:
-                raise ValueError("must not hold a user or a password")
+                raise ValueError("must not have a user or a password")
         except ValueError as error:
-            raise ValueError(f"address {number} of {len(urls)} {error}") from None
+            raise ValueError(f"URL {number} of {len(urls)} {error}") from None
     return tuple(url.rstrip("/") for url in urls)
 
 
 def read_proxy(text: str) -> str:
-    """Read the address of an HTTP proxy; it may hold a user and a password."""
+    """Read the URL of an HTTP proxy; it may have a user and a password."""
     parts = _url(text, "http://proxy.example.com:3128")
     if parts.path not in ("", "/") or "?" in text:
-        raise ValueError("has a path or a query: it is no more than http://host:port")
+        raise ValueError("must be http://host:port, without a path or a query")
     return text.rstrip("/")
 
 
@@ -192,12 +205,12 @@ def read_certificates(text: str) -> Certificates:
 
 
 def check_system_certificates(text: str) -> None:
-    """Check a file that stands for the system's certificates: it must hold one that can be read.
+    """Check a file that stands for the system's certificates: one of them must be readable.
 
-    Both HTTP clients pass over what they cannot read in it, and then trust nobody.
+    The HTTP client ignores what it cannot read in it, and then trusts nobody.
     """
     if all(_der(block) is None for block in _certificates(text)):
-        raise ValueError("names a file without a certificate that can be read")
+        raise ValueError("names a file without a readable certificate")
 
 
 def _certificates(text: str) -> list[str]:
@@ -232,7 +245,7 @@ def read_event_log(text: str) -> Path:
     if path == text or not path:
         raise ValueError("is not sqlite:///path, with a fourth slash for an absolute path")
     if path.startswith(":") or "?" in path:
-        raise ValueError("is not the path of a file: SQLite's :memory: and ?parameters are no good")
+        raise ValueError("is not the path of a file: :memory: and ?parameters are not supported")
     if path.endswith("/"):
         raise ValueError("names a folder: append the name of a file, such as events.db")
     return Path(path)
@@ -245,14 +258,14 @@ def _parts(text: str) -> tuple[str, ...]:
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([smhd])", text)
     if match is None:
-        raise ValueError("is not a span of time, such as 15s, 10m, 36h or 7d")
+        raise ValueError("is not a duration, such as 15s, 10m, 36h or 7d")
     return float(match[1]) * _DURATION_UNITS[match[2]]
 
 
 def _bytes(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,18})\s*((?:[KMGT]iB)?)", text)
     if match is None:
-        raise ValueError("is not an amount of bytes, such as 512MiB or 4GiB")
+        raise ValueError("is not a size, such as 512MiB or 4GiB")
     return int(match[1]) * _SIZE_UNITS[match[2]]
 
 
@@ -260,14 +273,14 @@ def _url(text: str, example: str) -> SplitResult:
     """Split an absolute http(s) URL that every client library reads alike."""
     # Python drops tabs and line ends from a URL without a word; Rust takes a backslash for a slash.
     if not re.fullmatch(r"[\x21-\x7e]+", text) or "\\" in text:
-        raise ValueError("holds blanks, backslashes or characters that must be escaped in a URL")
+        raise ValueError("has blanks, backslashes or characters that must be escaped in a URL")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError(f"is not an http(s) address, such as {example}") from None
+        raise ValueError(f"is not an http(s) URL, such as {example}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"is not an http(s) address, such as {example}")
+        raise ValueError(f"is not an http(s) URL, such as {example}")
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("has a colon but no port that can be connected to")
     if "#" in text:
@@ -283,7 +296,7 @@ def _url(text: str, example: str) -> SplitResult:
 
 def _check_host(host: str) -> None:
     if not _HOST.fullmatch(host):
-        raise ValueError("has a host that is no name and no address")
+        raise ValueError("has an invalid host")
     if re.fullmatch(r"[0-9.]+", host):
         _check_ip(host, 4)
 
@@ -294,4 +307,4 @@ def _check_ip(text: str, version: Literal[4, 6]) -> None:
     except ValueError:
         found = None
     if found is None or found.version != version:
-        raise ValueError(f"has a host that is no IPv{version} address")
+        raise ValueError(f"has an invalid IPv{version} address as host")

@@ -2,8 +2,11 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -47,10 +50,11 @@ MAY_IMPORT = {
     "http": {"bytebudget", "ingest", "process", "telemetry"},
     "client": {"schema"},
     "sandbox": set[str](),
+    "simulation": {"sandbox"},
     "config": {"names", "values"},
     "names": set[str](),
     "output": set[str](),
-    "values": {"ingest"},
+    "values": set[str](),
     "clock": set[str](),
     "details": set[str](),
     "errors": {"details"},
@@ -137,6 +141,12 @@ def test_a_module_imports_only_what_its_room_may(module: Path) -> None:
             assert name.split(".")[1] in allowed, f"{module} imports {name}"
 
 
+def test_no_room_knows_itself_by_way_of_others() -> None:
+    order = list(TopologicalSorter(MAY_IMPORT).static_order())  # raises CycleError
+
+    assert order.index("values") < order.index("upstream") < order.index("ingest")
+
+
 @pytest.mark.parametrize("without", sorted(WITHOUT_GRPC))
 def test_rooms_below_the_rpc_face_do_not_know_grpc(without: str) -> None:
     modules = [module for module in MODULES if room(module) == without]
@@ -179,6 +189,16 @@ def test_no_module_names_an_rpc_or_an_event(module: Path) -> None:
         return
 
     assert rpcs_and_events().isdisjoint(words_of(module))
+
+
+def test_a_gateway_of_a_real_provider_loads_nothing_of_the_sandbox() -> None:
+    shows = "import gateway.cli, sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", shows], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert "gateway.app" in loaded
+    assert not [it for it in loaded if it.startswith(("gateway.sandbox", "jsonschema"))]
 
 
 @pytest.mark.parametrize(("library", "keepers"), KEPT_BY.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.feed import search
 from gateway.feed.window import BYTES_MAX, ENTRIES_MAX
-from gateway.http import outgoing, places, refusals
+from gateway.http import outgoing, refusals, slots
 from gateway.ingest.webhooks import body, receiver, signature
 from gateway.journal.filter import VALUES_MAX
 from gateway.journal.sqlite import postings, reader, reads
@@ -22,14 +22,14 @@ def test_the_numbers_about_webhooks_are_those_of_the_code() -> None:
     assert f"no larger than {refusals.HEAD_BYTES_MAX // 1024} KiB" in TEXT
     assert f"complete {refusals.BODY_S:.0f} s after the head" in TEXT
     assert f"idle between requests after {refusals.IDLE_S} s" in TEXT
-    assert f"after {outgoing.TAKEN_S:.0f} s to {outgoing.TAKEN_S * 2:.0f} s in which" in TEXT
+    assert f"after {outgoing.UNREAD_S:.0f} s to {outgoing.UNREAD_S * 2:.0f} s in which" in TEXT
     assert f"up to {signature._TRIED_MAX} verifications a request" in TEXT
     assert f"At most {refusals.HEADERS_MAX} header lines" in TEXT
     assert f"a body of {body.BODY_BYTES_MAX // 1024} KiB" in TEXT
     wire = refusals.BODY_WIRE_BYTES_MAX // 2**20
     assert f"at most {wire} MiB and {refusals.BODY_PIECES_MAX:,} pieces" in TEXT
     assert f"{refusals.PIPELINED_MAX} requests sent ahead" in TEXT
-    assert f"{places.CONNECTIONS_MAX:,} connections" in TEXT
+    assert f"{slots.CONNECTIONS_MAX:,} connections" in TEXT
     assert f"usual ones ({body.ALWAYS_BYTES // 1024} KiB)" in TEXT
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from gateway import aside, bytebudget, process
 from gateway.feed import search
 from gateway.http import app as http_app
-from gateway.http import places, refusals
+from gateway.http import refusals, slots
 from gateway.ingest.webhooks import body, signature, verification
 from gateway.journal.filter import VALUES_MAX
 from gateway.journal.sqlite import reader
@@ -36,8 +36,8 @@ KIB, MIB = 2**10, 2**20
 
 
 def test_the_numbers_about_http_are_those_of_the_code() -> None:
-    share = round(places._SHARE_OF_DESCRIPTORS * 100)
-    assert f"{places.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
+    share = round(slots._SHARE_OF_DESCRIPTORS * 100)
+    assert f"{slots.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
     head = f"{refusals.HEAD_BYTES_MAX // KIB} KiB, {refusals.HEADERS_MAX} header lines"
     assert f"{head} (trailers included), {refusals.HEAD_S:.0f} s" in TEXT
     wire = f"{refusals.BODY_WIRE_BYTES_MAX // MIB} MiB and {refusals.BODY_PIECES_MAX:,} pieces"

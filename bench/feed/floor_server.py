@@ -68,7 +68,7 @@ class Floor:
 
 async def _main(port: str, path: str) -> None:
     log = await open_log(Path(path), FORMAT)
-    verifier = SignatureVerifier([webhooks.PUBLIC_KEY], time.time)
+    verifier = SignatureVerifier([webhooks.RAW_PUBLIC_KEY], time.time)
     server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
     await server.start("127.0.0.1", int(port))
     await until_input_ends()

@@ -46,7 +46,8 @@ _CONFERENCE_MARK = 345_678_901_234
 
 # The same in every process of the bench.
 _KEY = SigningKey(b"telnyx-grpc-gateway bench feed k")
-PUBLIC_KEY = base64.b64encode(bytes(_KEY.verify_key)).decode()
+RAW_PUBLIC_KEY = bytes(_KEY.verify_key)
+PUBLIC_KEY = base64.b64encode(RAW_PUBLIC_KEY).decode()
 
 
 def conference_id(conference: int) -> str:

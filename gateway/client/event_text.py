@@ -26,7 +26,7 @@ def shown(text: str) -> str:
 
 
 class EventText:
-    """Tells events in words. `names` gives the words for call and conference ids."""
+    """Puts events into words. `names` gives the words for call and conference ids."""
 
     def __init__(self, names: Mapping[str, str] | None = None) -> None:
         self._names = names or {}
@@ -35,9 +35,9 @@ class EventText:
         """Return the line of an event: number, time, type, and what it says."""
         moment = event.occurred_at if event.HasField("occurred_at") else event.received_at
         clock = moment.ToDatetime().strftime("%H:%M:%S.%f")[:-3]
-        return shown(f"#{event.sequence:<4} {clock}  {event.type:<40} {self._told(event)}")
+        return shown(f"#{event.sequence:<4} {clock}  {event.type:<40} {self._words(event)}")
 
-    def _told(self, event: Event) -> str:
+    def _words(self, event: Event) -> str:
         who = self._name(event.call_control_id)
         where = self._name(event.conference_id)
         match event.WhichOneof("payload"):

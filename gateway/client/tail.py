@@ -10,12 +10,12 @@ from conferencing.v1.event_service_pb2 import SubscribeRequest, SubscribeRespons
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from gateway.client.tail_errors import gap_line
 
-# After a break the feed is asked again after so many seconds, each time twice as many. The first
-# and the longest pause are short: a person is watching.
+# The first pause before a retry after a break, and the longest; each is twice the one before, in
+# seconds. They are short: a person is watching.
 _PAUSE_FIRST_S = 0.2
 _PAUSE_MAX_S = 1.0
 
-# gRPC remembers for up to two minutes by default that nobody answered.
+# By default gRPC waits up to two minutes before it connects again.
 TAIL_CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1_000),
@@ -26,11 +26,11 @@ _PASSING = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN})
 
 
 class Tail:
-    """Follows the feed from a place on, across restarts of the gateway.
+    """Follows the feed from a position on, across restarts of the gateway.
 
     `tell` is given a line when the connection is lost and when it is there again, and for each gap
-    that the request asked to go on over. The request's start is used once; afterwards the tail goes
-    on from its own cursor.
+    that the request asked to continue over. The request's start is used once; afterwards the tail
+    continues from its own cursor.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Tail:
 
     @property
     def cursor(self) -> str:
-        """The place up to which events have been handed out, empty at first."""
+        """The cursor of what has been yielded so far, empty at first."""
         return self._request.after_cursor
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events; ends only for a bounded request.
 
-        Raises grpc.aio.AioRpcError for errors that asking again does not mend, and for any error
-        of a bounded request: whoever asks for an end does not want to wait for ever.
+        Raises grpc.aio.AioRpcError for errors that a retry does not mend, and for any error of a
+        bounded request: whoever asks for an end does not want to wait for ever.
         """
         pause = _PAUSE_FIRST_S
         while True:
@@ -62,7 +62,7 @@ class Tail:
                         self._tell(gap_line(response.gap))
                     for event in response.events:
                         yield event
-                    # Saved after its events were handed out: a break in between repeats them.
+                    # Saved after its events were yielded: a break in between yields them again.
                     self._request.after_cursor = response.cursor
                     self.has_received = True
                     pause = _PAUSE_FIRST_S

@@ -1,4 +1,4 @@
-"""What went wrong with a followed feed, told to whoever typed `tail`: by its options.
+"""What went wrong with a followed feed, in terms of the options of `tail`.
 
 The gateway's own texts name fields of the request, which nobody at a terminal can set.
 """
@@ -46,13 +46,13 @@ def loss_of(error: grpc.RpcError) -> str:
 
 
 def gap_line(gap: Gap) -> str:
-    """Return what to tell of events that are missing before those that follow."""
+    """Return the line about events that are missing before those that follow."""
     reason = GapReason.Name(gap.reason).removeprefix("GAP_REASON_")
     return f"{_loss(reason, gap.missed_events)}; continuing with the oldest stored event"
 
 
 def error_lines(error: grpc.RpcError) -> list[str]:
-    """Return what to tell of an error that ends a tail."""
+    """Return the lines about an error that ends a tail."""
     code = error.code().name
     if loss := loss_of(error):
         return [f"{code}: {loss}", _WAYS_ON]
@@ -71,8 +71,8 @@ def _violations(request: error_details_pb2.BadRequest) -> Iterator[str]:
     for violation in request.field_violations:
         name, _, index = violation.field.partition("[")
         option = OPTIONS.get(name, name)
-        place = f" (value {int(index.removesuffix(']')) + 1})" if index else ""
-        yield f"{option}{place}: {violation.description}" if option else violation.description
+        which = f" (value {int(index.removesuffix(']')) + 1})" if index else ""
+        yield f"{option}{which}: {violation.description}" if option else violation.description
 
 
 def _detail(error: grpc.RpcError, kind: D) -> D | None:

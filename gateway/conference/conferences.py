@@ -16,9 +16,9 @@ from gateway.conference.state import ConferencePicture
 from gateway.conference.watch import Watch
 from gateway.journal.filter import Filter
 
-# How long a watch may wait for its first turn to ask the provider, in seconds, if its caller is not
-# less patient: as long as a call has by default. Who would wait longer is refused at once, and can
-# go to another gateway.
+# How long a watch may wait for its first read, in seconds, if its caller is not less patient: as
+# long as a call has by default. Who would wait longer is refused at once, and can go to another
+# gateway.
 FIRST_WAIT_MAX_S = 10.0
 
 
@@ -40,7 +40,7 @@ class Conferences:
 
     @property
     def queue(self) -> FairQueue:
-        """Where questions to the provider wait for their turn."""
+        """Where reads from the provider wait for their turn."""
         return self._reader.queue
 
     @property
@@ -98,5 +98,5 @@ class Conferences:
                     refresh.cancel()
 
     async def close(self) -> None:
-        """Give up all questions to the provider."""
+        """Cancel all reads from the provider."""
         await self._reader.close()

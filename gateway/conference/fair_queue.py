@@ -2,7 +2,7 @@
 
 Whoever waits belongs to a flow, and flows have their turns one after the other: one that asks for a
 thousand things makes the others wait for one of them. What several ask for (it has the same key) is
-granted once, to one of them, and all others learn that they need not ask any more.
+granted once, to one of them, and the others learn that they need not ask any more.
 """
 
 import asyncio
@@ -126,13 +126,13 @@ class FairQueue:
     async def turn(self, ask: Ask) -> bool:
         """Return true when it is its turn, false if another one has gone for the same meanwhile.
 
-        Raises TooBusyError, at once where it can be told.
+        Raises TooBusyError, at once where that is certain.
         """
         if not self._by_key and self._bucket.try_take(ask.tokens):
             return True
         if ask.patience_s < math.inf and (wait_s := self._wait_s(ask)) > ask.patience_s:
             self.refused += 1
-            raise TooBusyError(f"the turn would come in {wait_s:.0f} s at the earliest")
+            raise TooBusyError(f"a response would take at least {wait_s:.0f} s")
         loop = asyncio.get_running_loop()
         waiter = _Waiter(ask, loop.create_future())
         self._lines[ask.rank].add(waiter)
@@ -147,7 +147,7 @@ class FairQueue:
         except asyncio.CancelledError:
             turn = waiter.turn
             if not turn.cancelled() and turn.exception() is None and turn.result():
-                # It came at the moment it was given up.
+                # It was granted in the moment the wait was cancelled.
                 self._bucket.give_back(ask.tokens)
             self._forget(waiter)
             self._grant()
@@ -194,7 +194,7 @@ class FairQueue:
             self._timer = None
         while (waiter := self._next()) is not None:
             ask = waiter.ask
-            if waiter.turn.done():  # given up in this very moment
+            if waiter.turn.done():  # cancelled in this very moment
                 self._forget(waiter)
                 continue
             if not self._bucket.try_take(ask.tokens):
@@ -226,5 +226,5 @@ class FairQueue:
         if not waiter.turn.done():
             self._forget(waiter)
             self.refused += 1
-            text = f"the turn has not come in {waiter.ask.patience_s:.0f} s"
+            text = f"no response came within {waiter.ask.patience_s:.0f} s"
             waiter.turn.set_exception(TooBusyError(text))

@@ -50,7 +50,7 @@ class EventSource(Protocol):
 
 
 RetryObserver: TypeAlias = Callable[[int], None]
-"""Is told how many requests a call took after its first one, whatever became of it."""
+"""Is given how many retries a call took, whatever became of it."""
 
 
 class ConferenceSource(Protocol):

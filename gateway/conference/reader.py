@@ -1,4 +1,4 @@
-"""Conferences as the provider knows them, asked for once for everybody who wants to know."""
+"""Conferences as the provider knows them, read once for all who watch them."""
 
 import asyncio
 import math
@@ -16,22 +16,22 @@ from gateway.conference.ports import ConferenceSource
 from gateway.deadline import Deadline
 from gateway.tokenbucket import TokenBucket
 
-# Responses older than this, in seconds, are forgotten: nobody asks for so old a state.
+# Responses older than this, in seconds, are forgotten: nobody wants so old a state.
 _KEPT_S = 60.0
 
 # The most participants that the provider puts on a page.
 _PAGE_SIZE = 250
 
-# The most pages that are read. A conference has 800 participants at most: a list that is still not
-# at its end never ends, whatever the provider says, and would fill the memory.
+# The most pages that are read. A conference has 800 participants at most: a longer list never ends,
+# whatever the provider says, and would fill the memory.
 _PAGES_MAX = 100
 
-# Requests that may be sent at once are those of so many seconds: after a restart all who watch come
-# back together, and most of them need not wait.
+# The requests that may be sent at once are those of so many seconds: after a restart all watches
+# come back together, and most of them need not wait.
 _BURST_S = 10
 
-# What a question takes: the conference, and the first page of its participants. The rest of a long
-# list has to wait for its turns, but before all questions that have not begun.
+# What a read takes: the conference, and the first page of its participants. The rest of a long list
+# has to wait for its turns, but goes before all reads that have not begun.
 _REQUESTS = 2
 
 M = TypeVar("M", Conference, Participant)
@@ -54,7 +54,7 @@ class ConferenceRead:
 
 
 class Priority(NamedTuple):
-    """How soon to ask: those of one `flow` wait for each other before others wait for them.
+    """How soon to read: reads of one `flow` wait for each other before others wait for them.
 
     `patience_s` is the longest time in seconds that is waited for the turn.
     """
@@ -64,17 +64,17 @@ class Priority(NamedTuple):
     patience_s: float = math.inf
 
 
-class _Question(NamedTuple):
+class _Fetch(NamedTuple):
     task: asyncio.Task[ConferenceRead]
     began_at: float
 
 
 class ConferenceReader:
-    """Fetches conferences. Questions have `timeout_s` seconds; `now` is the monotonic clock.
+    """Reads conferences, each within `timeout_s` seconds; `now` is the monotonic clock.
 
-    For each conference one question is under way at a time, and one more waits for its end,
-    however many want to know: a hundred who watch a conference cost the provider as much as one.
-    All conferences together cost it `requests_per_s`, and ten times as many at once.
+    For each conference one fetch is in flight at a time, and one more waits for its end, however
+    many readers there are: a hundred watches of a conference cost the provider as much as one. All
+    conferences together cost it `requests_per_s`, and ten times as many in a burst.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class ConferenceReader:
         self._timeout_s = timeout_s
         self._now = now
         self.queue = FairQueue(TokenBucket(requests_per_s, requests_per_s * _BURST_S, now))
-        # The last that was sent, by age: the newest is at the end.
-        self._sent: dict[ConferenceRef, _Question] = {}
+        # The latest fetch of each, by age: the newest is at the end.
+        self._sent: dict[ConferenceRef, _Fetch] = {}
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
@@ -97,23 +97,23 @@ class ConferenceReader:
         return (ConferenceError, *self._source.failures)
 
     async def read(self, ref: ConferenceRef, since: float, priority: Priority) -> ConferenceRead:
-        """Return a conference as it was asked for at a moment or later. Raises `failures`."""
+        """Return a conference as fetched at a moment or later. Raises `failures`."""
         # Others may wait for the same response. Not by a name of its own: a failure would hold the
-        # question, which holds the failure, and with it the call of whoever asked.
-        found = await asyncio.shield((await self._question(ref, since, priority)).task)
-        # Those who get it change it.
+        # fetch, which holds the failure, and with it the call of the reader.
+        found = await asyncio.shield((await self._fetched(ref, since, priority)).task)
+        # Readers change what they get.
         return ConferenceRead(_copy(found.conference), [_copy(it) for it in found.participants])
 
     async def close(self) -> None:
-        """Give up all questions."""
+        """Cancel all fetches."""
         self.queue.close()
         tasks = [it.task for it in self._sent.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _question(self, ref: ConferenceRef, since: float, priority: Priority) -> _Question:
-        """Return a question that was sent at a moment or later. Raises TooBusyError."""
+    async def _fetched(self, ref: ConferenceRef, since: float, priority: Priority) -> _Fetch:
+        """Return a fetch that was sent at a moment or later. Raises TooBusyError."""
         while True:
             sent = self._sent.get(ref)
             if sent is not None:
@@ -126,7 +126,7 @@ class ConferenceReader:
             if await self.queue.turn(ask):
                 return self._send(ref)
 
-    def _send(self, ref: ConferenceRef) -> _Question:
+    def _send(self, ref: ConferenceRef) -> _Fetch:
         now = self._now()
         for known, old in list(self._sent.items()):
             if old.began_at > now - _KEPT_S:
@@ -134,14 +134,14 @@ class ConferenceReader:
             if old.task.done():
                 del self._sent[known]
         self._sent.pop(ref, None)
-        question = self._sent[ref] = _Question(asyncio.create_task(self._fetch(ref)), now)
-        # Whoever asked may have gone when it fails: asyncio wants the failure to be looked at.
-        question.task.add_done_callback(_failed)
-        return question
+        fetch = self._sent[ref] = _Fetch(asyncio.create_task(self._fetch(ref)), now)
+        # The reader may have left when it fails: asyncio wants the failure to be looked at.
+        fetch.task.add_done_callback(_failed)
+        return fetch
 
     async def _fetch(self, ref: ConferenceRef) -> ConferenceRead:
         deadline = Deadline.after(self._timeout_s, now=self._now)
-        # What was sent again counts, too.
+        # Retries count, too.
         retried = self.queue.spend
         get = GetConferenceRequest(conference_id=ref.conference_id, region=ref.region)
         conference = (await self._source.conference(get, deadline, retried)).conference
@@ -157,7 +157,7 @@ class ConferenceReader:
             page.page_token = listed.next_page_token
             await self.queue.turn(Ask(ref, object(), 1, Rank.BEGUN, deadline.remaining()))
         raise EndlessListError(
-            f"the provider's list of participants does not end after {_PAGES_MAX} pages"
+            f"the provider's list of participants has more than {_PAGES_MAX} pages"
         )
 
 

@@ -1,4 +1,4 @@
-"""Refresh: what the provider says of a watched conference, asked for now and then."""
+"""Refresh: what the provider says of a watched conference, read from time to time."""
 
 import asyncio
 import logging
@@ -8,22 +8,22 @@ from collections.abc import Callable, Hashable
 from gateway.conference.fair_queue import Rank
 from gateway.conference.reader import ConferenceRead, ConferenceReader, ConferenceRef, Priority
 
-# How often the provider is asked while somebody watches, in seconds: nothing else tells of a mute
-# or hold that did not pass through this gateway.
+# How often a watched conference is read from the provider, in seconds: nothing else shows a mute or
+# hold that did not pass through this gateway.
 REFRESH_INTERVAL_S = 30.0
 
-# What another watcher was told so recently, in seconds, need not be asked for again.
+# What was read so recently for another watch, in seconds, need not be read again.
 _RECENT_S = REFRESH_INTERVAL_S / 2
 
 _log = logging.getLogger(__name__)
 
 
 class Refresh:
-    """Asks the provider beside a watch, which must not wait for the response.
+    """Reads from the provider in the background of a watch, which must not wait for the response.
 
-    What has happened is asked about before anything else; asking now and then has to wait for all
-    others, and is put off rather than done twice. `flow` is whom it asks for, and `ready` is called
-    when there is a response to take.
+    Reads because something has happened go before all others; those from time to time wait for all
+    others, and are put off rather than done twice. `flow` is whom it reads for, and `ready` is
+    called when there is a response to take.
     """
 
     def __init__(
@@ -40,28 +40,28 @@ class Refresh:
         self._ready = ready
         self._now = now
         self._task: asyncio.Task[ConferenceRead | None] | None = None
-        # From when on the provider has to be asked, None if there is no reason to, and how soon.
+        # Since when the state is to be read, None if there is no reason to, and how soon.
         self._wanted_since: float | None = None
         self._wanted = Rank.WHENEVER
-        self._asking = Rank.WHENEVER
-        # Participants whom the provider has been asked about: their events do not tell who joins
-        # muted, and those who left again at once would be asked about for ever.
-        self._asked: frozenset[str] = frozenset()
+        self._reading = Rank.WHENEVER
+        # Participants for whom the state has been read: their events do not say who joins muted,
+        # and those who left again at once would have it read for ever.
+        self._read_for: frozenset[str] = frozenset()
         self.due_at = now() + REFRESH_INTERVAL_S
 
     def want(self, since: float, rank: Rank = Rank.PROMPT) -> None:
-        """Have the provider asked for what holds since a moment."""
+        """Have the state read, as of a moment or later."""
         self._wanted_since = max(since, self._wanted_since or since)
         self._wanted = min(rank, self._wanted)
 
     def meet(self, strangers: frozenset[str], since: float) -> None:
-        """Have the provider asked about participants of whom events told at a moment."""
-        if strangers - self._asked:
-            self._asked |= strangers
+        """Have the state read for participants whom events have shown first, at a moment."""
+        if strangers - self._read_for:
+            self._read_for |= strangers
             self.want(since)
 
     def take(self) -> ConferenceRead | None:
-        """Return the provider's response if one has come, and ask again if there is reason to."""
+        """Return the provider's response if one has come, and read again if there is reason to."""
         found = None
         now = self._now()
         if self._task is not None and self._task.done():
@@ -69,24 +69,24 @@ class Refresh:
             self.due_at = now + REFRESH_INTERVAL_S
         if now >= self.due_at:
             self.want(now - _RECENT_S, Rank.WHENEVER)
-        if self._wanted_since is not None and self._may_ask():
+        if self._wanted_since is not None and self._may_read():
             self.cancel()
-            self._asking = self._wanted
+            self._reading = self._wanted
             self._task = asyncio.create_task(self._read(self._wanted_since, self._wanted))
             self._task.add_done_callback(lambda task: self._ready())
             self._wanted_since, self._wanted = None, Rank.WHENEVER
             self.due_at = math.inf
         return found
 
-    def _may_ask(self) -> bool:
-        """Whether a question may begin, or may take the place of one that waits behind all others.
+    def _may_read(self) -> bool:
+        """Whether a read may begin, or may replace one that waits behind all others.
 
-        What happens while one is under way may not be in its response: it is asked again after it.
+        What happens while a read is in flight may not be in its response: another follows it.
         """
-        return self._task is None or self._wanted < self._asking
+        return self._task is None or self._wanted < self._reading
 
     def cancel(self) -> None:
-        """Stop asking."""
+        """Stop reading."""
         if self._task is not None:
             self._task.cancel()
 
@@ -94,6 +94,6 @@ class Refresh:
         try:
             return await self._reader.read(self._ref, since, Priority(self._flow, rank))
         except self._reader.failures as error:
-            # The events go on; the provider is asked again at the next occasion.
+            # The events go on; the next occasion reads again.
             _log.debug("a watched conference could not be refreshed: %s", error)
             return None

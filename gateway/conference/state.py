@@ -111,7 +111,7 @@ class ConferencePicture:
 
     @property
     def strangers(self) -> frozenset[str]:
-        """The calls of participants whom only events have told of, so far."""
+        """The calls of participants whom only events have shown so far."""
         return frozenset(
             call
             for call, member in self._members.items()
@@ -127,8 +127,8 @@ class ConferencePicture:
     def refresh(self, conference: Conference, participants: list[Participant]) -> list[Change]:
         """Take in what the provider says now; returns what that changed.
 
-        Only this tells who is muted or on hold. It never takes back what an event told later than
-        the provider's own time stamp.
+        Only this shows who is muted or on hold. It never takes back what an event reported later
+        than the provider's own time stamp.
         """
         before = self._without_members()
         ended = self.has_ended
@@ -225,7 +225,7 @@ class ConferencePicture:
     def _came_or_went(self, event: Event, at: int, came: bool) -> Change | None:
         known = event.call_control_id in self._members
         member = self._member(event)
-        # Nobody is in a conference that has ended: whoever it is told of now was in it.
+        # Nobody is in a conference that has ended: whoever is reported now was in it.
         stays = came and not self.has_ended
         status = PARTICIPANT_STATUS_JOINED if stays else PARTICIPANT_STATUS_LEFT
         changed = member.status.learn(status, at, int(not came))
@@ -242,7 +242,7 @@ class ConferencePicture:
         return [*left, Change(conference=self._without_members())]
 
     def _everybody_left(self, at: int) -> list[Change]:
-        # Nobody is in a conference that has ended, whether or not each leaving has been told.
+        # Nobody is in a conference that has ended, whether or not each leaving was reported.
         return [
             Change(participant=self._state(call))
             for call, member in self._members.items()

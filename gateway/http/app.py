@@ -1,4 +1,4 @@
-"""The HTTP application: four addresses."""
+"""The HTTP application: four paths."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ class MetricsPage:
         self._now = now
         self._written = b""
         self._looked_at = now()
-        # Seconds that writing may take at present.
+        # Seconds that writing may take now.
         self._spare = _METRICS_AT_ONCE_S
 
     def text(self) -> bytes:
@@ -69,7 +69,7 @@ def http_app(
         return Response(page.text(), media_type=CONTENT_TYPE)
 
     async def not_found(request: Request, error: Exception) -> Response:
-        text = f"there is nothing at this address; webhooks are received at {WEBHOOK_PATH}"
+        text = f"no such path; post webhooks to {WEBHOOK_PATH}"
         return JSONResponse({"error": {"reason": "NOT_FOUND", "message": text}}, 404)
 
     others = Starlette(

@@ -1,32 +1,33 @@
-"""What leaves on a connection: given up when nobody takes it, and dropped when nobody is there."""
+"""What is sent on a connection: abandoned when nobody reads it, dropped when nobody is there."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-# How long nothing of what waits to be sent may be taken, in seconds. A sender that waits for its
+# How long a peer may read nothing of what waits to be sent, in seconds. A sender that waits for its
 # response reads it at once, and networks recover from lost packets in a few seconds; longer than
-# this, memory is held for nobody. It is looked at so often, so the end comes within twice the time.
-TAKEN_S = 30.0
+# this, memory is held for nobody. This is also how often it is checked, so that the connection ends
+# within twice the time.
+UNREAD_S = 30.0
 
 
 class OutgoingTransport(asyncio.Transport):
     """A transport whose writes after the close are dropped.
 
     uvloop raises for them, and uvicorn does not know the close for all requests of a connection.
-    `give_up` is called before the connection is aborted because nothing is taken.
+    `unread` is called before the connection is aborted because nothing is read.
     """
 
     def __init__(
         self,
         inner: asyncio.Transport,
         loop: asyncio.AbstractEventLoop,
-        give_up: Callable[[], None],
+        unread: Callable[[], None],
     ) -> None:
         super().__init__()
         self._inner = inner
         self._loop = loop
-        self._give_up = give_up
+        self._unread = unread
         self._written = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -40,7 +41,7 @@ class OutgoingTransport(asyncio.Transport):
             self._watch()
 
     def close(self) -> None:
-        """See `asyncio.BaseTransport`: what has been written is still sent, if it is taken."""
+        """See `asyncio.BaseTransport`: what has been written is still sent, if it is read."""
         self._inner.close()
 
     def abort(self) -> None:
@@ -69,21 +70,21 @@ class OutgoingTransport(asyncio.Transport):
             self._timer.cancel()
             self._timer = None
         self._inner = _Gone()
-        self._give_up = _nothing
+        self._unread = _nothing
 
     def _watch(self) -> None:
-        taken = self._written - self._inner.get_write_buffer_size()
-        self._timer = self._loop.call_later(TAKEN_S, self._look, taken)
+        read = self._written - self._inner.get_write_buffer_size()
+        self._timer = self._loop.call_later(UNREAD_S, self._look, read)
 
-    def _look(self, taken_before: int) -> None:
+    def _look(self, read_before: int) -> None:
         self._timer = None
         waiting = self._inner.get_write_buffer_size()
         if not waiting:
             return
-        if self._written - waiting > taken_before:
+        if self._written - waiting > read_before:
             self._watch()
             return
-        self._give_up()
+        self._unread()
         self._inner.abort()
 
 

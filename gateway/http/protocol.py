@@ -20,7 +20,6 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http.outgoing import OutgoingTransport
-from gateway.http.places import Places
 from gateway.http.refusals import (
     BAD_REQUEST,
     BODY_PIECES_MAX,
@@ -34,14 +33,15 @@ from gateway.http.refusals import (
     HEAD_TOO_LARGE,
     HEADERS_MAX,
     LINGER_S,
-    NOT_TAKEN,
     PIPELINED,
     PIPELINED_MAX,
     REST_BYTES_MAX,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_HEADERS,
+    UNREAD,
     Refusal,
 )
+from gateway.http.slots import ConnectionSlots
 from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
 
 
@@ -59,17 +59,17 @@ _BOUNDS = {
     _Stage.BODY: (BODY_WIRE_BYTES_MAX, BODY_TOO_LARGE),
 }
 
-# Given the reason of an end that no application hears of, and the peer's address.
+# Given the reason of an end that the application does not hear of, and the peer's address.
 Observe = Callable[[str, str], None]
 
 
 class RequestProtocol(HttpToolsProtocol):
-    """One connection, if there is a place for it among `places`."""
+    """One connection, if `slots` has one for it."""
 
-    def __init__(self, *args: Any, observe: Observe, places: Places, **named: Any) -> None:
+    def __init__(self, *args: Any, observe: Observe, slots: ConnectionSlots, **named: Any) -> None:
         super().__init__(*args, **named)
         self._observe_end = observe
-        self._places = places
+        self._slots = slots
         self._has_served = False
         self._stage = _Stage.REQUEST
         # The sender has closed its side; it may still wait for responses.
@@ -79,7 +79,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._bytes = 0
         self._lines = 0
         self._pieces = 0
-        # Which bound the parser has come across.
+        # The bound that the parser has met.
         self._beyond: Refusal | None = None
         self._offer = b""
         # Counts changes of the stage, and which of them the timer was set for.
@@ -89,9 +89,9 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
-        self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(NOT_TAKEN))
+        self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(UNREAD))
         super().connection_made(self._outgoing)
-        if not self._places.enter(self):
+        if not self._slots.enter(self):
             self._refuse(TOO_MANY_CONNECTIONS)
             return
         self._set_timer(HEAD_S)
@@ -99,7 +99,7 @@ class RequestProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._cancel_timer()
-        self._places.leave(self)
+        self._slots.leave(self)
         super().connection_lost(exc)
         self._outgoing.lost()
         # Nothing more begins here, and what runs leads here: it must not be led to from here.
@@ -113,18 +113,18 @@ class RequestProtocol(HttpToolsProtocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request has come whole and waits for its response."""
-        return bool(self.pipeline) or (self._is_answering and self._stage is not _Stage.BODY)
+        """Whether a complete request waits for its response."""
+        return bool(self.pipeline) or (self._is_responding and self._stage is not _Stage.BODY)
 
     @property
     def has_served(self) -> bool:
-        """Whether a request has come whole."""
+        """Whether a request was complete."""
         return self._has_served
 
     def give_way(self) -> None:
-        """Close, for another connection to have the place.
+        """Close, for another connection to have the slot.
 
-        Should a request cross the close, its sender has a response that says to send it again.
+        Should a request cross the close, its sender has a response that says to retry.
         """
         self._refuse(TOO_MANY_CONNECTIONS)
 
@@ -160,10 +160,11 @@ class RequestProtocol(HttpToolsProtocol):
         if not self._half_closed:
             if self._stage is _Stage.BODY:
                 if not self.pipeline:
-                    return False  # the application waits for the rest; it is told, and counts that
+                    # The application waits for the rest: it hears of the end, and counts it.
+                    return False
                 self.pipeline.popleft()
                 self._observe(DISCONNECTED)
-            elif not self._is_answering:
+            elif not self._is_responding:
                 return False
             self._half_closed = True
             self._cancel_timer()
@@ -190,7 +191,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._lines = self._pieces = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """See `httptools.HttpRequestParser`; trailers come here, too, and are passed over."""
+        """See `httptools.HttpRequestParser`; trailers come here, too, and are ignored."""
         self._lines += 1
         if self._lines > HEADERS_MAX:
             self._stop(TOO_MANY_HEADERS)
@@ -232,7 +233,7 @@ class RequestProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as upgrade:
                 # A new one: the old one reads nothing more if the connection is to be closed.
                 self.parser = httptools.HttpRequestParser(self)
-                # As uvicorn has its parsers: what comes after the last request is passed over.
+                # As uvicorn has its parsers: what comes after the last request is ignored.
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 data = self._offer + data[upgrade.args[0] :]
             else:
@@ -271,33 +272,33 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _timed_out(self, seconds: float) -> None:
         self._timer = None
-        waiting = self._is_answering if self._stage is _Stage.HEAD else bool(self.pipeline)
+        waiting = self._is_responding if self._stage is _Stage.HEAD else bool(self.pipeline)
         if waiting:
             # For the response to the request before; it is not the sender who is late.
             self._set_timer(seconds)
         elif self._stage is _Stage.HEAD:
             self._refuse(HEAD_TIMED_OUT)
-        elif self._stage is _Stage.BODY and self._is_answering:
+        elif self._stage is _Stage.BODY and self._is_responding:
             self._refuse(BODY_TIMED_OUT)
         else:
-            # Nothing has come, or the rest of what has been answered did not.
+            # Nothing has come, or the rest of what has a response already did not.
             self.transport.close()
 
     @property
-    def _is_answering(self) -> bool:
+    def _is_responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer for the application and close."""
+        """Respond for the application and close."""
         if self._stage is _Stage.BODY and not self.pipeline:
-            if self._is_answering:
-                # The application waits for the body; it is told why it ends, and counts that.
+            if self._is_responding:
+                # The application waits for the body; it hears why it ends, and counts that.
                 self.cycle.scope["state"][ENDED_FOR] = refusal.reason
                 if not self.cycle.response_started:
                     self.transport.write(refusal.encoded())
         else:
             self._observe(refusal.reason)
-            # Else the sender would take it for the answer to the request before.
-            if not self._is_answering:
+            # Else the sender would take it for the response to the request before.
+            if not self._is_responding:
                 self.transport.write(refusal.encoded())
         self.transport.close()

@@ -1,4 +1,4 @@
-"""What the HTTP server itself refuses or ends, at which bound, and in which words."""
+"""What the HTTP server itself refuses or closes, at which bound, and in which words."""
 
 import json
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 HEAD_S = 10.0
 
 # From the end of the head to that of the body, in seconds. Webhooks come in one piece; this is far
-# beyond what the provider itself waits for an answer.
+# beyond what the provider itself waits for a response.
 BODY_S = 30.0
 
 # How long a connection may be idle between requests, in seconds: longer than the 60 s after which
@@ -31,7 +31,7 @@ HEADERS_MAX = 128
 BODY_WIRE_BYTES_MAX = 2 * BODY_BYTES_MAX
 
 # How much of a body may still be to come when its request has been refused, in bytes, for the rest
-# to be passed over and the connection kept.
+# to be skipped and the connection kept.
 REST_BYTES_MAX = 64 * 1024
 
 # How long the sender of more has for reading the refusal before the connection is closed, in
@@ -46,8 +46,8 @@ BODY_PIECES_MAX = 2_048
 # send none ahead (RFC 9112, 9.3.2 allows it).
 PIPELINED_MAX = 8
 
-# The reason of an end that no response can tell: the responses were not taken.
-NOT_TAKEN = "NOT_TAKEN"
+# The reason of an end that no response can report: the peer did not read its responses.
+UNREAD = "UNREAD"
 
 
 class Refusal(NamedTuple):
@@ -93,7 +93,7 @@ TOO_MANY_HEADERS = Refusal(
 BODY_TOO_LARGE = Refusal(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "BODY_TOO_LARGE",
-    f"the body takes more than {BODY_WIRE_BYTES_MAX} bytes, or more than {BODY_PIECES_MAX} pieces",
+    f"the body takes more than {BODY_WIRE_BYTES_MAX} bytes or {BODY_PIECES_MAX} pieces on the wire",
 )
 PIPELINED = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -103,5 +103,5 @@ PIPELINED = Refusal(
 TOO_MANY_CONNECTIONS = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "TOO_MANY_CONNECTIONS",
-    "too many connections are open for this one to be kept",
+    "too many connections are open",
 )

@@ -10,15 +10,15 @@ from typing import Any, cast
 
 import uvicorn
 
-from gateway.http.places import Places, connections_max
 from gateway.http.protocol import Observe, RequestProtocol
 from gateway.http.refusals import IDLE_S
+from gateway.http.slots import ConnectionSlots, connections_max
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
 
-# How long the application has for ending its work on requests whose connections were dropped, in
-# seconds: for a commit that is under way.
+# How long the application has to complete its work on requests whose connections were dropped, in
+# seconds: for a commit in progress.
 _LAST_WORK_S = 1.0
 
 _logger = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ class HttpServer:
     """
 
     def __init__(self, app: Any, observe: Observe) -> None:
-        protocol = partial(RequestProtocol, observe=observe, places=Places(connections_max()))
+        slots = ConnectionSlots(connections_max())
+        protocol = partial(RequestProtocol, observe=observe, slots=slots)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -66,20 +67,20 @@ class HttpServer:
         return bound
 
     async def stop(self, within_s: float) -> None:
-        """Answer what has been received and stop; what is not whole after `within_s` is dropped.
+        """Serve what has been received and stop; what is incomplete after `within_s` is dropped.
 
         uvicorn's own limit would cancel the application in the middle of its work. A connection
-        that is closed ends a request whose rest is awaited, and lets one that is whole go on.
+        that is closed ends a request whose rest is awaited, and lets a complete one continue.
         """
         self._server.should_exit = True
         if await self._has_ended(within_s):
             return
         connections = list(self._server.server_state.connections)
-        _logger.warning("%d HTTP connections are dropped by the shutdown", len(connections))
+        _logger.warning("the shutdown drops %d HTTP connections", len(connections))
         for connection in connections:
             connection.transport.abort()
         if not await self._has_ended(_LAST_WORK_S):
-            _logger.error("HTTP requests whose work does not end are left by the shutdown")
+            _logger.error("the shutdown leaves HTTP requests that do not complete")
             self._server.force_exit = True
 
     async def _has_ended(self, within_s: float) -> bool:

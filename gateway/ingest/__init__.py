@@ -1,1 +1,1 @@
-"""Ingest: how events get into the log, by webhook or by back-fill."""
+"""Ingest: how events get into the log, by webhook or by backfill."""

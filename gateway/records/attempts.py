@@ -3,14 +3,14 @@
 from typing import NamedTuple
 
 # The result of an attempt whose end nobody waits for: another one won, or the caller has gone.
-GIVEN_UP = "given_up"
+ABANDONED = "abandoned"
 
 
 class AttemptEnded(NamedTuple):
     """An attempt that has ended, or that nobody waits for any more.
 
     `operation` names what was asked of the provider, `number` is 1 for the first attempt of a call.
-    `result` is the status of the response, the kind of error where there is none, or GIVEN_UP. An
+    `result` is the status of the response, the kind of error where there is none, or ABANDONED. An
     attempt began when its request left, or was to leave if it never has: what it waited for its
     turn is before that.
     """

@@ -53,7 +53,7 @@ def error_of(error: Exception, method: str) -> GatewayError:
                 refusal="TOO_MANY_WATCHES",
             )
         case EndlessListError():
-            return GatewayError(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER", str(error))
+            return GatewayError(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_RESPONSE", str(error))
     # The text of an exception nobody foresaw may hold anything: it goes to the log.
     _log.error("%s failed unexpectedly", method, exc_info=error)
     text = "the gateway failed unexpectedly; its log has the cause"

@@ -22,7 +22,7 @@ CODES: Mapping[Reason, StatusCode] = {
     # The gateway's own key: the caller is not at fault, and a retry would not help.
     Reason.UPSTREAM_CREDENTIALS_REJECTED: StatusCode.INTERNAL,
     Reason.UPSTREAM_UNEXPECTED_STATUS: StatusCode.INTERNAL,
-    Reason.UPSTREAM_UNREADABLE_ANSWER: StatusCode.INTERNAL,
+    Reason.UPSTREAM_UNREADABLE_RESPONSE: StatusCode.INTERNAL,
     # Retry policies of clients send these again by themselves, so nothing that may have run and
     # would run a second time is ever among them.
     Reason.UPSTREAM_UNAVAILABLE: StatusCode.UNAVAILABLE,

@@ -72,5 +72,5 @@ class Sandbox:
             await self._provider(scope, receive, send)
 
     async def close(self) -> None:
-        """Stop posting webhooks and give up connections."""
+        """Stop posting webhooks and close connections."""
         await self._outbox.close()

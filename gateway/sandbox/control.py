@@ -16,7 +16,7 @@ _RESPONSE_S = 60.0
 
 
 class ControlError(Exception):
-    """The sandbox did not do what the control API was asked for."""
+    """The sandbox refused a request to the control API."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{reason} (HTTP status {status})")
@@ -135,7 +135,7 @@ class SandboxControl:
         self._ask("PUT", "/webhook_url", {"url": url, "failover_url": failover_url})
 
     def pending_deliveries(self) -> int:
-        """Return how many webhooks are neither delivered nor given up."""
+        """Return how many webhooks are neither delivered nor abandoned."""
         return int(self._ask("GET", "/deliveries/pending")["pending"])
 
     def wait_until_delivered(self, timeout: float = 10.0) -> None:

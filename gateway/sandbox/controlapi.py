@@ -25,7 +25,7 @@ from gateway.sandbox.model import Call
 from gateway.sandbox.participants import talk
 from gateway.sandbox.world import World
 
-# Real seconds that moving the clock waits for webhooks under way, at each timer.
+# Real seconds that moving the clock waits for webhooks in flight, at each timer.
 _SETTLE_MAX_S = 30.0
 
 _WAIT_MAX_S = 600.0

@@ -55,7 +55,7 @@ class Destination:
 
 
 class Outbox:
-    """Takes events and sees to their delivery. Lives on the event loop."""
+    """Delivers events. Lives on the event loop."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ _ACCOUNT = "5f2c1d1e-0000-4000-8000-5a4db0c5e5b0"
 # Characters of a receiver's response that the provider keeps.
 _EXCERPT_CHARACTERS = 10_000
 
-Outcome = Literal["delivered", "failed"]
+DeliveryStatus = Literal["delivered", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,18 @@ class Delivery:
         return any(it.delivered for it in self.attempts)
 
     @property
-    def status(self) -> Outcome:
+    def status(self) -> DeliveryStatus:
         """`failed` as long as no attempt was taken, as the provider defines it."""
         return "delivered" if self.delivered else "failed"
 
     @property
     def started_at(self) -> float:
-        """When the first attempt began, or was given up."""
+        """When the first attempt began, or was abandoned."""
         return self.attempts[0].started_at if self.attempts else self.given_up_at or 0.0
 
     @property
     def finished_at(self) -> float:
-        """When the last attempt so far was over, or was given up."""
+        """When the last attempt so far was over, or was abandoned."""
         return self.attempts[-1].finished_at if self.attempts else self.given_up_at or 0.0
 
     def view(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Delivery:
 
 
 class DeliveryLog:
-    """The latest deliveries that have been attempted at least once, or given up.
+    """The latest deliveries that have been attempted at least once, or abandoned.
 
     Times in it are real time, not sandbox time, because whoever asks for "everything since then"
     reads "then" from a clock of their own.

@@ -1,4 +1,4 @@
-"""Which function carries out which operation, and the one place where they are called."""
+"""Which function carries out which operation, and where they are called."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Repeats of a command under the same `command_id` get the first response and run nothing."""
+"""Retries of a command under the same `command_id` get the first response and run nothing."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Response(NamedTuple):
 class CommandMemory:
     """Responses to commands in the last minute.
 
-    Refusals are not remembered: a refused command was not executed, so its repeat is a first try.
+    Refusals are not remembered: a refused command was not executed, so its retry is a first.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""What was asked of the sandbox and what it executed, for tests that must prove a count."""
+"""What the sandbox was sent and what it executed, for tests that must prove a count."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class RecordedRequest:
     # Parsed JSON; None when there was none or it could not be parsed.
     body: Any = None
     request_id: str = ""
-    # As answered; None while unanswered, and when the connection was dropped.
+    # The status of the response; None while there is none, and when the connection was dropped.
     status: int | None = None
 
 

@@ -72,7 +72,7 @@ class Sound:
 
 @dataclass(slots=True)
 class Recording:
-    """A recording under way."""
+    """A recording in progress."""
 
     id: str
     format: str
@@ -84,7 +84,7 @@ class Recording:
 
 @dataclass(slots=True)
 class Conference:
-    """A conference, under way or over."""
+    """A conference, in progress or over."""
 
     id: str
     name: str
@@ -154,7 +154,7 @@ class Queue:
     calls: dict[str, QueuedCall] = field(default_factory=dict)
 
     def position(self, call_control_id: str) -> int:
-        """Return the place in line; 1 is next."""
+        """Return the position in line; 1 is next."""
         return list(self.calls).index(call_control_id) + 1
 
     def average_wait(self, now: float) -> int:

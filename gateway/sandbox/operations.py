@@ -35,7 +35,7 @@ class Operation:
 
     @property
     def takes_command_id(self) -> bool:
-        """Whether a repeat within a minute is recognised and not executed again."""
+        """Whether a retry within a minute is recognised and not executed again."""
         return "command_id" in self.body["properties"]
 
 

@@ -95,7 +95,7 @@ def list_calls(world: World, arguments: Arguments) -> views.Body:
 
 
 def retrieve_call(world: World, arguments: Arguments) -> views.Body:
-    """Return a call in a queue, with its place and wait as of now."""
+    """Return a call in a queue, with its position and wait as of now."""
     queue, call = _queued(world, arguments)
     return {"data": views.queued_call(queue, call, world.clock.now())}
 

@@ -39,7 +39,7 @@ class SchemaChecker:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.properties: Mapping[str, Any] = schema["properties"]
-        self._order = {name: place for place, name in enumerate(self.properties)}
+        self._order = {name: index for index, name in enumerate(self.properties)}
         self._schema = schema
         self._validator = _Validator(schema, format_checker=_FORMATS)
 
@@ -88,9 +88,9 @@ def _one_of(
     """
     name = schema["discriminator"]["propertyName"]
     if isinstance(value, dict):
-        for place, branch in enumerate(branches):
+        for index, branch in enumerate(branches):
             if value.get(name) in branch["properties"][name]["enum"]:
-                yield from validator.descend(value, branch, schema_path=place)
+                yield from validator.descend(value, branch, schema_path=index)
 
 
 # Its stubs leave the function untyped.
@@ -148,14 +148,14 @@ def _foremost(violations: Iterable[_Violation]) -> Iterator[_Violation]:
 
 
 def _problems(violation: _Violation) -> Iterator[Problem]:
-    place = "/".join(map(str, violation.path))
+    path = "/".join(map(str, violation.path))
     if violation.keyword != "required":
-        detail = f"'{place}' {_detail(violation)}, got {_shown(violation)}."
-        yield Problem(INVALID_PARAMETER, detail, f"/{place}")
+        detail = f"'{path}' {_detail(violation)}, got {_shown(violation)}."
+        yield Problem(INVALID_PARAMETER, detail, f"/{path}")
         return
     for name in violation.limit:
         if name not in violation.value:
-            missing = f"{place}/{name}" if place else name
+            missing = f"{path}/{name}" if path else name
             yield Problem(MISSING_PARAMETER, f"'{missing}' is required.", f"/{missing}")
 
 

@@ -22,7 +22,7 @@ _KEEP_ALIVE_S = 75
 # How often the server refreshes its date header and looks whether it is to stop.
 _TICK_S = 0.1
 
-# Real seconds that requests under way have to finish when the server stops.
+# Real seconds that requests in flight have to complete when the server stops.
 _STOP_MAX_S = 1
 
 _BACKLOG = 2048

@@ -1,4 +1,4 @@
-"""The check of a whole request against its operation: everything wrong is told at once."""
+"""The check of a whole request against its operation: everything wrong is reported at once."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,12 +40,12 @@ class Validation:
         """
         of_body, of_query = self._checkers[operation.id]
         given = dict(_given(of_body.properties, body))
-        asked = dict(_given(of_query.properties, query))
-        asked = {name: _from_text(of_query.properties[name], it) for name, it in asked.items()}
-        problems: list[Problem] = [*of_body.problems(given), *of_query.problems(asked)]
+        sent = dict(_given(of_query.properties, query))
+        sent = {name: _from_text(of_query.properties[name], it) for name, it in sent.items()}
+        problems: list[Problem] = [*of_body.problems(given), *of_query.problems(sent)]
         if problems:
             raise RefusedError(problems)
-        return Arguments(path, given, asked)
+        return Arguments(path, given, sent)
 
 
 def _given(known: Iterable[str], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

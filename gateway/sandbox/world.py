@@ -97,7 +97,7 @@ class World:
         return conference
 
     def live_conference(self, conference_id: str) -> Conference:
-        """Return a conference under way. Raises RefusedError if there is none or it has ended."""
+        """Return a conference in progress. Raises RefusedError if there is none or it has ended."""
         conference = self.conference(conference_id)
         if conference.ended_at is not None:
             raise refusal(

@@ -28,7 +28,7 @@ from gateway.schema.path import URL_BYTES_MAX, PathError, PathTemplate, no_segme
 from gateway.schema.pointers import Pointers
 from gateway.schema.query import query_parameters, query_string
 from gateway.schema.response import ResponseDecoder, ResponseShapeError
-from gateway.schema.rest import RestCall, Safety
+from gateway.schema.rest import RestRequest, Safety
 
 
 class BindingError(Exception):
@@ -40,7 +40,7 @@ class BindingError(Exception):
 
 _SAFETY = {
     MethodOptions.NO_SIDE_EFFECTS: Safety.READ,
-    MethodOptions.IDEMPOTENT: Safety.REPEATABLE,
+    MethodOptions.IDEMPOTENT: Safety.IDEMPOTENT,
     MethodOptions.IDEMPOTENCY_UNKNOWN: Safety.ONCE,
 }
 
@@ -91,7 +91,7 @@ class Binding:
         names = (field.name for field in fields_of(self.request_class))
         return replace(self, _ids=tuple(name for name in names if name in ids))
 
-    def prepare(self, request: Any) -> RestCall:
+    def prepare(self, request: Any) -> RestRequest:
         """Return the REST request for an RPC's request.
 
         Raises InvalidRequestError with every violation at once.
@@ -114,9 +114,9 @@ class Binding:
                 violations.append(error.violation)
         if violations:
             raise InvalidRequestError(violations)
-        return self._rest_call(request, values, page)
+        return self._rest_request(request, values, page)
 
-    def _rest_call(self, request: Any, values: dict[str, Any], page: Page | None) -> RestCall:
+    def _rest_request(self, request: Any, values: dict[str, Any], page: Page | None) -> RestRequest:
         path = self.path.render(request)
         for name in self.path.fields:
             del values[name]
@@ -126,7 +126,7 @@ class Binding:
             command_id = values["command_id"] = str(uuid.uuid4())
         if self._has_body:
             body = orjson.dumps(values)
-            return RestCall(self.http_method, path, body, command_id, made, page)
+            return RestRequest(self.http_method, path, body, command_id, made, page)
         if page is not None:
             values.pop("page_size", None)
             values.pop("page_token", None)
@@ -136,7 +136,7 @@ class Binding:
         path += query_string(parameters)
         if len(path) > URL_BYTES_MAX:
             raise InvalidRequestError([self._too_long(request, path, parameters)])
-        return RestCall(self.http_method, path, None, command_id, made, page)
+        return RestRequest(self.http_method, path, None, command_id, made, page)
 
     def _too_long(
         self, request: Any, path: str, parameters: list[tuple[str, str]]
@@ -144,8 +144,8 @@ class Binding:
         longest, _ = max(parameters, key=lambda it: len(query_string([it])))
         return FieldViolation(
             self._pointers.proto_path(longest, request),
-            f"makes the request's address {len(path)} bytes long, escapes included; more than"
-            f" {URL_BYTES_MAX} cannot be sent",
+            f"makes the request's URL {len(path)} bytes long, escapes included; the maximum is"
+            f" {URL_BYTES_MAX}",
         )
 
     @property
@@ -153,7 +153,7 @@ class Binding:
         """Whether the provider responds with a document, and not with nothing."""
         return self._decoder.expects_body
 
-    def decode(self, call: RestCall, document: dict[str, Any]) -> Message:
+    def decode(self, rest: RestRequest, document: dict[str, Any]) -> Message:
         """Return the RPC's response for the JSON object of the provider's 2xx response.
 
         Whoever sent a command fills in the receipt's cursor. Raises MismatchError; see
@@ -161,8 +161,8 @@ class Binding:
         """
         receipt = None
         if self.safety is not Safety.READ:
-            receipt = CommandReceipt(command_id=call.command_id)
-        return self._decoder.decode(document, receipt, call.page)
+            receipt = CommandReceipt(command_id=rest.command_id)
+        return self._decoder.decode(document, receipt, rest.page)
 
     def field_at(self, pointer: str, request: Any) -> str:
         """Return the proto path of the field that a provider's pointer into a request means."""
@@ -185,7 +185,7 @@ def _compile(method: MethodDescriptor) -> Binding:
     rule = options.Extensions[annotations_pb2.http]
     http_method = str(rule.WhichOneof("pattern") or "").upper()
     if http_method not in ("GET", "POST", "PATCH", "PUT", "DELETE"):
-        raise TypeError("its google.api.http option has no method that REST knows")
+        raise TypeError("its google.api.http option has no HTTP method")
     if rule.additional_bindings:
         raise TypeError("its google.api.http option has additional bindings")
     has_body = http_method in ("POST", "PATCH", "PUT")
@@ -201,7 +201,7 @@ def _compile(method: MethodDescriptor) -> Binding:
     is_paged = "page_token" in fields
     safety = _SAFETY[options.idempotency_level]
     if (safety is Safety.READ) != (http_method == "GET"):
-        raise TypeError(f"{http_method} does not go with idempotency level {safety.name}")
+        raise TypeError(f"{http_method} requires another idempotency level than {safety.name}")
     response_class = GetMessageClass(method.output_type)
     return Binding(
         name=method.name,

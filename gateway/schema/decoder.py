@@ -1,4 +1,4 @@
-"""JSON values to messages: what is known is read, what is unknown is passed over.
+"""JSON values to messages: what is known is read, what is unknown is ignored.
 
 Unknown fields and unknown enum texts never fail: the provider may add to its responses at any time.
 A value of another JSON type is read where it can mean one thing only (a number for a text, `"7"`
@@ -37,7 +37,7 @@ Converter = Callable[[Any], Any]
 class MismatchError(ValueError):
     """A known field holds a value that its type cannot.
 
-    `path` is the field's place in the JSON document, `expected` the type that was expected there.
+    `path` is the field's path in the JSON document, `expected` the type that was expected there.
     The value itself is not kept: it may be anybody's data.
     """
 
@@ -177,7 +177,7 @@ def _leniently(convert: Converter) -> Reader:
             problems.append(MismatchError(mismatch.expected, path))
             return None
         if type(converted) is str and not _is_unicode(converted):
-            problems.append(MismatchError("a text of whole characters", path))
+            problems.append(MismatchError("a string without lone surrogates", path))
             return converted.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return converted
 
@@ -215,7 +215,7 @@ def _text(value: Any) -> str:
     # A float beyond 2**53 stands for a number whose digits the JSON reader has not kept.
     if type(value) is float and abs(value) < 2**53:
         return str(value)
-    raise MismatchError("a text")
+    raise MismatchError("a string")
 
 
 _TRUTHS = {"true": True, "false": False, 1: True, 0: False}
@@ -275,7 +275,7 @@ def _enum(by_text: Any) -> Converter:
     def read(value: Any) -> int:
         if type(value) is str:
             return int(by_text.get(value, 0))
-        raise MismatchError("a text")
+        raise MismatchError("a string")
 
     return read
 

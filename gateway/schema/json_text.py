@@ -39,7 +39,7 @@ def decoded(raw: bytes) -> tuple[str, bool]:
 def elements(text: str) -> list[str]:
     """Return the elements of an array, as they stand in it.
 
-    Raises ValueError if the text is no array, or does not come to its end.
+    Raises ValueError if the text is no array, or is truncated.
     """
     return list(_parts(text, "["))
 
@@ -47,7 +47,7 @@ def elements(text: str) -> list[str]:
 def members(text: str) -> dict[str, str]:
     """Return the members of an object, each value as it stands there; of one name, the last.
 
-    Raises ValueError if the text is no object, or does not come to its end.
+    Raises ValueError if the text is no object, or is truncated.
     """
     found: dict[str, str] = {}
     for part in _parts(text, "{"):
@@ -86,7 +86,7 @@ def _escape(byte: re.Match[str]) -> str:
 def _parts(text: str, opening: str) -> Iterator[str]:
     text = text.strip()
     if not text.startswith(opening):
-        raise ValueError(f"it does not begin with {opening}")
+        raise ValueError(f"does not start with {opening}")
     depth, start = 0, 1
     for match in _TOKEN.finditer(text):
         mark = match[0]
@@ -96,11 +96,11 @@ def _parts(text: str, opening: str) -> Iterator[str]:
             depth -= 1
             if depth == 0:
                 if match.end() != len(text) or mark != _CLOSING[opening]:
-                    raise ValueError("it goes on after its end")
+                    raise ValueError("has text after its end")
                 if last := text[start : match.start()].strip():
                     yield last
                 return
         elif mark == "," and depth == 1:
             yield text[start : match.start()].strip()
             start = match.end()
-    raise ValueError("it does not come to its end")
+    raise ValueError("is truncated")

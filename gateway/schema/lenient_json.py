@@ -61,7 +61,7 @@ class WrittenFloat(float):
         return self._written
 
 
-class Reading(NamedTuple):
+class Document(NamedTuple):
     """The value of a document, and whether escapes stand in it for what is not Unicode."""
 
     value: Any
@@ -100,13 +100,13 @@ def _parse(text: str) -> Any:
     return json.loads(text, strict=False, parse_float=_finite, **_OTHER_NUMBERS)
 
 
-def read(raw: bytes) -> Reading:
+def read(raw: bytes) -> Document:
     """Read a document. Raises ValueError if it is not JSON by any measure."""
     try:
         value = orjson.loads(raw)
     except ValueError:
         return _leniently(raw)
-    return _leniently(raw) if has_double(value) else Reading(value, False)
+    return _leniently(raw) if has_double(value) else Document(value, False)
 
 
 def has_double(value: Any) -> bool:
@@ -128,13 +128,13 @@ def has_double(value: Any) -> bool:
     return False
 
 
-def _leniently(raw: bytes) -> Reading:
+def _leniently(raw: bytes) -> Document:
     text, whole = decoded(raw)
     shallow = cut_below(text, DEPTH_MAX)
     value = json.loads(shallow, strict=False, parse_float=_as_written, **_OTHER_NUMBERS)
     repair = _Repair()
     value = repair.of(value)
-    return Reading(value, repair.needed or not whole)
+    return Document(value, repair.needed or not whole)
 
 
 def _integer(digits: str) -> "int | NumberText":

@@ -1,6 +1,6 @@
 """Pages: AIP-158 tokens over the provider's page numbers.
 
-The provider counts pages: `page[number]` times `page[size]`. A token holds a place among its items,
+The provider counts pages: `page[number]` times `page[size]`. A token is a position among its items,
 so that a request may ask for another size than the one before it (AIP-158) and still gets what
 follows, nothing twice and nothing left out. A provider may make its pages smaller or larger than
 it was asked to; where that shows only in its response, the request gets no items and the token for
@@ -18,12 +18,12 @@ from gateway.tokens import TokenKind, arguments_digest, seal, unseal
 # The provider's bounds of `page[size]`.
 PAGE_SIZE_MAX = 250
 
-# The largest page number that is asked for: no list of the provider comes near it, and the item's
+# The largest page number that is requested: no list of the provider comes near it, and the item's
 # number (times 250) stays within what everybody's integers hold.
 PAGE_NUMBER_MAX = 1_000_000
 
 _KIND = TokenKind(b"p", 1)
-# Page number, items of the page that have been given out, size asked for, size that the provider
+# Page number, items of the page that have been returned, size requested, size that the provider
 # said its pages have (zero: it did not say), whether it makes them of any size as far as is known,
 # digest of the request's other fields.
 _LAYOUT = struct.Struct(">IIHH?8s")
@@ -41,8 +41,8 @@ class PageError(Exception):
 class Page:
     """Which items of a list a request asks for: a page of the provider, or a part of one.
 
-    `size` is what the provider is asked for; zero leaves it to the provider. Of the items on its
-    page, the first `skip` have been given out before, and at most `take` (zero: all) are wanted.
+    `size` is what is requested of the provider; zero leaves it to the provider. Of the items on its
+    page, the first `skip` have been returned before, and at most `take` (zero: all) are wanted.
     """
 
     number: int
@@ -55,7 +55,7 @@ class Page:
     # Whether another size would make it another page: it was counted out for a new size.
     _is_exact: bool = False
     # Whether the provider did not say the size of the page before, or said one that cannot be.
-    _is_size_untold: bool = False
+    _is_size_unknown: bool = False
 
     @classmethod
     def of(cls, request: Any) -> "Page":
@@ -81,14 +81,14 @@ class Page:
             raise PageError(
                 FieldViolation(
                     "page_token",
-                    "was given for other arguments: repeat all but page_size, or begin without a"
-                    " token",
+                    "belongs to other arguments: repeat all of them except page_size, or start"
+                    " without a token",
                 )
             )
         if is_any_size and known and wanted not in (0, size):
-            place = _place((number - 1) * known + skip, wanted)
-            return cls(*place, wanted, arguments, _is_exact=True)
-        return cls(number, size, skip, wanted, arguments, is_any_size, _is_size_untold=not known)
+            position = _position((number - 1) * known + skip, wanted)
+            return cls(*position, wanted, arguments, _is_exact=True)
+        return cls(number, size, skip, wanted, arguments, is_any_size, _is_size_unknown=not known)
 
     def query(self) -> list[tuple[str, str]]:
         """Return the query parameters that ask the provider for this page."""
@@ -99,66 +99,66 @@ class Page:
         """Return which of the items on the provider's page the request gets, and the next token.
 
         `count` is how many items there are, `meta` what the provider says of the list. The token
-        is empty if nothing follows. Raises MismatchError where the list goes on beyond
+        is empty if nothing follows. Raises MismatchError where the list continues beyond
         `PAGE_NUMBER_MAX`, or the provider contradicts itself about the size of its pages.
         """
-        told = meta if type(meta) is dict else {}
-        of_page = whole_number(told.get("page_size")) or 0
+        meta = meta if type(meta) is dict else {}
+        of_page = whole_number(meta.get("page_size")) or 0
         if not count <= of_page <= PAGE_SIZE_MAX:
             of_page = 0  # it cannot be so
-        if self._is_size_untold:
+        if self._is_size_unknown:
             of_page = 0  # it was not so on the page before
-        if self._is_exact and of_page not in (0, self.size) and not self._is_rest(count, told):
-            if 0 < count < of_page and self._goes_on(told):
+        if self._is_exact and of_page not in (0, self.size) and not self._is_rest(count, meta):
+            if 0 < count < of_page and self._goes_on(meta):
                 raise MismatchError("the size of the page", "meta.page_size")
             number, skip = divmod((self.number - 1) * self.size + self.skip, of_page)
             return slice(0), self._token(number + 1, skip, of_page)
-        # More than it was asked for is no page of its: what it says is not to be relied on.
+        # A page larger than requested: what it says is not to be relied on.
         known = of_page if of_page <= (self.size or PAGE_SIZE_MAX) else 0
         end = self.skip + (self.take or count)
         part = slice(self.skip, end)
         if end < count:
             return part, self._token(self.number, end, known)
-        if self._is_last(count, known, told):
+        if self._is_last(count, known, meta):
             return part, ""
         return part, self._token(self.number + 1, 0, known)
 
-    def _is_rest(self, count: int, told: dict[str, Any]) -> bool:
+    def _is_rest(self, count: int, meta: dict[str, Any]) -> bool:
         """Tell whether a list of so many items ends on this page with `count` of them."""
-        items = whole_number(told.get("total_results"))
+        items = whole_number(meta.get("total_results"))
         return items is not None and items == (self.number - 1) * self.size + count
 
-    def _is_last(self, count: int, known: int, told: dict[str, Any]) -> bool:
+    def _is_last(self, count: int, known: int, meta: dict[str, Any]) -> bool:
         """Tell whether the provider has nothing after this page.
 
         What it says counts as long as it goes with what it sent. Where it does not say, only a
         page that is short by its own word, or an empty one, is the end: one request too many
         costs less than items that nobody misses.
         """
-        if self._goes_on(told):
+        if self._goes_on(meta):
             return False
         if not count:
             return True
-        items = whole_number(told.get("total_results"))
+        items = whole_number(meta.get("total_results"))
         if known and items is not None and items >= (self.number - 1) * known + count:
             return items <= self.number * known
-        return count < known or whole_number(told.get("total_pages")) == self.number
+        return count < known or whole_number(meta.get("total_pages")) == self.number
 
-    def _goes_on(self, told: dict[str, Any]) -> bool:
-        pages = whole_number(told.get("total_pages"))
+    def _goes_on(self, meta: dict[str, Any]) -> bool:
+        pages = whole_number(meta.get("total_pages"))
         return pages is not None and self.number < pages <= PAGE_NUMBER_MAX
 
     def _token(self, number: int, skip: int, known: int) -> str:
         if number > PAGE_NUMBER_MAX:
             raise MismatchError(f"of a list with at most {PAGE_NUMBER_MAX} pages", "meta")
-        # Who makes pages of sizes of its own is asked for those from then on.
+        # A provider that makes pages of its own sizes is asked for those from then on.
         is_any_size = self._is_any_size and (not self.size or known in (0, self.size))
         size = self.size if is_any_size else known or self.size
         token = _LAYOUT.pack(number, skip, size, known, is_any_size, self._arguments)
         return seal(_KIND, token)
 
 
-def _place(first: int, wanted: int) -> tuple[int, int, int]:
+def _position(first: int, wanted: int) -> tuple[int, int, int]:
     """Return the page number, size and items to skip that lead to an item, counted from zero.
 
     Pages begin at multiples of their size only. Where the item is no multiple of the wanted size,
@@ -175,4 +175,4 @@ def _place(first: int, wanted: int) -> tuple[int, int, int]:
 
 
 def _not_a_token() -> PageError:
-    return PageError(FieldViolation("page_token", "is not a token that a list response gave"))
+    return PageError(FieldViolation("page_token", "is not a token from a list response"))

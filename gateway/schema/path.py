@@ -66,9 +66,9 @@ def no_segment(value: str) -> str | None:
     if value in (".", ".."):
         return "must not be a dot segment: it would name another path"
     if "\0" in value:
-        return "must not contain NUL: it cannot be part of an address"
+        return "must not contain NUL, which a URL cannot have"
     if len(value) > ID_BYTES_MAX or len(_escaped(value)) > ID_BYTES_MAX:
-        return f"must not take more than {ID_BYTES_MAX} bytes in the address, escapes included"
+        return f"must not take more than {ID_BYTES_MAX} bytes in the URL, escapes included"
     return None
 
 

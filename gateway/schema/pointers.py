@@ -25,7 +25,7 @@ from gateway.schema.descriptors import message_type
 # documents, from which the provider's error format comes.
 _PARTS = frozenset({"attributes", "body", "data", "params", "path", "query", "request"})
 
-# The provider's names for the place in a list, by the fields that stand for them here.
+# The provider's names for the position in a list, and the fields that stand for them here.
 _PAGING = {
     "page.size": "page_size",
     "page_size": "page_size",

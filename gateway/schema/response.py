@@ -132,13 +132,13 @@ def _total(meta: Any, problems: list[MismatchError]) -> int:
             problems.append(MismatchError("an object", "meta"))
         return 0
     for name in ("total_pages", "total_results"):
-        told = meta.get(name)
-        if told is not None and whole_number(told) is None:
+        count = meta.get(name)
+        if count is not None and whole_number(count) is None:
             problems.append(MismatchError("a whole number", f"meta.{name}"))
     # A total that the field cannot hold is no reason to lose the page.
     return min(whole_number(meta.get("total_results")) or 0, _INT32_MAX)
 
 
 def _note(problems: list[MismatchError]) -> Unreadable:
-    named = [UnreadableValue(place=it.path, expected=it.expected) for it in problems[:_NAMED_MAX]]
+    named = [UnreadableValue(path=it.path, expected=it.expected) for it in problems[:_NAMED_MAX]]
     return Unreadable(count=len(problems), values=named)

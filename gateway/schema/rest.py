@@ -10,11 +10,11 @@ class Safety(enum.Enum):
     """What a retry of an operation does (from `idempotency_level`)."""
 
     READ = "read"  # nothing
-    REPEATABLE = "repeatable"  # nothing more than the first did
+    IDEMPOTENT = "idempotent"  # nothing more than the first did
     ONCE = "once"  # everything the first did, again
 
 
-class RestCall(NamedTuple):
+class RestRequest(NamedTuple):
     """One REST request, ready to be sent, and what is needed to read its response."""
 
     method: str

@@ -27,14 +27,14 @@ from gateway.upstream.transports.scrubbing import ScrubbedTransport, Scrubber, s
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Who is told of what happens here.
+    """Who hears of what happens here.
 
-    `attempt_ended` of each request's end, `provider_told` of the provider's time (seconds since
-    1970), and `changed` when commands can be taken no longer, or again.
+    `attempt_ended` is given each request's end, `provider_time` the provider's time (seconds since
+    1970), and `changed` is awaited when commands cannot be accepted any more, or can again.
     """
 
     attempt_ended: Observer[AttemptEnded]
-    provider_told: Callable[[float], None]
+    provider_time: Callable[[float], None]
     changed: Callable[[], Awaitable[None]]
 
 
@@ -63,7 +63,7 @@ class Upstream:
         aside = Aside()
         scrubber = Scrubber(secrets_of(api_key, _proxy_of(settings)))
         scrubbed = ScrubbedTransport(transport or transport_of(settings, buffers), scrubber, aside)
-        dated = DatedTransport(scrubbed, hooks.provider_told)
+        dated = DatedTransport(scrubbed, hooks.provider_time)
         health = ProviderHealth(_host_of(settings.base_url), time.monotonic, must_be_reached=probed)
         watch = ProviderWatch(
             dated,
@@ -71,7 +71,7 @@ class Upstream:
             request_headers(api_key, user_agent),
             health,
             hooks.changed,
-            ask_first=probed,
+            probe_first=probed,
         )
         limited = LimitedTransport(
             WatchedTransport(dated, health),
@@ -90,14 +90,14 @@ class Upstream:
         )
         client = TelnyxClient(sending, settings.base_url, api_key, user_agent, buffers)
         work = {
-            "the watch on the provider": watch.run,
-            "the watch on requests in flight": saturation.run,
+            "the provider's health check": watch.run,
+            "the check for stalled requests": saturation.run,
         }
         return cls(client, limited, work, health, saturation)
 
     @property
     def not_ready(self) -> str | None:
-        """Why commands cannot be taken, None if they can."""
+        """Why commands cannot be accepted, None if they can."""
         return self._health.not_ready or self._saturation.not_ready
 
 
@@ -113,7 +113,7 @@ def transport_of(settings: Settings, buffers: ByteBudget) -> Transport:
 
 
 def _host_of(url: str) -> str:
-    """Return the scheme and host of an address, for people."""
+    """Return the scheme and host of a URL, for people."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from gateway.details import Resource
 from gateway.schema.binding import Binding, compile_services
-from gateway.schema.rest import RestCall, Safety
+from gateway.schema.rest import RestRequest, Safety
 from gateway.upstream import envelope
 from gateway.upstream.failures.errorbody import ProviderError
 from gateway.upstream.failures.resources import Resources
@@ -36,7 +36,7 @@ class BoundOperation:
         """Compile a method's descriptor. Raises BindingError."""
         return cls.of(Binding.compile(method))
 
-    def prepare(self, request: Any) -> RestCall:
+    def prepare(self, request: Any) -> RestRequest:
         """See `Binding.prepare`."""
         return self.binding.prepare(request)
 
@@ -44,10 +44,10 @@ class BoundOperation:
         """See `Operation.check`."""
         envelope.check(response, expects_body=self.binding.expects_body)
 
-    def finish(self, call: RestCall, body: bytes) -> Message:
+    def finish(self, rest: RestRequest, body: bytes) -> Message:
         """Return the RPC's response for the provider's 2xx response; see `Operation.finish`."""
         document = envelope.document_of(body, expects_body=self.binding.expects_body)
-        return self.binding.decode(call, document)
+        return self.binding.decode(rest, document)
 
     def field_at(self, pointer: str, request: Any) -> str:
         """See `Binding.field_at`."""
@@ -55,8 +55,8 @@ class BoundOperation:
 
     def missing(self, request: Any, error: ProviderError) -> Resource | None:
         """See `Operation.missing`."""
-        place = self.binding.field_at(error.pointer, request)
-        return self._resources.missing(request, error, place)
+        field = self.binding.field_at(error.pointer, request)
+        return self._resources.missing(request, error, field)
 
 
 def operations_of(services: Iterable[ServiceDescriptor]) -> tuple[BoundOperation, ...]:

@@ -3,26 +3,25 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.schema.rest import RestCall, Safety
-from gateway.upstream.ends import RULES, End, may_call_again
+from gateway.schema.rest import RestRequest, Safety
+from gateway.upstream.ends import RULES, End, caller_may_retry
 from gateway.upstream.operation import Operation
 
 
 @dataclass(slots=True)
 class UpstreamCall:
-    """A call to the provider, kept up to date for whoever has to say what became of it."""
+    """A call to the provider, kept up to date for whoever reports what became of it."""
 
     operation: Operation[object]
     request: Any
-    rest: RestCall
+    rest: RestRequest
     # Requests sent, or refused before they could leave.
     attempts: int = 0
     # Whether any of them may have run without a response that says so.
     may_have_run: bool = False
     # For how many seconds more the provider will know the call's command id.
     remembered_s: float = 0.0
-    # For how many seconds more the provider does not want to be called again; None if it did not
-    # say so.
+    # For how many seconds more the provider does not want a retry; None if it did not say.
     retry_after_s: float | None = None
 
     def note(self, end: End) -> None:
@@ -31,8 +30,8 @@ class UpstreamCall:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether the caller may call again whatever became of this call."""
-        return may_call_again(
+        """Whether the caller may retry, whatever became of this call."""
+        return caller_may_retry(
             self.operation.safety,
             may_have_run=self.may_have_run,
             id_was_made=self.rest.command_id_was_made,
@@ -45,7 +44,7 @@ class UpstreamCall:
         return self.may_have_run and self.operation.safety is not Safety.READ
 
     def metadata(self, end: End, **more: str) -> dict[str, str]:
-        """Return what every error of the call has for programs, and `more`."""
+        """Return the metadata of every error of the call, and `more`."""
         outcome = "" if self.attempts else "not_sent"
         if self.may_have_changed:
             outcome = "unknown"

@@ -67,8 +67,8 @@ class TelnyxClient:
     ) -> R:
         """Send a request and return what the response says.
 
-        `begun` is given the call before anything is sent; what it says is kept up to date, also
-        when the call is cancelled. Raises InvalidRequestError for a request that cannot be sent and
+        `begun` is given the call before anything is sent; the call is kept up to date, also when it
+        is cancelled. Raises InvalidRequestError for a request that cannot be sent and
         UpstreamError for a call that fails.
         """
         rest = operation.prepare(request)

@@ -1,4 +1,4 @@
-"""Conferences and their participants, as the gateway itself asks for them."""
+"""Conferences and their participants, as the gateway itself reads them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +21,9 @@ from gateway.upstream.errors import UpstreamError
 
 
 class RestConferences:
-    """Asks for conferences by the operations that callers of the gateway have for it.
+    """Reads conferences by the operations that callers of the gateway have for it.
 
-    `retried` is told how many requests a call took after its first one, whatever became of it.
+    `retried` is given how many retries a call took, whatever became of it.
     """
 
     failures: tuple[type[Exception], ...] = (InvalidRequestError, UpstreamError)

@@ -1,10 +1,10 @@
-"""The provider's own log of webhooks: what it sent to whom, page by page.
+"""The provider's delivery log: which webhooks it sent to whom, page by page.
 
 `GET /webhook_deliveries` is no conference or queue operation, so no RPC stands for it; what it
 returns are webhooks, which are kept as they came and decoded elsewhere.
 
 The log holds what other people's servers wrote (the responses to webhooks of every application of
-the account), so anything may stand in it. One row that cannot be read never loses another.
+the account), so it may hold anything. An unreadable row never loses another.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from gateway.schema.decoder import MismatchError
 from gateway.schema.json_text import decoded, elements, members
 from gateway.schema.lenient_json import has_double, read
 from gateway.schema.query import query_string
-from gateway.schema.rest import RestCall, Safety
+from gateway.schema.rest import RestRequest, Safety
 from gateway.schema.timestamps import parse_timestamp
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.failures.errorbody import ProviderError
@@ -29,7 +29,7 @@ from gateway.upstream.transport import HttpResponse
 # largest still fit into what a transport is willing to read (4 MiB).
 PAGE_SIZE = 50
 
-# The most rows that are read of a page, several times what is asked for.
+# The most rows that are read of a page, several times what is requested.
 _ROWS_MAX = 1_000
 
 _PATH = "/webhook_deliveries"
@@ -71,7 +71,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEntry:
-    """A row of the log in which there is no webhook that can be read.
+    """A row of the log without a readable webhook.
 
     `id` is empty, and `urls` None, if these cannot be read either.
     """
@@ -104,7 +104,7 @@ class ListDeliveries:
     name: str = "ListWebhookDeliveries"
     safety: Safety = Safety.READ
 
-    def prepare(self, request: DeliveriesRequest) -> RestCall:
+    def prepare(self, request: DeliveriesRequest) -> RestRequest:
         """See `Operation.prepare`."""
         parameters = [
             ("filter[started_at][gte]", moment_text(request.since_us)),
@@ -115,12 +115,12 @@ class ListDeliveries:
         if request.failed_only:
             parameters.append(("filter[status][eq]", "failed"))
         path = _PATH + query_string(parameters)
-        return RestCall("GET", path, None, "", command_id_was_made=False, page=None)
+        return RestRequest("GET", path, None, "", command_id_was_made=False, page=None)
 
     def check(self, response: HttpResponse) -> None:
-        """See `Operation.check`. What cannot be read of it is told apart piece by piece."""
+        """See `Operation.check`. `finish` finds what of it cannot be read."""
 
-    def finish(self, call: RestCall, body: bytes) -> DeliveriesPage:
+    def finish(self, rest: RestRequest, body: bytes) -> DeliveriesPage:
         """See `Operation.finish`. A row that cannot be read does not hide the others."""
         try:
             return _page_of_values(body)
@@ -138,7 +138,7 @@ class ListDeliveries:
 
 
 class WebhookDeliveries:
-    """The provider's log of webhooks. A page has `timeout_s` seconds, retries included."""
+    """The provider's delivery log. A page has `timeout_s` seconds, retries included."""
 
     def __init__(self, client: TelnyxClient, timeout_s: float) -> None:
         self._client = client
@@ -150,7 +150,7 @@ class WebhookDeliveries:
         return await self._client.call(self._list, request, Deadline.after(self._timeout_s))
 
     async def touch(self) -> None:
-        """Ask for next to nothing, for the sake of a response. Raises UpstreamError."""
+        """Request next to nothing, for the sake of a response. Raises UpstreamError."""
         await self.page(DeliveriesRequest(0, 0, size=1))
 
 
@@ -164,7 +164,7 @@ def _page_of_values(body: bytes) -> DeliveriesPage:
 
 
 def _page_of_texts(body: bytes) -> DeliveriesPage:
-    """Read a page row by row. Raises ValueError if it is no page, or is cut off."""
+    """Read a page row by row. Raises ValueError if it is no page, or is truncated."""
     document = members(decoded(body)[0])
     data, meta = document.get("data", "null"), _value(document.get("meta"))
     rows = _rows(elements(data) if data.startswith("[") else _value(data), meta)

@@ -1,8 +1,8 @@
 """Ends: what each way for a request to end means.
 
-Two tables say it all: what may be retried and whether the command may have run, and what the caller
-is told. A retry is sent only where it can help and can do no harm. A caller is told
-UPSTREAM_UNAVAILABLE only where calling again can do no harm either, whatever became of the requests
+Two tables say it all: what is retried and whether the command may have run, and which reason the
+caller gets. A retry is sent only where it can help and is harmless. A caller gets
+UPSTREAM_UNAVAILABLE only where its own retry is harmless, too, whatever became of the requests
 before.
 """
 
@@ -36,12 +36,12 @@ class End(enum.Enum):
     # A request, without the provider's response.
     NOT_SENT = "it provably never left"
     OVERLOADED = "it was not sent because too many are in flight"
-    NO_RESPONSE = "it may have arrived, and no whole response of the provider's came back"
+    NO_RESPONSE = "it may have arrived, and no complete response of the provider came back"
     TOO_LARGE = "a response came that is larger than the gateway reads"
     # A call, whatever became of its requests.
     UNREADABLE = "a 2xx came that cannot be decoded"
     TOO_LATE = "the deadline has passed, or is too near to send anything"
-    SHUT_DOWN = "the gateway was shut down before the response"
+    SHUT_DOWN = "the gateway shut down before the response"
 
 
 class Rule(NamedTuple):
@@ -49,14 +49,14 @@ class Rule(NamedTuple):
 
     # Whether the command may have run although no response says so.
     may_have_run: bool
-    # Which operations are sent again.
+    # Which operations are retried.
     retried: frozenset[Safety]
     # Whether another request in flight cannot end any better.
     is_final: bool
 
 
 _ALL = frozenset(Safety)
-_HARMLESS = frozenset({Safety.READ, Safety.REPEATABLE})
+_HARMLESS = frozenset({Safety.READ, Safety.IDEMPOTENT})
 _NONE = frozenset[Safety]()
 
 RULES: Mapping[End, Rule] = {
@@ -67,12 +67,12 @@ RULES: Mapping[End, Rule] = {
     End.CONFLICT: Rule(False, _NONE, False),
     End.REFUSAL: Rule(False, _NONE, True),
     End.TRANSIENT: Rule(True, _HARMLESS, False),
-    # What only a proxy says, or nobody expects, is no reason to give up on the other request.
+    # What only a proxy says, or nobody expects, is no reason to abandon the other request.
     End.SERVER_ERROR: Rule(True, _NONE, False),
     End.REDIRECTION: Rule(False, _NONE, False),
     End.UNEXPECTED: Rule(True, _NONE, False),
     End.NOT_SENT: Rule(False, _ALL, False),
-    # Sending it again would only make the crowd larger.
+    # A retry would only add to the load.
     End.OVERLOADED: Rule(False, _NONE, False),
     End.NO_RESPONSE: Rule(True, _HARMLESS, False),
     # The next response would be as large.
@@ -80,35 +80,35 @@ RULES: Mapping[End, Rule] = {
 }
 
 
-class Told(NamedTuple):
-    """What a caller is told when a call ends so; None is what the provider's own words mean."""
+class Reasons(NamedTuple):
+    """The reason a caller gets when a call ends so; None: what the provider's own words mean."""
 
-    # Where calling again can do no harm, and where it might run the command a second time.
+    # Where the caller's retry is harmless, and where it might run the command a second time.
     if_harmless: Reason | None
     if_harmful: Reason | None
 
 
-_THE_PROVIDERS_WORDS = Told(None, None)
-_MAY_COME_BACK = Told(Reason.UPSTREAM_UNAVAILABLE, Reason.OUTCOME_UNKNOWN)
-_CANNOT_BE_READ = Told(Reason.UPSTREAM_UNREADABLE_ANSWER, Reason.UPSTREAM_UNREADABLE_ANSWER)
+_THE_PROVIDERS_WORDS = Reasons(None, None)
+_MAY_PASS = Reasons(Reason.UPSTREAM_UNAVAILABLE, Reason.OUTCOME_UNKNOWN)
+_CANNOT_BE_READ = Reasons(Reason.UPSTREAM_UNREADABLE_RESPONSE, Reason.UPSTREAM_UNREADABLE_RESPONSE)
 
-TOLD: Mapping[End, Told] = {
-    End.ERROR_IN_SUCCESS: _MAY_COME_BACK,
+REASONS: Mapping[End, Reasons] = {
+    End.ERROR_IN_SUCCESS: _MAY_PASS,
     # Refused now, but a request before it may have run.
-    End.RATE_LIMITED: Told(None, Reason.OUTCOME_UNKNOWN),
+    End.RATE_LIMITED: Reasons(None, Reason.OUTCOME_UNKNOWN),
     End.CONFLICT: _THE_PROVIDERS_WORDS,
     End.REFUSAL: _THE_PROVIDERS_WORDS,
-    End.TRANSIENT: _MAY_COME_BACK,
-    End.SERVER_ERROR: _MAY_COME_BACK,
+    End.TRANSIENT: _MAY_PASS,
+    End.SERVER_ERROR: _MAY_PASS,
     End.REDIRECTION: _THE_PROVIDERS_WORDS,
     End.UNEXPECTED: _THE_PROVIDERS_WORDS,
-    End.NOT_SENT: _MAY_COME_BACK,
-    End.OVERLOADED: Told(Reason.GATEWAY_OVERLOADED, Reason.OUTCOME_UNKNOWN),
-    End.NO_RESPONSE: _MAY_COME_BACK,
+    End.NOT_SENT: _MAY_PASS,
+    End.OVERLOADED: Reasons(Reason.GATEWAY_OVERLOADED, Reason.OUTCOME_UNKNOWN),
+    End.NO_RESPONSE: _MAY_PASS,
     End.TOO_LARGE: _CANNOT_BE_READ,
     End.UNREADABLE: _CANNOT_BE_READ,
-    End.TOO_LATE: Told(Reason.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED),
-    End.SHUT_DOWN: Told(Reason.GATEWAY_SHUTTING_DOWN, Reason.OUTCOME_UNKNOWN),
+    End.TOO_LATE: Reasons(Reason.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED),
+    End.SHUT_DOWN: Reasons(Reason.GATEWAY_SHUTTING_DOWN, Reason.OUTCOME_UNKNOWN),
 }
 
 TOO_MANY_REQUESTS = 429
@@ -152,20 +152,21 @@ def end_of_error(error: TransportError) -> End:
 
 
 def reason_of(end: End, safety: Safety, *, is_harmless: bool) -> Reason | None:
-    """Return what the caller of a failed call is told, None for what the provider's words mean.
+    """Return the reason that the caller of a failed call gets.
 
-    `is_harmless` tells whether it may call again: see `may_call_again`.
+    None is what the provider's words mean. `is_harmless` tells whether the caller may retry: see
+    `caller_may_retry`.
     """
     if end is End.ERROR_IN_SUCCESS and safety is Safety.READ:
         return None  # nothing has happened: the query failed by that error
-    told = TOLD[end]
-    return told.if_harmless if is_harmless else told.if_harmful
+    reasons = REASONS[end]
+    return reasons.if_harmless if is_harmless else reasons.if_harmful
 
 
-def may_call_again(
+def caller_may_retry(
     safety: Safety, *, may_have_run: bool, id_was_made: bool, is_forgotten: bool
 ) -> bool:
-    """Tell whether a caller may make the same call again without a second effect.
+    """Tell whether a caller may retry without a second effect.
 
     Not so for a command whose id the gateway made (`id_was_made`): the next call would get another
     id, and the provider would take it for another command. Nor for one whose id the provider may

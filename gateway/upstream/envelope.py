@@ -1,7 +1,7 @@
 """Envelopes: whether a response is the provider's word on the request, and the JSON in it.
 
 The provider responds with `{"data": ...}`, or refuses with `{"errors": [...]}`. What a proxy puts
-in its place says nothing of what became of the request.
+in its place does not say what became of the request.
 """
 
 from typing import Any
@@ -14,15 +14,15 @@ from gateway.upstream.transport import HttpResponse
 # Blanks, and the byte order mark in UTF-8.
 _BLANKS = b" \t\r\n\xef\xbb\xbf"
 
-# Time-out and rate limit: a proxy's word is as good as the provider's.
+# Time-out and rate limit: they count whoever sent them.
 _ANYBODYS = frozenset({408, 429})
 
 
 class NotAResponseError(ValueError):
     """A response that is not the provider's word on the request.
 
-    It is a proxy's page, or cut off, or an error in spite of a 2xx: whether the command ran is not
-    known. `what` says what came instead, `errors` holds the provider's if it sent some.
+    It is a proxy's page, or truncated, or an error in spite of a 2xx: whether the command ran is
+    unknown. `what` says what came instead, `errors` holds the provider's if it sent some.
     """
 
     def __init__(self, what: str, errors: ErrorBody | None = None) -> None:
@@ -76,7 +76,7 @@ def _check_refusal(body: bytes) -> None:
     # The provider refuses in JSON, or with an empty body.
     text = body.lstrip(_BLANKS)
     if text and text[:1] not in (b"{", b"["):
-        raise NotAResponseError("a page in HTML or XML" if text[:1] == b"<" else "a plain text")
+        raise NotAResponseError("a page in HTML or XML" if text[:1] == b"<" else "plain text")
 
 
 def _check_without_data(document: dict[str, Any], *, expects_body: bool) -> None:

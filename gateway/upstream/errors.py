@@ -24,11 +24,11 @@ class Reason(enum.Enum):
     RATE_LIMITED = enum.auto()
     UPSTREAM_CREDENTIALS_REJECTED = enum.auto()
     UPSTREAM_UNEXPECTED_STATUS = enum.auto()
-    # The provider cannot do it now. Calling again can do no harm.
+    # The provider cannot do it now. A retry is harmless.
     UPSTREAM_UNAVAILABLE = enum.auto()
-    # The response came, and cannot be read.
-    UPSTREAM_UNREADABLE_ANSWER = enum.auto()
-    # The command may have run, and calling again might run it a second time.
+    # The response came, and cannot be decoded.
+    UPSTREAM_UNREADABLE_RESPONSE = enum.auto()
+    # The command may have run, and a retry might run it a second time.
     OUTCOME_UNKNOWN = enum.auto()
     DEADLINE_EXCEEDED = enum.auto()
     GATEWAY_OVERLOADED = enum.auto()

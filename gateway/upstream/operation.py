@@ -1,13 +1,13 @@
-"""Operations: what the client has to know of something it can ask the provider.
+"""Operations: what the client must know of a REST operation of the provider.
 
-Those that clients of the gateway can ask for are compiled from the protos (`bound`). What the
-gateway asks for by itself is written by hand to the same shape.
+Those behind RPCs are compiled from the protos (`bound`). Those that only the gateway itself uses
+are written by hand to the same shape.
 """
 
 from typing import Any, Protocol, TypeVar
 
 from gateway.details import Resource
-from gateway.schema.rest import RestCall, Safety
+from gateway.schema.rest import RestRequest, Safety
 from gateway.upstream.failures.errorbody import ProviderError
 from gateway.upstream.transport import HttpResponse
 
@@ -25,13 +25,13 @@ class Operation(Protocol[R_co]):
     def safety(self) -> Safety:
         """What a retry of it does."""
 
-    def prepare(self, request: Any) -> RestCall:
+    def prepare(self, request: Any) -> RestRequest:
         """Return the REST request. Raises InvalidRequestError."""
 
     def check(self, response: HttpResponse) -> None:
         """Raise NotAResponseError if a response is not the provider's word on a request."""
 
-    def finish(self, call: RestCall, body: bytes) -> R_co:
+    def finish(self, rest: RestRequest, body: bytes) -> R_co:
         """Return what the provider's 2xx response says.
 
         Raises NotAResponseError if it is not the provider's word, MismatchError or any other

@@ -5,8 +5,8 @@ what happened in few words that the client builds on:
 
     TransportError
     +-- NotSentError      the request provably never left: nothing can have happened
-    |   +-- OverloadedError   ... because too many are under way already
-    +-- UnansweredError   it may have been received, but no whole response came back
+    |   +-- OverloadedError   ... because too many are in flight
+    +-- UnansweredError   it may have been received, but no complete response came back
     |   +-- NoRoomError       ... because the gateway could not hold it
     +-- OversizeError     a response came, larger than the gateway is willing to hold
 
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-# The largest response that a transport reads, in bytes. The largest that is asked for is a page of
+# The largest response that a transport reads, in bytes. The largest that is requested is a page of
 # webhook deliveries, 50 with up to 60,000 characters each; 250 conferences are about 200 KiB. As
 # Python objects a document can take thirty times its size, so this is also what bounds them.
 RESPONSE_BYTES_MAX = 4 * 1024 * 1024
@@ -60,22 +60,22 @@ class NotSentError(TransportError):
 
 
 class OverloadedError(NotSentError):
-    """The request was not sent because too many are under way."""
+    """The request was not sent because too many are in flight."""
 
 
 class UnansweredError(TransportError):
-    """The request may have been received, but no whole response came back."""
+    """The request may have been received, but no complete response came back."""
 
 
 class NoRoomError(UnansweredError):
-    """There was a response, but the gateway holds too much at present to take it in."""
+    """There was a response, but the gateway's buffers are too full to receive it."""
 
 
 class OversizeError(TransportError):
     """The response is larger than the gateway is willing to hold."""
 
 
-# A proxy's own refusal (RFC 9110, 15.5.8): the provider was not asked, so nothing has happened.
+# A proxy's own refusal (RFC 9110, 15.5.8): nothing reached the provider, so nothing has happened.
 PROXY_REFUSAL = 407
 
 
@@ -83,7 +83,7 @@ def proxy_refused(proxy: str | None) -> NotSentError:
     """Return the error for a 407, with the proxy's address and without its user and password."""
     where = "a proxy" if proxy is None else f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
     return NotSentError(
-        f"{where} wants a user and a password, or other ones (407): see GATEWAY_UPSTREAM_PROXY"
+        f"{where} requires other credentials (407): set user and password in GATEWAY_UPSTREAM_PROXY"
     )
 
 

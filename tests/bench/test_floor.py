@@ -20,7 +20,7 @@ from tests.harness.loop import LoopThread
 def test_it_stores_what_is_signed(loop: LoopThread, tmp_path: Path, signed: bool) -> None:
     async def serve() -> tuple[EventLog, HttpServer, int]:
         log = await open_log(tmp_path / "floor.db", FORMAT)
-        verifier = SignatureVerifier([webhooks.PUBLIC_KEY], time.time)
+        verifier = SignatureVerifier([webhooks.RAW_PUBLIC_KEY], time.time)
         server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
         return log, server, await server.start("127.0.0.1", 0)
 

@@ -20,23 +20,23 @@ from tests.config.given import mistake, mistakes, settings
         ("https://api.example.com/v2#top", "has a fragment"),
         ("https://api.example.com/v2?x=1", "has a query"),
         ("https://api.example.com/v2?", "has a query"),
-        ("https://user:secret@api.example.com/v2", "must not hold a user"),
-        ("https://@api.example.com/v2", "must not hold a user"),
-        ("https://api.example.com:65536/v2", "is not an http(s) address"),
+        ("https://user:secret@api.example.com/v2", "must not have a user"),
+        ("https://@api.example.com/v2", "must not have a user"),
+        ("https://api.example.com:65536/v2", "is not an http(s) URL"),
         ("https://api.example.com:0/v2", "no port that can be connected to"),
         ("https://api.example.com:/v2", "no port that can be connected to"),
-        ("https://api.example.com:\u0661\u0662/v2", "holds blanks"),
-        ("https://api.example .com/v2", "holds blanks"),
-        ("https://api.example.com/v2\t/x", "holds blanks"),
-        ("https:\\\\api.example.com/v2", "holds blanks, backslashes"),
-        ("https://[::1/v2", "is not an http(s) address"),
-        ("https://[::g]/v2", "is not an http(s) address"),
-        ("https:///v2", "is not an http(s) address"),
-        ("https:api.example.com", "is not an http(s) address"),
-        ("api.telnyx.com/v2", "is not an http(s) address"),
-        ("ftp://api.example.com", "is not an http(s) address"),
-        ("https://api..example.com/v2", "has a host that is no name"),
-        ("https://999.1.1.1/v2", "has a host that is no IPv4 address"),
+        ("https://api.example.com:\u0661\u0662/v2", "has blanks"),
+        ("https://api.example .com/v2", "has blanks"),
+        ("https://api.example.com/v2\t/x", "has blanks"),
+        ("https:\\\\api.example.com/v2", "has blanks, backslashes"),
+        ("https://[::1/v2", "is not an http(s) URL"),
+        ("https://[::g]/v2", "is not an http(s) URL"),
+        ("https:///v2", "is not an http(s) URL"),
+        ("https:api.example.com", "is not an http(s) URL"),
+        ("api.telnyx.com/v2", "is not an http(s) URL"),
+        ("ftp://api.example.com", "is not an http(s) URL"),
+        ("https://api..example.com/v2", "has an invalid host"),
+        ("https://999.1.1.1/v2", "has an invalid IPv4 address"),
         ("https://api.example.com/v2/../v1", "has a path with . or .."),
         ("https://api.telnyx.com", "must end in /v2 at api.telnyx.com"),
         ("https://API.telnyx.com/v1/", "must end in /v2 at api.telnyx.com"),
@@ -72,7 +72,7 @@ def test_the_key_goes_in_clear_to_no_other_host_unless_that_is_said(host: str) -
     url = f"http://{host}/v2"
 
     assert mistake(TELNYX_BASE_URL=url).startswith(
-        "TELNYX_BASE_URL would send the API key in clear to"
+        "TELNYX_BASE_URL would send the API key unencrypted to"
     )
     allowed = settings(TELNYX_BASE_URL=url, GATEWAY_UPSTREAM_PLAINTEXT="Allowed")
     assert allowed.base_url == url
@@ -110,14 +110,14 @@ def test_an_address_with_anything_in_it_is_refused_or_is_one_that_httpx_reads_al
         ("localhost:65536", "ports end at 65535"),
         ("::1:50051", "in brackets"),
         ("[::1", "in brackets"),
-        ("[127.0.0.1]:1", "is no IPv6 address"),
-        ("[]:1", "is no IPv6 address"),
-        ("256.0.0.1:1", "is no IPv4 address"),
-        ("local host:1", "is no name"),
-        ("*:1", "is no name"),
+        ("[127.0.0.1]:1", "has an invalid IPv6 address"),
+        ("[]:1", "has an invalid IPv6 address"),
+        ("256.0.0.1:1", "has an invalid IPv4 address"),
+        ("local host:1", "has an invalid host"),
+        ("*:1", "has an invalid host"),
         ("http://localhost:1", "several colons"),
         ("unix:/run/gateway.sock", "is not host:port"),
-        ("user@localhost:1", "is no name"),
+        ("user@localhost:1", "has an invalid host"),
     ],
 )
 def test_an_address_to_listen_on_that_is_none_is_refused(text: str, words: str) -> None:
@@ -152,7 +152,7 @@ def test_one_address_for_both_is_a_mistake(grpc: str | None, http: str | None) -
 
     found = mistake(**{name: text for name, text in given_.items() if text})
 
-    assert "which GATEWAY_GRPC_ADDRESS has already" in found
+    assert "as GATEWAY_GRPC_ADDRESS does" in found
 
 
 def test_any_free_port_can_be_asked_for_twice() -> None:
@@ -176,8 +176,8 @@ def test_a_log_that_is_a_folder_is_refused() -> None:
 def test_webhook_addresses_are_whole_urls_and_may_have_a_query() -> None:
     url = "https://voice.example.com/webhooks/telnyx?tenant=7"
     assert settings(GATEWAY_WEBHOOK_URL=f"{url}, http://b/x/").webhook_urls == (url, "http://b/x")
-    assert mistake(GATEWAY_WEBHOOK_URL=",") == "GATEWAY_WEBHOOK_URL holds no address"
-    assert "address 2 of 2 has a fragment" in mistake(GATEWAY_WEBHOOK_URL=f"{url},http://b/#x")
+    assert mistake(GATEWAY_WEBHOOK_URL=",") == "GATEWAY_WEBHOOK_URL has no URL"
+    assert "URL 2 of 2 has a fragment" in mistake(GATEWAY_WEBHOOK_URL=f"{url},http://b/#x")
 
 
 # --- The way out

@@ -1,6 +1,7 @@
 """What settings can be, what is refused and in which words."""
 
 import math
+from base64 import b64decode, b64encode
 
 import pytest
 from hypothesis import given
@@ -45,7 +46,7 @@ def test_nothing_but_blanks_is_not_set(name: str) -> None:
 def test_quotes_that_a_shell_would_have_taken_off_are_pointed_out(quote: str) -> None:
     found = mistake(GATEWAY_CALL_TIMEOUT=f"{quote}10s{quote}")
 
-    assert found.startswith("GATEWAY_CALL_TIMEOUT is not a span of time")
+    assert found.startswith("GATEWAY_CALL_TIMEOUT is not a duration")
     assert found.endswith("; leave out the quotes")
 
 
@@ -86,14 +87,35 @@ def test_an_api_key_out_of_a_file_may_end_in_a_line_end() -> None:
 
 @pytest.mark.parametrize("text", [",", " , ,"])
 def test_public_keys_without_a_key_are_refused(text: str) -> None:
-    assert mistake(TELNYX_PUBLIC_KEY=text) == "TELNYX_PUBLIC_KEY holds no key"
+    assert mistake(TELNYX_PUBLIC_KEY=text) == "TELNYX_PUBLIC_KEY has no key"
 
 
 def test_a_public_key_twice_is_a_rotation_that_did_not_happen() -> None:
     found = mistake(TELNYX_PUBLIC_KEY=f"{KEY}, {OTHER_KEY},{KEY}")
 
     assert found == "TELNYX_PUBLIC_KEY key 3 of 3 is key 1 again"
-    assert settings(TELNYX_PUBLIC_KEY=f"{KEY},\n{OTHER_KEY},").public_keys == (KEY, OTHER_KEY)
+    assert settings(TELNYX_PUBLIC_KEY=f"{KEY},\n{OTHER_KEY},").public_keys == (
+        b64decode(KEY),
+        b64decode(OTHER_KEY),
+    )
+
+
+def test_a_public_key_may_have_the_prefix_of_standard_webhooks() -> None:
+    assert settings(TELNYX_PUBLIC_KEY=f"whpk_{KEY}").public_keys == (b64decode(KEY),)
+    assert "key 2 of 2 is key 1 again" in mistake(TELNYX_PUBLIC_KEY=f"whpk_{KEY},{KEY}")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("not a key", "is not base64"),
+        ("_" + KEY[1:], "is not base64"),
+        (b64encode(bytes(31)).decode(), "has 31 bytes; an Ed25519 public key has 32"),
+        (b64encode(bytes(64)).decode(), "has 64 bytes; an Ed25519 public key has 32"),
+    ],
+)
+def test_a_public_key_of_another_form_is_refused_by_its_number(key: str, words: str) -> None:
+    assert mistake(TELNYX_PUBLIC_KEY=f"{KEY},{key}") == f"TELNYX_PUBLIC_KEY key 2 of 2 {words}"
 
 
 # --- Spans of time, sizes, counts
@@ -128,7 +150,7 @@ def test_a_span_of_time_has_bounds(name: str, least: str, most: str) -> None:
         "1.s",
     ):
         if text:
-            assert mistake(**{name: text}).startswith(f"{name} is not a span of time"), text
+            assert mistake(**{name: text}).startswith(f"{name} is not a duration"), text
 
 
 @given(st.text("0123456789.smhd\u0661", max_size=25))
@@ -147,7 +169,7 @@ def test_a_size_has_bounds() -> None:
     for text in ("0", "1023", "1025TiB", "999999999999999999TiB"):
         assert mistake(**{name: text}) == f"{name} is not between 1KiB and 1024TiB"
     for text in ("1GB", "-1", "1.5GiB", "\u0664GiB", "9" * 5_000):
-        assert mistake(**{name: text}).startswith(f"{name} is not an amount of bytes")
+        assert mistake(**{name: text}).startswith(f"{name} is not a size")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "10001", "1_000", "1e2", "\u0667", "9" * 5_000, "ten"])

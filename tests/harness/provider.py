@@ -6,7 +6,8 @@ Written on the standard library alone, so that it shares nothing with the gatewa
 import json
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from io import BufferedIOBase
@@ -126,6 +127,31 @@ class RecordingProvider:
     def reset(self) -> None:
         self.requests.clear()
         self.answer = Answer()
+
+    @contextmanager
+    def hanging(
+        self, answer: Answer | None = None, which: Callable[[SentRequest], bool] = lambda _: True
+    ) -> Iterator[threading.Event]:
+        """Let requests of a kind wait for their answer until the event is set, or the context ends.
+
+        The answer to all others comes at once.
+        """
+        released, given = threading.Event(), answer or Answer()
+
+        def answered(request: SentRequest) -> Answer:
+            if which(request):
+                released.wait(60)
+            return given
+
+        self.answer = answered
+        try:
+            yield released
+        finally:
+            released.set()
+
+    def is_first(self, request: SentRequest) -> bool:
+        """Tell whether a request is the first since the last reset."""
+        return request is self.requests[0]
 
     @property
     def last(self) -> SentRequest:

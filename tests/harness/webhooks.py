@@ -29,8 +29,12 @@ class Signer:
         self._key = SigningKey(bytes([seed]) * 32)
 
     @property
+    def raw_public_key(self) -> bytes:
+        return bytes(self._key.verify_key)
+
+    @property
     def public_key(self) -> str:
-        return base64.b64encode(bytes(self._key.verify_key)).decode()
+        return base64.b64encode(self.raw_public_key).decode()
 
     def signature(self, message: bytes) -> str:
         return base64.b64encode(self._key.sign(message).signature).decode()

@@ -238,5 +238,5 @@ def _faults(seen: Seen, attacks: Sequence[tuple[Row, Future[str]]]) -> list[str]
 
 
 def stage_of_a_soak(folder: Path) -> Stage:
-    """Return the stage: the gateway as it is, with back-fill, and several attackers."""
+    """Return the stage: the gateway as it is, with backfill, and several attackers."""
     return Stage(folder, attackers=AT_ONCE, GATEWAY_BACKFILL="on", GATEWAY_BACKFILL_INTERVAL="5s")

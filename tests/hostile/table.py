@@ -341,7 +341,7 @@ PROVIDER = [
         "provider",
         "a delivery log of a million pages",
         partial(neighbours.long_delivery_log, pages=1_000_000),
-        NoLine("back-fill reads as much of it as it may"),
+        NoLine("backfill reads as much of it as it may"),
         seconds=4,
     ),
 ]

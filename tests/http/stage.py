@@ -12,9 +12,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.bytebudget import ByteBudget
-from gateway.http.places import Places
 from gateway.http.protocol import RequestProtocol
 from gateway.http.refusals import IDLE_S
+from gateway.http.slots import ConnectionSlots
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
@@ -104,7 +104,7 @@ class Stage:
         clock = ManualClock()
         self.now = clock.now
         self.receiver = WebhookReceiver(
-            SignatureVerifier([self.signer.public_key], clock),
+            SignatureVerifier([self.signer.raw_public_key], clock),
             WebhookDecoder(),
             self.log,  # type: ignore[arg-type]
             clock,
@@ -114,7 +114,7 @@ class Stage:
         )
         self._config = uvicorn.Config(self.receiver, log_config=None, timeout_keep_alive=IDLE_S)
         self.state = ServerState()
-        self.places = Places(limit=100)
+        self.slots = ConnectionSlots(limit=100)
 
     def connect(self) -> Wire:
         wire = Wire()
@@ -124,7 +124,7 @@ class Stage:
             {},
             self.loop,
             observe=self.receiver.connection_ended,
-            places=self.places,
+            slots=self.slots,
         )
         wire.protocol = protocol
         protocol.connection_made(wire)

@@ -123,6 +123,6 @@ def test_a_connection_that_ends_before_its_responses_are_read_leaves_no_trace(
     either_loop.run(serving.server.stop(10))
 
     told = [it.getMessage() for it in caplog.records if it.levelno >= logging.WARNING]
-    dropped = ["1 HTTP connections are dropped by the shutdown"]
+    dropped = ["the shutdown drops 1 HTTP connections"]
     assert told == (dropped if ended_by == "the shutdown" else [])
     assert not [it for it in caplog.records if it.exc_info]

@@ -48,7 +48,7 @@ async def test_nonsense_after_an_early_answer_gets_no_other(stage: Stage) -> Non
 
 
 @staged
-async def test_nonsense_after_a_request_is_not_taken_for_its_answer(stage: Stage) -> None:
+async def test_nonsense_after_a_request_is_not_taken_for_its_response(stage: Stage) -> None:
     stage.log.lets.clear()
     wire = stage.connect()
     await stage.send(wire, stage.signed() + b"nonsense\r\n\r\n")

@@ -76,7 +76,7 @@ def test_what_does_not_end_is_refused_after_so_much(what: str) -> None:
         assert [it.status for it in wire.responses] == [status]
         (outcome,) = stage.outcomes
         assert outcome == {431: "head_too_large", 413: "body_too_large"}[status]
-        assert not stage.places.count
+        assert not stage.slots.count
 
     run_stepped(lambda loop: run(Stage(loop)))
 
@@ -185,7 +185,7 @@ async def test_large_bodies_hold_so_much_together(stage: Stage) -> None:
 
 @staged
 async def test_a_new_connection_takes_the_place_of_a_silent_one(stage: Stage) -> None:
-    stage.places.limit = 10
+    stage.slots.limit = 10
     stage.log.lets.clear()
     served, busy = stage.connect(), stage.connect()
     stage.log.lets.set()
@@ -206,13 +206,13 @@ async def test_a_new_connection_takes_the_place_of_a_silent_one(stage: Stage) ->
     for wire in (served, busy, new[-1]):
         await stage.send(wire, stage.signed() if wire is not busy else b"")
         assert wire.responses[-1].status == 200
-    assert stage.places.count <= 10
+    assert stage.slots.count <= 10
     assert stage.outcomes.count("too_many_connections") == 7
 
 
 @staged
 async def test_where_all_wait_for_a_response_a_new_connection_is_refused(stage: Stage) -> None:
-    stage.places.limit = 3
+    stage.slots.limit = 3
     stage.log.lets.clear()
     busy = [stage.connect() for _ in range(3)]
     for wire in busy:

@@ -1,6 +1,6 @@
 """A connection's time: half-sent requests end, and what is still being answered does not."""
 
-from gateway.http.outgoing import TAKEN_S
+from gateway.http.outgoing import UNREAD_S
 from gateway.http.refusals import BODY_S, HEAD_S, IDLE_S
 from tests.http.stage import HEAD, Stage, staged
 
@@ -123,7 +123,7 @@ async def test_nothing_is_left_of_a_connection_that_is_gone(stage: Stage) -> Non
 
 
 @staged
-async def test_responses_that_are_not_taken_are_given_up(stage: Stage) -> None:
+async def test_a_connection_whose_responses_are_not_read_is_closed(stage: Stage) -> None:
     wires = [stage.connect(), stage.connect(), stage.connect(), stage.connect()]
     for wire in wires:
         wire.takes = 100
@@ -133,11 +133,11 @@ async def test_responses_that_are_not_taken_are_given_up(stage: Stage) -> None:
     await stage.close_their_side(half_closed)
     await stage.send(nonsense, b"nonsense\r\n\r\n")
 
-    await stage.passes(TAKEN_S)
+    await stage.passes(UNREAD_S)
 
     # Gone for good, although nothing that was to be sent before the close has been.
     assert not stage.state.connections
-    assert stage.outcomes.count("not_taken") == len(wires)
+    assert stage.outcomes.count("unread") == len(wires)
     assert not stage.loop.troubles
 
 
@@ -148,7 +148,7 @@ async def test_responses_may_be_taken_slowly(stage: Stage) -> None:
     await stage.send(wire, stage.signed() * 5)
     while wire.waiting:
         wire.take(25)
-        await stage.passes(TAKEN_S)
+        await stage.passes(UNREAD_S)
 
     assert [it.status for it in wire.responses] == [200] * 5
     assert stage.outcomes == ["stored"] * 5

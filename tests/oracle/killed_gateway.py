@@ -124,7 +124,7 @@ STEPS: dict[str, Callable[[_Countdown], None]] = {
     "before subscribers are told": _before(Dispatcher, "arrived"),
     "after subscribers are told, before the answer": _after(Dispatcher, "arrived"),
     "after the append has returned": _after_awaiting(SqliteJournal, "append"),
-    "after the answer is made": _after_awaiting(WebhookReceiver, "_answer"),
+    "after the answer is made": _after_awaiting(WebhookReceiver, "_response"),
     "after the answer is handed to the server": _after_answering,
 }
 

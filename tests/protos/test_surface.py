@@ -149,7 +149,7 @@ def test_what_may_be_repeated_is_what_changes_nothing_the_second_time(binding: B
     elif binding.name in heard_twice | fails_twice:
         assert binding.safety is Safety.ONCE
     else:
-        assert binding.safety is Safety.REPEATABLE
+        assert binding.safety is Safety.IDEMPOTENT
 
 
 def literals(annotation: Any) -> frozenset[str]:

@@ -159,7 +159,7 @@ def test_a_request_whose_address_cannot_be_written_is_refused_by_its_longest_fie
     violations = violations_of("ListConferences", request)
 
     assert set(violations) == {"filter.caller"}
-    assert "65000 cannot be sent" in violations["filter.caller"]
+    assert "the maximum is 65000" in violations["filter.caller"]
 
 
 def test_settings_of_no_engine_are_not_sent() -> None:
@@ -266,7 +266,7 @@ def test_a_good_proto_made_by_hand_is_bound() -> None:
         ("uses a field twice", {"http": {"post": "/{thing_id}/{thing_id}", "body": "*"}}),
         ("takes body", {"http": {"post": "/{thing_id}"}}),
         ("takes body", {"http": {"delete": "/{thing_id}", "body": "*"}}),
-        ("does not go with", {"http": {"get": "/{thing_id}"}}),
+        ("requires another idempotency level", {"http": {"get": "/{thing_id}"}}),
         ("only unary", {"http": GOOD, "streaming": True}),
         ("a command has a receipt", {"http": GOOD, "response": ("x",)}),
         ("2 fields for one", {"http": GOOD, "response": ("receipt", "x", "y")}),

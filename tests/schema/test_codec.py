@@ -127,13 +127,13 @@ def test_unknown_fields_and_texts_and_nulls_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        ({"id": {"x": 1}}, "id is not a text"),
-        ({"id": True}, "id is not a text"),
-        ({"status": 3}, "status is not a text"),
+        ({"id": {"x": 1}}, "id is not a string"),
+        ({"id": True}, "id is not a string"),
+        ({"status": 3}, "status is not a string"),
         ({"created_at": "yesterday"}, "created_at is not an RFC 3339 timestamp"),
         ({"created_at": 12}, "created_at is not an RFC 3339 timestamp"),
         ({"ended_by": []}, "ended_by is not an object"),
-        ({"ended_by": {"call_control_id": []}}, "ended_by.call_control_id is not a text"),
+        ({"ended_by": {"call_control_id": []}}, "ended_by.call_control_id is not a string"),
         ([], "the document is not an object"),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_known_field_of_the_wrong_kind_is_named(document: Any, complaint: str)
 
 
 def test_the_place_in_a_list_is_named() -> None:
-    with pytest.raises(MismatchError, match=r"whisper_call_control_ids\[1\] is not a text"):
+    with pytest.raises(MismatchError, match=r"whisper_call_control_ids\[1\] is not a string"):
         MessageDecoder(conference_pb2.Participant).decode({"whisper_call_control_ids": ["a", []]})
 
 

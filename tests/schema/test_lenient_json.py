@@ -199,15 +199,15 @@ def test_what_does_not_come_to_its_end_is_no_array(parts: list[str], data: st.Da
     text = "[" + ",".join(parts) + "]"
     cut = text[: data.draw(st.integers(0, len(text) - 1))]
 
-    with pytest.raises(ValueError, match="it does"):
+    with pytest.raises(ValueError, match=r"is truncated|does not start"):
         elements(cut)
-    with pytest.raises(ValueError, match="it goes on"):
+    with pytest.raises(ValueError, match="has text after its end"):
         elements(text + "]")
 
 
 @pytest.mark.parametrize("text", ["", "7", "null", '"["', "]", "{}"])
 def test_what_is_no_array_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="it does not"):
+    with pytest.raises(ValueError, match="does not start"):
         elements(text)
 
 

@@ -154,7 +154,7 @@ UNTOLD = {
     "no meta": lambda truth: NO_META,
     "null": lambda truth: None,
     "a list": lambda truth: [],
-    "a text": lambda truth: "meta",
+    "a string": lambda truth: "meta",
     "an empty object": lambda truth: {},
     "total_pages null": lambda truth: {**truth, "total_pages": None},
     "total_pages missing": lambda truth: {"page_size": truth["page_size"]},
@@ -337,8 +337,8 @@ def test_a_list_of_participants_without_an_end_is_given_up(
         gateway.events.WatchConference, WatchConferenceRequest(conference_id="c1"), timeout=20
     )
 
-    assert (failure.code.name, failure.info.reason) == ("INTERNAL", "UPSTREAM_UNREADABLE_ANSWER")
-    assert "does not end" in failure.message
+    assert (failure.code.name, failure.info.reason) == ("INTERNAL", "UPSTREAM_UNREADABLE_RESPONSE")
+    assert "more than 100 pages" in failure.message
 
 
 @pytest.mark.parametrize(

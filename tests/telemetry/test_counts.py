@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.records.attempts import GIVEN_UP, AttemptEnded
+from gateway.records.attempts import ABANDONED, AttemptEnded
 from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
 from gateway.records.calls import CallEnded
 from gateway.records.observer import Record
@@ -28,12 +28,12 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
             AttemptEnded("GetQueue", 1, "503", 0.0, 0.1),
             AttemptEnded("GetQueue", 2, "200", 0.2, 0.1),
             AttemptEnded("GetQueue", 3, "200", 0.2, 0.1),
-            AttemptEnded("GetQueue", 1, GIVEN_UP, 0.0, 0.1),
+            AttemptEnded("GetQueue", 1, ABANDONED, 0.0, 0.1),
         ],
         {
             'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="503"}': 1,
             'gateway_upstream_requests_total{kind="retry",method="GetQueue",outcome="200"}': 2,
-            'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="given_up"}': 1,
+            'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="abandoned"}': 1,
         },
     ),
     (

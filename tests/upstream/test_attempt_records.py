@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.deadline import Deadline
-from gateway.records.attempts import GIVEN_UP, AttemptEnded
+from gateway.records.attempts import ABANDONED, AttemptEnded
 from gateway.upstream.sending.limit import LimitedTransport
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now
 from tests.upstream.scripted import (
@@ -42,7 +42,7 @@ def test_each_attempt_has_its_own_times() -> None:
 def test_an_attempt_that_is_given_up_has_taken_until_then() -> None:
     ended = call(READ, NEVER, After(0.25), hedge_after=2)
 
-    assert recorded(ended) == [(2, "200", 2.0, 0.25), (1, GIVEN_UP, 0.0, 2.25)]
+    assert recorded(ended) == [(2, "200", 2.0, 0.25), (1, ABANDONED, 0.0, 2.25)]
 
 
 def test_an_attempt_begins_when_it_leaves_and_not_when_it_has_to_wait_for_its_turn() -> None:
@@ -93,5 +93,5 @@ def test_an_attempt_that_never_left_began_when_it_was_to_leave() -> None:
 
     assert [(it.result, round(it.began - began, 5), it.seconds) for it in observed] == [
         ("overloaded", 4.0, 0.0),
-        (GIVEN_UP, 0.0, 4.0),
+        (ABANDONED, 0.0, 4.0),
     ]

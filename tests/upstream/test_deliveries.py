@@ -155,7 +155,7 @@ def test_the_number_of_pages_is_read_in_any_form_or_not_known(said: Any, pages: 
     [None, [], {}, {"data": {}, "meta": META}, {"data": None}, {"data": None, "meta": META}],
 )
 def test_an_answer_of_another_shape_is_an_error_not_an_empty_page(document: Any) -> None:
-    with pytest.raises(ValueError, match=r"it does not|an array"):
+    with pytest.raises(ValueError, match=r"does not start|an array"):
         answered(document)
 
 

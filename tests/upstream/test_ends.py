@@ -16,12 +16,12 @@ from gateway.schema.lenient_json import VALUES_MAX
 from gateway.schema.rest import Safety
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import (
+    REASONS,
     RULES,
-    TOLD,
     End,
+    caller_may_retry,
     end_of_error,
     end_of_status,
-    may_call_again,
     was_deleted_before,
 )
 from gateway.upstream.errors import Reason, UpstreamError
@@ -60,7 +60,7 @@ from tests.upstream.scripted import (
     status,
 )
 
-# A command is harmless to call again if it sets a state, or has an id of its caller's.
+# A command is harmless to retry if it sets a state, or has an id of its caller's.
 KINDS: dict[str, What] = {
     "read": READ,
     "state": STATE,
@@ -158,9 +158,9 @@ shut down         | UNAVAILABLE                | UNAVAILABLE unknown        | UN
 shut down, unsent | UNAVAILABLE not_sent       | UNAVAILABLE not_sent       | UNAVAILABLE not_sent       | UNAVAILABLE not_sent       | UNAVAILABLE not_sent
 """  # noqa: E501 - a table
 
-# Where the status alone does not tell.
-REASONS = {
-    "too large": Reason.UPSTREAM_UNREADABLE_ANSWER,
+# The reasons of the ways whose status alone does not show it.
+REASONS_OF_WAYS = {
+    "too large": Reason.UPSTREAM_UNREADABLE_RESPONSE,
     "307": Reason.UPSTREAM_UNEXPECTED_STATUS,
     "304": Reason.UPSTREAM_UNEXPECTED_STATUS,
     "shut down, unsent": Reason.GATEWAY_SHUTTING_DOWN,
@@ -193,7 +193,7 @@ def test_a_request_that_ends_so_is_retried_or_reported(way: str, kind: str, expe
     assert len(again.sent_at) == 1 + retried
     assert isinstance(again.result, Exception) is not retried
     assert told(alone) == expected.removeprefix("retry ")
-    assert alone.error.reason is REASONS.get(way, alone.error.reason)
+    assert alone.error.reason is REASONS_OF_WAYS.get(way, alone.error.reason)
     if "wait" in way and retried:
         assert again.sent_at[1] >= 2
     wait = {"429, wait 60 s": 60, "503, wait 60 s": 60}.get(way)
@@ -236,7 +236,7 @@ def test_a_call_that_ends_so_is_reported(way: str, kind: str, expected: str) -> 
             found = told(call(what, OK, timeout=0.004))
         case _:
             error = error_at_shutdown(what, is_sent=way == "shut down")
-            assert error.reason is REASONS.get(way, error.reason)
+            assert error.reason is REASONS_OF_WAYS.get(way, error.reason)
             outcome = error.metadata.get("outcome", "")
             found = f"{CODES[error.reason].name} {outcome}".strip()
     assert found == expected
@@ -269,7 +269,7 @@ def test_the_tables_here_have_every_end_and_every_kind() -> None:
 
     assert listed == set(WAYS)
     assert {end for end, _ in WAYS.values()} | {End.SUCCESS} == set(RULES) == set(End) - of_calls
-    assert set(TOLD) == set(End) - {End.SUCCESS}
+    assert set(REASONS) == set(End) - {End.SUCCESS}
     assert {what[0].safety for what in KINDS.values()} == set(Safety)
 
 
@@ -292,10 +292,10 @@ def test_no_rule_runs_a_command_twice(end: End) -> None:
     assert not (rule.is_final and rule.retried)
 
 
-@pytest.mark.parametrize("end", TOLD)
+@pytest.mark.parametrize("end", REASONS)
 def test_no_retry_of_a_client_runs_a_command_twice(end: End) -> None:
     # Retry policies of clients send what is UNAVAILABLE again by themselves.
-    told = TOLD[end].if_harmful
+    told = REASONS[end].if_harmful
     assert told is None or CODES[told] is not StatusCode.UNAVAILABLE
     assert {reason for reason, code in CODES.items() if code is StatusCode.UNAVAILABLE} == {
         Reason.UPSTREAM_UNAVAILABLE,
@@ -311,9 +311,11 @@ def test_every_status_has_an_end_and_none_but_2xx_is_a_success() -> None:
         )
 
 
-def test_who_may_call_again() -> None:
+def test_who_caller_may_retry() -> None:
     for safety, made, forgotten in product(Safety, (False, True), (False, True)):
-        assert may_call_again(safety, may_have_run=False, id_was_made=made, is_forgotten=forgotten)
-        assert may_call_again(
+        assert caller_may_retry(
+            safety, may_have_run=False, id_was_made=made, is_forgotten=forgotten
+        )
+        assert caller_may_retry(
             safety, may_have_run=True, id_was_made=made, is_forgotten=forgotten
         ) is (safety is not Safety.ONCE and not made and not forgotten)

@@ -39,7 +39,7 @@ from tests.upstream.scripted import (
     status,
 )
 
-# Who may call again
+# Who may retry
 
 
 def test_a_command_whose_id_the_caller_knows_may_be_called_again() -> None:
@@ -82,7 +82,7 @@ def test_a_deletion_that_finds_nothing_after_a_lost_response_has_succeeded() -> 
 def test_only_what_is_idempotent_is_marked_so() -> None:
     for operation in OPERATIONS.values():
         if operation.binding.has_command_id:
-            assert operation.safety is Safety.REPEATABLE, operation.name
+            assert operation.safety is Safety.IDEMPOTENT, operation.name
 
 
 def test_how_long_a_command_is_remembered_is_said_by_the_clients_own_policy() -> None:
@@ -91,9 +91,9 @@ def test_how_long_a_command_is_remembered_is_said_by_the_clients_own_policy() ->
 
     asked, late = (call(OWN_ID, NEVER, timeout=3, policy=it) for it in (policy, short))
 
-    assert "call again within 23 s with command_id mine" in asked.error.message
+    assert "retry within 23 s with command_id mine" in asked.error.message
     assert (len(asked.sent_at), len(late.sent_at)) == (2, 1)
-    assert "calling again would run it again" in late.error.message
+    assert "a retry would run it again" in late.error.message
 
 
 # Deadlines
@@ -110,9 +110,9 @@ def test_the_deadlines_error_says_what_to_do() -> None:
     own, made, state = (call(what, NEVER, timeout=2).error for what in (OWN_ID, MADE_ID, STATE))
 
     assert own.metadata["attempts"] == "2"
-    assert "call again within 53 s with command_id mine" in own.message
+    assert "retry within 53 s with command_id mine" in own.message
     assert made.metadata["command_id"] in made.message
-    assert "calling again can do no harm" in state.message
+    assert "a retry is harmless" in state.message
 
 
 def test_what_never_left_the_queue_was_not_sent() -> None:
@@ -129,7 +129,7 @@ def test_what_never_left_the_queue_was_not_sent() -> None:
 
     error = run_in_virtual_time(run())
     assert error.metadata["outcome"] == "not_sent"
-    assert "too busy" in error.message
+    assert "were in flight" in error.message
 
 
 def test_a_fault_of_the_transport_does_not_hide_that_a_command_may_have_run() -> None:

@@ -100,7 +100,7 @@ def test_no_command_runs_twice_and_none_is_lost_without_a_word(
                 assert ran[marker] == 1, (marker, end)
             case grpc.StatusCode.UNKNOWN:
                 assert end.outcome == "unknown"
-                assert end.kind != "own id", "whose id the caller knows it may call again"
+                assert end.kind != "own id", "whose id the caller knows can be retried"
             case grpc.StatusCode.UNAVAILABLE:
                 # Calling again must be harmless: it did not run, or the caller knows its id.
                 assert ran[marker] == 0 or end == Ended("own id", end.code, "unknown")

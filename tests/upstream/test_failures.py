@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 from typing import Any
 
 import grpc
@@ -442,7 +441,7 @@ def test_whether_a_command_ran_is_unknown_if_something_else_answers(
         )
         assert failure.info.metadata["outcome"] == "unknown"
         assert failure.info.metadata["command_id"]
-        assert "instead of a response" in failure.message
+        assert "instead of the provider's response" in failure.message
     heard = failure_of(gateway.conferences.PlayAudio, PLAY)
     assert (heard.code, heard.info.metadata["outcome"]) == (Code.UNKNOWN, "unknown")
 
@@ -514,7 +513,7 @@ def test_a_success_without_the_resource_in_it_is_named(
 
     failure = failure_of(gateway.conferences.CreateConference, CREATE)
 
-    assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
+    assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_RESPONSE")
     assert failure.info.metadata["outcome"] == "done"
     assert "data is not an object" in failure.message
 
@@ -530,7 +529,7 @@ def test_a_command_that_is_answered_without_data_has_run(
     assert created.receipt.command_id
     assert created.receipt.cursor
     assert not created.HasField("conference")
-    assert [it.place for it in created.unreadable.values] == ["data"]
+    assert [it.path for it in created.unreadable.values] == ["data"]
     failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
     assert (failure.code, "data is not an object" in failure.message) == (Code.INTERNAL, True)
 
@@ -548,16 +547,8 @@ def test_an_error_body_of_any_kind_is_survived(
 
 
 def test_a_deadline_is_kept_in_all(gateway: RunningGateway, provider: RecordingProvider) -> None:
-    def hesitate(request: Any) -> Answer:
-        released.wait(20)
-        return Answer()
-
-    released = threading.Event()
-    provider.answer = hesitate
-    try:
+    with provider.hanging():
         failure = failure_of(gateway.conferences.JoinConference, JOIN, timeout=0.3)
-    finally:
-        released.set()
 
     assert failure.code is Code.DEADLINE_EXCEEDED
 
@@ -574,18 +565,10 @@ def test_too_little_time_sends_nothing(
 def test_the_default_deadline_applies_where_the_caller_sets_none(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
-    released = threading.Event()
-
-    def hesitate(request: Any) -> Answer:
-        released.wait(20)
-        return Answer()
-
-    provider.answer = hesitate
     gateway = start_gateway(provider.base_url, GATEWAY_CALL_TIMEOUT="0.3s")
-    try:
+
+    with provider.hanging():
         failure = failure_of(gateway.conferences.JoinConference, JOIN, timeout=None)
-    finally:
-        released.set()
 
     assert (failure.code, failure.info.reason) == (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     assert failure.info.metadata["outcome"] == "unknown"

@@ -92,7 +92,7 @@ class World:
             {"authorization": "Bearer K"},
             self.health,
             changed,
-            ask_first=self._probe,
+            probe_first=self._probe,
             sleep=sleep,
             now=self.clock,
             wall=self.clock,
@@ -130,7 +130,7 @@ def test_with_a_dead_provider_the_gateway_never_gets_ready_and_says_why(
     assert world.health.not_ready == "the provider cannot be reached"
     (line,) = warnings(caplog)
     assert WHERE in line
-    assert "cannot be reached, for 0 s: Connection refused" in line
+    assert "cannot be reached (for 0 s): Connection refused" in line
 
 
 def test_a_provider_that_dies_while_nobody_calls_is_noticed_within_a_minute(
@@ -154,8 +154,8 @@ def test_a_provider_that_dies_while_nobody_calls_is_noticed_within_a_minute(
 @pytest.mark.parametrize(
     ("does", "reason"),
     [
-        (UnansweredError("no answer in time"), "the provider cannot be reached"),
-        (HttpResponse(503, {}, b"busy"), "the provider answers with nothing but failures"),
+        (UnansweredError("no response in time"), "the provider cannot be reached"),
+        (HttpResponse(503, {}, b"busy"), "the provider responds only with failures"),
         (HttpResponse(404, {}, b"<html>"), "the provider is not at TELNYX_BASE_URL"),
         (HttpResponse(301, {}, b""), "the provider is not at TELNYX_BASE_URL"),
         (
@@ -204,7 +204,7 @@ def test_it_is_ready_again_when_the_provider_is_back_although_nobody_calls(
 
     assert world.health.not_ready is None
     assert [it.getMessage() for it in caplog.records] == [
-        f"the provider ({WHERE}) answers again, after 100 s"
+        f"the provider ({WHERE}) is available again after 100 s"
     ]
 
 
@@ -247,7 +247,7 @@ def test_the_log_says_for_how_long_it_is_not_asked(caplog: pytest.LogCaptureFixt
     World(HttpResponse(503, {"retry-after": "3600"}, b"closed")).run(1)
 
     (line,) = warnings(caplog)
-    assert "it wants to be asked again in 3600 s: HTTP 503 closed" in line
+    assert "it asks for a retry in 3600 s: HTTP 503 closed" in line
 
 
 def test_a_callers_request_that_succeeds_ends_the_trouble_before_it() -> None:
@@ -290,11 +290,11 @@ def test_requests_of_callers_alone_never_take_a_gateway_out(sign: Sign) -> None:
     clock = ManualClock()
     health = ProviderHealth(WHERE, clock, must_be_reached=False)
     for _ in range(300):
-        health.note(sign, "no answer in time")
+        health.note(sign, "no response in time")
         clock.advance(1)
     assert health.not_ready is None
 
-    health.note(sign, "no answer in time", probe=True)
+    health.note(sign, "no response in time", probe=True)
 
     assert health.not_ready == f"the provider {sign.value}"
 

@@ -95,7 +95,7 @@ def test_what_would_be_heard_twice_is_not_sent_beside_itself() -> None:
 
     assert it.sent_at == [0]
     assert it.summary == ("DEADLINE_EXCEEDED", "unknown")
-    assert "calling again would run it again" in it.error.message
+    assert "a retry would run it again" in it.error.message
 
 
 def test_hedging_is_the_same_with_less_patience() -> None:

@@ -128,7 +128,7 @@ def test_one_value_that_cannot_be_read_does_not_cost_the_others(
     answer = gateway.conferences.CreateConference(CREATE, timeout=DEADLINE_S)
 
     assert answer.conference.id == "c1"
-    assert [it.place for it in answer.unreadable.values] == unreadable
+    assert [it.path for it in answer.unreadable.values] == unreadable
 
 
 def test_no_redirect_is_followed(loop: LoopThread, hostile: StartHostile) -> None:
@@ -197,7 +197,7 @@ def test_a_hundred_megabytes_are_not_held(hostile: StartHostile) -> None:
 
     failure = failing(gateway, timeout=10)
 
-    assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_ANSWER")
+    assert (failure.code, failure.info.reason) == (Code.INTERNAL, "UPSTREAM_UNREADABLE_RESPONSE")
     # The server runs in this process; its buffers count, too.
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kib * 1024 < 6 * RESPONSE_BYTES_MAX

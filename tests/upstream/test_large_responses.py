@@ -100,7 +100,7 @@ def test_a_response_of_too_many_values_is_not_read() -> None:
         with pytest.raises(UpstreamError, match="at most 200000 values") as failure:
             await client.call(LIST_QUEUES, ListQueuesRequest(), Deadline.after(20))
 
-        assert failure.value.reason is Reason.UPSTREAM_UNREADABLE_ANSWER
+        assert failure.value.reason is Reason.UPSTREAM_UNREADABLE_RESPONSE
         await client.close()
 
     asyncio.run(run())

@@ -129,7 +129,7 @@ def test_a_request_is_counted_until_it_has_ended_whoever_waits_for_it(loop: Loop
         assert (limited.in_flight, limited.abandoned, gate.inside) == (4, 2, 4)
 
         # Beyond that, nothing waits for what may never end: it is refused at once.
-        with pytest.raises(OverloadedError, match="2 of them without a response"):
+        with pytest.raises(OverloadedError, match="2 of them abandoned"):
             await start(limited).ended
 
         gate.open.set()

@@ -176,7 +176,7 @@ def test_a_coding_that_is_not_read_is_named(
     )
 
     assert (heard.code, heard.info.metadata["outcome"]) == (Code.UNKNOWN, "unknown")
-    assert f"compressed with '{coding}'" in heard.message
+    assert f"content encoding '{coding}'" in heard.message
 
 
 def test_a_refusal_in_gzip_says_why(serving: Callable[[bytes], RunningGateway]) -> None:

@@ -36,29 +36,20 @@ def test_a_rate_limit_reaches_grpc_retries_as_pushback(
     assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == "60000"
 
 
-def test_a_command_is_sent_a_second_time_when_no_answer_comes(
+def test_a_command_without_a_response_is_hedged(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
-    released = threading.Event()
-
-    def first_hangs(request: SentRequest) -> Answer:
-        if len(provider.requests) == 1:
-            released.wait(20)
-        return Answer()
-
-    provider.answer = first_hangs
     gateway = start_gateway(provider.base_url, GATEWAY_HEDGE_AFTER="0.2s")
-    try:
+
+    with provider.hanging(which=provider.is_first):
         answer = gateway.conferences.EndConference(END, timeout=20)
-    finally:
-        released.set()
 
     first, second = provider.requests
     assert first.body == second.body == {"command_id": answer.receipt.command_id}
 
 
 @pytest.mark.parametrize("second", [429, 503])
-def test_a_lost_answer_is_not_forgotten_for_the_one_sent_beside_it(
+def test_a_lost_response_is_not_forgotten_for_that_of_the_hedge(
     start_gateway: StartGateway, provider: RecordingProvider, second: int
 ) -> None:
     released = threading.Event()
@@ -79,28 +70,19 @@ def test_a_lost_answer_is_not_forgotten_for_the_one_sent_beside_it(
     assert failure.info.metadata["outcome"] == "unknown"
 
 
-def test_what_is_given_up_for_the_one_sent_beside_it_may_have_run(
+def test_what_is_abandoned_for_its_hedge_may_have_run(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
-    released = threading.Event()
-
-    def first_hangs(request: SentRequest) -> Answer:
-        if len(provider.requests) == 1:
-            released.wait(20)
-        return Answer(422, {"errors": [{"code": "90018"}]})
-
-    provider.answer = first_hangs
     gateway = start_gateway(provider.base_url, GATEWAY_HEDGE_AFTER="0.1s")
-    try:
+
+    with provider.hanging(Answer(422, {"errors": [{"code": "90018"}]}), provider.is_first):
         failure = failure_of(gateway.conferences.EndConference, END, timeout=5)
-    finally:
-        released.set()
 
     assert failure.info.reason == "INVALID_STATE"
     assert failure.info.metadata["outcome"] == "unknown"
 
 
-def test_what_has_no_id_is_not_sent_a_second_time(
+def test_what_has_no_id_is_not_hedged(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
     released = threading.Event()
@@ -124,22 +106,14 @@ def test_a_full_queue_is_refused_at_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     listen(caplog)
-    released = threading.Event()
-
-    def hangs(request: SentRequest) -> Answer:
-        released.wait(20)
-        return Answer()
-
-    provider.answer = hangs
     gateway = start_gateway(
         provider.base_url, GATEWAY_UPSTREAM_IN_FLIGHT="2", GATEWAY_UPSTREAM_WAITING="1"
     )
-    futures = [gateway.conferences.PlayAudio.future(PLAY, timeout=20) for _ in range(3)]
-    try:
+
+    with provider.hanging():
+        futures = [gateway.conferences.PlayAudio.future(PLAY, timeout=20) for _ in range(3)]
         gateway.wait_for_upstream(in_flight=2, waiting=1)
         failure = failure_of(gateway.conferences.PlayAudio, PLAY)
-    finally:
-        released.set()
 
     assert (failure.code.name, failure.info.reason) == ("RESOURCE_EXHAUSTED", "GATEWAY_OVERLOADED")
     assert failure.detail(error_details_pb2.RetryInfo).retry_delay.seconds == 1
@@ -152,18 +126,12 @@ def test_a_full_queue_is_refused_at_once(
 def test_callers_who_go_hold_no_connection_that_nobody_counts(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
-    released = threading.Event()
-
-    def playing_hangs(request: SentRequest) -> Answer:
-        if request.path.endswith("/play"):
-            released.wait(60)
-        return Answer(200, {"data": {}})
-
-    provider.answer = playing_hangs
     gateway = start_gateway(
         provider.base_url, GATEWAY_UPSTREAM_IN_FLIGHT="3", GATEWAY_UPSTREAM_WAITING="0"
     )
-    try:
+    empty = Answer(200, {"data": {}})
+
+    with provider.hanging(empty, lambda request: request.path.endswith("/play")) as released:
         for abandoned in (3, 6):
             calls = [gateway.conferences.PlayAudio.future(PLAY, timeout=60) for _ in range(3)]
             gateway.wait_for_upstream(in_flight=abandoned)
@@ -180,8 +148,6 @@ def test_callers_who_go_hold_no_connection_that_nobody_counts(
             "RESOURCE_EXHAUSTED",
             "GATEWAY_OVERLOADED",
         )
-    finally:
-        released.set()
     gateway.wait_for_upstream(in_flight=0)
     gateway.queues.GetQueue(GET, timeout=20)
 
@@ -189,20 +155,12 @@ def test_callers_who_go_hold_no_connection_that_nobody_counts(
 def test_the_status_comes_before_the_callers_own_deadline(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:
-    released = threading.Event()
-
-    def hangs(request: SentRequest) -> Answer:
-        released.wait(60)
-        return Answer()
-
-    provider.answer = hangs
     gateway = start_gateway(provider.base_url)
     command = c.EndConferenceRequest(conference_id="c", command_id="mine")
-    try:
+
+    with provider.hanging():
         calls = [gateway.conferences.EndConference.future(command, timeout=2) for _ in range(60)]
         failures = [Failure(error) for call in calls if (error := call.exception())]
-    finally:
-        released.set()
 
     assert {it.code.name for it in failures} == {"DEADLINE_EXCEEDED"}
     told = [it.info.metadata for it in failures if it.status is not None]

@@ -1,4 +1,4 @@
-"""When the provider wants to be asked again: every form in which a response can say so."""
+"""When the provider wants a retry: every form in which a response can say so."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime, formatdate

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import math
 import random
-import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -24,7 +23,7 @@ from gateway.upstream.sending.limit import LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 from gateway.upstream.transport import HttpRequest, HttpResponse, UnansweredError
 from tests.conftest import StartGateway
-from tests.harness.provider import Answer, RecordingProvider, SentRequest
+from tests.harness.provider import RecordingProvider
 from tests.harness.readiness import ready, serving, until
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now
 
@@ -59,9 +58,9 @@ class HangingProvider:
 class Stage:
     """The way to the provider, and what is told of it, in a time of its own."""
 
-    def __init__(self, places: int = 100) -> None:
+    def __init__(self, slots: int = 100) -> None:
         self.provider = HangingProvider(lambda: math.inf)
-        self.limited = LimitedTransport(self.provider, places, now=virtual_now)
+        self.limited = LimitedTransport(self.provider, slots, now=virtual_now)
         self.changes: list[tuple[float, bool]] = []
         self.began = virtual_now()
         self.saturation = Saturation(self.limited, self._changed, now=virtual_now)
@@ -102,9 +101,9 @@ class Stage:
         await asyncio.gather(*calls, return_exceptions=True)
 
 
-def staged(story: Callable[[Stage], Awaitable[None]], places: int = 100) -> Stage:
+def staged(story: Callable[[Stage], Awaitable[None]], slots: int = 100) -> Stage:
     async def run() -> Stage:
-        stage = Stage(places)
+        stage = Stage(slots)
         looks = asyncio.create_task(stage.saturation.run())
         await story(stage)
         await asyncio.sleep(2 * TICK_S)
@@ -155,8 +154,8 @@ def test_a_path_that_hung_once_is_told_and_heals_within_the_longest_attempt(
     assert LONGEST_S <= over_s <= LONGEST_S + 2 * TICK_S
     (level, words), (_, end) = lines(caplog)
     assert level == logging.WARNING
-    assert "200 are in flight, as many as may be, 200 of them without a caller" in words
-    assert end.startswith("requests to the provider get through again, after 5")
+    assert "200 are in flight (the maximum), 200 of them abandoned" in words
+    assert end.startswith("requests to the provider succeed again after 5")
 
 
 async def passes_or_hangs(stage: Stage) -> str:
@@ -172,7 +171,7 @@ async def passes_or_hangs(stage: Stage) -> str:
 def test_a_provider_that_is_only_slow_is_no_stall(
     takes_s: float, spread: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All places are taken all the time, and three times as many wait; in waves without spread."""
+    """All slots are taken all the time, and three times as many wait; in waves without spread."""
     random_ = random.Random(7)
 
     async def story(stage: Stage) -> None:
@@ -195,7 +194,7 @@ def test_a_provider_that_is_only_slow_is_no_stall(
 def test_a_hang_that_lasts_is_one_line_however_many_run_into_their_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Places that are left at a time-out, and taken again at once, are no way through."""
+    """Slots that a time-out frees, and that are taken at once, are no end of a stall."""
     caplog.set_level(logging.INFO)
 
     async def story(stage: Stage) -> None:
@@ -207,7 +206,7 @@ def test_a_hang_that_lasts_is_one_line_however_many_run_into_their_time(
 
         await asyncio.gather(*(caller(number) for number in range(15)))
 
-    stage = staged(story, places=3)
+    stage = staged(story, slots=3)
 
     assert [ready_ for _, ready_ in stage.changes] == [False, True]
     assert [level for level, _ in lines(caplog)] == [logging.WARNING, logging.INFO]
@@ -218,7 +217,7 @@ MOMENTS = st.floats(0, 90, allow_subnormal=False)
 
 @pytest.mark.slow
 @given(st.integers(1, 5), st.lists(st.tuples(MOMENTS, MOMENTS), max_size=25))
-def test_what_is_told_is_true_of_any_story(places: int, calls: list[tuple[float, float]]) -> None:
+def test_what_is_told_is_true_of_any_story(slots: int, calls: list[tuple[float, float]]) -> None:
     """Each call comes at a moment; its request takes a time, or longer than it may."""
 
     async def story(stage: Stage) -> None:
@@ -234,7 +233,7 @@ def test_what_is_told_is_true_of_any_story(places: int, calls: list[tuple[float,
             free_since = stage.passed_s
             while stage.passed_s < 300:
                 if stage.limited.stalled_s > 0:
-                    assert stage.limited.in_flight >= places
+                    assert stage.limited.in_flight >= slots
                     free_since = math.inf
                 else:
                     free_since = min(free_since, stage.passed_s)
@@ -246,7 +245,7 @@ def test_what_is_told_is_true_of_any_story(places: int, calls: list[tuple[float,
 
         await asyncio.gather(judge(), *(caller(at) for at, _ in calls))
 
-    staged(story, places)
+    staged(story, slots)
 
 
 @pytest.mark.slow
@@ -259,27 +258,19 @@ def test_a_whole_gateway_says_so_and_takes_it_back(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(saturation, "STALLED_S", 0.2)
     monkeypatch.setattr(saturation, "TICK_S", 0.02)
-    back = threading.Event()
-
-    def hangs(request: SentRequest) -> Answer:
-        back.wait(20)
-        return Answer()
-
-    provider.answer = hangs
     gateway = start_gateway(provider.base_url, GATEWAY_UPSTREAM_IN_FLIGHT="2")
     assert gateway.gauge("gateway_upstream_stalled_seconds") == 0
-    calls = [gateway.conferences.PlayAudio.future(REQUEST, timeout=60) for _ in range(2)]
-    try:
+
+    with provider.hanging():
+        calls = [gateway.conferences.PlayAudio.future(REQUEST, timeout=60) for _ in range(2)]
         until(lambda: not serving(gateway, "conferencing.v1.ConferenceService"))
         assert ready(gateway) == (
             503,
-            "not ready: requests to the provider hang, and as many are under way as may be\n",
+            "not ready: requests to the provider hang, and the maximum number is in flight\n",
         )
         assert not serving(gateway, "")
         assert serving(gateway, "conferencing.v1.EventService")
         assert gateway.gauge("gateway_upstream_stalled_seconds") >= 0.2
-    finally:
-        back.set()
 
     assert all(it.result().receipt.result == "ok" for it in calls)
     until(lambda: ready(gateway) == (200, "ready\n"))

@@ -20,7 +20,7 @@ READING = [
 
 
 def places(response: Any) -> dict[str, str]:
-    return {it.place: it.expected for it in response.unreadable.values}
+    return {it.path: it.expected for it in response.unreadable.values}
 
 
 def test_a_value_that_cannot_be_read_costs_a_resource_nothing_else(
@@ -118,7 +118,7 @@ def test_what_is_no_list_is_an_error_that_says_so(
 
     failure = failure_of(gateway.queues.ListQueues, q.ListQueuesRequest())
 
-    assert (failure.code.name, failure.info.reason) == ("INTERNAL", "UPSTREAM_UNREADABLE_ANSWER")
+    assert (failure.code.name, failure.info.reason) == ("INTERNAL", "UPSTREAM_UNREADABLE_RESPONSE")
     assert "data is not an array" in failure.message
 
 

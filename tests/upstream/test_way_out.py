@@ -164,7 +164,7 @@ def test_a_proxy_that_rejects_the_password_is_named_with_and_without_tls(
 
     assert failure.code is grpc.StatusCode.UNAVAILABLE
     assert failure.info.reason == "UPSTREAM_UNAVAILABLE"
-    assert f"the proxy {proxy.address} wants a user and a password" in failure.message
+    assert f"the proxy {proxy.address} requires other credentials" in failure.message
     assert "outcome" not in failure.info.metadata
     assert "secret" not in failure.message
 
@@ -193,8 +193,7 @@ def test_what_is_set_for_other_programs_in_vain_is_named() -> None:
     }
 
     assert unread(env) == [
-        "HTTPS_PROXY and ALL_PROXY set, but not read:"
-        " the gateway's own setting is GATEWAY_UPSTREAM_PROXY",
-        "REQUESTS_CA_BUNDLE set, but not read: the gateway's own setting is GATEWAY_UPSTREAM_CA",
+        "HTTPS_PROXY and ALL_PROXY have no effect: use GATEWAY_UPSTREAM_PROXY",
+        "REQUESTS_CA_BUNDLE has no effect: use GATEWAY_UPSTREAM_CA",
     ]
     assert unread({**env, "GATEWAY_UPSTREAM_PROXY": "x", "GATEWAY_UPSTREAM_CA": "y"}) == []

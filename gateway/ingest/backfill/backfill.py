@@ -1,4 +1,4 @@
-"""The background work: when to sweep, over which span, and what is told of it."""
+"""The background work: when to sweep, over which span, and what is logged of it."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from gateway.ingest.backfill.beginning import (
     kept_since_us,
 )
 from gateway.ingest.backfill.complete import Complete, Completeness
-from gateway.ingest.backfill.fetch import ROUND_REQUESTS_MAX, Reach
+from gateway.ingest.backfill.fetch import SWEEP_REQUESTS_MAX, Reach
 from gateway.ingest.backfill.report import Report, State
 from gateway.ingest.backfill.sweep import Sweeper
 from gateway.journal.errors import LogUnavailableError
@@ -40,19 +40,18 @@ _log = logging.getLogger(__name__)
 
 
 async def _nobody_to_ask() -> None:
-    """Stands for a provider that does not tell its time."""
+    """Stands for a provider that does not say its time."""
 
 
 class Backfill:
-    """Keeps the log complete. `run` it beside everything else, and tell it of webhooks.
+    """Keeps the log complete. `run` it in the background, and report webhooks to it.
 
-    Everything that was sent is asked for after a start, a failed write and in silence; while
+    Everything that was sent is fetched after a start, after a failed write and in silence; while
     webhooks come in, only what the provider could not deliver. `now` gives the time in seconds
     since 1970, `clock` that of a clock nobody sets, and `time` knows whether the first is right; by
-    default it goes by these two. `ask_time` has the provider tell its time, if it will.
+    default it uses these two. `ask_time` has the provider say its time, if it will.
 
-    A sweep that fails is made again after a pause, and never before the provider wants to be asked
-    again.
+    A sweep that fails is retried after a pause, and never before the provider wants a retry.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Backfill:
         self._clock = clock
         self._running = False
         self._failed_sweeps = 0
-        # When the provider wants to be asked again, by `clock`.
+        # When the provider wants a retry, by `clock`.
         self._not_before = clock()
         self._stored = 0
         self._finished_at_us: int | None = None
@@ -92,12 +91,12 @@ class Backfill:
         self._suspicion: tuple[Cause, float] | None = (Cause.START, clock())
         self._started = False
         self._reached: Reached | None = None
-        self._told_rest = False
+        self._logged_rest = False
         self._nudge = asyncio.Event()
 
     @property
     def report(self) -> Report:
-        """How it stands."""
+        """The state of backfill."""
         state = State.IDLE
         if self._running:
             state = State.RUNNING
@@ -115,7 +114,7 @@ class Backfill:
 
     @property
     def _complete(self) -> Complete | None:
-        """What the log says of its completeness, or what is known if that cannot be true."""
+        """The period the log is marked complete for, or what is known if that cannot be true."""
         complete, now = self._completeness.complete, self._time.now()
         if complete is None or is_credible(complete, now):
             return complete
@@ -180,7 +179,7 @@ class Backfill:
 
         self._running = True
         try:
-            # What comes in while the provider is asked for the time was not missed.
+            # What comes in while the provider says its time was not missed.
             held = await self._index.measures()
             await self._look_at_the_time()
             now = self._time.now()
@@ -197,9 +196,9 @@ class Backfill:
                     failed_before=self._failed_sweeps,
                 )
             else:
-                # From when on webhooks may have come, not from when the provider has answered.
-                asked_s = self._clock() - began_at
-                await self._completeness.mark(now.earliest_us - round(asked_s * 1e6))
+                # From when on webhooks may have come, not from when the provider has responded.
+                took_s = self._clock() - began_at
+                await self._completeness.mark(now.earliest_us - round(took_s * 1e6))
         except (UpstreamError, LogUnavailableError) as error:
             if isinstance(error, UpstreamError) and error.retry_after is not None:
                 self._not_before = self._clock() + error.retry_after
@@ -207,7 +206,7 @@ class Backfill:
             self._failed_sweeps += 1
             return ended(self._error)
         except Exception:
-            # A mistake of ours: whoever runs this logs it, and begins again.
+            # A fault of the gateway: whoever runs this logs it, and restarts it.
             self._error = "it failed unexpectedly; the gateway's log has the cause"
             self._observe(ended("it failed unexpectedly"))
             raise
@@ -216,27 +215,27 @@ class Backfill:
         self._error = ""
         self._failed_sweeps = 0
         self._finished_at_us = self._time.now().likely_us
-        self._tell_rest(is_all=is_all)
+        self._log_rest(is_all=is_all)
         if is_all:
             self._started = True
             if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
                 self._suspicion = None
         return ended()
 
-    def _tell_rest(self, *, is_all: bool) -> None:
-        """Log, once, that the provider's log holds more than one sweep fetches."""
-        if not is_all and not self._told_rest:
+    def _log_rest(self, *, is_all: bool) -> None:
+        """Log, once, that the delivery log has more than one sweep fetches."""
+        if not is_all and not self._logged_rest:
             reached = self._reached
             _log.warning(
-                "back-fill has asked %d times and is not at the end of the provider's log of"
-                " webhooks: it has all until %s, and goes on from there each interval",
-                ROUND_REQUESTS_MAX,
-                "its beginning" if reached is None else moment_text(reached.until_us),
+                "backfill has made %d requests without reaching the end of the provider's delivery"
+                " log: it is complete until %s and continues each interval",
+                SWEEP_REQUESTS_MAX,
+                "its start" if reached is None else moment_text(reached.until_us),
             )
-        self._told_rest = not is_all
+        self._logged_rest = not is_all
 
     def _reach(self, held: Measures, until_us: int, final_us: int) -> Reach:
-        """Return what a sweep that was to ask up to `until_us` has to ask for by now."""
+        """Return what a sweep that was to fetch up to `until_us` has to fetch by now."""
         now = self._time.now()
         return Reach(
             kept_since_us(held, now, self._retention_age_s),
@@ -246,7 +245,7 @@ class Backfill:
         )
 
     async def _look_at_the_time(self) -> None:
-        """Have the provider tell its time, unless it has confirmed the time already.
+        """Have the provider say its time, unless it has confirmed the time already.
 
         Raises UpstreamError if the provider wants to be left alone for now.
         """
@@ -255,23 +254,23 @@ class Backfill:
                 await self._ask_time()
             except UpstreamError as error:
                 if error.retry_after is not None:
-                    raise  # nothing is to be asked next
-                return  # what is asked next fails for the same reason, and says so
+                    raise  # nothing is to be requested next
+                return  # the next request fails for the same reason, and says so
             now = self._time.now()
             if now.state is ClockState.SUSPECT:
-                why = "it was set, and nothing of the provider's has confirmed it"
+                why = "it was set, and the provider has not confirmed it"
                 if now.ahead is not None and now.earliest < now.latest:
                     why = (
                         f"it is {now.ahead:.0f} s ahead of the Date in the provider's responses,"
-                        " and nothing tells which of them is right"
+                        " and it is unknown which is right"
                     )
                 elif now.ahead is not None:
                     why = f"it is {now.ahead:.0f} s ahead of the provider's"
-                _log.error("the machine's clock is not believed: %s", why)
+                _log.error("the machine's clock is not trusted: %s", why)
 
     async def _mark_complete(self, since_us: int, until_us: int) -> None:
-        """Take note that everything between two moments is held."""
-        # The provider may have told its time since.
+        """Take note that everything between two moments is stored."""
+        # The provider may have said its time since.
         now = self._time.now()
         until_us = min(until_us, now.earliest_us - _OVERLAP_US)
         await self._completeness.mark(until_us)
@@ -290,8 +289,8 @@ class Backfill:
         )
         if start is not None and start.corrected is not None:
             _log.warning(
-                "the log was marked complete by a clock that was ahead, until a time that cannot be"
-                " true: everything is asked for again that was sent since %s",
+                "the watermark was set by a clock that was ahead: fetching everything sent since %s"
+                " again",
                 moment_text(start.since_us),
             )
             await self._completeness.correct(start.corrected)

@@ -1,8 +1,8 @@
-"""Where a sweep begins: what the log knows of itself, as far as it can be believed.
+"""Where a sweep begins: what the log is marked with, as far as it can be trusted.
 
 What was noted by a clock that was ahead lies in the future once the clock is right. Such a time
-says nothing, and what is known beside it counts instead: to look too far back costs requests, not
-to look back far enough loses events.
+says nothing, and what else is known counts instead: to start too early costs requests, to start
+too late loses events.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from gateway.journal.reading import Measures
 # own timeout, and only then is the outcome in its log.
 SETTLE_S = 120.0
 
-# How far each sweep reaches back into what the one before has looked at. Spans of time may be by
+# How far each sweep reaches back into what the one before has examined. Spans of time may be by
 # this machine's clock, deliveries are by the provider's.
 OVERLAP_S = SETTLE_S + CLOCKS_APART_S
 
@@ -28,8 +28,8 @@ START_MARGIN_S = 900.0
 class Reached(NamedTuple):
     """The span of which this process has read everything, and when (by a clock nobody sets).
 
-    What the log is marked with outlives the process; this is known also while the mark cannot be
-    believed, or cannot be corrected yet.
+    The log's watermark outlives the process; this is known also while the watermark cannot be
+    trusted, or cannot be corrected yet.
     """
 
     since_us: int
@@ -55,7 +55,7 @@ class Reached(NamedTuple):
 class Beginning:
     """Where a sweep begins, in microseconds since 1970.
 
-    `corrected` is what the log can say of its completeness, if what it says cannot be true.
+    `corrected` is the period to mark the log complete for, if its mark cannot be true.
     """
 
     since_us: int

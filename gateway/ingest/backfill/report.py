@@ -1,4 +1,4 @@
-"""What back-fill tells of itself, as values."""
+"""What backfill reports of itself, as values."""
 
 import enum
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from gateway.ingest.backfill.complete import Complete
 
 
 class State(enum.Enum):
-    """What back-fill is doing."""
+    """What backfill is doing."""
 
     OFF = enum.auto()
     IDLE = enum.auto()
     RUNNING = enum.auto()
-    FAILING = enum.auto()  # the last sweep failed; it is tried again
+    FAILING = enum.auto()  # the last sweep failed; it is retried
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How back-fill stands."""
+    """The state of backfill."""
 
     state: State
-    # Of which time nothing is known to be missing; None if nobody has looked.
+    # The period for which the log is complete; None if that has never been examined.
     complete: Complete | None
     # When the last sweep succeeded, in microseconds since 1970; None if none has yet.
     finished_at_us: int | None = None

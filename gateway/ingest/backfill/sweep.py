@@ -1,4 +1,4 @@
-"""Sweeps: a span of time in the provider's log of webhooks, fetched and stored."""
+"""Sweeps: a span of time in the provider's delivery log, fetched and stored."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from conferencing.v1.event_pb2 import EVENT_ORIGIN_BACKFILL
 from gateway.clock import CLOCKS_APART_S
-from gateway.ingest.backfill.asking import DeliverySource, Entry
 from gateway.ingest.backfill.fetch import Fetcher, Reach
+from gateway.ingest.backfill.reader import DeliverySource, Entry
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
@@ -17,8 +17,8 @@ from gateway.journal.ports import Journal
 from gateway.records.backfill import Verdict
 from gateway.upstream.deliveries import Delivery, UnreadableEntry
 
-# Entries that are remembered for having been told of, so that each is told of once.
-_TOLD_MAX = 10_000
+# Skipped entries that are remembered, so that each is logged once.
+_SKIPPED_MAX = 10_000
 
 _APART_US = round(CLOCKS_APART_S * 1e6)
 
@@ -45,7 +45,7 @@ class Addressees:
 
 
 class Sweeper:
-    """Makes sweeps. `now` gives the time in seconds since 1970."""
+    """Runs sweeps. `now` gives the time in seconds since 1970."""
 
     def __init__(
         self,
@@ -61,12 +61,12 @@ class Sweeper:
         self._journal = journal
         self._addressees = addressees
         self._now = now
-        self._told: dict[str, None] = {}
+        self._skipped: dict[str, None] = {}
         self._unreadable = 0
 
     @property
     def unreadable_entries(self) -> int:
-        """How many entries of the provider's log were passed over; each is counted once."""
+        """How many entries of the delivery log were skipped; each is counted once."""
         return self._unreadable
 
     @property
@@ -84,9 +84,9 @@ class Sweeper:
         failed_only: bool,
         failed_before: int = 0,
     ) -> bool:
-        """Store what was first sent from a moment on and is not held, oldest first.
+        """Store what was first sent from a moment on and is not in the log, oldest first.
 
-        `seen` is told what became of each delivery, `done` after each part up to which moment
+        `seen` is given what became of each delivery, `done` after each part the moment up to which
         everything is stored. Returns whether that was all, or as much as one sweep fetches. Raises
         UpstreamError or LogUnavailableError; what is stored stays. See `Fetcher.fetch`.
         """
@@ -141,9 +141,9 @@ class Sweeper:
         if not self._addressees.include(entry):
             return Verdict.FOREIGN
         if isinstance(entry, UnreadableEntry):
-            return self._unreadable_one(entry.id, "there is no webhook in it that can be read")
+            return self._unreadable_one(entry.id, "it has no readable webhook")
         if len(entry.webhook) > BODY_BYTES_MAX:
-            # As at the front door: no client could be sent it.
+            # As for posted webhooks: no client could be sent it.
             return self._unreadable_one(entry.id, "it is too large")
         try:
             event = self._decoder.decode(
@@ -152,9 +152,9 @@ class Sweeper:
         except NotAnEventError as error:
             return self._unreadable_one(entry.id, str(error))
         except Exception as error:
-            # One webhook that this version stumbles over must not keep out all the others.
-            _log.exception("delivery %r cannot be read", entry.id)
-            return self._unreadable_one(entry.id, f"the gateway stumbles over it: {error!r}")
+            # One webhook that this version fails to decode must not keep out all the others.
+            _log.exception("delivery %r cannot be decoded", entry.id)
+            return self._unreadable_one(entry.id, f"the gateway fails to decode it: {error!r}")
         appended = await self._journal.append(event)
         return Verdict.DUPLICATE if appended.duplicate else Verdict.STORED
 
@@ -168,18 +168,18 @@ class Sweeper:
         return entry.started_at_us if is_behind else now_us
 
     def _unreadable_one(self, id_: str, why: str) -> Verdict:
-        # The same entry is met again by the sweeps that follow. One without an id is told of once.
-        if id_ not in self._told:
+        # The next sweeps meet the same entry again. One without an id is logged once.
+        if id_ not in self._skipped:
             self._unreadable += 1
-            _log.warning("delivery %r cannot be back-filled and is passed over: %s", id_, why)
-            self._told[id_] = None
-            if len(self._told) > _TOLD_MAX:
-                del self._told[next(iter(self._told))]
+            _log.warning("delivery %r cannot be backfilled and is skipped: %s", id_, why)
+            self._skipped[id_] = None
+            if len(self._skipped) > _SKIPPED_MAX:
+                del self._skipped[next(iter(self._skipped))]
         return Verdict.UNREADABLE
 
 
 def _path(url: str) -> str:
     try:
         return urlsplit(url).path.rstrip("/")
-    except ValueError:  # no address at all
+    except ValueError:  # no URL at all
         return ""

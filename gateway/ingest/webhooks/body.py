@@ -1,4 +1,4 @@
-"""Bodies as they come, within bounds: of each, and of all that are held at one time."""
+"""Bodies as they are received, within bounds: of each, and of all that are in memory."""
 
 from gateway.bytebudget import ByteBudget, Share
 
@@ -21,7 +21,7 @@ class TooLargeError(Exception):
 
 
 class NoRoomError(Exception):
-    """There is no room for so large a body at present."""
+    """There is no room for so large a body now."""
 
 
 class Body:

@@ -103,9 +103,11 @@ class WebhookDecoder:
         try:
             content = self._content(event_type, data, notes)
         except Exception:
-            # The provider sends it for a minute and no longer: what this version stumbles over is
+            # The provider retries for a minute and no longer: what this version fails to decode is
             # kept for the next one.
-            _log.exception("an event of type %.100r cannot be read, its bytes are kept", event_type)
+            _log.exception(
+                "an event of type %.100r cannot be decoded; its bytes are stored", event_type
+            )
             notes = Notes()
             notes.add("", EVENT_NOTE_REASON_NOT_READ)
             content = {}
@@ -168,7 +170,7 @@ class WebhookDecoder:
     def _occurred_at(
         self, data: dict[str, Any], payload: dict[str, Any], notes: Notes
     ) -> Timestamp | None:
-        # Some events say it beside the payload, some in it.
+        # Some events have it beside the payload, some in it.
         for path, value in (
             ("data.occurred_at", data.get("occurred_at")),
             *((f"{_PAYLOAD}.{name}", payload.get(name)) for name in self._moments),

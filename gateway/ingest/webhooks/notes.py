@@ -2,7 +2,7 @@
 
 from conferencing.v1.event_pb2 import EventNote, EventNoteReason
 
-# Places that an event names; a webhook with more of them has them by the thousand.
+# The most notes of an event; a webhook that needs more needs thousands.
 NOTES_MAX = 16
 
 # The longest path, in characters: names in a payload may be of any length.
@@ -18,13 +18,13 @@ class Notes:
         self._notes: list[EventNote] = []
 
     def add(self, path: str, reason: EventNoteReason.ValueType) -> None:
-        """Note a place in the body."""
+        """Note a value by its path in the body."""
         if len(self._notes) < NOTES_MAX:
             self._notes.append(EventNote(path=path[:_PATH_MAX], reason=reason))
 
     @property
     def first(self) -> list[EventNote]:
-        """The first of them, as many as an event names."""
+        """The first of them, as many as an event has."""
         return self._notes
 
     @property

@@ -1,4 +1,4 @@
-"""The HTTP end of webhooks: read, verify, decode, store, answer.
+"""The HTTP end of webhooks: read, verify, decode, store, respond.
 
 An ASGI application by itself: every webhook comes through here, and a framework's request,
 routing and response objects would cost as much as the signature does.
@@ -30,23 +30,23 @@ from gateway.records.observer import Observer
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
 
-# Where webhooks are received, with or without a slash at its end.
+# Where webhooks are posted, with or without a slash at its end.
 WEBHOOK_PATH = "/webhooks/telnyx"
 
-# Where in a scope's `state` the HTTP server says why it has answered and ended a request before its
-# body was complete: with a reason of the table below. Nothing there: the sender has gone.
+# Where in a scope's `state` the HTTP server says why it has ended a request before its body was
+# complete: with a reason of the table below. Nothing there: the sender has gone.
 ENDED_FOR = "ended_for"
 
 # The reason of a request whose sender has gone before it was complete.
 DISCONNECTED = "DISCONNECTED"
 
-# Seconds after which to send again what could not be stored.
+# Seconds after which the sender is to retry what could not be stored.
 RETRY_AFTER_S = 5
 
 # The status of what the gateway has no room for, or cannot store.
 _UNAVAILABLE = 503
 
-# The answer to each kind of bad request. A forged or stale webhook is unauthorised, not malformed.
+# The status of each refusal. A forged or stale webhook is unauthorised, not malformed.
 _STATUS_OF_REASON = {
     "BAD_REQUEST": 400,
     "MISSING_HEADER": 400,
@@ -79,12 +79,12 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 _log = logging.getLogger(__name__)
 
 
-class _Answer(NamedTuple):
+class _Response(NamedTuple):
     start: Message
     body: Message
 
     @classmethod
-    def of(cls, status: int, document: Any, headers: Iterable[tuple[str, str]] = ()) -> "_Answer":
+    def of(cls, status: int, document: Any, headers: Iterable[tuple[str, str]] = ()) -> "_Response":
         body = json.dumps(document, separators=(",", ":")).encode()
         fields = [
             (b"content-type", b"application/json"),
@@ -97,8 +97,8 @@ class _Answer(NamedTuple):
         )
 
 
-_STORED = _Answer.of(200, {"status": "stored"})
-_DUPLICATE = _Answer.of(200, {"status": "duplicate"})
+_STORED = _Response.of(200, {"status": "stored"})
+_DUPLICATE = _Response.of(200, {"status": "duplicate"})
 
 
 class _RefusedError(Exception):
@@ -109,11 +109,11 @@ class _RefusedError(Exception):
 
 
 class WebhookReceiver:
-    """Answers `POST /webhooks/telnyx`: 2xx once the event is on disk, and not before.
+    """Serves `POST /webhooks/telnyx`: 2xx once the event is on disk, and not before.
 
     What is wrong with the request gets a 4xx that says so; what is wrong with the log or with the
-    gateway gets a 5xx, after which the provider sends again. Whatever happens is an answer, a line
-    in the log and a count. `now` gives the time in seconds since 1970, `clock` that of a clock that
+    gateway gets a 5xx, after which the provider retries. Whatever happens is a response, a line in
+    the log and a count. `now` gives the time in seconds since 1970, `clock` that of a clock that
     nobody sets.
     """
 
@@ -138,21 +138,21 @@ class WebhookReceiver:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Serve one request."""
         with closing(Body(self._large, self._buffers)) as body_received:
-            start, body = await self._answer(scope, receive, body_received)
+            start, body = await self._response(scope, receive, body_received)
         await send(start)
         await send(body)
 
     def close(self) -> None:
-        """Receive nothing more; called when all requests have ended."""
+        """Verify nothing more; called when all requests have ended."""
         self._verification.close()
 
     def connection_ended(self, reason: str, peer: str) -> None:
-        """Take note of a connection that the HTTP server ended with no application asked."""
+        """Take note of a connection that the HTTP server closed and no application heard of."""
         self._note(Subject.HTTP_CONNECTION, reason, peer, 0, self._clock())
 
-    async def _answer(self, scope: Scope, receive: Receive, body_received: Body) -> _Answer:
+    async def _response(self, scope: Scope, receive: Receive, body_received: Body) -> _Response:
         began = self._clock()
         refuse = partial(self._refuse, scope, body_received, began)
         again = [("retry-after", str(RETRY_AFTER_S))]
@@ -160,7 +160,7 @@ class WebhookReceiver:
             if scope["method"] != "POST":
                 raise _RefusedError(
                     "METHOD_NOT_ALLOWED",
-                    "webhooks are received by POST: set the voice application to deliver them so",
+                    "webhooks must be posted: set the voice application to deliver by POST",
                     [("allow", "POST")],
                 )
             # First what is known before a byte of the body has come.
@@ -179,17 +179,17 @@ class WebhookReceiver:
         except TooLargeError:
             return refuse("BODY_TOO_LARGE", f"the body is larger than {BODY_BYTES_MAX} bytes")
         except (NoRoomError, TooManyError):
-            return refuse("GATEWAY_OVERLOADED", "too many large bodies are held already", again)
+            return refuse("GATEWAY_OVERLOADED", "too many large bodies are in memory", again)
         except LogUnavailableError as error:
-            _log.error("a webhook could not be stored, the provider will send it again: %s", error)
+            _log.error("a webhook could not be stored; the provider will retry it: %s", error)
             return refuse("LOG_UNAVAILABLE", "the event could not be stored", again)
         except asyncio.CancelledError:
-            # By a shutdown that does not wait any longer. The task ends with this answer.
-            text = "the gateway was shut down before the event was stored"
+            # By a shutdown that does not wait any longer. The task ends with this response.
+            text = "the gateway shut down before the event was stored"
             return refuse("SHUTTING_DOWN", text, again)
         except Exception:
-            # The text of an exception nobody foresaw may hold anything: it goes to the log only.
-            _log.exception("a webhook failed unexpectedly, the provider will send it again")
+            # The text of an unforeseen exception may hold anything: it is only logged.
+            _log.exception("a webhook failed unexpectedly; the provider will retry it")
             text = "the gateway failed unexpectedly; its log has the cause"
             return refuse("GATEWAY_FAILURE", text, again)
         result = "duplicate" if appended.duplicate else "stored"
@@ -205,10 +205,10 @@ class WebhookReceiver:
         reason: str,
         message: str,
         headers: Iterable[tuple[str, str]] = (),
-    ) -> _Answer:
+    ) -> _Response:
         self._note(Subject.WEBHOOK, reason, _peer(scope), body.size, began)
         document = {"error": {"reason": reason, "message": message}}
-        return _Answer.of(_STATUS_OF_REASON[reason], document, headers)
+        return _Response.of(_STATUS_OF_REASON[reason], document, headers)
 
     def _note(self, subject: Subject, reason: str, peer: str, size: int, began: float) -> None:
         is_shortage = _STATUS_OF_REASON.get(reason) == _UNAVAILABLE
@@ -231,7 +231,7 @@ async def _read_body(scope: Scope, receive: Receive, body: Body) -> None:
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            # Nobody reads the answer; it only ends the request.
+            # Nobody reads the response; it only ends the request.
             reason = scope.get("state", {}).get(ENDED_FOR, DISCONNECTED)
             raise _RefusedError(reason, "the body ended before it was complete")
         body.add(message.get("body", b""))

@@ -32,7 +32,7 @@ _Values: TypeAlias = dict[bytes, list[bytes]]
 _NAMES = frozenset((_TELNYX, _TELNYX_TIME, _STANDARD, _STANDARD_TIME, _STANDARD_ID))
 
 # A member of a webhook-signature list with an asymmetric signature; those of other versions are
-# passed over, as the specification asks.
+# skipped, as the specification requires.
 _ASYMMETRIC = re.compile(rb"(?:^|[\s,])v1a,([^\s,]*)")
 
 
@@ -98,7 +98,7 @@ def _standard(values: _Values) -> Readings:
     members = [it for line in values[_STANDARD] for it in _ASYMMETRIC.findall(line)]
     signatures, broken = _signatures(members)
     if not members:
-        broken = ["webhook-signature holds no v1a signature; others are not accepted"]
+        broken = ["webhook-signature has no v1a signature, the only supported version"]
     timestamps = _parts(values.get(_STANDARD_TIME, ()))
     # An id is taken as it stands. With a bar in it, what was signed in the other scheme could be
     # read as signed in this one, cut elsewhere.
@@ -119,7 +119,7 @@ def _parts(lines: Iterable[bytes]) -> list[bytes]:
 
 
 def _paired(first: Sequence[T], second: Sequence[U]) -> list[tuple[T, U]]:
-    """Return all pairs, those at the same place first: most often it was they that came together.
+    """Return all pairs, those at the same position first: most often these belong together.
 
     No more than so many, however long the lists are that somebody has sent.
     """
@@ -147,5 +147,5 @@ def _signatures(texts: Iterable[bytes]) -> tuple[list[bytes], list[str]]:
             found[signature] = None
         else:
             size = len(signature)
-            broken.append(f"the signature holds {size} bytes, Ed25519 has {_SIGNATURE_BYTES}")
+            broken.append(f"the signature has {size} bytes; one of Ed25519 has {_SIGNATURE_BYTES}")
     return list(found), broken

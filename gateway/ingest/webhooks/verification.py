@@ -1,4 +1,4 @@
-"""Verification where it harms nobody: in the event loop if it is quick, else in a thread."""
+"""Verification that blocks nobody: in the event loop if it is quick, else in a thread."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ class Verification:
     def __init__(self, verifier: SignatureVerifier) -> None:
         self._verifier = verifier
         self._waiting = 0
-        # Of its own: no webhook waits for what the provider sends otherwise. libsodium works
+        # Of its own: no webhook waits for the provider's responses to be decoded. libsodium works
         # without the interpreter's lock.
         self._aside = Aside()
 

@@ -1,1 +1,1 @@
-"""Failures: what the provider's refusals say, and what the caller is told of a failed call."""
+"""Failures: what the provider's refusals say, and the errors that callers get."""

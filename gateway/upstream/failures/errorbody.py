@@ -37,13 +37,13 @@ _INSIDE = ("errors", "details", "detail", "violations", "fieldviolations", "inva
 _ENTRY_NAMES = frozenset({"code", "title", "source", "meta", "pointer", *_WORDS, *_INSIDE})
 
 # The names of the field that an entry is about, where no `source` has it.
-_PLACE_NAMES = ("pointer", "parameter", "param", "field", "propertypath", "loc")
+_POINTER_NAMES = ("pointer", "parameter", "param", "field", "propertypath", "loc")
 
 # Those of them that are read as an entry's own words if they are words.
-_TOLD = frozenset({"detail", "details"})
+_MAY_BE_WORDS = frozenset({"detail", "details"})
 
 # What is no text for people.
-_KNOWN = frozenset({*_ENTRY_NAMES, *_TITLES, *_PLACE_NAMES, "location", "locationtype"})
+_KNOWN = frozenset({*_ENTRY_NAMES, *_TITLES, *_POINTER_NAMES, "location", "locationtype"})
 
 # What says something of the whole and never of a field of such a name.
 _WHOLE_NAMES = frozenset({"detail", "details", "error", "errors", "message", "msg", "title"})
@@ -62,7 +62,7 @@ class ProviderError:
     code: str = ""
     title: str = ""
     detail: str = ""
-    # The place in the request that the entry is about, in any of the provider's spellings.
+    # What in the request the entry is about, in any of the provider's spellings.
     pointer: str = ""
     # The header of the request that the entry is about.
     header: str = ""
@@ -175,7 +175,7 @@ def _is_about_a_field(value: Any) -> bool:
 
 
 def _entry(entry: dict[str, Any], depth: int, values: Iterator[int]) -> Iterator[ProviderError]:
-    """Read an entry, once for each place that it is about, and what is inside it."""
+    """Read an entry, once for each pointer that it has, and what is inside it."""
     meta = entry.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     error = ProviderError(
@@ -184,7 +184,7 @@ def _entry(entry: dict[str, Any], depth: int, values: Iterator[int]) -> Iterator
         detail=_detail(entry),
         help_url=_text(meta.get("url")),
     )
-    for pointer, header in _places(entry, meta):
+    for pointer, header in _pointers_and_headers(entry, meta):
         # Nothing but separators means the whole request: without words that says nothing.
         whole = pointer and not re.search(r"\w", pointer)
         at = "" if whole and not error.text else pointer
@@ -193,7 +193,7 @@ def _entry(entry: dict[str, Any], depth: int, values: Iterator[int]) -> Iterator
             yield found
     for name in _INSIDE:
         inside = entry.get(name)
-        if name in _TOLD and (isinstance(inside, str) or _are_words(inside)):
+        if name in _MAY_BE_WORDS and (isinstance(inside, str) or _are_words(inside)):
             continue
         yield from _entries(
             _named_params(inside) if name == "invalid-params" else inside, depth - 1, values
@@ -207,7 +207,7 @@ def _detail(entry: dict[str, Any]) -> str:
         return f"{words}: {more}" if words and more else words or more
     if isinstance(entry.get("title"), str):
         return ""
-    # Words under names that nobody has told of.
+    # Words under names that are not documented.
     return _said(
         {
             name: value
@@ -224,28 +224,28 @@ def _named_params(value: Any) -> Any:
     return [{"field": it.get("name"), **it} if isinstance(it, dict) else it for it in value]
 
 
-def _places(entry: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, str]]:
+def _pointers_and_headers(entry: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the pointers and headers that an entry is about, one pair of empty texts if none."""
     source = entry.get("source")
-    places = [
+    found = [
         (pointer, _text(one.get("header")) if isinstance(one, dict) else "")
         for one in (source if isinstance(source, list) else [source])
         for pointer in _pointers(one)
     ]
-    for place in (entry, meta):
-        if not any(pointer or header for pointer, header in places):
-            places = [(pointer, "") for pointer in _pointers(place)]
-    if places == [("", "")] and entry.get("locationtype") == "parameter":
-        places = [(_text(entry.get("location")), "")]
-    return places or [("", "")]
+    for holder in (entry, meta):
+        if not any(pointer or header for pointer, header in found):
+            found = [(pointer, "") for pointer in _pointers(holder)]
+    if found == [("", "")] and entry.get("locationtype") == "parameter":
+        found = [(_text(entry.get("location")), "")]
+    return found or [("", "")]
 
 
-def _pointers(place: Any) -> list[str]:
+def _pointers(holder: Any) -> list[str]:
     """Return the pointers of what says where a fault is, one empty text if it has none."""
-    if not isinstance(place, dict):
-        return [_text(place)]
-    for name in _PLACE_NAMES:
-        value = place.get(name)
+    if not isinstance(holder, dict):
+        return [_text(holder)]
+    for name in _POINTER_NAMES:
+        value = holder.get(name)
         if isinstance(value, list):
             texts = [text for text in map(_text, value) if text]
             if texts and (texts[0] in _PARTS or any(it.isdecimal() for it in texts)):

@@ -1,4 +1,4 @@
-"""Reports: what the caller of a failed call is told.
+"""Reports: the errors that callers of failed calls get.
 
 What a refusal means is in `refusals`, what may have happened in `ends`; here are the words.
 """
@@ -12,13 +12,13 @@ from gateway.upstream.failures.errorbody import ErrorBody
 from gateway.upstream.failures.refusals import decisive, meaning_of
 from gateway.upstream.transport import HttpResponse, TransportError
 
-# Failures after which a caller may call again, and is told when the provider says so.
-_CALL_AGAIN = frozenset({Reason.UPSTREAM_UNAVAILABLE, Reason.RATE_LIMITED, Reason.CONFLICT})
+# Failures after which a caller may retry, and is told when if the provider says so.
+_RETRIABLE = frozenset({Reason.UPSTREAM_UNAVAILABLE, Reason.RATE_LIMITED, Reason.CONFLICT})
 
 # The status that an error in a successful response is read with: its code alone says what it means.
 SUCCESS = 200
 
-# When to come back to a gateway whose queue is full, in seconds: the queue is about a second long.
+# When to retry at a gateway whose queue is full, in seconds: the queue is about a second long.
 OVERLOAD_RETRY_S = 1.0
 
 
@@ -39,7 +39,7 @@ def refused(call: UpstreamCall, response: HttpResponse) -> UpstreamError:
         ),
         _violations(call, reason, body),
         call.operation.missing(call.request, first) if reason is Reason.NOT_FOUND else None,
-        call.retry_after_s if reason in _CALL_AGAIN else None,
+        call.retry_after_s if reason in _RETRIABLE else None,
         first.help_url,
         response.headers.get("x-request-id", ""),
     )
@@ -48,14 +48,14 @@ def refused(call: UpstreamCall, response: HttpResponse) -> UpstreamError:
 def not_a_response(call: UpstreamCall, instead: NotAResponseError) -> UpstreamError:
     """Return the error for a 2xx that is not the provider's word on the request.
 
-    Nobody knows what became of a command then. A query whose response is an error has failed
-    by it; anything else may be another time.
+    Nobody knows then what became of a command. A query whose response is an error has failed
+    by it; anything else may pass.
     """
     errors = instead.errors
     first = decisive(errors.errors)
     end = End.ERROR_IN_SUCCESS if errors.errors else End.NO_RESPONSE
     call.note(end)
-    words = f"a success came with {instead.what} instead of a response"
+    words = f"a 2xx with {instead.what} instead of the provider's response"
     if first.text:
         words += f": {shortened(first.text)}"
     reason = _reason(call, end) or meaning_of(SUCCESS, first)
@@ -74,7 +74,7 @@ def unanswered(call: UpstreamCall, error: TransportError) -> UpstreamError:
     end = end_of_error(error)
     reason = _without_response(call, end)
     if reason is Reason.GATEWAY_OVERLOADED:
-        words = f"{error}; call again a little later, or run more gateways"
+        words = f"{error}; retry later, or run more gateways"
         return _error(call, end, words, retry_after=OVERLOAD_RETRY_S)
     return _error(call, end, str(error))
 
@@ -89,12 +89,12 @@ def too_late(call: UpstreamCall, words: str) -> UpstreamError:
 
 def cut_off(call: UpstreamCall) -> UpstreamError:
     """Return the error for a call that a shutdown of the gateway ends before its response."""
-    return _error(call, End.SHUT_DOWN, "the gateway was shut down before the provider's answer")
+    return _error(call, End.SHUT_DOWN, "the gateway shut down before the provider responded")
 
 
 def unreadable(call: UpstreamCall, why: str) -> UpstreamError:
     """Return the error for a 2xx response that cannot be decoded: the command did run."""
-    return _error(call, End.UNREADABLE, f"the provider's answer cannot be read: {why}")
+    return _error(call, End.UNREADABLE, f"the provider's response cannot be decoded: {why}")
 
 
 def _error(
@@ -120,13 +120,13 @@ def _explained(call: UpstreamCall, reason: Reason, words: str) -> str:
         case Reason.UPSTREAM_CREDENTIALS_REJECTED:
             # The provider's words name the key, which is none of the caller's business.
             words = (
-                "the provider rejects the gateway's API key; whoever runs the gateway finds the"
-                " reason in its log and has to replace TELNYX_API_KEY"
+                "the provider rejects the gateway's API key; the gateway's operator must replace"
+                " TELNYX_API_KEY (its log has the reason)"
             )
         case Reason.UPSTREAM_UNAVAILABLE:
-            words = f"the provider cannot do it now, call again, nothing can happen twice: {words}"
+            words = f"the provider is unavailable; retry, nothing can happen twice: {words}"
         case Reason.GATEWAY_SHUTTING_DOWN:
-            words = f"call again, nothing can happen twice: {words}"
+            words = f"retry, nothing can happen twice: {words}"
         case Reason.OUTCOME_UNKNOWN:
             words = f"{_after_an_unknown_end(call)}: {words}"
     return f"{call.operation.name}: {words}"
@@ -137,12 +137,12 @@ def _after_an_unknown_end(call: UpstreamCall) -> str:
     command_id, remembered_s = call.rest.command_id, call.remembered_s
     if command_id and remembered_s > 0:
         return (
-            f"it may have run; to be sure, call again within {remembered_s:.0f} s with"
+            f"it may have run; to be sure, retry within {remembered_s:.0f} s with"
             f" command_id {command_id}"
         )
     if call.is_harmless:
-        return "it may have run; calling again can do no harm"
-    return "it may have run, and calling again would run it again"
+        return "it may have run; a retry is harmless"
+    return "it may have run, and a retry would run it again"
 
 
 def _violations(call: UpstreamCall, reason: Reason, body: ErrorBody) -> tuple[FieldViolation, ...]:

@@ -9,14 +9,14 @@ from google.protobuf.message import Message
 from gateway.details import Resource
 from gateway.schema.descriptors import fields_of
 from gateway.upstream.failures.errorbody import ProviderError
-from gateway.upstream.failures.subjects import Subject, kind_of_field, kinds_in, subjects
+from gateway.upstream.failures.subjects import SentenceSubject, kind_of_field, kinds_in, subjects
 
 # What is named like a thing of the provider's, but made up by the caller.
 _MADE_UP = frozenset({"command_id", "custom_file_name", "gather_id"})
 
 
 class _Named(NamedTuple):
-    """Something that a request names: the proto path of the place, the kind and the value."""
+    """Something that a request names: the proto path of the field, the kind and the value."""
 
     path: str
     kind: str
@@ -41,16 +41,16 @@ class Resources:
             and (kind := kind_of_field(field.name))
         }
 
-    def missing(self, request: Any, error: ProviderError, place: str) -> Resource | None:
+    def missing(self, request: Any, error: ProviderError, field: str) -> Resource | None:
         """Return what was not found, or None if that is not certain.
 
-        `place` is the proto path of the field that the provider points at, empty if it does not.
+        `field` is the proto path of the field that the provider points at, empty if it does not.
         It is certain where the provider points at one thing, or its words have one thing as the
         subject that is not there. Where they have none, it is the one thing in the request's
-        address, if the request names nothing beside it and the provider speaks of nothing else.
+        path, if the request names nothing beside it and the provider speaks of nothing else.
         """
         named = list(self._named(request))
-        pointed = [it for it in named if place in (it.path, it.path.partition("[")[0])]
+        pointed = [it for it in named if field in (it.path, it.path.partition("[")[0])]
         if len(pointed) == 1:
             return _resource(pointed)
         values = [it.value for it in named]
@@ -61,7 +61,7 @@ class Resources:
             for subject in found:
                 agreeing = [it for it in agreeing if _is(subject, it)]
             return _resource(agreeing)
-        if place or any(it.path not in self._path_fields for it in named):
+        if field or any(it.path not in self._path_fields for it in named):
             return None
         mentioned = {kind for text in texts for kind in kinds_in(text, values)}
         return _resource(named) if mentioned <= {it.kind for it in named} else None
@@ -77,7 +77,7 @@ class Resources:
                     yield _Named(f"{name}[{index}]", kind, one)
 
 
-def _is(subject: Subject, it: _Named) -> bool:
+def _is(subject: SentenceSubject, it: _Named) -> bool:
     """Tell whether a subject may be something that a request names."""
     if not subject.kinds and not subject.values:
         return False

@@ -50,14 +50,14 @@ _QUOTED = re.compile(r'"[^"]*"|`[^`]*`')
 _FIELD_NAME = re.compile(r"(\w+?)_(?:ids?|name)")
 
 
-class Subject(NamedTuple):
-    """What a text says is not there. Both are empty if it cannot be told what that is."""
+class SentenceSubject(NamedTuple):
+    """What a text says is not there. Both are empty if it is not clear what that is."""
 
     kinds: frozenset[str]
     values: frozenset[str]
 
 
-def subjects(text: str, values: Sequence[str]) -> list[Subject]:
+def subjects(text: str, values: Sequence[str]) -> list[SentenceSubject]:
     """Return the subjects of a text, those that say nothing ("resource not found") left out.
 
     `values` are what the request calls things. One of letters alone may be any word of a text, and
@@ -113,7 +113,7 @@ def _phrases(sentence: str) -> Iterator[str]:
             begin = saying.end()
 
 
-def _subject(words: Sequence[str], values: Sequence[str]) -> Subject | None:
+def _subject(words: Sequence[str], values: Sequence[str]) -> SentenceSubject | None:
     """Return the subject that a phrase is, None if it says nothing."""
     kinds: set[str] = set()
     named: set[str] = set()
@@ -131,8 +131,8 @@ def _subject(words: Sequence[str], values: Sequence[str]) -> Subject | None:
         elif word not in _EMPTY and not (kinds and word in own):
             other = True  # "conference region" is no conference
     if other or len(kinds) > 1 or len(named) > 1:
-        return Subject(frozenset(), frozenset())
-    return Subject(frozenset(kinds), frozenset(named)) if kinds or named else None
+        return SentenceSubject(frozenset(), frozenset())
+    return SentenceSubject(frozenset(kinds), frozenset(named)) if kinds or named else None
 
 
 def _words(text: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""The provider's health: whether it can be reached and takes the key, from how requests end.
+"""The provider's health: whether it can be reached and accepts the key, from how requests end.
 
-Every request tells something, and a probe of the gateway's own asks when that is not enough. A
-request of a caller can fail for reasons of its own (a deadline of milliseconds, one operation that
-is broken), so it only raises a suspicion: that the provider is gone is what the probes say.
+Every request is a sign, and the gateway sends probes when these are not enough. A request of a
+caller can fail for reasons of its own (a deadline of milliseconds, one operation that is broken),
+so it only raises a suspicion: only probes confirm an outage.
 """
 
 import enum
@@ -15,7 +15,7 @@ from gateway.upstream.secrets import scrubbed
 
 # How long the provider may fail before the gateway says that it is not ready, in seconds. Long
 # enough for a restart or a change of address to pass; all gateways notice an outage at the same
-# time, and to lose them all for a hiccup would cost more than some commands that fail.
+# time, and losing them all for a hiccup would cost more than some failed commands.
 PATIENCE_S = 30.0
 
 # A failing provider is logged once, and again after so many seconds while it lasts.
@@ -28,23 +28,23 @@ _log = logging.getLogger(__name__)
 
 
 class Sign(enum.Enum):
-    """What the end of a request says of the provider."""
+    """What the end of a request says about the provider."""
 
-    WELL = "takes our requests"
-    # It answered, but that may be anybody's answer.
-    ANSWERED = "answers"
-    # It refused for the rate: it is there, but has not looked at the key.
+    WELL = "accepts requests"
+    # There was a response, which may be anybody's.
+    RESPONDED = "responds"
+    # It limits the rate: it is there, but has not checked the key.
     BUSY = "is busy"
     REJECTED = "rejects TELNYX_API_KEY"
     UNREACHABLE = "cannot be reached"
-    FAILING = "answers with nothing but failures"
+    FAILING = "responds only with failures"
     MISTAKEN = "is not at TELNYX_BASE_URL"
 
 
-# What is no trouble, and which troubles it ends.
+# Good signs, and the troubles that each of them ends.
 _ENDS = {
     Sign.WELL: {Sign.REJECTED, Sign.UNREACHABLE, Sign.FAILING, Sign.MISTAKEN},
-    Sign.ANSWERED: {Sign.REJECTED, Sign.UNREACHABLE, Sign.FAILING},
+    Sign.RESPONDED: {Sign.REJECTED, Sign.UNREACHABLE, Sign.FAILING},
     Sign.BUSY: {Sign.UNREACHABLE, Sign.FAILING},
 }
 
@@ -81,10 +81,10 @@ class ProviderHealth:
 
     @property
     def not_ready(self) -> str | None:
-        """Why commands cannot be taken, None if they can."""
+        """Why commands cannot be accepted, None if they can."""
         trouble = self._trouble
         if trouble is not None and self._is_serious(trouble):
-            # Anybody may see this, so the provider's own words stay in the log.
+            # Anybody may see this, so the provider's own words are only logged.
             return f"the provider {trouble.sign.value}"
         if not self._reached:
             return "the provider has not been reached yet"
@@ -92,7 +92,7 @@ class ProviderHealth:
 
     @property
     def silence_s(self) -> float:
-        """How long nothing has been heard of the provider, in seconds."""
+        """How long ago the latest sign came, in seconds."""
         return self._now() - self._heard_at
 
     @property
@@ -116,12 +116,12 @@ class ProviderHealth:
         if trouble is not None and self._trouble is None and self._logged:
             self._logged = False
             lasted = self._now() - trouble.since
-            _log.info("the provider (%s) answers again, after %.0f s", self._where, lasted)
+            _log.info("the provider (%s) is available again after %.0f s", self._where, lasted)
 
     def _note_trouble(self, sign: Sign, words: str, probe: bool) -> None:
         now, before = self._now(), self._trouble
         if before is not None and before.sign is Sign.REJECTED and sign is not Sign.REJECTED:
-            return  # what cannot be reached has not taken the key back
+            return  # an unreachable provider has not accepted the key again
         self._trouble = trouble = _Trouble(
             sign,
             words,
@@ -139,8 +139,8 @@ class ProviderHealth:
             self._logged = True
             _log.log(
                 logging.ERROR if sign in (Sign.REJECTED, Sign.MISTAKEN) else logging.WARNING,
-                "the provider (%s) %s, for %.0f s: %s; commands fail until that changes, events"
-                " are still taken and served",
+                "the provider (%s) %s (for %.0f s): %s; commands fail until that changes, the feed"
+                " still works",
                 self._where,
                 sign.value,
                 now - trouble.since,
@@ -149,7 +149,7 @@ class ProviderHealth:
 
     def _is_serious(self, trouble: _Trouble) -> bool:
         if trouble.sign is Sign.REJECTED:
-            return True  # said by the provider itself, and true for every request
+            return True  # the provider says so itself, and it holds for every request
         if not trouble.confirmed:
             return False
         return not self._reached or trouble.latest - trouble.since >= PATIENCE_S

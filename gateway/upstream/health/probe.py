@@ -1,4 +1,4 @@
-"""The probe: asks the provider something harmless, and judges every request's end."""
+"""Probes: harmless queries to the provider, and what every request's end says about it."""
 
 import asyncio
 import math
@@ -20,42 +20,42 @@ from gateway.upstream.transport import (
     TransportError,
 )
 
-# Connections that are kept for questions.
+# Connections that are kept for probes.
 CONNECTIONS = 1
 
-# How often to look whether something has to be asked, in seconds.
+# How often to check whether a probe is due, in seconds.
 TICK_S = 1.0
 
-# How often to ask while something is wrong, in seconds.
+# How often to probe while something is wrong, in seconds.
 _TROUBLE_S = 2.0
-# Trouble that is younger often passes before a question could be answered, in seconds.
+# Younger trouble often passes before a probe could confirm it, in seconds.
 _SUSPICION_S = 4.0
-# How long nothing may be heard of the provider before it is asked, in seconds. With the time that
+# How long there may be no sign of the provider before it is probed, in seconds. With the time that
 # trouble must last, a dead provider is noticed within a minute even if nobody calls.
 _SILENCE_S = 20.0
-# How long a question may take, in seconds.
-_QUESTION_S = 5.0
+# How long a probe may take, in seconds.
+_PROBE_S = 5.0
 
 # A query that any account can make, whatever it has: the first of its queues.
-_QUESTION = "/queues?page%5Bsize%5D=1"
+_PROBE = "/queues?page%5Bsize%5D=1"
 
-# What a response means in which the provider says when it wants to be asked again. Others have
-# the same headers for what they count, whatever the response is.
+# The responses whose `Retry-After` and the like are obeyed. Others have the same headers for what
+# they count, whatever the response is.
 _WISHES = frozenset({Sign.BUSY, Sign.FAILING})
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
 class WatchedTransport:
-    """A transport whose requests tell how the provider is.
+    """A transport whose requests are signs of the provider's health.
 
-    Failures of requests that the gateway has ended itself say nothing of it.
+    Failures of requests that the gateway has ended itself are no signs.
     """
 
     def __init__(self, inner: Transport, health: ProviderHealth) -> None:
         self._inner = inner
         self._health = health
-        # Those in flight by their identity, and whether `end` was asked for.
+        # Those in flight by their identity, and whether `end` was called.
         self._ended: dict[int, bool] = {}
         self._closing = False
 
@@ -86,14 +86,14 @@ class WatchedTransport:
 
 
 class ProviderWatch:
-    """Asks the provider when its requests do not tell enough, and tells when readiness changes.
+    """Probes the provider when requests are not signs enough, and reports changes of readiness.
 
-    Its questions go out beside the limit on requests, on a connection that is kept for them: they
-    matter most when all others hang. While something is wrong it always asks: a gateway that is
-    not ready gets no calls, and would never learn that the provider is back. With `ask_first` it
-    also asks at the start and when nothing has been heard of the provider for some time. It never
-    asks before the provider wants to be asked again (`Retry-After`), however long that is: only
-    the requests of callers can end a trouble sooner.
+    Probes are outside the limit on requests, on a connection that is kept for them: they matter
+    most when all others hang. While something is wrong it always probes: a gateway that is not
+    ready gets no calls, and would never learn that the provider is back. With `probe_first` it also
+    probes at the start and when there has been no sign of the provider for some time. It never
+    probes before the provider wants a retry (`Retry-After`), however long that is: only the
+    requests of callers can end a trouble sooner.
 
     `now` is a monotonic clock, `wall` gives the time in seconds since 1970.
     """
@@ -106,35 +106,35 @@ class ProviderWatch:
         health: ProviderHealth,
         on_change: Callable[[], Awaitable[None]],
         *,
-        ask_first: bool,
+        probe_first: bool,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = monotonic,
         wall: Callable[[], float] = time,
     ) -> None:
         self._transport = transport
-        self._request = HttpRequest("GET", base_url + _QUESTION, headers)
+        self._request = HttpRequest("GET", base_url + _PROBE, headers)
         self._health = health
         self._on_change = on_change
-        self._ask_first = ask_first
+        self._probe_first = probe_first
         self._sleep = sleep
         self._now = now
         self._wall = wall
-        self._asked_at = -math.inf
-        # When the provider wants to be asked again.
+        self._probed_at = -math.inf
+        # When the provider wants a retry.
         self._not_before = -math.inf
 
     async def run(self) -> None:
         """Watch until cancelled."""
         was_ready = self._health.not_ready is None
-        if self._ask_first:
-            await self._ask()
+        if self._probe_first:
+            await self._probe()
         while True:
             if (self._health.not_ready is None) != was_ready:
                 was_ready = not was_ready
                 await self._on_change()
             await self._sleep(TICK_S)
             if self._is_due():
-                await self._ask()
+                await self._probe()
 
     def _is_due(self) -> bool:
         if self._now() < self._not_before:
@@ -142,13 +142,13 @@ class ProviderWatch:
         health = self._health
         is_suspect = health.trouble_s is not None and health.trouble_s >= _SUSPICION_S
         if is_suspect or health.not_ready is not None:
-            return self._now() - self._asked_at >= _TROUBLE_S
-        return self._ask_first and health.silence_s >= _SILENCE_S
+            return self._now() - self._probed_at >= _TROUBLE_S
+        return self._probe_first and health.silence_s >= _SILENCE_S
 
-    async def _ask(self) -> None:
-        self._asked_at = self._now()
+    async def _probe(self) -> None:
+        self._probed_at = self._now()
         try:
-            response = await self._transport.send(self._request, _QUESTION_S)
+            response = await self._transport.send(self._request, _PROBE_S)
         except TransportError as error:
             self._health.note(*_sign_of_error(error), probe=True)
         else:
@@ -156,7 +156,7 @@ class ProviderWatch:
             wait = _wish(response, self._wall) if sign in _WISHES else None
             if wait:
                 self._not_before = self._now() + wait
-                words = f"it wants to be asked again in {wait:.0f} s: {words}"
+                words = f"it asks for a retry in {wait:.0f} s: {words}"
             self._health.note(sign, words, probe=True)
 
 
@@ -167,7 +167,7 @@ def _wish(response: HttpResponse, wall: Callable[[], float]) -> float | None:
 
 def _sign_of_error(error: TransportError) -> tuple[Sign, str]:
     if isinstance(error, (NoRoomError, OversizeError)):
-        return Sign.ANSWERED, ""
+        return Sign.RESPONDED, ""
     return Sign.UNREACHABLE, str(error)
 
 
@@ -182,17 +182,17 @@ def _sign_of(response: HttpResponse) -> tuple[Sign, str]:
         return Sign.FAILING, f"HTTP {status} {response.body.decode(errors='replace')}"
     if end is End.SUCCESS and "json" in response.headers.get("content-type", "json"):
         return Sign.WELL, ""
-    return Sign.ANSWERED, ""
+    return Sign.RESPONDED, ""
 
 
 def _sign_of_probe(response: HttpResponse) -> tuple[Sign, str]:
-    """Judge the response to our own question, which has a known form."""
+    """Judge the response to a probe, which has a known form."""
     sign, words = _sign_of(response)
-    if sign not in (Sign.WELL, Sign.ANSWERED):
+    if sign not in (Sign.WELL, Sign.RESPONDED):
         return sign, words
     if response.status == _FORBIDDEN or (sign is Sign.WELL and _has_data(response.body)):
         return Sign.WELL, ""  # a key may have no right to queues
-    return Sign.MISTAKEN, f"HTTP {response.status} to a query that the provider always answers"
+    return Sign.MISTAKEN, f"HTTP {response.status} to a query that always succeeds"
 
 
 def _rejects_the_key(body: bytes) -> bool:

@@ -1,9 +1,9 @@
-"""The exchange: the requests that are sent for one call, one after the other and side by side.
+"""The exchange: the requests that are sent for one call, in sequence and in parallel.
 
-There is one mechanism for sending again. A request that fails in passing is sent again after a
-wait; one that is silent is sent again beside the first, which is kept: whichever has a response
-first wins. At most two are in flight, and a shared budget bounds what is sent in all, so that a
-provider that is slow or down is not asked more often for that.
+One mechanism does both. A retry follows a transient failure after a backoff; a hedge is sent in
+parallel to a request without a response, which is kept: the first response wins. At most two
+requests are in flight, and a budget that all calls share bounds retries and hedges, so that they do
+not multiply the load on a provider that is slow or down.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from time import monotonic, time
 
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.deadline import Deadline
-from gateway.records.attempts import GIVEN_UP, AttemptEnded
+from gateway.records.attempts import ABANDONED, AttemptEnded
 from gateway.records.observer import Observer
 from gateway.schema.rest import Safety
 from gateway.upstream.calls import UpstreamCall
@@ -35,7 +35,7 @@ from gateway.upstream.transport import (
 # With less time left than this (seconds) no request is sent: its response could not be waited for.
 SEND_MARGIN_S = 0.005
 
-# Ends with a 2xx, whose headers say nothing of a next time.
+# Ends with a 2xx, whose headers say nothing about a retry.
 _SUCCESSES = frozenset({End.SUCCESS, End.ERROR_IN_SUCCESS})
 
 _log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class TooLateError(Exception):
 class Sending:
     """How requests are sent: what all calls share.
 
-    `hedge_after_s` is the patience with a silent request, None for the policy's own. `now` is the
-    monotonic clock and `wall` the time since 1970, both in seconds. Large responses are read in
-    `aside`.
+    `hedge_after_s` is when a request without a response is hedged, None for the policy's own time.
+    `now` is the monotonic clock and `wall` the time since 1970, both in seconds. Large responses
+    are read in `aside`.
     """
 
     transport: LimitedTransport
@@ -66,7 +66,7 @@ class Sending:
 
 
 class Exchange:
-    """One call's requests. The call is kept up to date for whoever has to say what became of it."""
+    """One call's requests. The call is kept up to date for whoever reports what became of it."""
 
     def __init__(
         self,
@@ -84,19 +84,19 @@ class Exchange:
         self._in_flight: dict[int, SentRequest] = {}
         self._last: AttemptResult | None = None
         self._began_at = sending.now()
-        # After this nothing that may have run is sent again: the provider would take it for a new
-        # command. One without an id would undo so late what others have done since.
+        # After this nothing that may have run is retried: the provider would take it for a new
+        # command. One without an id would, so late, undo what others have done since.
         is_read = self._safety is Safety.READ
         self._forgotten_at = math.inf if is_read else sending.policy.forgotten_at(self._began_at)
-        # When the next request may be sent, if it is time by then; never, where there is none.
+        # When the next request is to be sent; never, if none is.
         self._next_at = self._began_at
-        # When the provider wants to be asked again at the earliest; None if it did not say.
+        # The earliest time at which the provider wants a retry; None if it did not say.
         self._not_before: float | None = None
 
     async def run(self) -> AttemptResult:
         """Return the result that decides the call. Raises TooLateError.
 
-        Cancelled, or when another attempt was quicker, what is in flight is given up.
+        What is in flight when it returns, or is cancelled, is abandoned.
         """
         self._sending.budget.call_made()
         try:
@@ -107,7 +107,7 @@ class Exchange:
                     self._call.attempts -= 1
                 else:
                     self._call.may_have_run = True
-                    self._observe(number, sent, GIVEN_UP)
+                    self._observe(number, sent, ABANDONED)
                 sent.give_up()
             now = self._sending.now()
             if self._call.rest.command_id:
@@ -165,13 +165,13 @@ class Exchange:
             self._woken.set_result(None)
 
     def _note_wish(self, result: AttemptResult) -> None:
-        """Take note of when the provider wants to be asked again."""
+        """Take note of when the provider wants a retry."""
         if result.response is not None:
             response = result.response
             is_limited = result.end is End.RATE_LIMITED
-            asked = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
-            if asked is not None:
-                self._not_before = max(self._not_before or 0.0, self._sending.now() + asked)
+            wait = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
+            if wait is not None:
+                self._not_before = max(self._not_before or 0.0, self._sending.now() + wait)
 
     def _send_next(self) -> None:
         """Send a request if the budget has one, and plan what comes after it."""
@@ -179,9 +179,9 @@ class Exchange:
         sending, call, in_flight = self._sending, self._call, self._in_flight.values()
         if in_flight and any(sent.left_at is None for sent in in_flight):
             # It has not even left: another one would wait behind it.
-            self._plan_beside()
+            self._plan_hedge()
             return
-        if call.attempts and not self._budget_has_one(beside=bool(in_flight)):
+        if call.attempts and not self._budget_has_one(hedge=bool(in_flight)):
             return
         call.attempts += 1
         request = self._request
@@ -190,14 +190,14 @@ class Exchange:
         sent = sending.transport.start(request, self._deadline.at, sending.policy.attempt_max_s)
         sent.ended.add_done_callback(self._wake)
         self._in_flight[call.attempts] = sent
-        self._plan_beside()
+        self._plan_hedge()
 
-    def _budget_has_one(self, *, beside: bool) -> bool:
+    def _budget_has_one(self, *, hedge: bool) -> bool:
         budget = self._sending.budget
-        return budget.take_for_hedge() if beside else budget.take()
+        return budget.take_for_hedge() if hedge else budget.take()
 
-    def _plan_beside(self) -> None:
-        """Plan to send again beside what is in flight, should it remain silent."""
+    def _plan_hedge(self) -> None:
+        """Plan a request in parallel to what is in flight, should that get no response."""
         if (
             self._safety is Safety.ONCE
             or len(self._in_flight) >= self._sending.policy.in_flight_max
@@ -209,7 +209,7 @@ class Exchange:
         self._plan(patience, may_have_run=True)
 
     def _plan_retry(self, result: AttemptResult) -> None:
-        """Plan to send again after an attempt has failed, if that may be."""
+        """Plan a retry after an attempt has failed, if one is allowed."""
         policy = self._sending.policy
         wait = self._sending.random.uniform(0, policy.backoff_limit_s(self._call.attempts))
         if result.end is End.RATE_LIMITED:
@@ -221,7 +221,7 @@ class Exchange:
     def _plan(self, wait: float, *, may_have_run: bool) -> None:
         policy, now = self._sending.policy, self._sending.now()
         if self._not_before is not None:
-            # After it and not at it, as drawn: many may have been told to come back then.
+            # After it and not at it, as drawn: many may have been told the same time.
             wait += max(0.0, self._not_before - now)
         forgotten = may_have_run and now + wait > self._forgotten_at
         too_late = self._deadline.remaining() - wait < policy.useful_s
@@ -232,9 +232,9 @@ class Exchange:
         if any(sent.left_at is not None for sent in self._in_flight.values()):
             return "no response"
         if self._in_flight:
-            return "the provider was too busy for it to be sent"
+            return "too many requests to the provider were in flight to send it"
         if self._last is None:
-            return "there was too little time to send it"
+            return "too little time was left to send it"
         if self._last.error is not None:
             return str(self._last.error)
         assert self._last.response is not None
@@ -252,7 +252,7 @@ class Exchange:
         except Exception:
             # A fault of the transport, which must not hide that the command may have run.
             _log.exception("a request to the provider failed unexpectedly")
-            return AttemptResult.of_error(UnansweredError("the response could not be taken in"))
+            return AttemptResult.of_error(UnansweredError("the response could not be received"))
         check = self._call.operation.check
         try:
             if len(response.body) < LARGE_BYTES:
@@ -262,7 +262,7 @@ class Exchange:
         except NotAResponseError as instead:
             if instead.errors.errors:
                 return AttemptResult(End.ERROR_IN_SUCCESS, response)
-            words = f"HTTP {response.status} came with {instead.what} instead of a response"
+            words = f"HTTP {response.status} with {instead.what} instead of the provider's response"
             return AttemptResult.of_error(UnansweredError(words))
         return AttemptResult.of_response(response)
 

@@ -1,8 +1,8 @@
 """The limit on requests in flight, and the one account of each from its sending to its real end.
 
-A caller may go before its request has ended: it cancels, its deadline passes, another request of
-the same call was quicker. The request goes on all the same, on a connection that nobody else can
-use. So places are counted twice: those whose callers wait, and those that are in use at all.
+A caller may leave before its request has ended: it cancels, its deadline passes, another request
+of the same call was quicker. The request goes on all the same, on a connection that nobody else can
+use. So slots are counted twice: those whose callers wait, and those that are in use at all.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from gateway.upstream.transport import (
     Transport,
 )
 
-# Requests to the provider at one time whose callers wait.
+# Requests to the provider in flight whose callers wait.
 IN_FLIGHT_MAX = 100
 
 # Requests that wait for their turn. At 100 in flight and 100 ms each this is a second's work;
@@ -28,8 +28,8 @@ IN_FLIGHT_MAX = 100
 WAITING_MAX = 1_000
 
 # Connections for each request that may be in flight: one for it, and one for a request whose caller
-# has gone. Without the second, callers who leave a hanging path would keep out all others until
-# their requests have ended; without a bound, they would take connections without end.
+# has left. Without the second, callers who abandon hung requests would keep out all others until
+# these have ended; without a bound, they would take any number of connections.
 CONNECTIONS_PER_REQUEST = 2
 CONNECTIONS_MAX = IN_FLIGHT_MAX * CONNECTIONS_PER_REQUEST
 
@@ -44,8 +44,8 @@ class SentRequest:
         self, limit: "LimitedTransport", request: HttpRequest, until: float, longest_s: float
     ) -> None:
         self.request = request
-        # When it has to have ended, on the monotonic clock, and how long it may take at the most
-        # from when it has left, in seconds.
+        # When it must have ended, on the monotonic clock, and how long it may take from when it
+        # has left, in seconds.
         self.until = until
         self.longest_s = longest_s
         # When it was to be sent, on the monotonic clock.
@@ -59,7 +59,7 @@ class SentRequest:
         self.ended: asyncio.Task[HttpResponse] = asyncio.create_task(limit._send(self))
 
     def give_up(self) -> None:
-        """Have nobody wait for it any more. It never leaves if it has not left yet."""
+        """Abandon it: nobody waits for it any more. It never leaves if it has not left yet."""
         if self.ended.done() or not self.attended:
             return
         if self.left_at is None:
@@ -88,10 +88,10 @@ class LimitedTransport:
         self._connections_max = in_flight_max * CONNECTIONS_PER_REQUEST
         self._now = now
         self._waiting: deque[asyncio.Future[None]] = deque()
-        # Those who have a place, by whether somebody waits for them.
+        # Requests that have a slot, by whether somebody waits for them.
         self._attended = 0
         self._abandoned = 0
-        # Since when no place has been free, infinite while one is, and when the latest response
+        # Since when no slot has been free, infinite while one is, and when the latest response
         # came; on the monotonic clock.
         self._full_since = math.inf
         self._responded_at = now()
@@ -100,7 +100,7 @@ class LimitedTransport:
 
     @property
     def in_flight(self) -> int:
-        """How many requests are in flight, those whose callers have gone included."""
+        """How many requests are in flight, abandoned ones included."""
         return self._attended + self._abandoned
 
     @property
@@ -115,10 +115,10 @@ class LimitedTransport:
 
     @property
     def stalled_s(self) -> float:
-        """For how long all places have been taken and no response has come; 0 while one is free.
+        """For how long all slots have been taken and no response has come; 0 while one is free.
 
-        In seconds. A request that has run into its time is no response, and a place that is taken
-        in the moment it is freed is none that is free: neither tells that others get through.
+        In seconds. A time-out is no response, and a slot that is taken in the moment it is freed is
+        not free: neither shows that requests succeed.
         """
         return max(0.0, self._now() - max(self._full_since, self._responded_at))
 
@@ -144,20 +144,20 @@ class LimitedTransport:
     def _forget(self, task: asyncio.Task[HttpResponse]) -> None:
         self._left.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at here, for its caller has gone
+            task.exception()  # looked at here, for its caller has left
 
     async def _send(self, sent: SentRequest) -> HttpResponse:
-        if self._has_place:
+        if self._has_slot:
             self._attended += 1
-            self._note_places()
+            self._note_slots()
         else:
-            await self._place()
+            await self._slot()
         try:
             now = self._now()
             if now > sent.request.send_by:
-                raise NotSentError("its turn came too late for it to be sent without risk")
+                raise NotSentError("its turn came too late to send it safely")
             if now >= sent.until:
-                raise NotSentError("the provider was too busy for it to be sent in time")
+                raise NotSentError("no slot became free in time to send it")
             sent.left_at = now
             response = await self._inner.send(sent.request, min(sent.until - now, sent.longest_s))
             self._responded_at = self._now()
@@ -181,12 +181,12 @@ class LimitedTransport:
         self._admit()
 
     @property
-    def _has_place(self) -> bool:
+    def _has_slot(self) -> bool:
         attended = self._attended
         return attended < self._in_flight_max and attended + self._abandoned < self._connections_max
 
-    async def _place(self) -> None:
-        """Wait for a place. Raises OverloadedError if too many wait for one."""
+    async def _slot(self) -> None:
+        """Wait for a slot. Raises OverloadedError if too many wait for one."""
         if len(self._waiting) >= self._waiting_max or self.in_flight >= self._connections_max:
             raise self._overloaded()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -195,26 +195,26 @@ class LimitedTransport:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                # The place was given at the moment it was given up.
+                # The slot was granted in the moment the wait was cancelled.
                 self._attended -= 1
                 self._admit()
             else:
-                # `_admit` may have passed over it already, if several gave up at once.
+                # `_admit` may have skipped it already, if several were cancelled at once.
                 with contextlib.suppress(ValueError):
                     self._waiting.remove(turn)
             raise
 
     def _admit(self) -> None:
-        """Give the places that are free to those who wait."""
-        while self._waiting and self._has_place:
+        """Give free slots to the requests that wait."""
+        while self._waiting and self._has_slot:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._attended += 1
                 turn.set_result(None)
-        self._note_places()
+        self._note_slots()
 
-    def _note_places(self) -> None:
-        if self._has_place:
+    def _note_slots(self) -> None:
+        if self._has_slot:
             self._full_since = math.inf
         elif self._full_since == math.inf:
             self._full_since = self._now()
@@ -223,7 +223,7 @@ class LimitedTransport:
         if self.in_flight >= self._connections_max:
             return OverloadedError(
                 f"{self.in_flight} requests to the provider are in flight, {self._abandoned} of"
-                " them without a response since their callers left"
+                " them abandoned by their callers"
             )
         return OverloadedError(
             f"{self._attended} requests to the provider are in flight and {len(self._waiting)} wait"

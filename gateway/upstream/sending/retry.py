@@ -19,16 +19,16 @@ class RetryPolicy:
     # for a clock that runs differently.
     command_memory_s: float = 60.0
     command_memory_margin_s: float = 5.0
-    # A request without a response after half of the call's time may be lost: it is sent again
-    # beside the first, but not earlier than this ...
+    # A request without a response after half of the call's time may be lost: it is hedged, but not
+    # earlier than this ...
     patience_min_s: float = 1.0
     # ... and not later. The provider responds within a second nearly always.
     patience_max_s: float = 10.0
     # The longest that one request may take: by then the provider has forgotten a command's id.
-    # Without it, a hanging connection would be held for as long as a caller without a deadline
-    # likes, and with it the place of others. Not less, although a path that hung would be free
-    # sooner: the official SDK waits for a minute too, so a response may come that late, and what
-    # cannot be sent again would end without one although it ran. A hang is told after 10 s.
+    # Without it, a hung connection would be held for as long as a caller without a deadline waits,
+    # and with it a slot. Not less, although a hung slot would be free sooner: the official SDK
+    # waits for a minute too, so a response may come that late, and what cannot be retried would
+    # end without one although it ran. A hang is reported after 10 s.
     attempt_max_s: float = 60.0
     # A request with less time left than this could not be responded to in time.
     useful_s: float = 0.02
@@ -38,7 +38,7 @@ class RetryPolicy:
         return begun_at + self.command_memory_s - self.command_memory_margin_s
 
     def patience_s(self, remaining_s: float) -> float:
-        """Return how long a request may be without a response before it is sent again."""
+        """Return how long a request may be without a response before it is hedged."""
         return min(max(self.patience_min_s, remaining_s / 2), self.patience_max_s)
 
     def backoff_limit_s(self, attempts: int) -> float:
@@ -51,8 +51,7 @@ class RetryBudget:
 
     Every call adds `per_call` retries to an account that holds `balance_max` at most and begins
     full; every retry takes one. When everything fails, retries are `per_call` of the calls.
-    What is sent beside a request in flight leaves half of the account: slow responses must not use
-    up what lost ones need.
+    Hedges leave half of the account: slow responses must not use up what lost ones need.
     """
 
     def __init__(self, per_call: float = 0.1, balance_max: float = 100.0) -> None:
@@ -70,7 +69,7 @@ class RetryBudget:
         return self._take(leaving=0)
 
     def take_for_hedge(self) -> bool:
-        """Take one if half of what the account can hold is left then."""
+        """Take one hedge if half of what the account can hold is left then."""
         return self._take(leaving=self._balance_max / 2)
 
     def _take(self, leaving: float) -> bool:

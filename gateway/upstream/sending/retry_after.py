@@ -1,4 +1,4 @@
-"""When the provider asks to be called again, in every form that it may say so."""
+"""When the provider wants a retry, in every form in which it may say so."""
 
 import re
 from collections.abc import Callable, Mapping

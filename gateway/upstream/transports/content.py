@@ -1,4 +1,4 @@
-"""Content codings: compressed bodies, which were not asked for and come all the same.
+"""Content codings: compressed bodies, which were not requested and come all the same.
 
 The gateway asks for `identity` (RFC 9110, section 12.5.3). Servers and proxies that compress
 nevertheless are read as far as the standard library reads them, never beyond the size that a
@@ -31,7 +31,7 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class _DamagedError(Exception):
-    """The body is not what its coding says, or is cut off; the text says which coding."""
+    """The body is not what its coding says, or is truncated; the text says which coding."""
 
 
 def decoded(response: HttpResponse) -> HttpResponse:
@@ -63,19 +63,19 @@ def _decoded(body: bytes, header: str) -> bytes:
     codings = [name.strip().lower() for name in header.split(",")]
     codings = [name for name in codings if name not in _IDENTITY]
     if len(codings) > _CODINGS_MAX:
-        raise _DamagedError(f"the answer is compressed {len(codings)} times over")
+        raise _DamagedError(f"the response is compressed {len(codings)} times")
     # They were applied in the order in which they are listed.
     for name in reversed(codings):
         decode = _DECODERS.get(name)
         if decode is None:
             raise _DamagedError(
-                f"the answer is compressed with {name[:20]!r}, which was not asked for and which"
-                " the gateway does not read"
+                f"the response has the content encoding {name[:20]!r}, which was not requested and"
+                " is not supported"
             )
         try:
             body = decode(body)
         except zlib.error:
-            raise _DamagedError(f"the answer's {name} is damaged") from None
+            raise _DamagedError(f"the response's {name} encoding is damaged") from None
     return body
 
 
@@ -86,7 +86,7 @@ def _gzip(body: bytes) -> bytes:
     # Zeros may fill up what follows the last member.
     while body.strip(b"\0"):
         if len(parts) == _MEMBERS_MAX:
-            raise _DamagedError(f"the answer's gzip has more than {_MEMBERS_MAX} members")
+            raise _DamagedError(f"the response's gzip body has more than {_MEMBERS_MAX} members")
         part, body = _inflated(body, _GZIP_WINDOW, left)
         parts.append(part)
         left -= len(part)
@@ -107,10 +107,10 @@ def _inflated(body: bytes, window: int, bytes_max: int) -> tuple[bytes, bytes]:
     data = stream.decompress(body, bytes_max + 1)
     if len(data) > bytes_max:
         raise OversizeError(
-            f"the answer is larger than {RESPONSE_BYTES_MAX} bytes when decompressed"
+            f"the response is larger than {RESPONSE_BYTES_MAX} bytes after decompression"
         )
     if not stream.eof:
-        raise _DamagedError("the answer's compressed body is cut off")
+        raise _DamagedError("the response's compressed body is truncated")
     return data, stream.unused_data
 
 

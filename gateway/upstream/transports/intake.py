@@ -1,20 +1,20 @@
-"""Intake: the body of one response as it comes in, within bounds."""
+"""Intake: the body of one response as it is received, within bounds."""
 
 from gateway.bytebudget import ByteBudget, Share
 from gateway.upstream.transport import RESPONSE_BYTES_MAX, NoRoomError, OversizeError
 
-# Bodies up to so many bytes count for nothing: nearly all responses are smaller, and as many as may
-# be in flight at one time hold no more than 13 MiB together.
+# Bodies up to so many bytes are not counted: nearly all responses are smaller, and the maximum
+# number in flight holds no more than 13 MiB together.
 UNCOUNTED_BYTES = 64 * 1024
 
-# The most pieces that a body may come in, where each piece costs the event loop a turn of Python.
+# The most pieces of a body, where each piece costs the event loop a turn of Python.
 # The largest body in as many pieces has a KiB in each; what is written by the byte is an attack.
 PARTS_MAX = 4_000
 
 
 def oversize() -> OversizeError:
     """Return the error for a response that is larger than the gateway is willing to hold."""
-    return OversizeError(f"the answer is larger than {RESPONSE_BYTES_MAX} bytes")
+    return OversizeError(f"the response is larger than {RESPONSE_BYTES_MAX} bytes")
 
 
 class Intake:
@@ -37,8 +37,7 @@ class Intake:
             raise oversize()
         if not self._share.grow_to(size - UNCOUNTED_BYTES):
             raise NoRoomError(
-                f"the gateway holds too much at present to take in a response of {size} bytes or"
-                " more"
+                f"the gateway's buffers are too full to receive a response of {size} bytes or more"
             )
 
     def add(self, part: bytes) -> None:
@@ -47,7 +46,7 @@ class Intake:
         if self._size > UNCOUNTED_BYTES:
             self.expect(self._size)
         if len(self._parts) >= PARTS_MAX:
-            raise OversizeError(f"the answer comes in more than {PARTS_MAX} pieces")
+            raise OversizeError(f"the response has more than {PARTS_MAX} pieces")
         self._parts.append(part)
 
     @property

@@ -167,7 +167,7 @@ def _text(headers: HeaderMap, name: str) -> str | None:
         lines = headers.getall(name)
     except ValueError:
         return None
-    # The one header that cannot be joined, and that nobody here reads.
+    # The one header that cannot be joined; nobody here reads it.
     return lines[-1] if name == "set-cookie" else ", ".join(lines)
 
 
@@ -178,8 +178,8 @@ def _translated(error: PyreqwestError) -> TransportError:
     if isinstance(error, BuilderError) or _CONNECTING in causes:
         return NotSentError(causes[-1] if causes else error.message)
     if isinstance(error, TimeoutError):
-        return UnansweredError("no answer in time")
-    # The first causes repeat the address and say no more than that it failed.
+        return UnansweredError("no response in time")
+    # The first causes only name the URL and say that it failed.
     return UnansweredError(causes[-1] if causes else error.message)
 
 

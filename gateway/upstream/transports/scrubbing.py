@@ -1,8 +1,8 @@
 """Scrubbing: the gateway's own secrets, taken out of everything that comes back from outside.
 
-A provider, or a proxy before it, may say what it was sent: in an error, a result, a list, a page, a
-broken header. Whoever reads that is not meant to have the API key. So it is taken out at the one
-place where everything comes in, before anybody reads it, in each form in which it may be written.
+A provider, or a proxy before it, may echo what it was sent: in an error, a result, a list, a page,
+a broken header. Whoever reads that is not meant to have the API key. So it is taken out where
+everything comes in, before anybody reads it, in each form in which it may be written.
 """
 
 import base64
@@ -111,7 +111,7 @@ class ScrubbedTransport:
             # A fault of the transport, which must not hide that the command may have run.
             said = self._scrubber.text(traceback.format_exc())
             _log.error("a request to the provider failed unexpectedly\n%s", said)
-            raise UnansweredError("the response could not be taken in") from None
+            raise UnansweredError("the response could not be received") from None
         if not 200 <= response.status < 300:
             return self._scrubber.response(response)
         # Nothing of a success's headers is ever shown.
@@ -132,7 +132,7 @@ class ScrubbedTransport:
 
 
 def secrets_of(api_key: str, proxy: str | None) -> list[str]:
-    """Return what must not come back: the key, and what the proxy is told of its user."""
+    """Return what must not come back: the key, and the credentials for the proxy."""
     if proxy is None or "@" not in proxy:
         return [api_key]
     parts = urlsplit(proxy)

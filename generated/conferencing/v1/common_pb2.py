@@ -26,7 +26,7 @@ from conferencing.v1 import rest_pb2 as conferencing_dot_v1_dot_rest__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onferencing/v1/common.proto\x12\x0f\x63onferencing.v1\x1a\x1a\x63onferencing/v1/rest.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x01\n\tTimeRange\x12&\n\x02\x65q\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02gt\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03gte\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02lt\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03lte\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\x0e\x43ommandReceipt\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0e\n\x06result\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"M\n\nUnreadable\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x30\n\x06values\x18\x02 \x03(\x0b\x32 .conferencing.v1.UnreadableValue\"2\n\x0fUnreadableValue\x12\r\n\x05place\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\t*\xac\x01\n\x06Region\x12\x16\n\x12REGION_UNSPECIFIED\x10\x00\x12%\n\x10REGION_AUSTRALIA\x10\x01\x1a\x0f\xfa\xaa\xd1\xe2\x0e\tAustralia\x12\x1f\n\rREGION_EUROPE\x10\x02\x1a\x0c\xfa\xaa\xd1\xe2\x0e\x06\x45urope\x12)\n\x12REGION_MIDDLE_EAST\x10\x03\x1a\x11\xfa\xaa\xd1\xe2\x0e\x0bMiddle East\x12\x17\n\tREGION_US\x10\x04\x1a\x08\xfa\xaa\xd1\xe2\x0e\x02US*\x91\x01\n\x0b\x42\x65\x65pEnabled\x12\x1c\n\x18\x42\x45\x45P_ENABLED_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42\x45\x45P_ENABLED_ALWAYS\x10\x01\x12\x16\n\x12\x42\x45\x45P_ENABLED_NEVER\x10\x02\x12\x19\n\x15\x42\x45\x45P_ENABLED_ON_ENTER\x10\x03\x12\x18\n\x14\x42\x45\x45P_ENABLED_ON_EXIT\x10\x04*\xa0\x01\n\x0eSupervisorRole\x12\x1f\n\x1bSUPERVISOR_ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15SUPERVISOR_ROLE_BARGE\x10\x01\x12\x1b\n\x17SUPERVISOR_ROLE_MONITOR\x10\x02\x12\x18\n\x14SUPERVISOR_ROLE_NONE\x10\x03\x12\x1b\n\x17SUPERVISOR_ROLE_WHISPER\x10\x04*W\n\x0b\x41udioFormat\x12\x1c\n\x18\x41UDIO_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIO_FORMAT_WAV\x10\x01\x12\x14\n\x10\x41UDIO_FORMAT_MP3\x10\x02*s\n\x11RecordingChannels\x12\"\n\x1eRECORDING_CHANNELS_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECORDING_CHANNELS_SINGLE\x10\x01\x12\x1b\n\x17RECORDING_CHANNELS_DUAL\x10\x02\x42\xc7\x01\n\x0f\x63onferencing.v1B\x0b\x43ommonProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onferencing/v1/common.proto\x12\x0f\x63onferencing.v1\x1a\x1a\x63onferencing/v1/rest.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x01\n\tTimeRange\x12&\n\x02\x65q\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02gt\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03gte\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02lt\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03lte\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\x0e\x43ommandReceipt\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0e\n\x06result\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"M\n\nUnreadable\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x30\n\x06values\x18\x02 \x03(\x0b\x32 .conferencing.v1.UnreadableValue\"1\n\x0fUnreadableValue\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\t*\xac\x01\n\x06Region\x12\x16\n\x12REGION_UNSPECIFIED\x10\x00\x12%\n\x10REGION_AUSTRALIA\x10\x01\x1a\x0f\xfa\xaa\xd1\xe2\x0e\tAustralia\x12\x1f\n\rREGION_EUROPE\x10\x02\x1a\x0c\xfa\xaa\xd1\xe2\x0e\x06\x45urope\x12)\n\x12REGION_MIDDLE_EAST\x10\x03\x1a\x11\xfa\xaa\xd1\xe2\x0e\x0bMiddle East\x12\x17\n\tREGION_US\x10\x04\x1a\x08\xfa\xaa\xd1\xe2\x0e\x02US*\x91\x01\n\x0b\x42\x65\x65pEnabled\x12\x1c\n\x18\x42\x45\x45P_ENABLED_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42\x45\x45P_ENABLED_ALWAYS\x10\x01\x12\x16\n\x12\x42\x45\x45P_ENABLED_NEVER\x10\x02\x12\x19\n\x15\x42\x45\x45P_ENABLED_ON_ENTER\x10\x03\x12\x18\n\x14\x42\x45\x45P_ENABLED_ON_EXIT\x10\x04*\xa0\x01\n\x0eSupervisorRole\x12\x1f\n\x1bSUPERVISOR_ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15SUPERVISOR_ROLE_BARGE\x10\x01\x12\x1b\n\x17SUPERVISOR_ROLE_MONITOR\x10\x02\x12\x18\n\x14SUPERVISOR_ROLE_NONE\x10\x03\x12\x1b\n\x17SUPERVISOR_ROLE_WHISPER\x10\x04*W\n\x0b\x41udioFormat\x12\x1c\n\x18\x41UDIO_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIO_FORMAT_WAV\x10\x01\x12\x14\n\x10\x41UDIO_FORMAT_MP3\x10\x02*s\n\x11RecordingChannels\x12\"\n\x1eRECORDING_CHANNELS_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECORDING_CHANNELS_SINGLE\x10\x01\x12\x1b\n\x17RECORDING_CHANNELS_DUAL\x10\x02\x42\xc7\x01\n\x0f\x63onferencing.v1B\x0b\x43ommonProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,16 +42,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGION'].values_by_name["REGION_MIDDLE_EAST"]._serialized_options = b'\372\252\321\342\016\013Middle East'
   _globals['_REGION'].values_by_name["REGION_US"]._loaded_options = None
   _globals['_REGION'].values_by_name["REGION_US"]._serialized_options = b'\372\252\321\342\016\002US'
-  _globals['_REGION']._serialized_start=528
-  _globals['_REGION']._serialized_end=700
-  _globals['_BEEPENABLED']._serialized_start=703
-  _globals['_BEEPENABLED']._serialized_end=848
-  _globals['_SUPERVISORROLE']._serialized_start=851
-  _globals['_SUPERVISORROLE']._serialized_end=1011
-  _globals['_AUDIOFORMAT']._serialized_start=1013
-  _globals['_AUDIOFORMAT']._serialized_end=1100
-  _globals['_RECORDINGCHANNELS']._serialized_start=1102
-  _globals['_RECORDINGCHANNELS']._serialized_end=1217
+  _globals['_REGION']._serialized_start=527
+  _globals['_REGION']._serialized_end=699
+  _globals['_BEEPENABLED']._serialized_start=702
+  _globals['_BEEPENABLED']._serialized_end=847
+  _globals['_SUPERVISORROLE']._serialized_start=850
+  _globals['_SUPERVISORROLE']._serialized_end=1010
+  _globals['_AUDIOFORMAT']._serialized_start=1012
+  _globals['_AUDIOFORMAT']._serialized_end=1099
+  _globals['_RECORDINGCHANNELS']._serialized_start=1101
+  _globals['_RECORDINGCHANNELS']._serialized_end=1216
   _globals['_TIMERANGE']._serialized_start=111
   _globals['_TIMERANGE']._serialized_end=324
   _globals['_COMMANDRECEIPT']._serialized_start=326
@@ -59,5 +59,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNREADABLE']._serialized_start=396
   _globals['_UNREADABLE']._serialized_end=473
   _globals['_UNREADABLEVALUE']._serialized_start=475
-  _globals['_UNREADABLEVALUE']._serialized_end=525
+  _globals['_UNREADABLEVALUE']._serialized_end=524
 # @@protoc_insertion_point(module_scope)

@@ -288,9 +288,9 @@ class UnreadableValue(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PLACE_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
     EXPECTED_FIELD_NUMBER: _builtins.int
-    place: _builtins.str
+    path: _builtins.str
     """The value's path in the provider's JSON, such as `data[3].created_at`. List items are counted from zero, on the
     provider's page.
     """
@@ -299,12 +299,12 @@ class UnreadableValue(_message.Message):
     def __init__(
         self,
         *,
-        place: _builtins.str = ...,
+        path: _builtins.str = ...,
         expected: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "place", b"place"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "path", b"path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Back-fill on a bench: a real log on disk, a provider in memory, and clocks that a test sets."""
+"""Backfill on a bench: a real log on disk, a provider in memory, and clocks that a test sets."""
 
 import asyncio
 from collections import Counter
@@ -28,11 +28,11 @@ START = 1_800_000_000.0
 
 
 class _EnoughError(Exception):
-    """Ends back-fill, which would go on for ever."""
+    """Ends backfill, which would go on for ever."""
 
 
 class Bench:
-    """Back-fill with a clock that a test moves, in front of a delivery log in memory."""
+    """Backfill with a clock that a test moves, in front of a delivery log in memory."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Bench:
         self.loop.run(self.log.close())
 
     def sweep(self, times: int = 1) -> list[SweepEnded]:
-        """Let back-fill run until it has made so many sweeps, as fast as it can."""
+        """Let backfill run until it has made so many sweeps, as fast as it can."""
         self.sweeps.clear()
         self.pauses.clear()
         self._left = times

@@ -1,4 +1,4 @@
-"""A provider's delivery log in memory, as back-fill asks for it."""
+"""A provider's delivery log in memory, as backfill asks for it."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Back-fill: which spans are asked for and when, what is stored, and where it goes on."""
+"""Backfill: which spans are asked for and when, what is stored, and where it goes on."""
 
 import asyncio
 import json
@@ -397,7 +397,9 @@ def test_requests_are_paced(bench: Bench) -> None:
     assert [it for it in bench.pauses if it < 1] == [0.2] * 3
 
 
-@pytest.mark.parametrize("reason", [Reason.UPSTREAM_UNREADABLE_ANSWER, Reason.UPSTREAM_UNAVAILABLE])
+@pytest.mark.parametrize(
+    "reason", [Reason.UPSTREAM_UNREADABLE_RESPONSE, Reason.UPSTREAM_UNAVAILABLE]
+)
 def test_an_entry_that_the_provider_cannot_give_is_passed_over_in_the_end(
     bench: Bench, reason: Reason
 ) -> None:
@@ -417,7 +419,9 @@ def test_an_entry_that_the_provider_cannot_give_is_passed_over_in_the_end(
     assert bench.backfill.report.skipped == 1
 
 
-@pytest.mark.parametrize("reason", [Reason.UPSTREAM_UNREADABLE_ANSWER, Reason.UPSTREAM_UNAVAILABLE])
+@pytest.mark.parametrize(
+    "reason", [Reason.UPSTREAM_UNREADABLE_RESPONSE, Reason.UPSTREAM_UNAVAILABLE]
+)
 def test_nothing_is_passed_over_while_the_provider_answers_nothing(
     bench: Bench, reason: Reason
 ) -> None:

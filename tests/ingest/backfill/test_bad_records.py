@@ -29,7 +29,7 @@ OVERSIZE = Answer(body=b'{"data": ["' + b"x" * (RESPONSE_BYTES_MAX + 1) + b'"]}'
 
 
 class Account:
-    """A gateway that back-fills as fast as it may, in front of a log that a test writes."""
+    """A gateway that backfills as fast as it may, in front of a log that a test writes."""
 
     def __init__(self, start_gateway: StartGateway, provider: RecordingProvider) -> None:
         self.log = RawDeliveries()
@@ -52,7 +52,7 @@ class Account:
         for _ in range(20_000):
             if condition(found := self.info):
                 return found
-        raise AssertionError(f"back-fill stays {found}")
+        raise AssertionError(f"backfill stays {found}")
 
     def stored(self, count: int) -> set[str]:
         """The ids of the next so many events, waited for."""

@@ -1,4 +1,4 @@
-"""Clocks that are wrong lose no event, neither to back-fill nor to retention, and are told of."""
+"""Clocks that are wrong lose no event, neither to backfill nor to retention, and are told of."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""However long the provider's log is, back-fill holds little of it, and each round of it ends."""
+"""However long the provider's log is, backfill holds little of it, and each round of it ends."""
 
 import logging
 import weakref
@@ -193,7 +193,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetch, "ROUND_REQUESTS_MAX", 1_200)
+    monkeypatch.setattr(fetch, "SWEEP_REQUESTS_MAX", 1_200)
     bench.sweep()
     bench.clock.advance(86_400)
     bench.provider.page = endless.page  # type: ignore[method-assign]
@@ -204,7 +204,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
             began = len(endless.requests)
             assert summaries(bench.sweep()) == [(Cause.START, True)]
             asked = endless.requests[began:]
-            assert len(asked) <= fetch.ROUND_REQUESTS_MAX + 2 * PAGES_ABSURD
+            assert len(asked) <= fetch.SWEEP_REQUESTS_MAX + 2 * PAGES_ABSURD
             complete = bench.complete
             assert complete is not None
             # It goes on where it stopped, and claims no more than that.
@@ -213,7 +213,7 @@ def test_a_log_that_never_ends_does_not_keep_a_round_going_for_ever(
             ends_us.append(complete.until_us)
 
     assert bench.backfill.report.state is State.IDLE
-    assert len([it for it in caplog.records if "goes on from there" in it.message]) == 1
+    assert len([it for it in caplog.records if "continues each interval" in it.message]) == 1
 
 
 @settings(max_examples=25, deadline=None)
@@ -239,7 +239,7 @@ def test_round_by_round_everything_is_found_and_never_more_is_claimed(
     bench.clock.advance(21_000)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetch, "ROUND_REQUESTS_MAX", requests_max)
+        patch.setattr(fetch, "SWEEP_REQUESTS_MAX", requests_max)
         # Each round reads a span at least, however often it has to be cut before.
         for _ in range(3 * len(seconds) + 30):
             bench.sweep()

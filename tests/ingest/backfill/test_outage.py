@@ -102,7 +102,7 @@ StartHere = Callable[..., RunningGateway]
 
 @pytest.fixture
 def start(start_gateway: StartGateway, simulated: SandboxServer) -> StartHere:
-    """Starts a gateway that back-fills, with the provider's webhooks directed to it."""
+    """Starts a gateway that backfills, with the provider's webhooks directed to it."""
 
     def start(**env: str) -> RunningGateway:
         gateway = start_gateway(
@@ -148,12 +148,12 @@ def beginning(gateway: Any) -> str:
 
 
 def until(gateway: Any, condition: Callable[[BackfillInfo], bool]) -> BackfillInfo:
-    """Ask how back-fill stands until a condition holds; at most some thousand times."""
+    """Ask how backfill stands until a condition holds; at most some thousand times."""
     for _ in range(10_000):
         found = info(gateway)
         if condition(found):
             return found
-    raise AssertionError(f"back-fill stays {found}")
+    raise AssertionError(f"backfill stays {found}")
 
 
 def finished(gateway: Any) -> BackfillInfo:
@@ -308,7 +308,7 @@ def test_metrics_count_what_was_found(start: StartHere, story: Story) -> None:
 def test_a_client_that_only_reads_needs_no_more_than_the_feed(
     start: StartHere, story: Story
 ) -> None:
-    """Events that were back-filled are asked for like any other."""
+    """Events that were backfilled are asked for like any other."""
     gateway = start(GATEWAY_BACKFILL_INTERVAL="0.2s")
     story.simulated.control.add_fault(WebhookFault(trouble="lose", times=1))
     story.join(BOB)

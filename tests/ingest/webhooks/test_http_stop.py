@@ -86,7 +86,7 @@ def test_a_request_that_is_not_whole_is_dropped_as_if_its_sender_had_gone(
 
     assert serving.app.disconnected.wait(20)
     told = [it.message for it in caplog.records if it.levelname in ("WARNING", "ERROR")]
-    assert told == ["1 HTTP connections are dropped by the shutdown"]
+    assert told == ["the shutdown drops 1 HTTP connections"]
 
 
 def test_work_under_way_is_not_cancelled_with_its_connection(serving: Serving) -> None:

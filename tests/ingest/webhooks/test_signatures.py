@@ -20,8 +20,8 @@ OWN, OTHER = Signer(1), Signer(9)
 TELNYX, STANDARD = b"telnyx-signature-ed25519", b"webhook-signature"
 NAMES = [TELNYX, STANDARD, b"telnyx-timestamp", b"webhook-timestamp", b"webhook-id"]
 
-verifier = SignatureVerifier([OWN.public_key], ManualClock(NOW))
-with_two_keys = SignatureVerifier([Signer(8).public_key, OWN.public_key], ManualClock(NOW))
+verifier = SignatureVerifier([OWN.raw_public_key], ManualClock(NOW))
+with_two_keys = SignatureVerifier([Signer(8).raw_public_key, OWN.raw_public_key], ManualClock(NOW))
 
 
 def verify(verifier: SignatureVerifier, lines: Lines, body: bytes) -> None:
@@ -107,7 +107,7 @@ def test_no_request_costs_more_than_so_many_verifications(monkeypatch: pytest.Mo
             costs.append(message)
             raise BadSignatureError
 
-    verifier = SignatureVerifier([OWN.public_key], ManualClock(NOW))
+    verifier = SignatureVerifier([OWN.raw_public_key], ManualClock(NOW))
     monkeypatch.setattr(verifier, "_keys", [Counting()])
     forged = [signature(b"%d" % number, OTHER) for number in range(200)]
     lines = [(TELNYX, it) for it in forged] + [(STANDARD, b"v1a," + it) for it in forged]

@@ -511,7 +511,7 @@ def test_what_the_gateway_itself_stumbles_over_is_kept_with_its_bytes(
 
     assert event.type == "conference.created"
     assert [it.reason for it in event.notes] == [EVENT_NOTE_REASON_NOT_READ]
-    assert "cannot be read" in caplog.text
+    assert "cannot be decoded" in caplog.text
 
 
 def test_notes_are_counted(fresh: RunningGateway) -> None:

@@ -22,7 +22,7 @@ class Slow(SignatureVerifier):
     """Knows in which thread it verified what, and waits in any but the event loop's."""
 
     def __init__(self) -> None:
-        super().__init__([SIGNER.public_key], ManualClock())
+        super().__init__([SIGNER.raw_public_key], ManualClock())
         self.loop_thread = threading.current_thread()
         self.go_on = threading.Event()
         self.verified: list[tuple[int, bool]] = []

@@ -1,7 +1,7 @@
 """How many connections there may be, and which of them gives way to a new one.
 
 Whoever holds connections without asking for anything must not keep others out, and one limit for
-each address would: behind a load balancer all come from the same. So when no place is free, the
+each address would: behind a load balancer all come from the same. So when no slot is free, the
 address that holds most gives one up, first of those on which nothing has come yet, then of those
 that wait for their next request. Only where every connection waits for a response is a new one
 refused.
@@ -34,17 +34,17 @@ class Connection(Protocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request has come whole and waits for its response."""
+        """Whether a complete request waits for its response."""
 
     @property
     def has_served(self) -> bool:
-        """Whether a request has come whole."""
+        """Whether a request was complete."""
 
     def give_way(self) -> None:
-        """Close at once; `Places.leave` may come later."""
+        """Close at once; `ConnectionSlots.leave` may come later."""
 
 
-class Places:
+class ConnectionSlots:
     """The connections that are open, `limit` at most."""
 
     def __init__(self, limit: int) -> None:
@@ -54,7 +54,7 @@ class Places:
         self.count = 0
 
     def enter(self, connection: Connection) -> bool:
-        """Give a new connection a place. Returns False if there is none."""
+        """Give a new connection a slot. Returns False if there is none."""
         if self.count >= self.limit:
             other = next(self._can_give_way(), None)
             if other is None:
@@ -66,7 +66,7 @@ class Places:
         return True
 
     def leave(self, connection: Connection) -> None:
-        """Free the place of a connection, if it has one."""
+        """Free the slot of a connection, if it has one."""
         same = self._open.get(connection.address, {})
         if connection in same:
             del same[connection]

@@ -1,4 +1,4 @@
-"""Asking the provider for its log: paced, counted, and never before it wants to be asked."""
+"""Reads the provider's delivery log: paced, counted, and never before it wants a retry."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
@@ -11,12 +11,12 @@ from gateway.upstream.deliveries import (
 )
 from gateway.upstream.errors import UpstreamError
 
-# The pause between two requests, in seconds: back-fill must leave the provider's rate limit to
+# The pause between two requests, in seconds: backfill must leave the provider's rate limit to
 # commands. Five pages a second are 250 webhooks a second.
 REQUEST_PAUSE_S = 0.2
 
-# How often a single entry is asked for before it is passed over: what stands in the way, such as
-# a proxy's page, may be gone.
+# How often a single entry is requested before it is skipped: what is in the way, such as a proxy's
+# page, may pass.
 TRIES = 3
 
 Entry: TypeAlias = Delivery | UnreadableEntry
@@ -29,8 +29,8 @@ class DeliverySource(Protocol):
         """Return a page. Raises UpstreamError."""
 
 
-class Asking:
-    """The questions to the provider's log, one after the other. `requests` counts them."""
+class DeliveryLogReader:
+    """Reads the provider's delivery log, one page after the other. `requests` counts requests."""
 
     def __init__(self, source: DeliverySource, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._source = source
@@ -45,35 +45,35 @@ class Asking:
         return page
 
     async def page_or_none(self, request: DeliveriesRequest) -> DeliveriesPage | None:
-        """Return a page, or None if it cannot be had although the provider answers others.
+        """Return a page, or None if it cannot be fetched although others can.
 
-        Raises UpstreamError if it answers none.
+        Raises UpstreamError if none can.
         """
         for attempt in range(1, TRIES + 1):
             try:
                 return await self.page(request)
             except UpstreamError as error:
                 if attempt == TRIES:
-                    await self.make_sure_it_answers(error)
+                    await self.check_availability(error)
                 else:
-                    await self._wait_as_asked(error)
+                    await self._wait_as_told(error)
         return None
 
-    async def make_sure_it_answers(self, error: UpstreamError) -> None:
-        """Raise the error if the provider does not answer an easy question either."""
-        await self._wait_as_asked(error)
-        # Nothing can ever stand in 1970, whatever any clock shows.
+    async def check_availability(self, error: UpstreamError) -> None:
+        """Raise the error if the provider does not respond to an easy request either."""
+        await self._wait_as_told(error)
+        # Nothing was ever sent in 1970, whatever any clock shows.
         try:
             await self.page(DeliveriesRequest(0, 0, size=1))
-        except UpstreamError as this_time:
-            raise (error if this_time.retry_after is None else this_time) from None
+        except UpstreamError as latest:
+            raise (error if latest.retry_after is None else latest) from None
 
-    async def _wait_as_asked(self, error: UpstreamError) -> None:
-        """Wait until the provider wants to be asked again, if it has said so."""
+    async def _wait_as_told(self, error: UpstreamError) -> None:
+        """Wait until the provider wants a retry, if it has said when."""
         if error.retry_after is not None:
             await self._sleep(error.retry_after)
 
 
 def entries_of(page: DeliveriesPage) -> list[Entry]:
-    """Return what stands on a page, readable or not."""
+    """Return the entries on a page, readable or not."""
     return [*page.deliveries, *page.unreadable]
