@@ -33,7 +33,9 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
         {
             'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="503"}': 1,
             'gateway_upstream_requests_total{kind="retry",method="GetQueue",outcome="200"}': 2,
-            'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="abandoned"}': 1,
+            'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="abandoned"}': (
+                1
+            ),
         },
     ),
     (
