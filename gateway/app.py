@@ -15,8 +15,6 @@ from gateway.config import Settings
 from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
 from gateway.feed.window import Window
-from gateway.http.app import http_app
-from gateway.http.server import HttpServer
 from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.complete import Completeness
 from gateway.ingest.backfill.report import Report, State
@@ -30,16 +28,18 @@ from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from gateway.memory import buffers_within, memory_limit
 from gateway.records.webhooks import WebhookReceived
-from gateway.rpc.commands import CommandHandler
-from gateway.rpc.conference_events import FeedEvents
-from gateway.rpc.events import EventHandler
-from gateway.rpc.feed_info import FeedInfo
-from gateway.rpc.rules import Rules
-from gateway.rpc.server import GrpcServer
-from gateway.rpc.stored_events import StoredEvents
-from gateway.rpc.subscribe import SubscribeStream
-from gateway.rpc.watch import WatchStream
 from gateway.schema.event_keys import declared_keys
+from gateway.server.grpc.rules import Rules
+from gateway.server.grpc.server import GrpcServer
+from gateway.server.http.app import http_app
+from gateway.server.http.server import HttpServer
+from gateway.server.services.commands import CommandHandler
+from gateway.server.services.conference_events import FeedEvents
+from gateway.server.services.event_service import EventHandler
+from gateway.server.services.feed_info import FeedInfo
+from gateway.server.services.stored_events import StoredEvents
+from gateway.server.services.subscribe import SubscribeStream
+from gateway.server.services.watch import WatchStream
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telemetry.telemetry import Telemetry

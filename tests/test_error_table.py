@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.conference.conferences import FIRST_WAIT_MAX_S
 from gateway.feed.start import LossReason
-from gateway.rpc.upstream_statuses import CODES
+from gateway.server.upstream_statuses import CODES
 from gateway.upstream.ends import TRANSIENT_STATUSES
 from gateway.upstream.errors import Reason
 from gateway.upstream.failures.refusals import BY_PROVIDER_CODE, BY_STATUS

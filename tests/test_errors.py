@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.details import FieldViolation, Resource, shortened
-from gateway.errors import GatewayError, status_of
+from gateway.server.errors import GatewayError, status_of
 
 
 def detail(error: GatewayError, kind: type) -> object:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from gateway.feed import search
 from gateway.feed.window import BYTES_MAX, ENTRIES_MAX
-from gateway.http import outgoing, refusals, slots
 from gateway.ingest.webhooks import body, receiver, signature
 from gateway.journal.filter import VALUES_MAX
 from gateway.journal.sqlite import postings, reader, reads
-from gateway.rpc import events, filters, stored_events, subscribe
 from gateway.schema.event_keys import declared_keys, payload_names
+from gateway.server.http import outgoing, refusals, slots
+from gateway.server.services import event_service as events
+from gateway.server.services import filters, stored_events, subscribe
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = " ".join((DOCS / "feed.md").read_text().split())

@@ -4,22 +4,16 @@ from pathlib import Path
 
 from gateway import aside, bytebudget, process
 from gateway.feed import search
-from gateway.http import app as http_app
-from gateway.http import refusals, slots
 from gateway.ingest.webhooks import body, signature, verification
 from gateway.journal.filter import VALUES_MAX
 from gateway.journal.sqlite import reader
-from gateway.rpc import (
-    admission,
-    events,
-    filters,
-    floods,
-    peers,
-    server,
-    silence,
-    subscribe,
-)
 from gateway.schema import lenient_json, response
+from gateway.server.grpc import floods, server
+from gateway.server.hooks import admission, peers, silence
+from gateway.server.http import app as http_app
+from gateway.server.http import refusals, slots
+from gateway.server.services import event_service as events
+from gateway.server.services import filters, subscribe
 from gateway.telemetry import writer
 from gateway.upstream import transport
 from gateway.upstream.transports import content, intake, scrubbing

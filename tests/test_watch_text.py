@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gateway.conference import conferences, fair_queue, reader, refresh
 from gateway.config import Settings
-from gateway.rpc.statuses import WATCH_RETRY_S
+from gateway.server.statuses import WATCH_RETRY_S
 
 TEXT = " ".join((Path(__file__).parents[1] / "docs" / "feed.md").read_text().split())
 

@@ -18,12 +18,12 @@ import uvloop
 
 from bench.feed import webhooks
 from bench.processes import until_input_ends
-from gateway.http.server import HttpServer
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.events import NewEvent
 from gateway.journal.ports import EventLog
 from gateway.journal.sqlite import open_log
 from gateway.schema.event_keys import declared_keys
+from gateway.server.http.server import HttpServer
 from tests.harness.events import FORMAT
 
 _DECLARED = declared_keys()

@@ -8,10 +8,10 @@ import pytest
 
 from bench.feed import webhooks
 from bench.feed.floor_server import Floor
-from gateway.http.server import HttpServer
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.ports import EventLog
 from gateway.journal.sqlite import open_log
+from gateway.server.http.server import HttpServer
 from tests.harness.events import FORMAT
 from tests.harness.loop import LoopThread
 

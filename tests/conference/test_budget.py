@@ -25,7 +25,7 @@ from gateway.conference.fair_queue import Rank
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.refresh import REFRESH_INTERVAL_S
 from gateway.journal.filter import EVERYTHING
-from gateway.rpc.statuses import WATCH_RETRY_S
+from gateway.server.statuses import WATCH_RETRY_S
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.conferences import RestConferences
 from gateway.upstream.sending.exchange import Sending

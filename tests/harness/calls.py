@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gateway.rpc.call import Call, Metadata, Wire
+from gateway.server.call import Call, Metadata, Wire
 
 M = TypeVar("M")
 

@@ -9,8 +9,8 @@ import grpc
 
 from gateway.bytebudget import ByteBudget
 from gateway.records.calls import CallEnded
-from gateway.rpc.rules import Rules
-from gateway.rpc.shell import Handler, MethodHandler
+from gateway.server.grpc.rules import Rules
+from gateway.server.grpc.shell import Handler, MethodHandler
 from tests.harness.loop import LoopThread
 
 

@@ -7,7 +7,8 @@ and messages are waited for a tenth of it; the long form runs the gateway as it 
 
 from gateway import memory
 from gateway.cli import main
-from gateway.rpc import floods, silence
+from gateway.server.grpc import floods
+from gateway.server.hooks import silence
 
 if __name__ == "__main__":
     memory.LOOK_S, memory.GIVE_BACK_S, memory._PAUSE_SHARE = 0.5, 2.0, 0.05

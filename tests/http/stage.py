@@ -12,14 +12,14 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.bytebudget import ByteBudget
-from gateway.http.protocol import RequestProtocol
-from gateway.http.refusals import IDLE_S
-from gateway.http.slots import ConnectionSlots
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.events import Appended, NewEvent
 from gateway.records.webhooks import WebhookReceived
+from gateway.server.http.protocol import RequestProtocol
+from gateway.server.http.refusals import IDLE_S
+from gateway.server.http.slots import ConnectionSlots
 from tests.harness.clock import ManualClock
 from tests.harness.webhooks import Signer, webhook
 from tests.harness.wire import WireResponse, parsed, request

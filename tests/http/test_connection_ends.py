@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from gateway.http.server import HttpServer
+from gateway.server.http.server import HttpServer
 from tests.harness.loop import LoopThread
 from tests.harness.wire import parsed, request
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.refusals import IDLE_S
 from gateway.records.refusals import Subject
+from gateway.server.http.refusals import IDLE_S
 from tests.harness.webhooks import webhook
 from tests.harness.wire import chunked, parsed, request
 from tests.http.stage import HEAD, Stage, staged

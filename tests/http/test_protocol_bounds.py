@@ -2,9 +2,11 @@
 
 import pytest
 
-from gateway.http import refusals
-from gateway.http.protocol import RequestProtocol
-from gateway.http.refusals import (
+from gateway.ingest.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
+from gateway.ingest.webhooks.receiver import _STATUS_OF_REASON
+from gateway.server.http import refusals
+from gateway.server.http.protocol import RequestProtocol
+from gateway.server.http.refusals import (
     BODY_PIECES_MAX,
     BODY_WIRE_BYTES_MAX,
     HEAD_BYTES_MAX,
@@ -13,8 +15,6 @@ from gateway.http.refusals import (
     REST_BYTES_MAX,
     Refusal,
 )
-from gateway.ingest.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
-from gateway.ingest.webhooks.receiver import _STATUS_OF_REASON
 from tests.harness.webhooks import webhook
 from tests.harness.wire import chunked, request
 from tests.http.stage import HEAD, Stage, staged

@@ -1,7 +1,7 @@
 """A connection's time: half-sent requests end, and what is still being answered does not."""
 
-from gateway.http.outgoing import UNREAD_S
-from gateway.http.refusals import BODY_S, HEAD_S, IDLE_S
+from gateway.server.http.outgoing import UNREAD_S
+from gateway.server.http.refusals import BODY_S, HEAD_S, IDLE_S
 from tests.http.stage import HEAD, Stage, staged
 
 

@@ -11,7 +11,7 @@ from gateway.feed.start import after_cursor
 from gateway.journal.cursor import Cursor
 from gateway.journal.ports import Index
 from gateway.journal.reading import Span
-from gateway.rpc.losses import lost
+from gateway.server.losses import lost
 
 EPOCH = b"this log"
 HELD = Span(4, 6)

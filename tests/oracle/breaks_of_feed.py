@@ -20,8 +20,8 @@ from gateway.journal.events import Entry
 from gateway.journal.filter import Filter
 from gateway.journal.ports import Index
 from gateway.journal.reading import Batch
-from gateway.rpc import subscribe as subscribe_module
-from gateway.rpc.subscribe import SubscribeStream
+from gateway.server.services import subscribe as subscribe_module
+from gateway.server.services.subscribe import SubscribeStream
 
 Patches = Sequence[tuple[Any, str, Any]]
 

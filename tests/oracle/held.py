@@ -11,7 +11,7 @@ from typing import Any
 from gateway.feed.window import Window
 from gateway.journal.ports import EventLog
 from gateway.journal.sqlite import open_log
-from gateway.rpc.subscribe import SubscribeStream
+from gateway.server.services.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
 from tests.harness.events import FORMAT
 from tests.harness.logs import reader_of, writer_of

@@ -12,12 +12,12 @@ from typing import Any
 from gateway import app as composition
 from gateway.cli import main
 from gateway.feed.dispatch import Dispatcher
-from gateway.http import app
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.sqlite.log import SqliteJournal
 from gateway.journal.sqlite.writer import GroupWriter
+from gateway.server.http import app
 
 STEP, NUMBER = "ORACLE_KILL_STEP", "ORACLE_KILL_NUMBER"
 

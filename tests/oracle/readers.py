@@ -3,12 +3,12 @@
 import asyncio
 from typing import cast
 
-from gateway.errors import GatewayError
 from gateway.feed.feed import Feed
 from gateway.feed.subscription import Subscription
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.filter import Filter
-from gateway.rpc.subscribe import SubscribeStream
+from gateway.server.errors import GatewayError
+from gateway.server.services.subscribe import SubscribeStream
 from tests.harness.calls import HeldWire, call_of
 from tests.oracle.history import Ended, Opening, Stream
 from tests.oracle.model import Era

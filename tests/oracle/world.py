@@ -10,7 +10,7 @@ from gateway.feed.window import Window
 from gateway.journal.cursor import Cursor
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.sqlite import open_log
-from gateway.rpc.subscribe import SubscribeStream
+from gateway.server.services.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
 from tests.harness.events import FORMAT
 from tests.harness.logs import writer_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.rpc.shell import Handler
+from gateway.server.grpc.shell import Handler
 from tests.harness.loop import LoopThread
 from tests.harness.served import Serve, Served
 

@@ -10,11 +10,11 @@ import grpc
 import pytest
 
 from gateway.bytebudget import ByteBudget
-from gateway.errors import GatewayError
 from gateway.records.calls import CallEnded
-from gateway.rpc.call import Call
-from gateway.rpc.rules import Rules
-from gateway.rpc.shell import Handler
+from gateway.server.call import Call
+from gateway.server.errors import GatewayError
+from gateway.server.grpc.rules import Rules
+from gateway.server.grpc.shell import Handler
 from tests.harness.gateway import failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.served import Serve, Served

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from gateway.conference.ports import EventBatch
-from gateway.errors import GatewayError
 from gateway.feed.feed import Feed
 from gateway.feed.window import Window
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
-from gateway.rpc.conference_events import FeedEvents
+from gateway.server.errors import GatewayError
+from gateway.server.services.conference_events import FeedEvents
 from tests.harness.clock import ManualClock
 from tests.harness.events import FORMAT, new_event
 from tests.harness.loop import LoopThread

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.rpc.connections import GOAWAY, Connections
+from gateway.server.grpc.connections import GOAWAY, Connections
 from tests.harness import ports
 from tests.harness.ports import peer
 

@@ -5,7 +5,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 from conferencing.v1.event_service_pb2 import EventFilter, SubscribeRequest
-from gateway.rpc import subscribe
+from gateway.server.services import subscribe
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread

@@ -13,8 +13,8 @@ import pytest
 from bench.feed import http2
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeRequest
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
-from gateway.rpc import floods
-from gateway.rpc.floods import HELD_S, UNEXPLAINED_MAX, Floods
+from gateway.server.grpc import floods
+from gateway.server.grpc.floods import HELD_S, UNEXPLAINED_MAX, Floods
 from tests.conftest import StartGateway
 from tests.harness import ports
 from tests.harness.clock import ManualClock

@@ -8,12 +8,12 @@ import grpc
 import pytest
 
 from gateway.bytebudget import ByteBudget
-from gateway.errors import GatewayError
 from gateway.records.calls import CallEnded
-from gateway.rpc.call import SMALL_RESPONSE_BYTES, Call
-from gateway.rpc.hooks import Hook
-from gateway.rpc.rules import Rules
-from gateway.rpc.shell import Handler, Shell
+from gateway.server.call import SMALL_RESPONSE_BYTES, Call
+from gateway.server.errors import GatewayError
+from gateway.server.grpc.rules import Rules
+from gateway.server.grpc.shell import Handler, Shell
+from gateway.server.hooks.hook import Hook
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.clock import ManualClock
 

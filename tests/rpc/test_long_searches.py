@@ -31,8 +31,8 @@ from gateway.journal.reading import Page
 from gateway.journal.sqlite import open_log, reader, reads
 from gateway.journal.sqlite.schema import open_for_reading
 from gateway.journal.sqlite.threads import ReadingThreads
-from gateway.rpc import stored_events
-from gateway.rpc.stored_events import StoredEvents
+from gateway.server.services import stored_events
+from gateway.server.services.stored_events import StoredEvents
 from tests.conftest import StartGateway
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.clock import ManualClock

@@ -6,9 +6,9 @@ import pytest
 from grpc import StatusCode
 
 from gateway.bytebudget import ByteBudget
-from gateway.errors import GatewayError
-from gateway.rpc import peers
-from gateway.rpc.peers import Peer, Peers
+from gateway.server.errors import GatewayError
+from gateway.server.hooks import peers
+from gateway.server.hooks.peers import Peer, Peers
 from tests.harness.clock import ManualClock
 
 MIB = 1024 * 1024

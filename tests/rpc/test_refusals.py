@@ -14,8 +14,8 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from gateway.records.refusals import Subject
-from gateway.rpc import peers
-from gateway.rpc.crowd import Crowd
+from gateway.server.grpc.crowd import Crowd
+from gateway.server.hooks import peers
 from tests.conftest import StartGateway
 from tests.harness.gateway import Failure, RunningGateway, failure_of
 from tests.harness.loop import LoopThread

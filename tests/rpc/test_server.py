@@ -12,8 +12,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import event_service_pb2
 from gateway.app import COMMAND_SERVICES
-from gateway.rpc.events import EventHandler, MissingMethodError
-from gateway.rpc.shell import Shell
+from gateway.server.grpc.shell import Shell
+from gateway.server.services.event_service import EventHandler, MissingMethodError
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider

@@ -11,11 +11,12 @@ import pytest
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
-from gateway.rpc import commands, silence
-from gateway.rpc.call import Call
-from gateway.rpc.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_CONNECTION_MAX
-from gateway.rpc.shell import Shell
 from gateway.schema.rest import Safety
+from gateway.server.call import Call
+from gateway.server.grpc.shell import Shell
+from gateway.server.hooks import silence
+from gateway.server.hooks.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_CONNECTION_MAX
+from gateway.server.services import commands
 from tests.conftest import StartGateway
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.gateway import failure_of

@@ -25,8 +25,8 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceRequest,
     WatchConferenceResponse,
 )
-from gateway.rpc.statuses import WATCH_RETRY_S
 from gateway.sandbox import RequestFault, SandboxServer
+from gateway.server.statuses import WATCH_RETRY_S
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread

@@ -22,7 +22,7 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.conference.conferences import Conferences
 from gateway.conference.reader import ConferenceRef
 from gateway.journal.filter import Filter
-from gateway.rpc.watch import WatchStream
+from gateway.server.services.watch import WatchStream
 from tests.conference.fakes import LoopTime, PlainProvider, PostedEvents
 from tests.harness.calls import call_of
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now

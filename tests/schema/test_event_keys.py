@@ -21,8 +21,8 @@ from gateway.feed.format import event_format
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.sqlite import open_log
-from gateway.rpc.filters import FilterReader
 from gateway.schema.event_keys import EventKey, KeyDeclarationError, declared_keys, payload_names
+from gateway.server.services.filters import FilterReader
 from tests.harness.descriptors import pool_of_files
 from tests.harness.loop import LoopThread
 

@@ -21,7 +21,7 @@ from conferencing.v1.event_service_pb2 import (
 )
 from conferencing.v1.queue_service_pb2 import GetQueueRequest
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
-from gateway.rpc.connections import GOAWAY
+from gateway.server.grpc.connections import GOAWAY
 from tests.harness.gateway import failure_of
 from tests.harness.process import GatewayProcess
 from tests.harness.provider import Answer, RecordingProvider, SentRequest

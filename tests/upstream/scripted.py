@@ -13,7 +13,7 @@ from gateway.aside import Aside
 from gateway.deadline import Deadline
 from gateway.records.attempts import AttemptEnded
 from gateway.records.observer import Observer, ignore
-from gateway.rpc.upstream_statuses import CODES
+from gateway.server.upstream_statuses import CODES
 from gateway.upstream.bound import BoundOperation, operations_of
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.errors import UpstreamError

@@ -11,9 +11,9 @@ import pytest
 from grpc import StatusCode
 
 from gateway.deadline import Deadline
-from gateway.rpc.upstream_statuses import CODES
 from gateway.schema.lenient_json import VALUES_MAX
 from gateway.schema.rest import Safety
+from gateway.server.upstream_statuses import CODES
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import (
     REASONS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http.server import HttpServer
+from gateway.server.http.server import HttpServer
 from tests.harness.loop import LoopThread
 
 LONG_S = 3_600.0

@@ -21,7 +21,6 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.bytebudget import ByteBudget
 from gateway.details import FieldViolation
-from gateway.errors import GatewayError, invalid_argument
 from gateway.feed.batch import BATCH_BYTES_MAX
 from gateway.feed.errors import EventsLostError
 from gateway.feed.feed import Feed
@@ -32,12 +31,13 @@ from gateway.feed.subscription import Subscription
 from gateway.journal.cursor import CursorFormatError
 from gateway.journal.filter import Filter
 from gateway.journal.reading import Batch
-from gateway.rpc.call import Call
-from gateway.rpc.filters import FilterReader
-from gateway.rpc.losses import lost
-from gateway.rpc.requests import microseconds, read_heartbeat
-from gateway.rpc.statuses import OVERLOAD_RETRY_S
-from gateway.rpc.stream_times import StreamTimes
+from gateway.server.call import Call
+from gateway.server.errors import GatewayError, invalid_argument
+from gateway.server.losses import lost
+from gateway.server.services.filters import FilterReader
+from gateway.server.services.requests import microseconds, read_heartbeat
+from gateway.server.services.stream_times import StreamTimes
+from gateway.server.statuses import OVERLOAD_RETRY_S
 
 # What the filters of all open streams may hold together, in bytes: those of a thousand streams with
 # 150 ids each. A budget of their own, because streams stay: they must not take from requests what

@@ -14,15 +14,15 @@ from conferencing.v1.event_service_pb2 import (
     ListEventsResponse,
 )
 from gateway.details import FieldViolation, Resource
-from gateway.errors import GatewayError, invalid_argument
 from gateway.feed.frames import event_of, fitting, joined
 from gateway.feed.raw import framed_with_raw
 from gateway.feed.search import PAGE_BYTES_MAX, SEARCH_S, Query, Searcher
 from gateway.journal.ports import Index
 from gateway.journal.reading import Asker
-from gateway.rpc.call import Call
-from gateway.rpc.filters import FilterReader
-from gateway.rpc.requests import read_page_size, read_times
+from gateway.server.call import Call
+from gateway.server.errors import GatewayError, invalid_argument
+from gateway.server.services.filters import FilterReader
+from gateway.server.services.requests import read_page_size, read_times
 from gateway.tokens import TokenKind, arguments_digest, seal, unseal
 
 _KIND = TokenKind(b"l", 1)

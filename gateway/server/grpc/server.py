@@ -13,13 +13,13 @@ from gateway.process import within_descriptors
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.observer import Observer, ignore
 from gateway.records.refusals import Refused, Subject
-from gateway.rpc.admission import METADATA_BYTES_MAX
-from gateway.rpc.connections import Connections
-from gateway.rpc.crowd import Crowd
-from gateway.rpc.floods import LOOK_EVERY_S, Floods
-from gateway.rpc.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
-from gateway.rpc.reflection import reflection_handlers
-from gateway.rpc.rules import Rules
+from gateway.server.grpc.connections import Connections
+from gateway.server.grpc.crowd import Crowd
+from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
+from gateway.server.grpc.reflection import reflection_handlers
+from gateway.server.grpc.rules import Rules
+from gateway.server.hooks.admission import METADATA_BYTES_MAX
+from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
 # characters; gRPC's own default of 4 MiB only helps those who mean harm.

@@ -7,12 +7,12 @@ from time import monotonic
 from gateway.bytebudget import ByteBudget
 from gateway.records.calls import CallEnded
 from gateway.records.observer import Observer
-from gateway.rpc.admission import Admission
-from gateway.rpc.hooks import Observed
-from gateway.rpc.in_flight import InFlight
-from gateway.rpc.peers import Peers
-from gateway.rpc.shell import Shell
-from gateway.rpc.silence import Silence
+from gateway.server.grpc.shell import Shell
+from gateway.server.hooks.admission import Admission
+from gateway.server.hooks.hook import Observed
+from gateway.server.hooks.in_flight import InFlight
+from gateway.server.hooks.peers import Peers
+from gateway.server.hooks.silence import Silence
 
 
 @dataclass(frozen=True, slots=True)

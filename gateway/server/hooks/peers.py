@@ -11,8 +11,8 @@ from time import monotonic
 from grpc import StatusCode
 
 from gateway.bytebudget import ByteBudget
-from gateway.errors import GatewayError
-from gateway.rpc.call import SMALL_RESPONSE_BYTES
+from gateway.server.call import SMALL_RESPONSE_BYTES
+from gateway.server.errors import GatewayError
 from gateway.tokenbucket import TokenBucket
 
 # Calls of a connection under way, streams among them. A service that follows a thousand

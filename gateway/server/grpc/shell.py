@@ -15,13 +15,13 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from gateway.details import FieldViolation
-from gateway.errors import GatewayError, invalid_argument, status_of
 from gateway.records.calls import CallEnded
 from gateway.records.refusals import Refused, Subject
-from gateway.rpc.call import Call
-from gateway.rpc.hooks import Hook
-from gateway.rpc.silence import NO_MESSAGE
-from gateway.rpc.statuses import error_of
+from gateway.server.call import Call
+from gateway.server.errors import GatewayError, invalid_argument, status_of
+from gateway.server.hooks.hook import Hook
+from gateway.server.hooks.silence import NO_MESSAGE
+from gateway.server.statuses import error_of
 
 _log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from gateway.errors import GatewayError
 from gateway.journal.filter import EVERYTHING
+from gateway.server.errors import GatewayError
 
 M = TypeVar("M")
 

@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.details import FieldViolation
-from gateway.errors import invalid_argument
-from gateway.rpc.filters import FILTER_BYTES_MAX
-from gateway.rpc.shell import Handler, MethodHandler, Shell
+from gateway.server.errors import invalid_argument
+from gateway.server.grpc.shell import Handler, MethodHandler, Shell
+from gateway.server.services.filters import FILTER_BYTES_MAX
 
 # How long a request may be, in bytes: the longest filter, and room for the rest. Unlike the 1 MiB
 # that gRPC lets through, it is held for as long as a stream is open.

@@ -2,8 +2,8 @@
 
 from grpc import StatusCode
 
-from gateway.errors import GatewayError
 from gateway.feed.errors import EventsLostError
+from gateway.server.errors import GatewayError
 
 
 def lost(error: EventsLostError, way_on: str) -> GatewayError:

@@ -10,8 +10,8 @@ from gateway.feed.feed import Feed
 from gateway.feed.frames import event_of
 from gateway.feed.subscription import Subscription
 from gateway.journal.filter import Filter
-from gateway.rpc.losses import lost
-from gateway.rpc.subscribe import BATCH_DEFAULT
+from gateway.server.losses import lost
+from gateway.server.services.subscribe import BATCH_DEFAULT
 
 # What a caller can do about events that are lost.
 _WAY_ON = "watch again: the first response has the whole state"

@@ -5,10 +5,10 @@ from time import monotonic
 from typing import Any
 
 from gateway.details import FieldViolation
-from gateway.errors import GatewayError, invalid_argument
 from gateway.records.calls import CallEnded
-from gateway.rpc.call import Call
-from gateway.rpc.hooks import Hook
+from gateway.server.call import Call
+from gateway.server.errors import GatewayError, invalid_argument
+from gateway.server.hooks.hook import Hook
 
 # How long the message of a call may take to come, in seconds. It is 1 MiB at most; a call without
 # one is nothing but a place that is held.

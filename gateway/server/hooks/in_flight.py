@@ -6,10 +6,10 @@ from typing import Any
 
 from grpc import StatusCode
 
-from gateway.errors import GatewayError
 from gateway.records.calls import CallEnded
-from gateway.rpc.call import Call
-from gateway.rpc.hooks import Hook
+from gateway.server.call import Call
+from gateway.server.errors import GatewayError
+from gateway.server.hooks.hook import Hook
 
 # When to call again after a refusal by a gateway that shuts down, in seconds: by then a connection
 # without calls in flight has been told to go, and the next call goes elsewhere.

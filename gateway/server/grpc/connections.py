@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Set
 
-from gateway.rpc.sockets import Descriptor, sockets_on
+from gateway.server.grpc.sockets import Descriptor, sockets_on
 
 # An HTTP/2 GOAWAY frame (RFC 9113, 6.8): 8 bytes of type 7 on stream 0, of which the last stream
 # that is taken is the highest there can be, and the error none. It tells a client to open no more

@@ -15,7 +15,7 @@ from gateway.feed.feed import Feed
 from gateway.ingest.backfill.report import Report
 from gateway.journal.reading import Asker
 from gateway.journal.retention import Retention
-from gateway.rpc.call import Call
+from gateway.server.call import Call
 
 
 class FeedInfo:

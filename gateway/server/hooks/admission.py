@@ -5,9 +5,9 @@ from typing import Any
 from grpc import StatusCode
 
 from gateway.records.calls import CallEnded
-from gateway.rpc.call import Call
-from gateway.rpc.hooks import Hook
-from gateway.rpc.peers import GIVEN_UP_WITHIN_S, Peer, Peers
+from gateway.server.call import Call
+from gateway.server.hooks.hook import Hook
+from gateway.server.hooks.peers import GIVEN_UP_WITHIN_S, Peer, Peers
 
 # The largest header of a call, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2): names, values, and
 # 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.

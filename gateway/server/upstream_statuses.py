@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from grpc import StatusCode
 
-from gateway.errors import GatewayError
+from gateway.server.errors import GatewayError
 from gateway.upstream.errors import Reason, UpstreamError
 
 CODES: Mapping[Reason, StatusCode] = {

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import uvicorn
 
-from gateway.http.protocol import Observe, RequestProtocol
-from gateway.http.refusals import IDLE_S
-from gateway.http.slots import ConnectionSlots, connections_max
+from gateway.server.http.protocol import Observe, RequestProtocol
+from gateway.server.http.refusals import IDLE_S
+from gateway.server.http.slots import ConnectionSlots, connections_max
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024

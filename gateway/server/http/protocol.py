@@ -19,8 +19,9 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.http.outgoing import OutgoingTransport
-from gateway.http.refusals import (
+from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
+from gateway.server.http.outgoing import OutgoingTransport
+from gateway.server.http.refusals import (
     BAD_REQUEST,
     BODY_PIECES_MAX,
     BODY_S,
@@ -41,8 +42,7 @@ from gateway.http.refusals import (
     UNREAD,
     Refusal,
 )
-from gateway.http.slots import ConnectionSlots
-from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
+from gateway.server.http.slots import ConnectionSlots
 
 
 class _Stage(enum.Enum):

@@ -8,10 +8,10 @@ import grpc
 from google.protobuf.message import Message
 
 from gateway.deadline import Deadline
-from gateway.rpc.call import Call
-from gateway.rpc.shell import Handler, MethodHandler, Shell
-from gateway.rpc.upstream_statuses import gateway_error
 from gateway.schema.rest import Safety
+from gateway.server.call import Call
+from gateway.server.grpc.shell import Handler, MethodHandler, Shell
+from gateway.server.upstream_statuses import gateway_error
 from gateway.upstream.bound import BoundOperation
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.client import TelnyxClient

@@ -16,9 +16,9 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.conference.conferences import Conferences
 from gateway.conference.reader import ConferenceRef
 from gateway.conference.watch import Update, Watch
-from gateway.rpc.call import Call
-from gateway.rpc.requests import read_heartbeat
-from gateway.rpc.stream_times import StreamTimes
+from gateway.server.call import Call
+from gateway.server.services.requests import read_heartbeat
+from gateway.server.services.stream_times import StreamTimes
 
 
 class WatchStream:

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.records.calls import CallEnded
 from gateway.records.observer import Observer
-from gateway.rpc.call import Call
+from gateway.server.call import Call
 
 
 class Hook:

@@ -5,10 +5,10 @@ import logging
 from grpc import StatusCode
 
 from gateway.conference.errors import EndlessListError, TooBusyError
-from gateway.errors import GatewayError, invalid_argument
 from gateway.journal.errors import LogBusyError, LogUnavailableError
-from gateway.rpc.upstream_statuses import gateway_error
 from gateway.schema.invalid import InvalidRequestError
+from gateway.server.errors import GatewayError, invalid_argument
+from gateway.server.upstream_statuses import gateway_error
 from gateway.upstream.errors import UpstreamError
 
 _log = logging.getLogger(__name__)

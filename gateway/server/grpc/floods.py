@@ -22,7 +22,7 @@ from time import monotonic
 
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.observer import Observer
-from gateway.rpc.sockets import Descriptor, peer_name, socket_descriptors, sockets_on
+from gateway.server.grpc.sockets import Descriptor, peer_name, socket_descriptors, sockets_on
 from gateway.tokenbucket import TokenBucket
 
 # How often connections are looked at, in seconds.

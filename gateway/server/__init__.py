@@ -1,0 +1,1 @@
+"""The faces of the gateway: gRPC and HTTP, and what holds for every call on them."""

@@ -1,0 +1,1 @@
+"""Hooks: what holds for every call, in the order that `rules` declares."""

@@ -1,0 +1,1 @@
+"""The services: what each RPC does with a `Call`."""
