@@ -13,6 +13,8 @@ import pytest
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from conferencing.v1.event_pb2 import Event
+from gateway.conference.ports import CONFERENCE_KEY
+from gateway.schema.event_keys import declared_keys
 
 ROOT = Path(__file__).parents[1]
 GATEWAY = ROOT / "gateway"
@@ -212,6 +214,23 @@ def test_a_gateway_of_a_real_provider_loads_nothing_of_the_sandbox() -> None:
 
     assert "gateway.app" in loaded
     assert not [it for it in loaded if it.startswith(("gateway.sandbox", "jsonschema"))]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda it: str(it.relative_to(GATEWAY)))
+def test_no_module_names_a_key_of_events(module: Path) -> None:
+    """The protos declare them; a conference's own key stands in one constant."""
+    path = module.relative_to(GATEWAY)
+    if path.parts[0] in {"client", "sandbox"}:
+        return
+    names = {it.name for it in declared_keys() if "_" in it.name}
+    literals = {
+        node.value
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+    expected = {CONFERENCE_KEY} if str(path) == "conference/ports.py" else set[str]()
+    assert names & literals == expected
 
 
 @pytest.mark.parametrize(("library", "keepers"), KEPT_BY.items())

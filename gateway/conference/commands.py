@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from google.protobuf.message import Message
 
+from gateway.conference.ports import CONFERENCE_KEY
+
 
 @dataclass(frozen=True, slots=True)
 class AcceptedCommand:
@@ -37,7 +39,7 @@ class AcceptedCommands:
 
     def add(self, request: Message) -> None:
         """Hand on a command; one that names no conference concerns nobody."""
-        conference_id = getattr(request, "conference_id", "")
+        conference_id = getattr(request, CONFERENCE_KEY, "")
         command = AcceptedCommand(request, self._now())
         for observer in tuple(self._observers.get(conference_id, ())):
             observer(command)

@@ -14,6 +14,9 @@ from conferencing.v1.event_pb2 import Event
 from gateway.deadline import Deadline
 from gateway.journal.filter import Filter
 
+# What the events of a conference are found by.
+CONFERENCE_KEY = "conference_id"
+
 
 class EventBatch(NamedTuple):
     """Events of a conference in the order of the log, perhaps none; each has its `sequence`.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from conferencing.v1.event_pb2 import Event
-from gateway.conference.ports import EventBatch
+from gateway.conference.ports import CONFERENCE_KEY, EventBatch
 from gateway.feed.errors import EventsLostError
 from gateway.feed.feed import Feed
 from gateway.feed.frames import event_of
@@ -27,7 +27,7 @@ class FeedEvents:
     def following(self, conference_id: str, visible: Filter) -> Iterator["ConferenceSubscription"]:
         """See `EventSource.following`."""
         feed = self._feed
-        wanted = Filter.of(feed.keys, {"conference_id": [conference_id]})
+        wanted = Filter.of(feed.keys, {CONFERENCE_KEY: [conference_id]})
         with feed.subscribe(wanted, visible, feed.newest, BATCH_DEFAULT) as subscription:
             yield ConferenceSubscription(subscription)
 
