@@ -23,7 +23,7 @@ from gateway.details import FieldViolation
 from gateway.schema.descriptors import fields_of
 from gateway.schema.encoder import MessageEncoder
 from gateway.schema.invalid import InvalidRequestError
-from gateway.schema.pages import Page, PageError
+from gateway.schema.pages import PageError, RequestedPage
 from gateway.schema.path import URL_BYTES_MAX, PathError, PathTemplate, no_segment
 from gateway.schema.pointers import Pointers
 from gateway.schema.query import query_parameters, query_string
@@ -106,17 +106,19 @@ class Binding:
             if reason is not None:
                 violations.append(FieldViolation(name, reason))
         values = self._encoder.encode(request, "", violations)
-        page: Page | None = None
+        page: RequestedPage | None = None
         if self._is_paged:
             try:
-                page = Page.of(request)
+                page = RequestedPage.of(request)
             except PageError as error:
                 violations.append(error.violation)
         if violations:
             raise InvalidRequestError(violations)
         return self._rest_request(request, values, page)
 
-    def _rest_request(self, request: Any, values: dict[str, Any], page: Page | None) -> RestRequest:
+    def _rest_request(
+        self, request: Any, values: dict[str, Any], page: RequestedPage | None
+    ) -> RestRequest:
         path = self.path.render(request)
         for name in self.path.fields:
             del values[name]

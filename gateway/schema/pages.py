@@ -38,7 +38,7 @@ class PageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RequestedPage:
     """Which items of a list a request asks for: a page of the provider, or a part of one.
 
     `size` is what is requested of the provider; zero leaves it to the provider. Of the items on its
@@ -58,7 +58,7 @@ class Page:
     _is_size_unknown: bool = False
 
     @classmethod
-    def of(cls, request: Any) -> "Page":
+    def of(cls, request: Any) -> "RequestedPage":
         """Read `page_size` and `page_token` of a list request.
 
         Raises PageError for a negative size, a token that is none, and a token that was made for

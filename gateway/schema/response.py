@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from conferencing.v1.common_pb2 import CommandReceipt, Unreadable, UnreadableValue
 from gateway.schema.decoder import MessageDecoder, MismatchError, whole_number
 from gateway.schema.descriptors import fields_of, message_class_of
-from gateway.schema.pages import Page
+from gateway.schema.pages import RequestedPage
 
 _INT32_MAX = 2**31 - 1
 
@@ -63,7 +63,7 @@ class ResponseDecoder:
             self._resource = MessageDecoder(message_class_of(field))
 
     def decode(
-        self, document: dict[str, Any], receipt: CommandReceipt | None, page: Page | None
+        self, document: dict[str, Any], receipt: CommandReceipt | None, page: RequestedPage | None
     ) -> Message:
         """Return the response, with what of the document can be read.
 

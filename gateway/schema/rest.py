@@ -3,7 +3,7 @@
 import enum
 from typing import NamedTuple
 
-from gateway.schema.pages import Page
+from gateway.schema.pages import RequestedPage
 
 
 class Safety(enum.Enum):
@@ -23,4 +23,4 @@ class RestRequest(NamedTuple):
     command_id: str
     # Whether the gateway made the command id, because the caller gave none.
     command_id_was_made: bool
-    page: Page | None
+    page: RequestedPage | None

@@ -12,7 +12,7 @@ from conferencing.v1.event_service_pb2 import WatchConferenceRequest
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
 from gateway.app import COMMAND_SERVICES
 from gateway.schema.decoder import MismatchError
-from gateway.schema.pages import _KIND, _LAYOUT, PAGE_NUMBER_MAX, Page, PageError
+from gateway.schema.pages import _KIND, _LAYOUT, PAGE_NUMBER_MAX, PageError, RequestedPage
 from gateway.schema.response import ITEMS_MAX
 from gateway.tokens import seal
 from gateway.upstream.bound import operations_of
@@ -26,52 +26,52 @@ def request(**fields: object) -> ListParticipantsRequest:
     return ListParticipantsRequest(conference_id="c1", **fields)  # type: ignore[arg-type]
 
 
-def next_token(page: Page, count: int = 10, **meta: object) -> str:
+def next_token(page: RequestedPage, count: int = 10, **meta: object) -> str:
     return page.read(count, meta)[1]
 
 
 def test_the_first_page_leaves_the_size_to_the_provider() -> None:
-    assert Page.of(request()).query() == []
+    assert RequestedPage.of(request()).query() == []
 
 
 def test_a_token_leads_to_the_next_page_until_the_last() -> None:
-    token = next_token(Page.of(request(page_size=10)), total_pages=2)
-    second = Page.of(request(page_size=10, page_token=token))
+    token = next_token(RequestedPage.of(request(page_size=10)), total_pages=2)
+    second = RequestedPage.of(request(page_size=10, page_token=token))
 
     assert second.query() == [("page[number]", "2"), ("page[size]", "10")]
     assert next_token(second, total_pages=2) == ""
 
 
 def test_the_size_may_be_left_out_with_a_token() -> None:
-    token = next_token(Page.of(request(page_size=10)), total_pages=2)
+    token = next_token(RequestedPage.of(request(page_size=10)), total_pages=2)
 
-    assert Page.of(request(page_token=token)).size == 10
+    assert RequestedPage.of(request(page_token=token)).size == 10
 
 
 def test_a_size_above_the_providers_limit_is_coerced() -> None:
-    assert Page.of(request(page_size=5_000)).size == 250
+    assert RequestedPage.of(request(page_size=5_000)).size == 250
 
 
 def test_a_negative_size_is_refused() -> None:
     with pytest.raises(PageError, match="negative"):
-        Page.of(request(page_size=-1))
+        RequestedPage.of(request(page_size=-1))
 
 
 @pytest.mark.parametrize("other", [{"conference_id": "c2"}, {"region": 1}])
 def test_a_token_is_bound_to_its_arguments(other: dict[str, object]) -> None:
-    token = next_token(Page.of(request(page_size=10)), total_pages=2)
+    token = next_token(RequestedPage.of(request(page_size=10)), total_pages=2)
     changed = request(page_size=10, page_token=token)
     for name, value in other.items():
         setattr(changed, name, value)
 
     with pytest.raises(PageError, match="other arguments"):
-        Page.of(changed)
+        RequestedPage.of(changed)
 
 
 @pytest.mark.parametrize("token", ["x", "!", "AAAA", "é", "Y--VtHx77esBAAAAAAAAAABL4-Os"])
 def test_a_text_that_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(PageError, match="is not a token"):
-        Page.of(request(page_token=token))
+        RequestedPage.of(request(page_token=token))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_text_that_is_no_token_is_refused(token: str) -> None:
 def test_a_token_for_a_page_that_cannot_be_is_refused(
     gateway: RunningGateway, number: int, size: int
 ) -> None:
-    arguments = Page.of(ListQueuesRequest())._arguments
+    arguments = RequestedPage.of(ListQueuesRequest())._arguments
     token = seal(_KIND, _LAYOUT.pack(number, 0, size, 0, True, arguments))
 
     failure = failure_of(gateway.queues.ListQueues, ListQueuesRequest(page_token=token))
@@ -232,7 +232,7 @@ def test_nothing_is_lost_where_the_provider_has_sizes_of_its_own(
 
 
 def test_a_short_page_is_not_the_last_if_the_provider_counts_more() -> None:
-    page = Page(1, 10, 0, 10, b"")
+    page = RequestedPage(1, 10, 0, 10, b"")
 
     assert page.read(3, {"page_size": 10, "total_results": 45})[1]
     assert not page.read(3, {"page_size": 10, "total_results": 3})[1]
@@ -248,7 +248,7 @@ def test_a_size_that_the_provider_does_not_make_costs_one_page_without_items() -
 
 
 def test_a_list_that_goes_on_beyond_every_page_number_is_an_error_and_no_end() -> None:
-    page = Page(PAGE_NUMBER_MAX, 20, 0, 20, b"")
+    page = RequestedPage(PAGE_NUMBER_MAX, 20, 0, 20, b"")
 
     with pytest.raises(MismatchError, match=f"at most {PAGE_NUMBER_MAX} pages"):
         page.read(20, {"page_size": 20})
@@ -267,7 +267,7 @@ def test_a_larger_size_is_not_paid_for_in_small_pages(first: int, second: int) -
 
 
 def test_a_provider_that_contradicts_itself_about_its_pages_is_not_believed() -> None:
-    page = Page(2, 10, 0, 10, b"", _is_exact=True)
+    page = RequestedPage(2, 10, 0, 10, b"", _is_exact=True)
 
     with pytest.raises(MismatchError, match=r"meta\.page_size"):
         page.read(5, {"page_size": 20, "total_pages": 9})
