@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gateway.journal.errors import LogError, LogOpenError, LogUnavailableError
+from gateway.journal.errors import LogError, LogOpenError, LogUnavailableError, OvertakenError
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.reading import NOBODY, Stretch, TimeBounds
 from gateway.journal.retention import Retention
@@ -428,7 +428,7 @@ def use_all_of(log: OpenLog) -> list[str]:
     ):
         try:
             log.run(asked())
-        except LogUnavailableError as error:
+        except (LogUnavailableError, OvertakenError) as error:
             said.append(str(error))
     return said
 
