@@ -18,6 +18,7 @@ from gateway.schema.event_keys import declared_keys
 
 ROOT = Path(__file__).parents[1]
 GATEWAY = ROOT / "gateway"
+DOCUMENT = ROOT / "docs" / "architecture.md"
 MODULES = sorted(GATEWAY.rglob("*.py"))
 
 # A room may import itself, these rooms, and nothing else of the gateway.
@@ -154,6 +155,27 @@ def test_a_module_imports_only_what_its_room_may(module: Path) -> None:
     for name in imports(module):
         if name.startswith("gateway."):
             assert room_of(name.split(".")[1:]) in allowed, f"{module} imports {name}"
+
+
+def test_a_room_may_import_nothing_that_it_does_not_use() -> None:
+    used: dict[str, set[str]] = {name: set() for name in MAY_IMPORT}
+    for module in MODULES:
+        names = [name.split(".")[1:] for name in imports(module) if name.startswith("gateway.")]
+        used.setdefault(room(module), set()).update(room_of(it) for it in names)
+
+    assert {name: used[name] - {name} for name in MAY_IMPORT} == MAY_IMPORT
+
+
+def test_the_document_shows_the_rooms_as_they_are() -> None:
+    rows = re.findall(r"^\| (`[^|]*) \|[^|]*\|([^|]*)\|$", DOCUMENT.read_text(), re.MULTILINE)
+    shown = {
+        name: set(re.findall(r"`([^`]*)`", may))
+        for names, may in rows
+        for name in re.findall(r"`([^`]*)`", names)
+        if name in MAY_IMPORT
+    }
+
+    assert shown == MAY_IMPORT
 
 
 def test_no_room_knows_itself_by_way_of_others() -> None:
