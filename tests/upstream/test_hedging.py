@@ -63,7 +63,7 @@ def test_the_first_response_wins_whichever_request_it_is_for() -> None:
 
     assert first_wins.took == 6
     assert second_wins.took == 6
-    assert [it.result for it in first_wins.observed] == ["200", "given_up"]
+    assert [it.result for it in first_wins.observed] == ["200", "abandoned"]
 
 
 @pytest.mark.parametrize(
