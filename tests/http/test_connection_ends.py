@@ -3,16 +3,14 @@
 import asyncio
 import logging
 import socket
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import uvloop
 
-from gateway.server.http.server import HttpServer
 from tests.harness.loop import LoopThread
 from tests.harness.wire import parsed, request
+from tests.http.serving import Serving, read_to_the_end
 
 TIMES = 50
 
@@ -21,35 +19,6 @@ WHOLE = request(b"whole", [])
 
 # More than the system holds of what nobody reads.
 MUCH = b"x" * 2**24
-
-
-class App:
-    """An application that reads a request, is busy for some passes of the loop, and answers."""
-
-    def __init__(self) -> None:
-        self.body = b"ok"
-        self.begun = threading.Semaphore(0)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.begun.release()
-        while (message := await receive())["type"] == "http.request" and message["more_body"]:
-            pass
-        for _ in range(20):
-            await asyncio.sleep(0)
-        head = [(b"content-length", str(len(self.body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": self.body})
-
-
-class Serving:
-    def __init__(self, loop: LoopThread) -> None:
-        self.refused: list[str] = []
-        self.app = App()
-        self.server = HttpServer(self.app, lambda reason, peer: self.refused.append(reason))
-        self._port = loop.run(self.server.start("127.0.0.1", 0))
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self._port), timeout=20)
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -64,13 +33,6 @@ def serving(either_loop: LoopThread) -> Iterator[Serving]:
     serving = Serving(either_loop)
     yield serving
     either_loop.run(serving.server.stop(0))
-
-
-def read_to_the_end(connection: socket.socket) -> bytes:
-    received = b""
-    while data := connection.recv(65_536):
-        received += data
-    return received
 
 
 @pytest.mark.slow
