@@ -200,7 +200,7 @@ class Gateway:
             **self._upstream.work,
         }
         if self._backfill is not None:
-            work["back-fill"] = self._backfill.run
+            work["backfill"] = self._backfill.run
         self._background = [
             asyncio.create_task(kept_running(name, endless)) for name, endless in work.items()
         ]

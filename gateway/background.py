@@ -24,5 +24,5 @@ async def kept_running(
         try:
             await work()
         except Exception:
-            _log.exception("%s failed unexpectedly and begins again in %.0f s", name, PAUSE_S)
+            _log.exception("%s failed unexpectedly and restarts in %.0f s", name, PAUSE_S)
         await sleep(PAUSE_S)

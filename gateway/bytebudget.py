@@ -30,7 +30,7 @@ class ByteBudget:
         if self.held + size > self.limit:
             self.refused += 1
             _log.warning(
-                "buffers are full: new work is refused while they hold %d of %d MiB",
+                "buffers are full: new work is rejected while they hold %d of %d MiB",
                 self.held // _MIB,
                 self.limit // _MIB,
             )

@@ -109,4 +109,6 @@ def _length(stretch: Stretch) -> int:
 def _crowded(error: TimeoutError | LogBusyError) -> LogBusyError:
     if isinstance(error, LogBusyError):
         return error
-    return LogBusyError(f"too many search the event log: this search did not begin in {SEARCH_S} s")
+    return LogBusyError(
+        f"too many searches of the event log: this one did not start within {SEARCH_S} s"
+    )

@@ -10,9 +10,9 @@ from gateway.journal.ports import Index
 class LossReason(enum.Enum):
     """Why events that follow a cursor cannot all be delivered."""
 
-    CURSOR_EXPIRED = "the events after it were older than the retention and have been deleted"
+    CURSOR_EXPIRED = "retention has deleted the events after it"
     EPOCH_CHANGED = "it belongs to another log"
-    CURSOR_AHEAD = "it is ahead of the log, which must have lost its end"
+    CURSOR_AHEAD = "it is ahead of the log, which has lost its newest events"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Cursor:
                 f" {_VERSION}: it comes from a gateway of another release"
             ) from None
         except (ValueError, struct.error):
-            raise CursorFormatError("is not a cursor that this gateway gave") from None
+            raise CursorFormatError("is not a cursor of this gateway") from None
 
 
 class Cursors:

@@ -23,7 +23,7 @@ async def keep_within(index: Index, retention: Retention, now: Callable[[], floa
         try:
             pruned = await index.prune(retention, now())
             if pruned:
-                _log.info("deleted %d events beyond the retention", pruned)
+                _log.info("deleted %d events that exceed the retention", pruned)
         except LogUnavailableError as error:
-            _log.error("events beyond the retention could not be deleted: %s", error)
+            _log.error("events that exceed the retention could not be deleted: %s", error)
         await asyncio.sleep(PRUNE_INTERVAL_S)

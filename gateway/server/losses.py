@@ -13,6 +13,6 @@ def lost(error: EventsLostError, way_on: str) -> GatewayError:
     return GatewayError(
         StatusCode.OUT_OF_RANGE,
         loss.reason.name,
-        f"cannot go on after this cursor: {loss.reason.value}; {way_on}",
+        f"cannot continue after this cursor: {loss.reason.value}; {way_on}",
         {"oldest_cursor": error.oldest_cursor, "newest_cursor": error.newest_cursor, **missed},
     )

@@ -13,7 +13,7 @@ from gateway.upstream.errors import UpstreamError
 
 _log = logging.getLogger(__name__)
 
-# When to call again after a refusal because too many read the event log, in seconds: about half of
+# When to retry after a refusal because too many read the event log, in seconds: about half of
 # those who waited have had their turn by then.
 OVERLOAD_RETRY_S = 1.0
 
@@ -32,7 +32,7 @@ def error_of(error: Exception, method: str) -> GatewayError:
         case UpstreamError():
             return gateway_error(error)
         case LogBusyError():
-            text = f"{error}; call again a little later, or run more gateways"
+            text = f"{error}; retry later, or run more gateways"
             return GatewayError(
                 StatusCode.RESOURCE_EXHAUSTED,
                 "GATEWAY_OVERLOADED",
@@ -47,8 +47,8 @@ def error_of(error: Exception, method: str) -> GatewayError:
             return GatewayError(
                 StatusCode.RESOURCE_EXHAUSTED,
                 "GATEWAY_OVERLOADED",
-                f"so many conferences are asked for that {error}: watch again a little later, or"
-                " see GATEWAY_WATCH_REQUESTS",
+                f"so many conferences are watched that {error}: retry later, or raise"
+                " GATEWAY_WATCH_REQUESTS",
                 retry_after=WATCH_RETRY_S,
                 refusal="TOO_MANY_WATCHES",
             )

@@ -125,7 +125,7 @@ class _Handler(logging.Handler):
         return [self._line(it) for it in due] if due or self._flood.holds else None
 
     def _lost(self, count: int) -> bytes:
-        text = "%d lines were dropped: nobody read standard error, or it could not be written"
+        text = "%d log lines were dropped: standard error was not read, or could not be written"
         return self._line(_record(logging.WARNING, text, count))
 
 
@@ -144,7 +144,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def _unraisable(unraisable: Any) -> None:
     """Log an error that Python can raise nowhere."""
-    what = unraisable.err_msg or "an error that could be raised nowhere, in"
+    what = unraisable.err_msg or "an error that could not be raised, in"
     error = (unraisable.exc_type, unraisable.exc_value, unraisable.exc_traceback)
     _log.error("%s: %.200r", what, unraisable.object, exc_info=error)
 

@@ -94,7 +94,7 @@ class Metrics:
         )
         self._attempts = Counter(
             "gateway_upstream_requests",
-            "Requests to the provider by operation, first or retry, and how they ended",
+            "Requests to the provider by operation, kind (first or retry) and outcome",
             ("method", "kind", "outcome"),
             registry=self._registry,
         )
@@ -102,7 +102,7 @@ class Metrics:
         self._attempt_series: dict[tuple[str, str, str], Counter] = {}
         self._webhooks = Counter(
             "gateway_webhooks",
-            "Requests to the webhook address by how they ended",
+            "Requests to the webhook address by outcome",
             ("outcome",),
             registry=self._registry,
         )
@@ -115,20 +115,20 @@ class Metrics:
         )
         self._notes = Counter(
             "gateway_event_notes",
-            "Events that do not show all of their webhook as it was sent, by why",
+            "Events that do not show all of their webhook as it was sent, by reason",
             ("reason",),
             registry=self._registry,
         )
 
         self._deliveries = Counter(
             "gateway_backfill_deliveries",
-            "Deliveries that back-fill has looked at by what became of them",
+            "Deliveries examined by backfill, by outcome",
             ("outcome",),
             registry=self._registry,
         )
         self._sweeps = Counter(
             "gateway_backfill_sweeps",
-            "Questions to the provider for missed webhooks by cause and how they ended",
+            "Backfill sweeps by cause and outcome",
             ("cause", "outcome"),
             registry=self._registry,
         )
@@ -198,10 +198,10 @@ class Metrics:
         for name, text, value in (
             ("gateway_feed_subscribers", "Open subscriptions", gauges.subscribers),
             ("gateway_feed_newest_sequence", "Number of the newest event", gauges.newest_sequence),
-            ("gateway_log_events", "Events held in the log", gauges.held_events),
+            ("gateway_log_events", "Events stored in the log", gauges.held_events),
             (
                 "gateway_backfill_complete_until_seconds",
-                "Unix time before which no event is known to be missing",
+                "Backfill watermark: Unix time before which no event is known to be missing",
                 gauges.complete_until,
             ),
             (
@@ -220,7 +220,7 @@ class Metrics:
             ("waiting", "Requests that wait for their turn", gauges.waiting),
             (
                 "stalled_seconds",
-                "How long as many requests as may be have been in flight without a response",
+                "How long the maximum number of requests has been in flight without a response",
                 gauges.stalled,
             ),
         ):
@@ -231,7 +231,7 @@ class Metrics:
         """Show from now on how many questions about watched conferences wait for their turn."""
         waiting = Gauge(
             "gateway_watch_waiting",
-            "Questions about watched conferences that wait for their turn, by what they are for",
+            "Reads of watched conferences that wait for their turn, by kind",
             ("kind",),
             registry=self._registry,
         )
@@ -246,7 +246,7 @@ class Metrics:
             ("bytes", "Bytes in all buffers together", lambda: buffers.held),
             (
                 "bytes_max",
-                "How many of them leave no room for new work",
+                "Size of all buffers above which new work is rejected",
                 lambda: buffers.limit,
             ),
         ):
@@ -262,12 +262,12 @@ class Metrics:
         for name, text, value in (
             (
                 "gateway_log_lines_counted",
-                "Log records that another line of their kind tells the number of",
+                "Log records merged into another line of their kind",
                 lambda: counts.counted,
             ),
             (
                 "gateway_log_lines_dropped",
-                "Log lines that nobody read, or that could not be written",
+                "Log lines dropped because nobody read them or they could not be written",
                 lambda: counts.dropped,
             ),
         ):

@@ -68,7 +68,7 @@ def test_what_others_could_open_is_narrowed_and_said(
         log = opened_log(loop, path)
 
     assert set(modes(tmp_path).values()) == {0o600}
-    assert f"{path} could be opened by others" in caplog.text
+    assert f"{path} was readable by others" in caplog.text
     # It may be used for other things, too.
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
     log.close()
@@ -81,7 +81,7 @@ def test_a_folder_that_everybody_may_write_to_is_warned_about(
 
     opened_log(loop, tmp_path / "events.db").close()
 
-    assert f"everybody may write to the folder {tmp_path}" in caplog.text
+    assert f"the folder {tmp_path} is writable by everybody" in caplog.text
 
 
 @pytest.mark.parametrize("ending", [".lock", "-wal", "-shm", ".reserve"])

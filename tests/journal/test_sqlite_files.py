@@ -83,7 +83,7 @@ def test_an_outside_reader_that_keeps_the_write_ahead_log_is_told_of(
         log.prune()
     log.close()
 
-    assert "another program has been reading the log" in caplog.text
+    assert "another program keeps the log open" in caplog.text
 
 
 @pytest.mark.slow

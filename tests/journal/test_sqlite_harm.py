@@ -82,10 +82,10 @@ def test_a_write_ahead_log_that_is_cut_short_anywhere_is_missed_before_the_next_
 
     os.truncate(wal, int(share * wal.stat().st_size))
 
-    must_refuse(log, "was cut short")
+    must_refuse(log, "was truncated")
     # What a read needs may all be there; otherwise it says why not.
     read, why = read_or_why(log)
-    assert read == [f"e{n}" for n in range(30)] or "was cut short" in why
+    assert read == [f"e{n}" for n in range(30)] or "was truncated" in why
     size = wal.stat().st_size
     log.close()
     assert wal.stat().st_size == size, "what is left stays for the next start"
@@ -201,7 +201,7 @@ def test_one_that_is_cut_short_and_then_closed_is_told(
 
     log.close()
 
-    assert "was cut short" in caplog.text
+    assert "was truncated" in caplog.text
 
 
 # The database

@@ -66,7 +66,7 @@ def test_beyond_the_bound_one_of_those_with_many_calls_is_refused(loop: LoopThre
         await queue.ask("at work", Asker("many"))
         held = [await queue.ask(f"many {n}", Asker("many")) for n in range(4)]
 
-        with pytest.raises(LogBusyError, match="4 calls wait"):
+        with pytest.raises(LogBusyError, match="4 calls already wait"):
             await queue.turns.take(Asker("many"))
         few = await queue.ask("few", Asker("few"))
         await asyncio.sleep(0)

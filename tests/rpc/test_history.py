@@ -68,7 +68,7 @@ def test_a_token_that_nobody_gave_is_an_invalid_argument(
     failure = failure_of(fresh.events.ListEvents, request)
 
     assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert failure.violations == {"page_token": "is not a token that a list response gave"}
+    assert failure.violations == {"page_token": "is not a token from a list response"}
 
 
 def test_bad_paging_is_named_all_at_once(gateway: RunningGateway) -> None:

@@ -55,7 +55,7 @@ def test_all_connections_together_have_so_many_calls() -> None:
     for number in range(peers.CALLS_MAX):
         stage.peers.admit(str(number // 100))
 
-    assert "calls are under way" in str(refusal(stage, "new"))
+    assert "calls are in progress" in str(refusal(stage, "new"))
 
 
 def test_who_gives_up_call_after_call_is_named() -> None:
@@ -116,7 +116,7 @@ def test_responses_that_nobody_reads_are_refused_and_small_ones_never() -> None:
     peer = stage.peers.admit("a")
     taken = [stage.peers.respond(peer, 2 * MIB) for _ in range(16)]
 
-    with pytest.raises(GatewayError, match="to be read") as failure:
+    with pytest.raises(GatewayError, match="unread responses") as failure:
         stage.peers.respond(peer, 2 * MIB)
     assert failure.value.refusal == "RESPONSES_NOT_READ"
     assert stage.peers.respond(peer, 10_000) == 10_000  # the receipt of a command, say

@@ -127,7 +127,7 @@ def test_too_many_calls_are_a_loud_line(
         stream.cancel()
 
     (told,) = refusals_of(gateway, loop, caplog)
-    about = "conferencing.v1.EventService/GetFeedInfo: 2 calls are under way"
+    about = "conferencing.v1.EventService/GetFeedInfo: 2 calls are in progress"
     assert told.text.startswith(f"refused a call: {kind}: {about}")
     assert told.level == "WARNING"
     assert of_the_client(told)

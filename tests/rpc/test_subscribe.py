@@ -241,7 +241,7 @@ def test_a_garbage_cursor_is_an_invalid_argument(gateway: RunningGateway, garbag
     failure = failure_of(gateway.events.Subscribe, SubscribeRequest(after_cursor=garbage))
 
     assert failure.code is Code.INVALID_ARGUMENT
-    assert failure.violations == {"after_cursor": "is not a cursor that this gateway gave"}
+    assert failure.violations == {"after_cursor": "is not a cursor of this gateway"}
 
 
 def test_raw_bytes_come_with_large_events_in_several_responses(fresh: RunningGateway) -> None:

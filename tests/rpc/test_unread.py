@@ -104,7 +104,7 @@ def test_a_call_whose_message_does_not_come_is_ended_in_words(
     failure = failure_of(call.result)
     go_on.set()
     assert (failure.code, failure.info.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
-    assert "message has not come" in failure.message
+    assert "message did not arrive" in failure.message
 
 
 def test_a_call_that_ends_without_a_message_is_told_so(serve: Serve) -> None:

@@ -118,7 +118,7 @@ def test_tail_says_what_is_wrong_by_its_own_options(tmp_path: Path) -> None:
 
     assert cursor.returncode == filters.returncode == 1
     assert "INVALID_ARGUMENT: --after: is not a cursor" in cursor.stderr
-    assert "--type (value 2): may have a star only at its end" in filters.stderr
+    assert "--type (value 2): may have a `*` only at its end" in filters.stderr
     assert "--queue (value 1): must not be empty" in filters.stderr
 
 

@@ -231,7 +231,7 @@ def test_who_has_stopped_reading_does_not_hold_up_the_end(tmp_path: Path) -> Non
         signalled(gateway)
 
         log = ended(gateway)
-        assert "1 calls are cut off" in log
+        assert "the shutdown cuts off 1 calls" in log
         assert "Traceback" not in log
         assert failure_of(lambda timeout: list(stream)).code is Code.UNAVAILABLE
 

@@ -138,7 +138,7 @@ def test_a_log_that_is_deleted_takes_nothing_more(tmp_path: Path) -> None:
 
         assert post(gateway, "lost").status == 503
 
-        gateway.wait_for(r"events\.db was deleted or moved .* put back the file .* or restart")
+        gateway.wait_for(r"events\.db was deleted or moved .* Put the previous file back")
         status, text = http_get(gateway.http_address, "/readyz")
         assert status == 503
         assert "events.db was deleted" in text
@@ -196,7 +196,7 @@ def test_what_was_acknowledged_outlives_the_write_ahead_log(tmp_path: Path) -> N
 
         assert post(gateway, "c").status == 503
 
-        gateway.wait_for(r"events\.db-wal was deleted or replaced .* restart the gateway")
+        gateway.wait_for(r"events\.db-wal was deleted or replaced .* Restart the gateway")
         gateway.kill()
     with serving(tmp_path, log) as gateway:
         assert held(gateway) == ["a", "b"]
@@ -361,7 +361,7 @@ def test_a_smaller_retention_mends_a_full_disk(tmp_path: Path, stop: str) -> Non
                 assert gateway.wait() == 0
 
         with serving(tmp_path, log, GATEWAY_RETENTION_SIZE="8MiB") as gateway:
-            gateway.wait_for(r"deleted \d+ events beyond the retention")
+            gateway.wait_for(r"deleted \d+ events that exceed the retention")
             info = gateway.events.GetFeedInfo(GetFeedInfoRequest())
             assert info.newest_sequence == stored
             assert 0 < info.event_count < stored

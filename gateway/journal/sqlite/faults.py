@@ -23,11 +23,11 @@ _ADVICE = {
     sqlite3.SQLITE_NOTADB: f"it is another program's file, or damaged. {_RESTORE}",
     sqlite3.SQLITE_FULL: "the disk is full: make room on it, or restart the gateway with a smaller"
     " GATEWAY_RETENTION_SIZE or GATEWAY_RETENTION_AGE",
-    sqlite3.SQLITE_IOERR: "the disk fails, or a quota or limit on files is reached: see the"
-    " system's log",
-    sqlite3.SQLITE_READONLY: "the gateway may not write to it: see its owner and how it is mounted",
-    sqlite3.SQLITE_CANTOPEN: "see whether the gateway may read and write it and its folder",
-    sqlite3.SQLITE_PERM: "see whether the gateway may read and write it and its folder",
+    sqlite3.SQLITE_IOERR: "the disk fails, or a quota or file size limit is reached: see the"
+    " system log",
+    sqlite3.SQLITE_READONLY: "the gateway may not write to it: check its owner and mount options",
+    sqlite3.SQLITE_CANTOPEN: "check that the gateway may read and write it and its folder",
+    sqlite3.SQLITE_PERM: "check that the gateway may read and write it and its folder",
     sqlite3.SQLITE_BUSY: "another program holds a lock on it: end that program",
     sqlite3.SQLITE_CONSTRAINT: "another program has written to it: end that program, and restart"
     " the gateway",

@@ -36,7 +36,7 @@ def fit_framing(connection: sqlite3.Connection, framing: Framing) -> None:
         return
     (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
     if events:
-        _log.info("the log's %d events are being framed anew", events)
+        _log.info("framing the log's %d events anew", events)
         _mark(connection, _UNDER_WAY)
         unreadable = sum(_frame_anew(connection, framing, after) for after in steps(connection))
         if unreadable:

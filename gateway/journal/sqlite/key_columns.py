@@ -58,7 +58,7 @@ def _fit(connection: sqlite3.Connection, format_: EventFormat, fingerprint: int)
     (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
     if events:
         names = ", ".join(key.name for key in keys)
-        _log.info("the log's %d events are being indexed by %s", events, names)
+        _log.info("indexing the log's %d events by %s", events, names)
     connection.execute("BEGIN IMMEDIATE")
     for key in keys:
         if key.name not in held:

@@ -46,7 +46,7 @@ class OpenFiles:
             self.watch.check()
         with ExitStack() as closing_last:
             if self.watch.harm is not None:
-                _log.error("the event log is closed as it is: %s", self.watch.harm)
+                _log.error("the event log is closed without a checkpoint: %s", self.watch.harm)
                 with suppress(sqlite3.Error):
                     guard = closing_last.enter_context(
                         closing(open_for_reading(self.files.database))
@@ -111,9 +111,8 @@ def _goes_on(files: LogFiles, left: Mark | None) -> bool:
         )
     if found.epoch == left.epoch:
         _log.warning(
-            "%s is an older state of the log than was here before, such as a copy: cursors from"
-            " after it are refused only until the log has grown past them, so have subscribers"
-            " begin anew",
+            "%s is an older state of the log, for example a restored copy: later cursors are"
+            " rejected only until the log has grown past them, so have subscribers start over",
             files.database,
         )
     return False

@@ -31,8 +31,8 @@ def make_folder(path: Path) -> None:
     mode = path.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         _log.warning(
-            "everybody may write to the folder %s, and so replace the event log in it: `chmod o-w`"
-            " it, or give the log a folder of its own with GATEWAY_EVENT_LOG",
+            "the folder %s is writable by everybody, who can replace the event log in it: `chmod"
+            " o-w` it, or give the log a folder of its own with GATEWAY_EVENT_LOG",
             path,
         )
 
@@ -79,14 +79,14 @@ def _narrow(fd: int, path: Path) -> None:
     except OSError as error:
         if found.st_mode & _OTHERS:
             _log.warning(
-                "others may open %s (mode %03o), which holds calls: it cannot be narrowed (%s)",
+                "%s is readable by others (mode %03o), and its mode cannot be changed (%s)",
                 path,
                 stat.S_IMODE(found.st_mode),
                 error.strerror,
             )
         return
     if found.st_mode & _OTHERS:
-        _log.info("%s could be opened by others, and cannot any more (mode 600)", path)
+        _log.info("%s was readable by others; its mode is now 600", path)
 
 
 def _judge_owner(path: Path, found: os.stat_result) -> None:

@@ -86,4 +86,4 @@ class Turns:
 
 
 def _refusal(waiting: int) -> LogBusyError:
-    return LogBusyError(f"{waiting} calls wait for the event log already, and no more may")
+    return LogBusyError(f"{waiting} calls already wait for the event log, the maximum")

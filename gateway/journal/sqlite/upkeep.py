@@ -148,7 +148,7 @@ class Upkeep:
             self._lock.leave(mark)
         elif size > _WAL_ALARMING_BYTES:
             _log.warning(
-                "%s has grown to %d MiB because another program has been reading the log for long;"
+                "%s has grown to %d MiB because another program keeps the log open for reading;"
                 " it shrinks when that program ends",
                 self._files.wal,
                 size // 2**20,
@@ -163,7 +163,7 @@ class Upkeep:
         try:
             self._checkpoint("TRUNCATE")
         except sqlite3.Error as error:
-            _log.warning("the write-ahead log could not be folded into the database: %s", error)
+            _log.warning("the write-ahead log could not be checkpointed: %s", error)
 
     def _keep_reserve(self) -> None:
         # While cramped it would take from what is being freed for deleting.
@@ -181,7 +181,7 @@ class Upkeep:
     def _make_room(self) -> None:
         """Take what room there is on a full disk, for deleting."""
         if not self._cramped:
-            _log.warning("the disk is full; what is beyond the retention is deleted in small steps")
+            _log.warning("the disk is full; deleting what exceeds the retention in small steps")
         self._cramped = True
         self._reserve.give_up()
         self._checkpoint("TRUNCATE")

@@ -58,7 +58,7 @@ class WalFrames:
         """Return whether the file lacks frames that were there, or has a hole in their place.
 
         The last frame is the first to go. The one that was last before the last commit is looked
-        at, too: it is gone if the file was cut short in the middle of that.
+        at, too: it is gone if the file was truncated in the middle of that.
         """
         now, before = self._counted(), self._last
         self._last = now

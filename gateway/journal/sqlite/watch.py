@@ -39,7 +39,7 @@ class FileWatch:
     """Notices that the log's files are gone or not what they were: what is stored would be lost.
 
     A file that was deleted can be written to for as long as it is open, and is lost with the
-    process. One that was cut short or overwritten takes new pages, and cannot be opened again or
+    process. One that was truncated or overwritten takes new pages, and cannot be opened again or
     lacks them. Make it when the files are there and open; `close` it after SQLite has closed them.
     """
 
@@ -87,9 +87,8 @@ class FileWatch:
         self.check_database()
         if _identity(self._files.wal) != self._wal:
             raise LogUnavailableError(
-                f"{self._files.wal} was deleted or replaced while the gateway was using it, so"
-                " that nothing can be stored safely: restart the gateway. What it has acknowledged"
-                " has been saved in the database"
+                f"{self._files.wal} was deleted or replaced while in use: nothing can be stored"
+                " safely. Restart the gateway: what it has acknowledged is saved in the database"
             )
         if now is not None and time.time_ns() - now.changed_ns > _SETTLED_AFTER_NS:
             self._settled = now
@@ -101,9 +100,9 @@ class FileWatch:
             return
         happened = "deleted or moved" if found is None else "replaced by another file"
         raise LogUnavailableError(
-            f"{self._files.database} was {happened} while the gateway was using it, so that"
-            " nothing can be stored safely: put back the file that was there, or restart the"
-            " gateway, which then uses the file that it finds or begins an empty log"
+            f"{self._files.database} was {happened} while in use: nothing can be stored safely. Put"
+            " the previous file back, or restart the gateway, which then uses the file it finds or"
+            " begins an empty log"
         )
 
     def close(self) -> None:
@@ -114,10 +113,9 @@ class FileWatch:
         """Set `harm` if there is any."""
         if self._frames.are_missing():
             self._harm = (
-                f"{self._files.wal} was cut short while the gateway was using it, so that events"
-                " which were stored last may be lost, and nothing can be stored safely: restart the"
-                " gateway, which goes on from what is left and asks Telnyx for the rest, and have"
-                " subscribers begin anew"
+                f"{self._files.wal} was truncated while in use: the newest events may be lost, and"
+                " nothing can be stored safely. Restart the gateway, which continues from what is"
+                " left and fetches the rest from Telnyx, and have subscribers start over"
             )
             return
         found = self._state()
@@ -132,10 +130,9 @@ class FileWatch:
             if found == self._seen:  # nobody has been writing to it meanwhile
                 self.check_database()  # what was looked at
                 self._harm = (
-                    f"{self._files.database} was {happened} while the gateway was using it, so"
-                    " that events are lost and nothing can be stored safely: stop the gateway,"
-                    " then restore the log from a copy, or move all of its files away to begin an"
-                    " empty log"
+                    f"{self._files.database} was {happened} while in use: events are lost, and"
+                    " nothing can be stored safely. Stop the gateway, then restore the log from a"
+                    " copy, or move all of its files away to begin an empty log"
                 )
                 return
         self._seen = None

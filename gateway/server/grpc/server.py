@@ -137,7 +137,7 @@ class GrpcServer:
         self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
         self._floods = Floods(port, self._rules.peers.explained, self._observe)
         self._rules.peers.on_flood = self._floods.flooded
-        self._watch = asyncio.create_task(kept_running("the watch on connections", self._look))
+        self._watch = asyncio.create_task(kept_running("the check of connections", self._look))
         await self.set_serving(True)
         return port
 
@@ -181,7 +181,7 @@ class GrpcServer:
             await asyncio.sleep(_LOOK_EVERY_S)
             if waiting and calls and time() >= ends_at:
                 waiting = False
-                _logger.warning("%d calls are cut off by the shutdown", len(calls))
+                _logger.warning("the shutdown cuts off %d calls", len(calls))
                 await calls.cut_off(_GOODBYE_S)
 
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ from gateway.server.call import Call
 from gateway.server.errors import GatewayError
 from gateway.server.hooks.hook import Hook
 
-# When to call again after a refusal by a gateway that shuts down, in seconds: by then a connection
+# When to retry after a refusal by a gateway that shuts down, in seconds: by then a connection
 # without calls in flight has been told to go, and the next call goes elsewhere.
 SHUTDOWN_RETRY_S = 0.25
 
@@ -46,7 +46,7 @@ class InFlight(Hook):
     def on_start(self, call: Call[Any]) -> None:
         """See `Hook`."""
         if self._refusing:
-            raise _shutting_down("the gateway is shutting down and takes no new calls")
+            raise _shutting_down("the gateway is shutting down and accepts no new calls")
         self._calls[call] = None
         self._idle.clear()
 
@@ -74,13 +74,13 @@ class InFlight(Hook):
 
 
 def _without_effect() -> GatewayError:
-    return _shutting_down("the gateway was shut down before the call had ended; it had no effect")
+    return _shutting_down("the gateway shut down before the call completed; it had no effect")
 
 
 def _shutting_down(text: str) -> GatewayError:
     return GatewayError(
         StatusCode.UNAVAILABLE,
         "GATEWAY_SHUTTING_DOWN",
-        f"{text}: call again, another gateway or this one's successor will respond",
+        f"{text}: retry, another gateway or this one's successor will respond",
         retry_after=SHUTDOWN_RETRY_S,
     )

@@ -116,17 +116,17 @@ class Peers:
         if peer.calls >= CALLS_PER_CONNECTION_MAX:
             raise _refused(
                 "TOO_MANY_CALLS_ON_CONNECTION",
-                f"{peer.calls} calls are under way on this connection, as many as may be: "
+                f"{peer.calls} calls are in progress on this connection, the maximum: "
                 "wait for some to end, or open another connection",
             )
         if self._calls >= CALLS_MAX:
-            text = f"{self._calls} calls are under way, as many as may be"
+            text = f"{self._calls} calls are in progress, the maximum"
             raise _refused("TOO_MANY_CALLS", text)
         if peer.unread > UNREAD_PER_CONNECTION_MAX:
             raise _refused(
                 RESPONSES_NOT_READ,
-                f"{peer.unread} bytes of responses wait on this connection to be read, as many as"
-                " may be: read them",
+                f"{peer.unread} bytes of unread responses are on this connection, the maximum: read"
+                " them",
             )
         peer.calls += 1
         self._calls += 1
@@ -224,8 +224,8 @@ class Peers:
 def _no_room(refusal: str, peer: Peer, size: int) -> GatewayError:
     return _refused(
         refusal,
-        f"the response has {size} bytes, and {peer.unread} bytes of others wait on this connection"
-        " to be read: read them, or ask for less",
+        f"the response has {size} bytes, and {peer.unread} bytes of unread responses are on this"
+        " connection: read them, or request less",
     )
 
 

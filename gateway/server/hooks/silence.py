@@ -59,5 +59,5 @@ class Silence(Hook):
 
 
 def _late() -> GatewayError:
-    violation = FieldViolation("", "the request's message has not come in time")
+    violation = FieldViolation("", "the request's message did not arrive in time")
     return invalid_argument([violation], NO_MESSAGE)

@@ -53,7 +53,7 @@ def _faults(key: EventKey, values: Sequence[str]) -> list[FieldViolation]:
         return [FieldViolation(field, text)]
     faults = _named(field, [not value for value in values], "must not be empty")
     if key.takes_prefixes:
-        text = "may have a star only at its end, for a prefix"
+        text = "may have a `*` only at its end, as a prefix"
         faults += _named(field, ["*" in value[:-1] for value in values], text)
         if sum(value.endswith("*") for value in values) > _PREFIXES_MAX:
             faults.append(FieldViolation(field, f"has more than {_PREFIXES_MAX} prefixes"))

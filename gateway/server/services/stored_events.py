@@ -82,7 +82,7 @@ class StoredEvents:
             raise GatewayError(
                 StatusCode.NOT_FOUND,
                 "NOT_FOUND",
-                "no event with this id is held: it never came, or it is older than the retention",
+                "no event with this id is stored: it never arrived, or retention has deleted it",
                 resource=Resource("event", request.event_id),
             )
         event = Event.FromString(event_of(stored.frame))
@@ -104,10 +104,10 @@ def _read_token(
     # Pages end within the log, or just beyond what it held; whatever else a token says, it was
     # made by nobody or for another log.
     if sequence > newest + 1:
-        violations.append(FieldViolation("page_token", "is not a token that a list response gave"))
+        violations.append(FieldViolation("page_token", "is not a token from a list response"))
     elif not violations and digest != arguments_digest(request):
         violations.append(
-            FieldViolation("page_token", "was given for other arguments: repeat them all")
+            FieldViolation("page_token", "belongs to other arguments: repeat all of them")
         )
     return int(sequence)
 

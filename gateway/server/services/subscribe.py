@@ -53,7 +53,7 @@ RAW_LOT = 16
 # What a caller can do about events that are lost.
 _WAY_ON = (
     "subscribe with position = POSITION_EARLIEST or after the oldest_cursor in the details, or with"
-    " on_gap = GAP_POLICY_CONTINUE to be told in the stream what is missing"
+    " on_gap = GAP_POLICY_CONTINUE to have the gap reported in the stream"
 )
 
 
@@ -226,8 +226,8 @@ def _no_room(size: int) -> GatewayError:
     return GatewayError(
         StatusCode.RESOURCE_EXHAUSTED,
         "GATEWAY_OVERLOADED",
-        f"the gateway has no room for this stream's filter of {size} bytes beside all others:"
-        " subscribe with fewer values, or run more gateways",
+        f"the filters of all open streams leave no room for this one of {size} bytes: use fewer"
+        " values, or run more gateways",
         retry_after=OVERLOAD_RETRY_S,
         refusal="NO_ROOM_FOR_FILTER",
     )
