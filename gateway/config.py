@@ -97,7 +97,8 @@ class Settings(BaseModel):
     retention_age: Annotated[float, _duration("1s", "3650d")] = _named(
         "GATEWAY_RETENTION_AGE",
         "7d",
-        "Maximum age of events; older ones are deleted, once the provider has confirmed the time.",
+        "Maximum age of events; older ones are deleted once the provider's clock agrees with the"
+        " gateway's.",
     )
     retention_size: Annotated[int, _read(values.read_size, "1KiB", "1024TiB")] = _named(
         "GATEWAY_RETENTION_SIZE",
@@ -105,7 +106,7 @@ class Settings(BaseModel):
         "Maximum size of the log's file; the oldest events are deleted to keep it below that.",
     )
     call_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
-        "GATEWAY_CALL_TIMEOUT", "10s", "Deadline of RPCs that set none."
+        "GATEWAY_CALL_TIMEOUT", "10s", "Deadline of commands and queries that set none."
     )
     upstream_proxy: Annotated[SecretStr, _secret(values.read_proxy)] | None = _named(
         "GATEWAY_UPSTREAM_PROXY",
@@ -126,7 +127,8 @@ class Settings(BaseModel):
     upstream_in_flight: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
         "GATEWAY_UPSTREAM_IN_FLIGHT",
         100,
-        "Maximum number of requests to the provider in flight whose callers still wait.",
+        "Maximum number of requests in flight to the provider, not counting those that their"
+        " callers have abandoned.",
     )
     upstream_waiting: Annotated[int, _read(values.read_count, 0, 100_000)] = _named(
         "GATEWAY_UPSTREAM_WAITING",
@@ -148,7 +150,7 @@ class Settings(BaseModel):
         "GATEWAY_HEDGE_AFTER",
         None,
         "Hedging: a request without a response after this long is sent once more in parallel, where"
-        " that is harmless. Unset: after half of the call's time, 1 s to 10 s.",
+        " that is harmless. Unset: after half of the RPC's remaining time, 1 s to 10 s.",
     )
     webhook_tolerance: Annotated[float, _duration("1s", "1d")] = _named(
         "GATEWAY_WEBHOOK_TOLERANCE",
@@ -173,7 +175,7 @@ class Settings(BaseModel):
         "GATEWAY_STREAM_AGE_MAX", "1h", "Maximum age of a stream; it is then closed gracefully."
     )
     drain_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
-        "GATEWAY_DRAIN_TIMEOUT", "20s", "How long a shutdown waits for calls in flight."
+        "GATEWAY_DRAIN_TIMEOUT", "20s", "How long a shutdown waits for RPCs in flight."
     )
     buffers: Annotated[int, _read(values.read_size, "16MiB", "1TiB")] | None = _named(
         "GATEWAY_BUFFERS",
