@@ -135,15 +135,15 @@ class _ClockStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockState
     CLOCK_STATE_CONFIRMED: _ClockState.ValueType  # 1
     """The provider has confirmed it, to within five minutes."""
     CLOCK_STATE_UNCONFIRMED: _ClockState.ValueType  # 2
-    """Nothing has arrived from the provider yet. Until something does, for up to an hour, retention deletes no event for
-    its age.
+    """Nothing has arrived from the provider yet. Until something does, but at most for an hour, retention deletes no
+    event for its age.
     """
     CLOCK_STATE_SUSPECT: _ClockState.ValueType  # 3
     """The gateway's clock or the provider's is wrong: they are more than five minutes apart, or the gateway's clock was
     set by more than that since the start and is not confirmed yet. While it is unknown which is right,
-    `complete_until` follows the earlier, and backfill asks up to the later. If the gateway's clock is wrong, webhooks
-    are rejected, because their signatures seem too old or too new, and are fetched from the provider's log. Set the
-    clock. This state ends when the two clocks agree or a webhook is verified.
+    `complete_until` follows the earlier, and backfill fetches up to the later. If the gateway's clock is wrong,
+    webhooks are rejected, because their signatures seem too old or too new, and are fetched from the provider's log.
+    Set the clock. This state ends when the two clocks agree or a webhook is verified.
     """
 
 class ClockState(_ClockState, metaclass=_ClockStateEnumTypeWrapper):
@@ -154,15 +154,15 @@ CLOCK_STATE_UNSPECIFIED: ClockState.ValueType  # 0
 CLOCK_STATE_CONFIRMED: ClockState.ValueType  # 1
 """The provider has confirmed it, to within five minutes."""
 CLOCK_STATE_UNCONFIRMED: ClockState.ValueType  # 2
-"""Nothing has arrived from the provider yet. Until something does, for up to an hour, retention deletes no event for
-its age.
+"""Nothing has arrived from the provider yet. Until something does, but at most for an hour, retention deletes no
+event for its age.
 """
 CLOCK_STATE_SUSPECT: ClockState.ValueType  # 3
 """The gateway's clock or the provider's is wrong: they are more than five minutes apart, or the gateway's clock was
 set by more than that since the start and is not confirmed yet. While it is unknown which is right,
-`complete_until` follows the earlier, and backfill asks up to the later. If the gateway's clock is wrong, webhooks
-are rejected, because their signatures seem too old or too new, and are fetched from the provider's log. Set the
-clock. This state ends when the two clocks agree or a webhook is verified.
+`complete_until` follows the earlier, and backfill fetches up to the later. If the gateway's clock is wrong,
+webhooks are rejected, because their signatures seem too old or too new, and are fetched from the provider's log.
+Set the clock. This state ends when the two clocks agree or a webhook is verified.
 """
 Global___ClockState: _TypeAlias = ClockState  # noqa: Y015
 
@@ -230,7 +230,8 @@ Global___RecordingState: _TypeAlias = RecordingState  # noqa: Y015
 class EventFilter(_message.Message):
     """Selects events. An event must match every non-empty field; it matches a field if it matches any of its values.
 
-    The fields are ordered by selectivity, most selective first: a stream is woken by the first field that is set.
+    The order of the fields here, not of their numbers, is that of their selectivity: the gateway looks for new events of
+    a stream by the first field that is set.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -309,16 +310,16 @@ class SubscribeRequest(_message.Message):
     stop_when_caught_up: _builtins.bool
     """Whether the stream ends with OK once it has delivered all events that were stored when it was opened."""
     on_gap: Global___GapPolicy.ValueType
-    """What to do when events are missing."""
+    """What to do when events that the stream should continue with are no longer stored. Unset: FAIL."""
     @_builtins.property
     def filter(self) -> Global___EventFilter:
-        """Which events. Unset or empty: all events that the caller may see."""
+        """Which events. Unset or empty: all events."""
 
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """With the first stored event that the gateway received at this time or later. A time is not a position: events
-        since then that retention has deleted are not reported; compare `oldest_received_at` of GetFeedInfo. If the
-        gateway's clock was set back, events received earlier may follow, but none received later is left out.
+        """At the first stored event that the gateway received at this time or later. A time is not a position: if
+        retention has deleted events since then, no gap is reported; compare `oldest_received_at` of GetFeedInfo. If the
+        gateway's clock was set back, events received earlier may follow, but no event received later is left out.
         """
 
     @_builtins.property
@@ -364,7 +365,7 @@ class SubscribeResponse(_message.Message):
     cursor: _builtins.str
     """Always set: resume from it. It also covers the events that the filter skipped."""
     live: _builtins.bool
-    """Whether the stream has caught up: false while older events are being read from the log. Events that the filter
+    """Whether the stream has caught up with the end of the log: false while it reads older events. Events that the filter
     skips do not change it, however many there are.
     """
     @_builtins.property
@@ -398,7 +399,7 @@ Global___SubscribeResponse: _TypeAlias = SubscribeResponse  # noqa: Y015
 
 @_typing.final
 class Gap(_message.Message):
-    """Events that are missing from a stream."""
+    """A gap: events that the stream should have had but that are no longer stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -413,7 +414,7 @@ class Gap(_message.Message):
     to_cursor: _builtins.str
     """Cursor just before the event that the stream continues with."""
     missed_events: _builtins.int
-    """How many events are missing. Zero if unknown."""
+    """How many events of the log are missing, whether they matched the filter or not. Zero if unknown."""
     reason: Global___GapReason.ValueType
     """Why they are missing."""
     def __init__(
@@ -476,7 +477,7 @@ class ListEventsRequest(_message.Message):
     """Whether events include the bytes that the provider signed, in `raw_json`."""
     @_builtins.property
     def filter(self) -> Global___EventFilter:
-        """Which events. Unset or empty: all events that the caller may see."""
+        """Which events. Unset or empty: all events."""
 
     @_builtins.property
     def received_at(self) -> _common_pb2.TimeRange:
@@ -582,7 +583,7 @@ Global___GetEventResponse: _TypeAlias = GetEventResponse  # noqa: Y015
 
 @_typing.final
 class GetFeedInfoRequest(_message.Message):
-    """Requests the extent and the state of the log."""
+    """Requests information on the log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -599,7 +600,7 @@ Global___GetFeedInfoRequest: _TypeAlias = GetFeedInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetFeedInfoResponse(_message.Message):
-    """The extent and the state of the log."""
+    """Which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -619,7 +620,7 @@ class GetFeedInfoResponse(_message.Message):
     BACKFILL_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
-    """The log's identity. A cursor is valid only in the log that it comes from."""
+    """The log's identity. A cursor is valid only in the log that it comes from; each gateway has a log of its own."""
     oldest_cursor: _builtins.str
     """Subscribing after this cursor starts with the oldest stored event."""
     newest_cursor: _builtins.str
@@ -637,7 +638,7 @@ class GetFeedInfoResponse(_message.Message):
     subscribers: _builtins.int
     """How many Subscribe and WatchConference streams are open on this gateway."""
     backend: _builtins.str
-    """The kind of log: `sqlite` or `nats`."""
+    """The kind of log, such as `sqlite`."""
     @_builtins.property
     def oldest_received_at(self) -> _timestamp_pb2.Timestamp:
         """When the oldest stored event was received. Unset if there is none."""
@@ -724,8 +725,8 @@ Global___ClockInfo: _TypeAlias = ClockInfo  # noqa: Y015
 
 @_typing.final
 class BackfillInfo(_message.Message):
-    """The state of backfill. The provider keeps a log of the webhooks that it sent. After an outage, and from time to time,
-    the gateway fetches from it the events that it does not have. One pass is a sweep.
+    """The state of backfill. The provider keeps a log of the webhooks that it sent, its delivery log. After an outage, and
+    from time to time, the gateway fetches from it the events that it does not have. One pass is a sweep.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -745,12 +746,12 @@ class BackfillInfo(_message.Message):
     error: _builtins.str
     """Why the last sweep failed. Empty if it did not."""
     unreadable_entries: _builtins.int
-    """How many entries of the provider's log were skipped since the gateway started, because they have no readable event.
+    """How many entries of the delivery log were skipped since the gateway started, because they have no readable event.
     Each is counted once; the gateway's log output names them.
     """
     skipped_pieces: _builtins.int
-    """How many pieces of the provider's log, of up to a second each, were skipped since the gateway started, because
-    several sweeps could not fetch them: the response was not JSON, or larger than 4 MiB.
+    """How many pieces of the delivery log, of up to a second each, were skipped since the gateway started, because
+    several sweeps could not fetch them: the response was an error, was not JSON, or larger than 4 MiB.
     """
     @_builtins.property
     def complete_since(self) -> _timestamp_pb2.Timestamp:
@@ -760,8 +761,9 @@ class BackfillInfo(_message.Message):
 
     @_builtins.property
     def complete_until(self) -> _timestamp_pb2.Timestamp:
-        """End of that period: the watermark, by the provider's clock if known. It moves back if the clock that it was set by
-        turns out to have been wrong.
+        """End of that period: the watermark, by the provider's clock if known. It is seven to eight minutes old when all is
+        well and sweeps are a minute apart: the outcome of later deliveries is not final. It moves back if the clock that
+        it was set by turns out to have been wrong.
         """
 
     @_builtins.property
@@ -835,7 +837,7 @@ class WatchConferenceResponse(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """The position in the feed that this state is as of."""
+    """The state includes everything up to this position in the log."""
     event_id: _builtins.str
     """The id of the event that caused the change. Empty if the change was read from the provider's API."""
     @_builtins.property

@@ -26,8 +26,11 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
-    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks of the provider, which is Telnyx. Every webhook that the gateway has
+    acknowledged to it is in the log, once. Every subscriber gets every event that matches its filter, at least once and
+    in the order of the log.
+
+    A position in the log is a point between two events. A cursor is an opaque text that stands for one.
     """
 
     def __init__(self, channel):
@@ -64,8 +67,11 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
-    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks of the provider, which is Telnyx. Every webhook that the gateway has
+    acknowledged to it is in the log, once. Every subscriber gets every event that matches its filter, at least once and
+    in the order of the log.
+
+    A position in the log is a point between two events. A cursor is an opaque text that stands for one.
     """
 
     def Subscribe(self, request, context):
@@ -73,8 +79,8 @@ class EventServiceServicer:
         `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
         first response opens the stream and has no events.
 
-        If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
-        otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+        If events after the cursor are no longer stored, that is a gap: the stream ends with OUT_OF_RANGE, unless `on_gap`
+        says otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
         metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,14 +103,15 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFeedInfo(self, request, context):
-        """Returns the extent and the state of the log.
+        """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchConference(self, request, context):
-        """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended.
+        """Streams the state of one conference: the whole state first, then each change. Ends with OK when the conference has
+        ended. It cannot be resumed: after any break, watch again, and the whole state comes first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,8 +154,11 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
-    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks of the provider, which is Telnyx. Every webhook that the gateway has
+    acknowledged to it is in the log, once. Every subscriber gets every event that matches its filter, at least once and
+    in the order of the log.
+
+    A position in the log is a point between two events. A cursor is an opaque text that stands for one.
     """
 
     @staticmethod

@@ -27,8 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
-    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks of the provider, which is Telnyx. Every webhook that the gateway has
+    acknowledged to it is in the log, once. Every subscriber gets every event that matches its filter, at least once and
+    in the order of the log.
+
+    A position in the log is a point between two events. A cursor is an opaque text that stands for one.
     """
 
     @_typing.overload
@@ -40,8 +43,8 @@ class EventServiceStub:
     `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
     first response opens the stream and has no events.
 
-    If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
-    otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+    If events after the cursor are no longer stored, that is a gap: the stream ends with OUT_OF_RANGE, unless `on_gap`
+    says otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
     metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]
@@ -51,14 +54,19 @@ class EventServiceStub:
     GetEvent: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]
     """Returns one stored event by its id."""
     GetFeedInfo: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]
-    """Returns the extent and the state of the log."""
+    """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
     WatchConference: _grpc.UnaryStreamMultiCallable[_event_service_pb2.WatchConferenceRequest, _event_service_pb2.WatchConferenceResponse]
-    """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended."""
+    """Streams the state of one conference: the whole state first, then each change. Ends with OK when the conference has
+    ended. It cannot be resumed: after any break, watch again, and the whole state comes first.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
-    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
-    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks of the provider, which is Telnyx. Every webhook that the gateway has
+    acknowledged to it is in the log, once. Every subscriber gets every event that matches its filter, at least once and
+    in the order of the log.
+
+    A position in the log is a point between two events. A cursor is an opaque text that stands for one.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -67,8 +75,8 @@ class EventServiceAsyncStub(EventServiceStub):
     `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
     first response opens the stream and has no events.
 
-    If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
-    otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+    If events after the cursor are no longer stored, that is a gap: the stream ends with OUT_OF_RANGE, unless `on_gap`
+    says otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
     metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]  # type: ignore[assignment]
@@ -78,13 +86,18 @@ class EventServiceAsyncStub(EventServiceStub):
     GetEvent: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]  # type: ignore[assignment]
     """Returns one stored event by its id."""
     GetFeedInfo: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]  # type: ignore[assignment]
-    """Returns the extent and the state of the log."""
+    """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
     WatchConference: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchConferenceRequest, _event_service_pb2.WatchConferenceResponse]  # type: ignore[assignment]
-    """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended."""
+    """Streams the state of one conference: the whole state first, then each change. Ends with OK when the conference has
+    ended. It cannot be resumed: after any break, watch again, and the whole state comes first.
+    """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Serves the event log: verified webhooks. Every webhook that the gateway has acknowledged to the provider is in it,
-    once. Every subscriber gets every event that matches its filter, at least once and in the order of the log.
+    """Serves the event log: verified webhooks of the provider, which is Telnyx. Every webhook that the gateway has
+    acknowledged to it is in the log, once. Every subscriber gets every event that matches its filter, at least once and
+    in the order of the log.
+
+    A position in the log is a point between two events. A cursor is an opaque text that stands for one.
     """
 
     @_abc_1.abstractmethod
@@ -97,8 +110,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         `events`, save `cursor`; after any break, subscribe again with `after_cursor` set to the last saved cursor. The
         first response opens the stream and has no events.
 
-        If events after the cursor are no longer stored, the stream ends with OUT_OF_RANGE, unless `on_gap` says
-        otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
+        If events after the cursor are no longer stored, that is a gap: the stream ends with OUT_OF_RANGE, unless `on_gap`
+        says otherwise. The reason in the ErrorInfo is CURSOR_EXPIRED, EPOCH_CHANGED or CURSOR_AHEAD (see GapReason). Its
         metadata has the cursors to resume from, `oldest_cursor` and `newest_cursor`, and, if known, `missed_events`.
         """
 
@@ -126,7 +139,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.GetFeedInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.GetFeedInfoResponse, _abc.Awaitable[_event_service_pb2.GetFeedInfoResponse]]:
-        """Returns the extent and the state of the log."""
+        """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
 
     @_abc_1.abstractmethod
     def WatchConference(
@@ -134,6 +147,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.WatchConferenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.WatchConferenceResponse], _abc.AsyncIterator[_event_service_pb2.WatchConferenceResponse]]:
-        """Streams the state of one conference: the whole state first, then each change. Ends when the conference has ended."""
+        """Streams the state of one conference: the whole state first, then each change. Ends with OK when the conference has
+        ended. It cannot be resumed: after any break, watch again, and the whole state comes first.
+        """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
