@@ -15,7 +15,6 @@ LARGE_FOR_NOW = {
     "test_clocks.py",
     "test_exchange.py",
     "test_failures.py",
-    "test_feed.py",
     "test_health.py",
     "test_sqlite_files.py",
     "test_sqlite_log.py",
