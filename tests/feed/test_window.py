@@ -18,7 +18,7 @@ from tests.harness.events import choosing, keys_of
 def test_the_window_finds_what_a_scan_finds(
     events: list[Keys], wanted: Filter, data: st.DataObject
 ) -> None:
-    window = Window(100, entries_max=20)
+    window = Window(100, entries_max=8)
     entries = [Entry(Framed(101 + number, b"frame"), event) for number, event in enumerate(events)]
     arrived: list[Entry] = []
     while entries:
@@ -36,7 +36,7 @@ def test_the_window_finds_what_a_scan_finds(
         held = [it for it, _ in arrived if it.sequence > window.start]
         assert window.after(window.start, ALL, 100) == held
         assert [it.sequence for it in held] == list(range(window.start + 1, window.newest + 1))
-        assert len(held) <= 20
+        assert len(held) <= 8
 
 
 class Value(str):
