@@ -16,8 +16,6 @@ LARGE_FOR_NOW = {
     "test_exchange.py",
     "test_failures.py",
     "test_health.py",
-    "test_sqlite_files.py",
-    "test_sqlite_log.py",
     "test_values_at_the_edge.py",
 }
 

@@ -7,6 +7,8 @@ from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import ListEventsResponse, SubscribeResponse
 from gateway.feed import frames
 from gateway.journal.cursor import Cursor
+from gateway.journal.filter import EVERYTHING
+from tests.feed.stage import ALL, Stage
 
 EPOCH = b"this log"
 
@@ -53,3 +55,13 @@ def test_as_many_frames_go_into_a_batch_as_fit_and_one_in_any_case() -> None:
     assert frames.fitting([b"12345", b"6"], 4) == 1
     assert frames.fitting([b"12", b"34"], 4) == 2
     assert frames.fitting([], 4) == 0
+
+
+def test_a_stored_event_knows_its_place(stage: Stage) -> None:
+    stage.numbered(2)
+
+    stored = stage.run(stage.log.index.read(1, ALL, 1, EVERYTHING)).frames[0]
+
+    event = Event.FromString(frames.event_of(stored.frame))
+    assert event.sequence == 2
+    assert Cursor.parse(event.cursor) == Cursor(stage.log.journal.epoch, 2)
