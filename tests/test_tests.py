@@ -11,7 +11,6 @@ LINES_MAX = 400
 
 # Modules that still hold more than one concept. The list only becomes shorter.
 LARGE_FOR_NOW = {
-    "test_clocks.py",
     "test_exchange.py",
     "test_failures.py",
     "test_health.py",
