@@ -14,7 +14,6 @@ LARGE_FOR_NOW = {
     "test_exchange.py",
     "test_failures.py",
     "test_health.py",
-    "test_values_at_the_edge.py",
 }
 
 # Private names of the gateway that tests use, where there is no seam. The number only becomes
