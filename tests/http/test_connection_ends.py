@@ -1,13 +1,13 @@
 """How a connection ends, over real sockets and on both event loops."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Iterator
 
 import pytest
 import uvloop
 
+from tests.harness.log_lines import warnings
 from tests.harness.loop import LoopThread
 from tests.harness.wire import parsed, request
 from tests.http.serving import Serving, read_to_the_end
@@ -84,7 +84,7 @@ def test_a_connection_that_ends_before_its_responses_are_read_leaves_no_trace(
             either_loop.run(serving.server.stop(0))
     either_loop.run(serving.server.stop(10))
 
-    told = [it.getMessage() for it in caplog.records if it.levelno >= logging.WARNING]
+    told = warnings(caplog)
     dropped = ["the shutdown drops 1 HTTP connections"]
     assert told == (dropped if ended_by == "the shutdown" else [])
     assert not [it for it in caplog.records if it.exc_info]

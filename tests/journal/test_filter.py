@@ -1,10 +1,11 @@
-"""Filters: what matches two of them, and what that wakes."""
+"""Filters: what matches one or two of them, and what that wakes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.journal.events import Keys
-from gateway.journal.filter import EVERYTHING, Filter, Limit, wake_keys_of
+from gateway.journal.filter import ANY_EVENT, EVERYTHING, Filter, Limit, wake_keys_of
+from tests.harness import drawn
 from tests.harness.events import KEYS, choosing, keys_of
 
 TYPES = ["conference.created", "conference.ended", "call.enqueued", "call"]
@@ -23,6 +24,17 @@ filters = st.builds(
     conference_id=st.frozensets(st.sampled_from(["c1", "c2", "c3"]), max_size=2),
     connection_id=st.frozensets(st.sampled_from(["n1", "n2"]), max_size=2),
 )
+
+
+@given(drawn.filters, drawn.keys)
+def test_a_matching_event_wakes_by_at_least_one_key(wanted: Filter, event: Keys) -> None:
+    if wanted.matches(event):
+        assert set(wanted.wake_keys()) & set(wake_keys_of(event))
+
+
+def test_everything_is_one_key() -> None:
+    assert Filter().wake_keys() == (ANY_EVENT,)
+    assert choosing(type=["conference.*"]).wake_keys() == (ANY_EVENT,)
 
 
 @given(filters, filters, keys)

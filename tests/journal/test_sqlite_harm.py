@@ -24,11 +24,6 @@ from tests.harness.logs import PLENTY, OpenLog, ids
 from tests.harness.loop import LoopThread
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 def stored_now(id_: str | None = None, raw: bytes = b"{}") -> NewEvent:
     """An event that no retention deletes."""
     return new_event(id_=id_, raw=raw, received_at_us=round(ManualClock().now * 1e6))

@@ -108,3 +108,16 @@ def test_a_fault_of_telemetry_is_logged_and_does_not_reach_what_was_recorded(
     )
     assert line.exc_info
     assert line.exc_info[0] is ValueError
+
+
+def test_event_types_of_any_kind_and_number_leave_the_page_small() -> None:
+    metrics = Metrics()
+    observe = Telemetry(metrics).observe
+    for number in range(3_000):
+        observe(WebhookReceived("stored", f"type-{number}", 1, 0.0, 0.0))
+    observe(WebhookReceived("stored", "t" * 100_000, 1, 0.0, 0.0))
+
+    text = metrics.text().decode()
+    assert text.count("gateway_events_total{") < 1_100
+    assert 'gateway_events_total{type="other"}' in text
+    assert "t" * 200 not in text

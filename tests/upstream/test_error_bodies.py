@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.upstream.failures.errorbody import ErrorBody
+from gateway.upstream.failures.errorbody import ErrorBody, ProviderError
 
 Read = tuple[str, dict[str, str]]
 
@@ -214,3 +214,35 @@ def test_values_without_end_are_not_all_told() -> None:
     )
     for document in documents:
         assert len(read(document)[0]) < 20_000
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["errors", "error", "source", "pointer", "meta", "code", "x"]),
+                inner,
+                max_size=3,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_no_error_body_is_too_odd(document: Any) -> None:
+    for error in ErrorBody.read(json.dumps({"errors": document}).encode()).errors:
+        assert error != ProviderError()
+        assert isinstance(error.text, str)
+
+
+def test_a_deep_error_body_is_survived() -> None:
+    assert ErrorBody.read(b'{"errors": ' + b'{"a": [' * 100_000).errors == ()
+    assert ErrorBody.read(b'{"errors": ' + b'{"a": [' * 400 + b"]}" * 400 + b"}").errors == ()
+
+
+def test_of_errors_without_end_so_many_are_looked_at() -> None:
+    said = {"detail": "no"}
+    nothing: list[dict[str, str]] = [{}] * 100_000
+
+    assert [it.detail for it in ErrorBody.of({"errors": [said, *nothing, said]}).errors] == ["no"]

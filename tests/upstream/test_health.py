@@ -1,20 +1,16 @@
-"""The provider's health: what is logged of it, when the gateway is ready, and what callers see."""
+"""The provider's health: what is logged of it, and when it makes a gateway not ready."""
 
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import grpc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conferencing.v1.event_service_pb2 import GetEventRequest
-from conferencing.v1.queue_service_pb2 import GetQueueRequest
 from gateway.upstream.health.health import PATIENCE_S, REMINDER_S, ProviderHealth, Sign
 from gateway.upstream.health.probe import ProviderWatch, WatchedTransport
 from gateway.upstream.transport import (
@@ -23,16 +19,10 @@ from gateway.upstream.transport import (
     NotSentError,
     UnansweredError,
 )
-from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
-from tests.harness.gateway import RunningGateway, failure_of
-from tests.harness.provider import Answer, RecordingProvider
-from tests.harness.readiness import ready, serving, until
-from tests.harness.webhooks import webhook
+from tests.harness.log_lines import warnings
 
 WHERE = "https://api.example.com"
-GET = GetQueueRequest(queue_name="support")
-SECRET = "KEY019ABCDEF0123456789_s3cr3tS3cr3t"
 
 WELL = HttpResponse(200, {"content-type": "application/json"}, b'{"data": []}')
 DOWN = NotSentError("Connection refused (os error 111)")
@@ -110,10 +100,6 @@ class World:
         coroutine = call()
         with pytest.raises(StopIteration):
             coroutine.send(None)
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [it.getMessage() for it in caplog.records if it.levelno >= logging.WARNING]
 
 
 # --- A provider that is not there
@@ -373,86 +359,3 @@ def test_no_story_is_told_more_than_once_a_minute(story: list[tuple[Sign, bool, 
     for kind in {kind for kind, _ in lines}:
         times = [at for it, at in lines if it == kind]
         assert all(b - a >= REMINDER_S for a, b in pairwise(times))
-
-
-# --- A whole gateway
-
-
-@pytest.mark.slow
-def test_a_gateway_with_a_wrong_address_is_not_ready_but_serves_its_feed(
-    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-    gateway = start_gateway(f"http://{address}/v2", GATEWAY_UPSTREAM_PROBE="on")
-
-    until(lambda: "cannot be reached" in ready(gateway)[1])
-
-    assert ready(gateway) == (503, "not ready: the provider cannot be reached\n")
-    assert not serving(gateway, "conferencing.v1.QueueService")
-    assert not serving(gateway, "")
-    assert serving(gateway, "conferencing.v1.EventService")
-    assert gateway.webhooks.post(webhook(id_="e1")).status == 200
-    assert gateway.events.GetEvent(GetEventRequest(event_id="e1")).event.id == "e1"
-    assert sum(f"http://{address}" in line for line in warnings(caplog)) == 1
-    assert "KEY0123456789" not in caplog.text
-
-
-@pytest.mark.slow
-def test_a_gateway_that_reaches_its_provider_gets_ready_without_a_call(
-    start_gateway: StartGateway, provider: RecordingProvider
-) -> None:
-    provider.answer = Answer(404, b"<html>nothing here</html>", {"content-type": "text/html"})
-    gateway = start_gateway(provider.base_url, GATEWAY_UPSTREAM_PROBE="on")
-    until(lambda: "TELNYX_BASE_URL" in ready(gateway)[1])
-
-    provider.answer = Answer(200, {"data": []})
-
-    until(lambda: ready(gateway) == (200, "ready\n"))
-    until(lambda: serving(gateway, "conferencing.v1.ConferenceService"))
-    assert {it.path for it in provider.requests} == {"/v2/queues"}
-    assert provider.last.headers["authorization"] == "Bearer KEY0123456789"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("status", [401, 403])
-def test_the_providers_words_on_the_key_are_in_the_log_and_not_in_the_response(
-    start_gateway: StartGateway,
-    provider: RecordingProvider,
-    caplog: pytest.LogCaptureFixture,
-    status: int,
-) -> None:
-    words = f"The API key {SECRET} (id 1b2c3d) was revoked. Sent: Bearer {SECRET}"
-    error = {
-        **{"code": "10009", "title": "Authentication failed", "detail": words},
-        "source": {"pointer": "/api_key"},
-    }
-    provider.answer = Answer(status, {"errors": [error]})
-    gateway = start_gateway(provider.base_url)
-
-    failure = failure_of(gateway.queues.GetQueue, GET)
-
-    assert failure.code is grpc.StatusCode.INTERNAL
-    assert failure.info.reason == "UPSTREAM_CREDENTIALS_REJECTED"
-    shown = failure.message + str(failure.status)
-    assert "revoked" not in shown
-    assert "1b2c3d" not in shown
-    assert "KEY019" not in shown
-    assert "its log" in failure.message
-    (line,) = warnings(caplog)
-    assert "was revoked" in line
-    assert "s3cr3t" not in line
-    assert ready(gateway)[1] == "not ready: the provider rejects TELNYX_API_KEY\n"
-
-
-@pytest.mark.parametrize("status", [403, 422])
-def test_a_key_in_any_other_error_is_taken_out_of_the_providers_words(
-    gateway: RunningGateway, provider: RecordingProvider, status: int
-) -> None:
-    pointed = {"code": "10010", "detail": f"{SECRET} may not do this", "source": {"pointer": "/x"}}
-    provider.answer = Answer(status, {"errors": [pointed]})
-
-    failure = failure_of(gateway.queues.GetQueue, GET)
-
-    assert "may not do this" in failure.message
-    assert "KEY019" not in failure.message + str(failure.status)

@@ -4,13 +4,18 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+from google.rpc import error_details_pb2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from conferencing.v1 import conference_service_pb2, queue_service_pb2
 from gateway.app import COMMAND_SERVICES
 from gateway.details import Resource
 from gateway.upstream.bound import BoundOperation, operations_of
 from gateway.upstream.failures.errorbody import ProviderError
+from tests.harness.gateway import RunningGateway, failure_of
+from tests.harness.provider import Answer, RecordingProvider
+from tests.upstream.asked import GET_QUEUE, JOIN, errors
 
 OPERATIONS = {it.name: it for it in operations_of(COMMAND_SERVICES)}
 KINDS = {
@@ -186,3 +191,51 @@ def test_any_words_are_survived(rpc: str, words: str, value: str) -> None:
     found = OPERATIONS[rpc].missing(request, ProviderError(detail=words))
 
     assert found is None or found.name == value
+
+
+MUTE = conference_service_pb2.MuteParticipantsRequest(conference_id="c1")
+GET_CALL = queue_service_pb2.GetQueuedCallRequest(queue_name="support", call_control_id="v3:a")
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_", "entry", "resource"),
+    [
+        ("JoinConference", JOIN, {"source": {"pointer": "/call_control_id"}}, ("call", "v3:a")),
+        ("JoinConference", JOIN, {"source": {"pointer": "/id"}}, ("conference", "c1")),
+        ("JoinConference", JOIN, {"detail": "Call not found"}, ("call", "v3:a")),
+        ("JoinConference", JOIN, {"title": "No such conference"}, ("conference", "c1")),
+        ("JoinConference", JOIN, {"detail": "v3:a is not here"}, ("call", "v3:a")),
+        ("JoinConference", JOIN, {"detail": "Resource not found"}, None),
+        ("JoinConference", JOIN, {"detail": "No such call in the conference"}, ("call", "v3:a")),
+        ("MuteParticipants", MUTE, {}, ("conference", "c1")),
+        ("GetQueue", GET_QUEUE, {}, ("queue", "support")),
+        ("GetQueuedCall", GET_CALL, {}, None),
+        ("GetQueuedCall", GET_CALL, {"detail": "No such queue"}, ("queue", "support")),
+    ],
+)
+def test_what_was_not_found_is_what_the_provider_says_or_what_is_certain(
+    gateway: RunningGateway,
+    provider: RecordingProvider,
+    rpc: str,
+    request_: Any,
+    entry: dict[str, Any],
+    resource: tuple[str, str] | None,
+) -> None:
+    provider.answer = Answer(404, errors({"code": "10005", **entry}))
+    stub = gateway.queues if "Queue" in rpc else gateway.conferences
+
+    failure = failure_of(getattr(stub, rpc), request_)
+
+    found = failure.detail(error_details_pb2.ResourceInfo)
+    assert (found and (found.resource_type, found.resource_name)) == resource
+
+
+def test_not_found_says_what_was_not_found(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    provider.answer = Answer(404, errors({"code": "10005", "detail": "no such queue"}))
+
+    failure = failure_of(gateway.queues.GetQueue, GET_QUEUE)
+
+    resource = failure.detail(error_details_pb2.ResourceInfo)
+    assert (resource.resource_type, resource.resource_name) == ("queue", "support")

@@ -26,6 +26,9 @@ INTERVAL_S = 60.0
 DAY_S = 86_400.0
 START = 1_800_000_000.0
 
+# Of the provider's log: few, so that a sweep needs many pages.
+PAGE_SIZE = 3
+
 
 class _EnoughError(Exception):
     """Ends backfill, which would go on for ever."""
@@ -38,7 +41,7 @@ class Bench:
         self,
         loop: LoopThread,
         folder: Path,
-        page_size: int = 3,
+        page_size: int = PAGE_SIZE,
         retention_age_s: float = 7 * DAY_S,
         *,
         tells_time: bool = False,
@@ -57,6 +60,8 @@ class Bench:
         self.sweeps: list[SweepEnded] = []
         self.pauses: list[float] = []
         self.asked_for_the_time_at: list[float] = []
+        # A sleep of this length, in seconds, ends only when it is cancelled.
+        self.endless_s: float | None = None
         # How many more sweeps to let happen.
         self._left = 0
         self._open()
@@ -161,6 +166,8 @@ class Bench:
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        if seconds == self.endless_s:
+            await asyncio.Event().wait()
         self.clock.advance(seconds)
         await asyncio.sleep(0)
 

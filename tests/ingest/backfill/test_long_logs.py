@@ -2,8 +2,7 @@
 
 import logging
 import weakref
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -16,24 +15,15 @@ from gateway.records.backfill import Cause
 from gateway.upstream.deliveries import DeliveriesPage, DeliveriesRequest, Delivery
 from gateway.upstream.errors import Reason, UpstreamError
 from tests.harness.loop import LoopThread
-from tests.ingest.backfill.bench import START, Bench, summaries
+from tests.ingest.backfill.bench import PAGE_SIZE, START, Bench, summaries
 from tests.ingest.backfill.deliveries import DeliveryLog, delivery
 
 pytestmark = pytest.mark.slow
-
-PAGE_SIZE = 3
 
 # What may be in memory, in pages: the first, the last, and one more; and one that is being left.
 HELD_PAGES_MAX = 4
 
 AWAY = UpstreamError(Reason.UPSTREAM_UNAVAILABLE, "away")
-
-
-@pytest.fixture
-def bench(loop: LoopThread, tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(loop, tmp_path, PAGE_SIZE)
-    yield bench
-    bench.close()
 
 
 class Tracked(Delivery):

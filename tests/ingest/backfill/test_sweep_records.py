@@ -1,21 +1,10 @@
 """What is recorded of a sweep: how it ended, what it stored, when it began, how long it took."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from gateway.records.backfill import Cause, SweepEnded
 from gateway.upstream.errors import Reason, UpstreamError
-from tests.harness.loop import LoopThread
 from tests.ingest.backfill.bench import Bench
-
-
-@pytest.fixture
-def bench(loop: LoopThread, tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(loop, tmp_path)
-    yield bench
-    bench.close()
 
 
 def missed(bench: Bench, count: int) -> None:
