@@ -196,7 +196,9 @@ class Gateway:
         self.http_address = Address(http.host, await self._http.start(http.host, http.port))
         self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
         work = {
-            "pruning": self._prune,
+            "pruning": lambda: keep_within(
+                self._log.index, self._retention, self._clock.for_deleting
+            ),
             **self._upstream.work,
         }
         if self._backfill is not None:
@@ -293,9 +295,6 @@ class Gateway:
         # The feed goes on: webhooks and streams do not depend on the provider's REST API.
         names = ("", *(service.full_name for service in COMMAND_SERVICES))
         await self._grpc.set_serving(self._upstream.not_ready is None, names)
-
-    async def _prune(self) -> None:
-        await keep_within(self._log.index, self._retention, self._clock.for_deleting)
 
 
 def gateway_version() -> str:

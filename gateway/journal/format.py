@@ -25,7 +25,7 @@ class Framing(Protocol):
 
     @property
     def version(self) -> int:
-        """Another whenever the same body and number give other bytes."""
+        """Another whenever the same body and number give other bytes; zero or more."""
 
     def frame(self, sequence: int, body: bytes) -> FramedBody:
         """Return the frame of an event, the body in it as it is."""

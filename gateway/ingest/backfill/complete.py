@@ -65,7 +65,11 @@ def _encoded(complete: Complete) -> bytes:
 def _decoded(value: bytes) -> Complete:
     try:
         match json.loads(value):
-            case {"version": 1, "since_us": int(since_us), "until_us": int(until_us)}:
+            case {
+                "version": version,
+                "since_us": int(since_us),
+                "until_us": int(until_us),
+            } if version == _VERSION:
                 return Complete(since_us, until_us)
     except ValueError:
         pass
