@@ -64,7 +64,8 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     assert f"{message}; {events.REQUEST_BYTES_MAX // KIB} KiB for the event service" in TEXT
     unread = f"{peers.UNREAD_PER_CONNECTION_MAX // MIB} MiB on a connection"
     streamed = peers.STREAMED_PER_CONNECTION_MAX // MIB
-    assert f"{unread}, and the buffers; streams wait beyond {streamed} MiB" in TEXT
+    making = f"at most {peers.MAKING_PER_CONNECTION_MAX} of a connection make or hold a large"
+    assert f"{unread}, and the buffers; streams wait beyond {streamed} MiB, and {making}" in TEXT
     sizes = f"{VALUES_MAX:,} values a field, {filters.FILTER_BYTES_MAX // KIB} KiB"
     assert f"{sizes}; {subscribe.FILTERS_BYTES_MAX // MIB} MiB for all open streams" in TEXT
     waiting = f"{reader.SEARCHES_WAITING_MAX} waiting; {search.SEARCHED_MAX:,} events"

@@ -193,7 +193,7 @@ class GrpcServer:
 
 def _stalled(peer: str) -> Refused:
     streamed = STREAMED_PER_CONNECTION_MAX // 2**20
-    text = f"its streams wait until it reads: {streamed} MiB are on their way to it"
+    text = f"its streams wait until it reads: it may leave {streamed} MiB of them unread"
     return Refused(Subject.GRPC_CONNECTION, "STREAMS_NOT_READ", peer, text)
 
 
