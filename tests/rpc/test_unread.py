@@ -11,6 +11,7 @@ import pytest
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
+from gateway import process
 from gateway.schema.rest import Safety
 from gateway.server.call import Call
 from gateway.server.grpc.shell import Shell
@@ -19,6 +20,7 @@ from gateway.server.hooks.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_C
 from gateway.server.services import commands
 from tests.conftest import StartGateway
 from tests.harness.calls import HeldWire, call_of
+from tests.harness.clock import ManualClock
 from tests.harness.gateway import failure_of
 from tests.harness.http2 import RawClient, message, rpc
 from tests.harness.loop import LoopThread
@@ -107,6 +109,22 @@ def test_a_call_whose_message_does_not_come_is_ended_in_words(
     assert "message did not arrive" in failure.message
 
 
+@pytest.mark.parametrize(("hurried", "seconds"), [(False, silence.MESSAGE_S), (True, 1.0)])
+def test_a_message_is_waited_for_so_long(hurried: bool, seconds: float) -> None:
+    clock = ManualClock()
+    waits = silence.Silence(lambda: hurried, clock)
+    call: Call[bytes] = Call("s/M", HeldWire(), began=clock.now)
+    waits.on_start(call)
+
+    clock.advance(seconds - 0.1)
+    waits.end_late()
+    assert not call.lacks_message
+    clock.advance(0.2)
+    waits.end_late()
+
+    assert call.lacks_message
+
+
 def test_a_call_that_ends_without_a_message_is_told_so(serve: Serve) -> None:
     served = serve(Page=page)
     method: Any = served.channel.stream_unary("/s/Page")
@@ -154,11 +172,19 @@ class _Binding:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("bound", ["setting", "descriptors"])
 def test_connections_beyond_their_number_are_closed(
-    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+    start_gateway: StartGateway,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
 ) -> None:
     listen(caplog)
-    gateway = start_gateway(GATEWAY_GRPC_CONNECTIONS="3")
+    if bound == "setting":
+        gateway = start_gateway(GATEWAY_GRPC_CONNECTIONS="3")
+    else:
+        monkeypatch.setattr(process, "descriptors_max", lambda: 10)
+        gateway = start_gateway()
     gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
     address = str(gateway.app.grpc_address)
 
