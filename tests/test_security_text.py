@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
+from gateway.config import Settings
 from gateway.feed import search
 from gateway.ingest.webhooks import body, signature, verification
 from gateway.journal.filter import VALUES_MAX
@@ -50,7 +51,8 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
 
 def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     share = round(server._SHARE_OF_DESCRIPTORS * 100)
-    assert f"connections | {server.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
+    connections = Settings.model_fields["grpc_connections"].default
+    assert f"connections | {connections:,}, at most {share} % of the process's" in TEXT
     each = f"{peers.CALLS_PER_CONNECTION_MAX:,} on a connection"
     assert f"{each}, {peers.CALLS_MAX:,} in all" in TEXT
     assert f"keeps on a connection | {server.STREAMS_PER_CONNECTION_MAX:,} |" in TEXT

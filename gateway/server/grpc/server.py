@@ -58,9 +58,6 @@ STREAMS_PER_CONNECTION_MAX = CALLS_PER_CONNECTION_MAX * 6 // 5
 # How long a new connection may take to show that it speaks HTTP/2, in milliseconds.
 HANDSHAKE_MS = 10_000
 
-# Connections at one time, of all clients; gRPC closes further ones as they come.
-CONNECTIONS_MAX = 2_000
-
 # How often a drain looks for connections without calls in flight, in seconds, and after how many
 # further looks one is closed whose client was told to go and stays: calls that it had sent before
 # have their refusals by then, even where the network or the machine is slow.
@@ -79,8 +76,10 @@ class GrpcServer:
 
     A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
-    reading ends in no other way. `rules` are those that the handlers are registered
-    with, and `observe` is told of connections that meet a bound: of calls the rules tell.
+    reading ends in no other way. `connections_max` of all clients may be open at one time, within a
+    share of the descriptors; gRPC closes further ones as they come. `rules` are those that the
+    handlers are registered with, and `observe` is told of connections that meet a bound: of calls
+    the rules tell.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class GrpcServer:
         connection_age_max_s: float,
         connection_grace_s: float,
         rules: Rules,
-        connections_max: int = CONNECTIONS_MAX,
+        connections_max: int,
         observe: Observer[Refused | ConnectionHeld | ConnectionClosed] = ignore,
     ) -> None:
         self._rules = rules
