@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
+from gateway.config import Settings
 from gateway.feed import search
 from gateway.ingest.webhooks import body, signature, verification
 from gateway.journal.filter import VALUES_MAX
@@ -50,7 +51,8 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
 
 def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     share = round(server._SHARE_OF_DESCRIPTORS * 100)
-    assert f"connections | {server.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
+    connections = Settings.model_fields["grpc_connections"].default
+    assert f"connections | {connections:,}, at most {share} % of the process's" in TEXT
     each = f"{peers.CALLS_PER_CONNECTION_MAX:,} on a connection"
     assert f"{each}, {peers.CALLS_MAX:,} in all" in TEXT
     assert f"keeps on a connection | {server.STREAMS_PER_CONNECTION_MAX:,} |" in TEXT
@@ -64,7 +66,8 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     assert f"{message}; {events.REQUEST_BYTES_MAX // KIB} KiB for the event service" in TEXT
     unread = f"{peers.UNREAD_PER_CONNECTION_MAX // MIB} MiB on a connection"
     streamed = peers.STREAMED_PER_CONNECTION_MAX // MIB
-    assert f"{unread}, and the buffers; streams wait beyond {streamed} MiB" in TEXT
+    making = f"at most {peers.MAKING_PER_CONNECTION_MAX} of a connection make or hold a large"
+    assert f"{unread}, and the buffers; streams wait beyond {streamed} MiB, and {making}" in TEXT
     sizes = f"{VALUES_MAX:,} values a field, {filters.FILTER_BYTES_MAX // KIB} KiB"
     assert f"{sizes}; {subscribe.FILTERS_BYTES_MAX // MIB} MiB for all open streams" in TEXT
     waiting = f"{reader.SEARCHES_WAITING_MAX} waiting; {search.SEARCHED_MAX:,} events"

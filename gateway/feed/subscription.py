@@ -55,6 +55,11 @@ class Subscription:
         return self._caught_up and self._position >= self._window.start
 
     @property
+    def is_behind(self) -> bool:
+        """Whether `next` reads from the log: it waits for no event then."""
+        return self._position < self._window.start
+
+    @property
     def drained(self) -> bool:
         """Whether it has been let go: nothing comes any more."""
         return self._drained

@@ -38,6 +38,12 @@ class Outflow(Protocol):
     def respond(self, size: int, /) -> None:
         """Count the one response of a unary call. Raises GatewayError if there is no room."""
 
+    async def prepare(self) -> None:
+        """Wait for a turn at making a large response of a stream, which ends with `stream`.
+
+        Or with the call.
+        """
+
     async def stream(self, size: int, /) -> int:
         """Wait for room for a response of a stream; returns what to give back once it is taken."""
 
@@ -49,6 +55,9 @@ class Unbounded:
     """An outflow without bounds."""
 
     def respond(self, size: int) -> None:
+        """See `Outflow`."""
+
+    async def prepare(self) -> None:
         """See `Outflow`."""
 
     async def stream(self, size: int) -> int:
@@ -70,6 +79,7 @@ class Call(Generic[M]):
     """
 
     __slots__ = (
+        "_is_prepared",
         "_message",
         "_task",
         "_wire",
@@ -95,6 +105,7 @@ class Call(Generic[M]):
         self._wire = wire
         self._task = task
         self._message: M | None = None
+        self._is_prepared = False
         self.method = method
         self.peer = wire.peer()
         self.began = began
@@ -135,12 +146,22 @@ class Call(Generic[M]):
         """Return the seconds until the caller's deadline, None if it has none."""
         return self._wire.time_remaining()
 
+    async def prepare(self) -> None:
+        """Wait until a large response of a stream may be made; the next `write` is to send it.
+
+        Who reads or encodes much for a response waits here before, and not in `write` with what it
+        has made: while a client does not read, its streams are to hold nothing but their places.
+        """
+        await self.outflow.prepare()
+        self._is_prepared = True
+
     def write(self, response: bytes) -> Awaitable[None]:
         """Send a response of a stream; done when the next one may be sent.
 
         The first one always goes the long way: only what has really gone out is a response.
         """
-        if self.has_responded and len(response) <= SMALL_RESPONSE_BYTES:
+        is_small = len(response) <= SMALL_RESPONSE_BYTES
+        if is_small and self.has_responded and not self._is_prepared:
             return self._wire.write(response)
         return self._write(response)
 
@@ -152,7 +173,8 @@ class Call(Generic[M]):
 
     async def _write(self, response: bytes) -> None:
         size = 0
-        if len(response) > SMALL_RESPONSE_BYTES:
+        if self._is_prepared or len(response) > SMALL_RESPONSE_BYTES:
+            self._is_prepared = False
             size = await self.outflow.stream(len(response))
         try:
             await self._wire.write(response)

@@ -1,9 +1,10 @@
 """Calls without a server: what handlers see, over a wire that the test holds in its hand."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gateway.server.call import Call, Metadata, Wire
+from gateway.server.call import Call, Metadata, Unbounded, Wire
 
 M = TypeVar("M")
 
@@ -30,6 +31,25 @@ class HeldWire:
 
     def invocation_metadata(self) -> Metadata | None:
         return None
+
+
+class HeldOutflow(Unbounded):
+    """Has room for everything, and lets large responses be made when a test lets it."""
+
+    def __init__(self) -> None:
+        # How often it was asked to.
+        self.asked = 0
+        self.lets = asyncio.Event()
+        # Responses that looked for room.
+        self.sizes: list[int] = []
+
+    async def prepare(self) -> None:
+        self.asked += 1
+        await self.lets.wait()
+
+    async def stream(self, size: int) -> int:
+        self.sizes.append(size)
+        return size
 
 
 def call_of(message: M, wire: Wire | None = None) -> Call[M]:

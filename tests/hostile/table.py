@@ -260,7 +260,7 @@ MESH = [
             mesh.opened,
             path=_SUBSCRIBE,
             body=mesh.in_large_batches(),
-            count_=200,
+            count_=1_000,
             window=mesh.CRUMBS,
         ),
         _limited("STREAMS_NOT_READ"),

@@ -64,11 +64,11 @@ def shares_with_other_filters() -> Patches:
     """Sends what was encoded for one subscriber to all who then stand at its place."""
     original = SubscribeStream._encoded
 
-    def encoded(self: Any, batch: Batch, live: bool) -> bytes:
+    async def encoded(self: Any, batch: Batch, live: bool, call: Any) -> bytes:
         last, _, sent = self._last
         if batch.frames and last and last.frames and last.through == batch.through:
             return bytes(sent)
-        return original(self, batch, live)
+        return await original(self, batch, live, call)
 
     return [(SubscribeStream, "_encoded", encoded)]
 

@@ -14,7 +14,7 @@ from bench.feed import http2
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeRequest
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.server.grpc import floods
-from gateway.server.grpc.floods import HELD_S, UNEXPLAINED_MAX, Floods
+from gateway.server.grpc.floods import HELD_S, UNEXPLAINED_MAX, UNEXPLAINED_PER_S, Floods
 from tests.conftest import StartGateway
 from tests.harness import ports
 from tests.harness.clock import ManualClock
@@ -125,6 +125,22 @@ def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> No
 
     assert port.seen == [ConnectionHeld(peer(client), "BYTES_WITHOUT_CALL", HELD_S)]
     quiet.send(b"x")
+
+
+@on_linux
+def test_bytes_that_no_call_explains_may_be_so_many_a_second(port: Port) -> None:
+    client, ours = port.connect()
+    pump(client, ours, UNEXPLAINED_MAX)
+    port.floods.look()
+    port.clock.advance(2)
+
+    pump(client, ours, 2 * UNEXPLAINED_PER_S)
+    port.floods.look()
+    assert port.seen == []
+    pump(client, ours, 100)
+    port.floods.look()
+
+    assert len(port.seen) == 1
 
 
 @on_linux

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.bytebudget import ByteBudget
 from gateway.records.calls import CallEnded
-from gateway.server.call import SMALL_RESPONSE_BYTES, Call
+from gateway.server.call import SMALL_RESPONSE_BYTES, Call, Unbounded
 from gateway.server.errors import GatewayError
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.shell import Handler, Shell
@@ -187,7 +187,7 @@ def test_a_call_is_recorded_with_its_times_by_the_clock_of_the_shell() -> None:
     ]
 
 
-class CountingOutflow:
+class CountingOutflow(Unbounded):
     """Counts what waits for room, and what is given back."""
 
     def __init__(self) -> None:

@@ -6,9 +6,12 @@ import pytest
 from grpc import StatusCode
 
 from gateway.bytebudget import ByteBudget
+from gateway.records.calls import CallEnded
 from gateway.server.errors import GatewayError
 from gateway.server.hooks import peers
+from gateway.server.hooks.admission import Admission
 from gateway.server.hooks.peers import Peer, Peers
+from tests.harness.calls import PEER, call_of
 from tests.harness.clock import ManualClock
 
 MIB = 1024 * 1024
@@ -94,6 +97,31 @@ def test_who_gives_up_few_at_a_time_may_do_so_for_ever() -> None:
         stage.clock.advance(1)
 
     assert stage.floods == []
+
+
+def test_who_gives_up_more_than_so_many_a_second_is_named() -> None:
+    stage = Stage()
+    stage.give_up("a", peers.GIVEN_UP_MAX)
+    stage.clock.advance(1)
+
+    stage.give_up("a", peers.GIVEN_UP_PER_S)
+    assert stage.floods == []
+    stage.give_up("a", 1)
+
+    assert stage.floods == [("a", "CALLS_GIVEN_UP")]
+
+
+@pytest.mark.parametrize(("seconds", "floods"), [(0.9, 1), (1.0, 0)])
+def test_a_call_that_was_waited_for_a_while_is_not_given_up(seconds: float, floods: int) -> None:
+    stage = Stage()
+    admission = Admission(stage.peers)
+
+    for _ in range(peers.GIVEN_UP_MAX + 1):
+        call = call_of(b"")
+        admission.on_start(call)
+        admission.on_end(call, CallEnded("s/M", "CANCELLED", 0.0, seconds))
+
+    assert stage.floods == [(PEER, "CALLS_GIVEN_UP")] * floods
 
 
 def test_connections_that_are_quiet_are_forgotten() -> None:

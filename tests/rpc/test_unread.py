@@ -4,21 +4,29 @@ import asyncio
 import math
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import grpc
 import pytest
 
 from conferencing.v1 import conference_service_pb2 as c
-from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
+from conferencing.v1.event_service_pb2 import (
+    POSITION_EARLIEST,
+    GetFeedInfoRequest,
+    SubscribeRequest,
+)
+from gateway import process
 from gateway.schema.rest import Safety
-from gateway.server.call import Call
+from gateway.server.call import SMALL_RESPONSE_BYTES, Call
 from gateway.server.grpc.shell import Shell
-from gateway.server.hooks import silence
+from gateway.server.hooks import peers, silence
 from gateway.server.hooks.peers import STREAMED_PER_CONNECTION_MAX, UNREAD_PER_CONNECTION_MAX
 from gateway.server.services import commands
 from tests.conftest import StartGateway
 from tests.harness.calls import HeldWire, call_of
+from tests.harness.clock import ManualClock
+from tests.harness.floods import SUBSCRIBE
 from tests.harness.gateway import failure_of
 from tests.harness.http2 import RawClient, message, rpc
 from tests.harness.loop import LoopThread
@@ -85,6 +93,32 @@ def test_streams_that_a_connection_does_not_read_wait_with_what_they_have(
     assert held(served) == 0
 
 
+@pytest.mark.slow
+def test_a_connection_that_reads_nothing_of_its_streams_is_a_line(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen(caplog)
+    monkeypatch.setattr(peers, "STREAMED_PER_CONNECTION_MAX", 1)
+    monkeypatch.setattr(peers, "STALLED_S", 0.0)
+    gateway = start_gateway()
+    for _ in range(SMALL_RESPONSE_BYTES // 10_000 + 1):
+        gateway.webhooks.event(filling="x" * 10_000)
+    everything = SubscribeRequest(position=POSITION_EARLIEST, include_raw=True).SerializeToString()
+
+    # Enough for each stream to open, and not for its events.
+    with RawClient(str(gateway.app.grpc_address), window=300) as client:
+        for stream in (1, 3):
+            client.socket.sendall(rpc(stream, SUBSCRIBE) + message(stream, everything))
+        client.wait_for_streams(2)
+        ends_at = monotonic() + 20
+        while not refusals(caplog) and monotonic() < ends_at:
+            gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
+
+        (told,) = refusals(caplog)
+        assert told.text.startswith("limited a gRPC connection: STREAMS_NOT_READ: its streams wait")
+        assert (told.level, told.peer) == ("INFO", client.peer)
+
+
 def test_a_call_whose_message_does_not_come_is_ended_in_words(
     serve: Serve, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +139,25 @@ def test_a_call_whose_message_does_not_come_is_ended_in_words(
     go_on.set()
     assert (failure.code, failure.info.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
     assert "message did not arrive" in failure.message
+    (end,) = served.ends(1)
+    assert end.refused
+    assert end.refused.kind == "NO_MESSAGE"
+
+
+@pytest.mark.parametrize(("hurried", "seconds"), [(False, silence.MESSAGE_S), (True, 1.0)])
+def test_a_message_is_waited_for_so_long(hurried: bool, seconds: float) -> None:
+    clock = ManualClock()
+    waits = silence.Silence(lambda: hurried, clock)
+    call: Call[bytes] = Call("s/M", HeldWire(), began=clock.now)
+    waits.on_start(call)
+
+    clock.advance(seconds - 0.1)
+    waits.end_late()
+    assert not call.lacks_message
+    clock.advance(0.2)
+    waits.end_late()
+
+    assert call.lacks_message
 
 
 def test_a_call_that_ends_without_a_message_is_told_so(serve: Serve) -> None:
@@ -154,11 +207,19 @@ class _Binding:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("bound", ["setting", "descriptors"])
 def test_connections_beyond_their_number_are_closed(
-    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+    start_gateway: StartGateway,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
 ) -> None:
     listen(caplog)
-    gateway = start_gateway(GATEWAY_GRPC_CONNECTIONS="3")
+    if bound == "setting":
+        gateway = start_gateway(GATEWAY_GRPC_CONNECTIONS="3")
+    else:
+        monkeypatch.setattr(process, "descriptors_max", lambda: 10)
+        gateway = start_gateway()
     gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
     address = str(gateway.app.grpc_address)
 

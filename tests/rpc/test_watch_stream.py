@@ -16,15 +16,18 @@ from conferencing.v1.common_pb2 import REGION_EUROPE
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
     DRAIN_REASON_MAX_AGE,
+    ConferenceState,
     WatchConferenceRequest,
     WatchConferenceResponse,
 )
 from gateway.conference.conferences import Conferences
 from gateway.conference.reader import ConferenceRef
+from gateway.conference.watch import Watch
 from gateway.journal.filter import Filter
+from gateway.server.call import Outflow, Unbounded
 from gateway.server.services.watch import WatchStream
 from tests.conference.fakes import LoopTime, PlainProvider, PostedEvents
-from tests.harness.calls import call_of
+from tests.harness.calls import HeldOutflow, call_of
 from tests.harness.virtual_time import run_in_virtual_time, virtual_now
 
 AGE_MAX_S = 100.0
@@ -74,22 +77,21 @@ class Stage:
         provider.takes_s = 0
         self.conferences = NotingConferences(self.events, provider, 10, 100, LoopTime())
         self.caller = caller
+        self.outflow: Outflow = Unbounded()
         self.began = virtual_now()
         self._stream = WatchStream(
             self.conferences, lambda at: f"@{at}", AGE_MAX_S, random.Random(seed), virtual_now
         )
 
     async def watch(self) -> None:
-        await self._stream.watch_conference(
-            call_of(
-                WatchConferenceRequest(
-                    conference_id="c1",
-                    region=REGION_EUROPE,
-                    heartbeat_interval=Duration(seconds=int(HEARTBEAT_S)),
-                ),
-                self.caller,
-            )
+        request = WatchConferenceRequest(
+            conference_id="c1",
+            region=REGION_EUROPE,
+            heartbeat_interval=Duration(seconds=int(HEARTBEAT_S)),
         )
+        call = call_of(request, self.caller)
+        call.outflow = self.outflow
+        await self._stream.watch_conference(call)
 
     def post(self, *types: str) -> None:
         """Have events of now come in one batch."""
@@ -126,6 +128,33 @@ def test_it_watches_what_the_caller_asks_for_and_as_the_caller() -> None:
 
     ref = ConferenceRef("c1", REGION_EUROPE)
     assert stage.conferences.asked == (ref, caller.peer(), caller.time_remaining())
+
+
+def test_the_state_is_put_together_only_when_it_may_be_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[bool] = []
+    snapshot = Watch.snapshot
+
+    async def run() -> None:
+        outflow = HeldOutflow()
+        stage = Stage(Caller(), 1)
+        stage.outflow = outflow
+
+        def noted(watch: Watch) -> ConferenceState:
+            made.append(outflow.lets.is_set())
+            return snapshot(watch)
+
+        monkeypatch.setattr(Watch, "snapshot", noted)
+        watching = asyncio.ensure_future(stage.watch())
+        await asyncio.sleep(HEARTBEAT_S)
+        assert (outflow.asked, made) == (1, [])
+        outflow.lets.set()
+        await watching
+        await stage.conferences.close()
+
+    run_in_virtual_time(run())
+    assert made == [True]
 
 
 def test_a_silent_stream_has_heartbeats_and_ends_at_its_age() -> None:

@@ -21,6 +21,7 @@ from gateway.upstream.sending.exchange import Sending
 from gateway.upstream.sending.limit import LimitedTransport
 from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 from gateway.upstream.transport import HttpRequest, HttpResponse
+from gateway.upstream.transports.scrubbing import ScrubbedTransport, Scrubber
 
 (LIST_QUEUES,) = [it for it in operations_of(COMMAND_SERVICES) if it.name == "ListQueues"]
 
@@ -79,6 +80,22 @@ def test_a_large_response_is_read_in_a_thread_and_a_small_one_is_not(beyond: int
         assert aside.held == ([0, len(body)] if beyond == 0 else [])
         assert budget.held == 0
         await client.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("beyond", [-1, 0])
+def test_secrets_are_looked_for_in_the_thread_where_there_is_much_to_look_at(beyond: int) -> None:
+    body = b"of SECRET-KEY".ljust(LARGE_BYTES + beyond)
+
+    async def run() -> None:
+        aside = Watched(ByteBudget())
+        transport = ScrubbedTransport(Answering(body), Scrubber(["SECRET-KEY"]), aside)
+
+        response = await transport.send(HttpRequest("GET", "http://provider/v2", {}), 20.0)
+
+        assert b"SECRET" not in response.body
+        assert len(aside.held) == (beyond == 0)
 
     asyncio.run(run())
 

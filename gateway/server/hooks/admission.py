@@ -36,6 +36,7 @@ class Admission(Hook):
     def on_end(self, call: Call[Any], end: CallEnded) -> None:
         """See `Hook`."""
         admitted = self._admitted.pop(call)
+        admitted.end_turn()
         admitted.taken(admitted.unread)
         self._peers.ended(
             admitted.peer,
@@ -50,22 +51,37 @@ class Admission(Hook):
 class _Admitted:
     """What an admitted call holds of its connection's room."""
 
-    __slots__ = ("_peers", "peer", "unread")
+    __slots__ = ("_has_turn", "_peers", "peer", "unread")
 
     def __init__(self, peers: Peers, peer: Peer) -> None:
         self._peers = peers
         self.peer = peer
         # Bytes of a response that the client has not taken.
         self.unread = 0
+        self._has_turn = False
 
     def respond(self, size: int) -> None:
         """See `Outflow`."""
         self.unread = self._peers.respond(self.peer, size)
 
+    async def prepare(self) -> None:
+        """See `Outflow`."""
+        if not self._has_turn:
+            await self.peer.turns.acquire()
+            self._has_turn = True
+
     async def stream(self, size: int) -> int:
         """See `Outflow`."""
-        return await self._peers.stream(self.peer, size)
+        held = await self._peers.stream(self.peer, size)
+        self.end_turn()
+        return held
 
     def taken(self, size: int) -> None:
         """See `Outflow`."""
         self._peers.taken(self.peer, size)
+
+    def end_turn(self) -> None:
+        """Let another call of the connection make a large response."""
+        if self._has_turn:
+            self._has_turn = False
+            self.peer.turns.release()

@@ -28,6 +28,11 @@ UNREAD_PER_CONNECTION_MAX = 32 * 1024 * 1024
 # Of these, what its streams have in large batches. The rest of what they have to say is in the log.
 STREAMED_PER_CONNECTION_MAX = 8 * 1024 * 1024
 
+# Streams of a connection that make a large response at one time, or have made one that waits for
+# room: as many as there is room for of the largest batches (1 MiB), and twice the threads that read
+# for streams. The others wait with nothing in their hands.
+MAKING_PER_CONNECTION_MAX = 8
+
 # Responses up to this size, in bytes, are never refused: the responses of commands must arrive.
 _SMALL = SMALL_RESPONSE_BYTES
 # And up to this size they are not counted: their number is bounded, and commands are quick.
@@ -57,7 +62,16 @@ RESPONSES_NOT_READ = "RESPONSES_NOT_READ"
 class Peer:
     """A connection's calls and the bytes it has not taken."""
 
-    __slots__ = ("_room", "calls", "name", "patience", "requests", "unread", "waiting_since")
+    __slots__ = (
+        "_room",
+        "calls",
+        "name",
+        "patience",
+        "requests",
+        "turns",
+        "unread",
+        "waiting_since",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -70,6 +84,8 @@ class Peer:
         self.patience: TokenBucket | None = None
         # Since when nothing has been taken while streams wait for room; None while none waits.
         self.waiting_since: float | None = None
+        # The turns of its streams at making a large response.
+        self.turns = asyncio.Semaphore(MAKING_PER_CONNECTION_MAX)
         self._room: asyncio.Event | None = None
 
     async def room(self) -> None:

@@ -31,7 +31,7 @@ from gateway.feed.subscription import Subscription
 from gateway.journal.cursor import CursorFormatError
 from gateway.journal.filter import Filter
 from gateway.journal.reading import Batch
-from gateway.server.call import Call
+from gateway.server.call import SMALL_RESPONSE_BYTES, Call
 from gateway.server.errors import GatewayError, invalid_argument
 from gateway.server.losses import lost
 from gateway.server.services.filters import FilterReader
@@ -124,6 +124,8 @@ class SubscribeStream:
                     position, live = subscription.position, subscription.live
                     await call.write(self._response((), position, live, drain))
                     return
+                if subscription.is_behind:
+                    await call.prepare()
                 timeout = min(options.times.heartbeat_s, left)
                 await call.write(await self._next(subscription, timeout, options, call))
                 if subscription.drained:
@@ -146,7 +148,7 @@ class SubscribeStream:
             return self._response((), batch.through, live, drain)
         if options.include_raw:
             batch = await self._write_raw(batch, live, call)
-        return self._encoded(batch, live)
+        return await self._encoded(batch, live, call)
 
     def _read(self, request: SubscribeRequest) -> _Options:
         violations: list[FieldViolation] = []
@@ -185,6 +187,7 @@ class SubscribeStream:
         """
         rest = batch.frames
         while True:
+            await call.prepare()
             framed = await framed_with_raw(self._feed.index, rest, BATCH_BYTES_MAX, None)
             if len(framed) == len(rest):
                 return Batch(framed, batch.through)
@@ -192,10 +195,12 @@ class SubscribeStream:
             await call.write(self._response(frames, framed[-1].sequence, live))
             rest = rest[len(framed) :]
 
-    def _encoded(self, batch: Batch, live: bool) -> bytes:
+    async def _encoded(self, batch: Batch, live: bool, call: Call[Any]) -> bytes:
         last, last_live, encoded = self._last
         if last is batch and last_live == live:
             return encoded
+        if sum(len(it.frame) for it in batch.frames) > SMALL_RESPONSE_BYTES:
+            await call.prepare()
         encoded = self._response([it.frame for it in batch.frames], batch.through, live)
         self._last = (batch, live, encoded)
         return encoded

@@ -56,6 +56,7 @@ class WatchStream:
     async def _follow(
         self, watch: Watch, times: StreamTimes, call: Call[WatchConferenceRequest]
     ) -> None:
+        await call.prepare()
         snapshot = WatchConferenceResponse(snapshot=watch.snapshot())
         written_at = await self._write(snapshot, watch.position, call)
         ends_at = written_at + times.age_max_s

@@ -31,7 +31,7 @@ EVENTS = "/conferencing.v1.EventService"
 CONFERENCES = "/conferencing.v1.ConferenceService"
 
 # What a slow reader lets come on each stream, in bytes: the response that opens it, and a crumb of
-# the next one. That much of 200 streams is within what HTTP/2 allows a connection at first.
+# the next one.
 CRUMBS = 300
 
 # How long an attacker waits for room to send, and for a response, in seconds.
@@ -167,6 +167,9 @@ def opened(
             for _ in range(connections)
         ]
         for raw in crowd:
+            if window:
+                # For all streams together there is more: each has its own part of it.
+                raw.send(http2.window_update(0, http2.STREAM_WINDOW))
             for number in range(count_):
                 stream = 2 * number + 1
                 of_it = body.replace(b"00000", b"%05d" % number) if each else body
