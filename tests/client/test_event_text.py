@@ -46,8 +46,8 @@ def test_a_sound_is_said_to_be_heard_by_one_or_by_everybody() -> None:
 
 
 def test_a_payload_without_words_of_its_own_is_shown_by_its_ids() -> None:
-    event: Any = GetMessageClass(event_with("call_dtmf_received"))()
-    event.type, event.call_control_id = "call.dtmf.received", "v3:a"
-    event.call_dtmf_received.SetInParent()
+    event: Any = GetMessageClass(event_with("a_b_c"))()
+    event.type, event.call_control_id = "a.b.c", "v3:a"
+    event.a_b_c.SetInParent()
 
     assert words_of(event) == "call=v3:a"

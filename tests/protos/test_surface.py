@@ -4,7 +4,6 @@ What the provider has is read from its official SDK (responses, webhooks) and fr
 operations, which are made from the SDK.
 """
 
-import importlib
 import re
 import typing
 from typing import Any, Literal
@@ -29,6 +28,7 @@ from gateway.schema.binding import Binding, compile_services
 from gateway.schema.descriptors import enum_type, message_type
 from gateway.schema.event_types import payload_fields
 from gateway.schema.rest import Safety
+from tests.conformance.sdk_webhooks import models_by_type
 from tests.harness.schemas import Shape, event_types, shape_of_schema
 
 F = FieldDescriptor
@@ -195,22 +195,13 @@ def test_resources_have_the_fields_of_the_providers_resources() -> None:
     assert_holds(queue_pb2.QueuedCall.DESCRIPTOR, (QueueCall,))
 
 
-def webhook_models() -> dict[str, Any]:
-    found = {}
-    for event_type in PAYLOADS:
-        stem = {"call.dequeued": "call_left_queue"}.get(event_type, PAYLOADS[event_type].name)
-        name = "".join(part.capitalize() for part in stem.split("_"))
-        found[event_type] = getattr(importlib.import_module(f"telnyx.types.{stem}"), name)
-    return found
-
-
 def test_every_webhook_of_the_provider_has_a_payload() -> None:
     assert set(PAYLOADS) == event_types()
 
 
 @pytest.mark.parametrize("event_type", sorted(PAYLOADS))
 def test_a_payload_has_the_fields_of_the_providers_webhook(event_type: str) -> None:
-    model = webhook_models()[event_type]
+    model = models_by_type()[event_type]
     assert literals(model.model_fields["event_type"].annotation) == {event_type}
     payload = model_inside(model.model_fields["payload"].annotation)
 
