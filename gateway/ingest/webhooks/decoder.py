@@ -86,11 +86,6 @@ class WebhookDecoder:
             event_type: _typed_payload(field) for event_type, field in payload_fields().items()
         }
 
-    @property
-    def known_types(self) -> frozenset[str]:
-        """The event types that have a payload message of their own."""
-        return frozenset(self._typed)
-
     def decode(self, raw: bytes, received_at_us: int, origin: int = EVENT_ORIGIN_LIVE) -> NewEvent:
         """Return the event of a body received at a time (microseconds). Raises NotAnEventError."""
         notes = Notes()
