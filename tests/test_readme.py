@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+from gateway.app import COMMAND_SERVICES
 from gateway.config import Settings
 from gateway.sandbox import SandboxSettings
+from gateway.schema.event_types import payload_fields
 
 ROOT = Path(__file__).parents[1]
 DEFAULTS_IN_WORDS = {
@@ -31,6 +33,18 @@ def test_every_setting_is_in_the_table_with_its_default_and_meaning() -> None:
         for field in Settings.model_fields.values()
     }
     assert documented == actual
+
+
+def test_it_counts_what_there_is() -> None:
+    text = " ".join(README.split())
+    counts = {service.name: len(service.methods) for service in COMMAND_SERVICES}
+
+    shown = re.search(r"`ConferenceService` \((\d+) RPCs\), `QueueService` \((\d+)\)", text)
+    assert shown is not None
+    assert dict(zip(counts, map(int, shown.groups()), strict=True)) == counts
+    assert re.findall(r"All (\d+) conference and queue op", text) == [f"{sum(counts.values())}"]
+    types = re.findall(r"(?:All|The) (\d+) (?:webhooks|types of)", text)
+    assert types == [f"{len(payload_fields())}"]
 
 
 def test_every_make_target_it_names_exists() -> None:

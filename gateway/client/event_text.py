@@ -1,5 +1,6 @@
 """Events as a person would want to read them, a line each."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -10,6 +11,10 @@ from conferencing.v1.event_pb2 import Event, QueueLeaveReason
 # Categories of Unicode that no line of text needs: controls (line ends and escape sequences among
 # them), invisible formatting (such as what turns the direction of writing), line separators.
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Zl", "Zp"})
+
+# What is played to one participant or to everybody, and where it has come to.
+_SOUND = re.compile(r"conference_(?:participant_)?(playback|speak)_(started|ended)")
+_SOUNDS = {"playback": "audio", "speak": "text"}
 
 
 def shown(text: str) -> str:
@@ -61,7 +66,10 @@ class EventText:
             case "conference_recording_saved":
                 format_ = AudioFormat.Name(event.conference_recording_saved.format)
                 return f"{where} recorded as {_word(format_, 'AUDIO_FORMAT_')}"
-            case "unknown" | None:
+            case str(name) if sound := _SOUND.fullmatch(name):
+                heard_by = f"{who} in {where}" if event.call_control_id else f"everybody in {where}"
+                return f"{_SOUNDS[sound[1]]} to {heard_by} {sound[2]}"
+            case _:
                 return " ".join(
                     f"{name}={value}"
                     for name, value in (
@@ -71,10 +79,6 @@ class EventText:
                     )
                     if value
                 )
-        heard_by = f"{who} in {where}" if event.call_control_id else f"everybody in {where}"
-        what, stage = event.type.rsplit(".", 2)[-2:]
-        subject = "text" if what == "speak" else "audio"
-        return f"{subject} to {heard_by} {stage}"
 
     def _name(self, id_: str) -> str:
         return self._names.get(id_, id_)

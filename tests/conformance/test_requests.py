@@ -1,6 +1,6 @@
 """The requests that the gateway sends are those that the provider's own SDK sends.
 
-Random requests for all 34 operations go out twice, by the SDK and through the gateway over gRPC,
+Random requests for all operations go out twice, by the SDK and through the gateway over gRPC,
 to one server. Method, path with its escapes, query and body must be the same; so must be the
 authorisation and, where there is a body, its type.
 
@@ -134,7 +134,7 @@ def compared(
 
 def test_every_rpc_has_a_method_of_the_sdk() -> None:
     assert [rpc.name for rpc in RPCS] == list(CALLS)
-    assert len(set(CALLS.values())) == 34
+    assert len(set(CALLS.values())) == len(CALLS)
 
 
 @pytest.mark.parametrize("rpc", RPCS, ids=lambda it: it.name)

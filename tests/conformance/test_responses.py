@@ -1,6 +1,6 @@
 """The gateway reads every answer that the provider's own SDK describes, and loses nothing of it.
 
-Random answers to all 34 operations are made from the SDK's response models, served to the gateway
+Random answers to all operations are made from the SDK's response models, served to the gateway
 and compared with what came back over gRPC. Timestamps are compared as instants to the microsecond,
 which is as far as Python's own reader goes, and texts of enums by their likeness to the values.
 What was not served must not be set.
@@ -39,6 +39,12 @@ both_ages = pytest.mark.parametrize(
 )
 
 
+def is_word(hint: Any) -> bool:
+    """Tell whether the SDK reads no more than how a command went, or nothing."""
+    model = None if hint is None else model_in(hint)
+    return model is None or set(model.model_fields) == {"result"}
+
+
 def each(rpcs: list[Rpc]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("rpc", rpcs, ids=[rpc.name for rpc in rpcs])
 
@@ -55,8 +61,12 @@ def ask(conforming: RunningGateway, wire: RecordingProvider) -> Ask:
     return ask
 
 
-def test_every_kind_of_answer_is_looked_at() -> None:
-    assert (len(SINGLE), len(PAGED), len(COMMANDS)) == (8, 4, 22)
+def test_an_rpc_returns_a_resource_where_the_sdk_does() -> None:
+    words = [rpc for rpc in RPCS if is_word(result_of(rpc.name))]
+
+    assert SINGLE
+    assert PAGED
+    assert words == COMMANDS
 
 
 @both_ages

@@ -1,10 +1,18 @@
 """What the sandbox's operations take, in the words that tests compare it in."""
 
+import json
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 # By name on the wire: kind, whether required, the texts allowed (none of them: all).
 Shape = dict[str, tuple[str, bool, frozenset[str]]]
+
+
+def event_types() -> set[str]:
+    """Return the types of all events that the sandbox knows of."""
+    table = resources.files("gateway.sandbox").joinpath("api.json").read_text()
+    return set(json.loads(table)["webhooks"])
 
 
 def shape_of_schema(schema: Mapping[str, Any]) -> Shape:

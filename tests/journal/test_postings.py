@@ -268,8 +268,8 @@ def test_a_log_that_an_older_gateway_has_written_to_is_indexed_again(
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE events SET call_session_id = x'ff00' WHERE sequence = 3",
-        "UPDATE events SET call_session_id = CAST(x'ff41' AS TEXT) WHERE sequence = 3",
+        f"UPDATE events SET {KEYS[1].name} = x'ff00' WHERE sequence = 3",
+        f"UPDATE events SET {KEYS[1].name} = CAST(x'ff41' AS TEXT) WHERE sequence = 3",
         "UPDATE events SET frame = x'00' WHERE sequence = 3",
         "UPDATE events SET frame = x'' WHERE sequence = 3",
     ],

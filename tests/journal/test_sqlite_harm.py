@@ -237,7 +237,18 @@ def zeros(database: Path) -> bytes:
     return bytes(database.stat().st_size)
 
 
-@pytest.mark.parametrize("made", [older_copy, another_log, another_programs, noise, zeros])
+def a_byte_that_is_no_text(database: Path) -> bytes:
+    """Return the log with a byte that is not UTF-8 in the words that made its table.
+
+    SQLite quotes them in its error, which then cannot be read as a text.
+    """
+    return database.read_bytes().replace(b"CREATE TABLE events (", b"CREATE TABLE events \x80", 1)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [older_copy, another_log, another_programs, noise, zeros, a_byte_that_is_no_text],
+)
 def test_a_database_that_is_overwritten_is_missed_and_never_written_to(
     log: OpenLog, tmp_path: Path, made: Callable[[Path], bytes]
 ) -> None:

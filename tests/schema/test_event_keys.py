@@ -10,10 +10,11 @@ import click
 import pytest
 from click.testing import CliRunner
 from google.protobuf import descriptor_pb2
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1 import event_service_pb2, keys_pb2
+from conferencing.v1.event_pb2 import Event
 from gateway.cli import key_options
 from gateway.details import FieldViolation
 from gateway.feed.feed import Feed
@@ -26,7 +27,14 @@ from gateway.server.services.filters import FilterReader
 from tests.harness.descriptors import pool_of_files
 from tests.harness.loop import LoopThread
 
-LEG = {"field": "call_leg_id", "option": "leg", "label": "call leg id"}
+# A text of events that is no key yet, and the declaration that makes it one.
+SPARE = next(
+    name
+    for name in payload_names()
+    if name not in {key.name for key in declared_keys()}
+    and Event.DESCRIPTOR.fields_by_name[name].type == FieldDescriptor.TYPE_STRING
+)
+SPARE_KEY = {"field": SPARE, "option": "spare", "label": "spare text"}
 
 
 def filter_with(declared: dict[str, Any] | None, **changes: Any) -> Descriptor:
@@ -45,7 +53,7 @@ def filter_with(declared: dict[str, Any] | None, **changes: Any) -> Descriptor:
 def _add_field(message: Any, declared: dict[str, Any] | None, changes: dict[str, Any]) -> None:
     field = message.field.add()
     field.CopyFrom(message.field[0])
-    field.name, field.json_name, field.number = "leg_ids", "legIds", 77
+    field.name, field.json_name, field.number = "spare_texts", "spareTexts", 77
     field.options.Clear()
     if declared is not None:
         key = keys_pb2.EventKey(**declared)
@@ -55,7 +63,7 @@ def _add_field(message: Any, declared: dict[str, Any] | None, changes: dict[str,
 
 
 def body(number: int) -> bytes:
-    payload = {"call_leg_id": f"leg-{number}", "conference_id": "c1"}
+    payload = {SPARE: f"it-{number}", "conference_id": "c1"}
     data = {"id": f"e{number}", "event_type": "conference.created", "payload": payload}
     return json.dumps({"data": data}).encode()
 
@@ -63,18 +71,18 @@ def body(number: int) -> bytes:
 def test_a_key_that_is_added_to_the_protos_is_found_everywhere(
     loop: LoopThread, tmp_path: Path
 ) -> None:
-    filter_type = filter_with(LEG)
+    filter_type = filter_with(SPARE_KEY)
     keys = declared_keys(filter_type)
-    assert keys[-1] == EventKey("call_leg_id", "leg_ids", False, "leg", "call leg id")
+    assert keys[-1] == EventKey(SPARE, "spare_texts", False, "spare", "spare text")
 
     # The filter of a request.
     violations: list[FieldViolation] = []
-    message = GetMessageClass(filter_type)(leg_ids=["leg-3", "leg-2000"])
+    message = GetMessageClass(filter_type)(spare_texts=["it-3", "it-2000"])
     wanted = FilterReader(keys).read(message, violations)
     assert not violations
-    bad = GetMessageClass(filter_type)(leg_ids=["", "x"])
+    bad = GetMessageClass(filter_type)(spare_texts=["", "x"])
     FilterReader(keys).read(bad, violations)
-    assert [it.field for it in violations] == ["filter.leg_ids[0]"]
+    assert [it.field for it in violations] == ["filter.spare_texts[0]"]
 
     # What is taken out of webhooks, the log's columns and index, and the keys that wake streams.
     async def numbers() -> tuple[list[int], list[int], list[int]]:
@@ -96,13 +104,13 @@ def test_a_key_that_is_added_to_the_protos_is_found_everywhere(
     @click.command()
     @key_options(keys)
     def tail(**given: Sequence[str]) -> None:
-        click.echo(given["leg_ids"])
+        click.echo(given["spare_texts"])
 
     assert (
-        "Only events with this call leg id; repeatable."
+        "Only events with this spare text; repeatable."
         in CliRunner().invoke(tail, ["--help"]).output
     )
-    assert "leg-7" in CliRunner().invoke(tail, ["--leg", "leg-7"]).output
+    assert "it-7" in CliRunner().invoke(tail, ["--spare", "it-7"]).output
 
 
 def test_payloads_may_call_a_key_otherwise() -> None:
@@ -117,14 +125,22 @@ def test_payloads_may_call_a_key_otherwise() -> None:
 @pytest.mark.parametrize(
     ("declared", "changes", "said"),
     [
-        (None, {}, "leg_ids has no option event_key"),
-        (LEG | {"field": "no_such"}, {}, "chooses by 'no_such'"),
-        (LEG | {"field": "cursor"}, {}, "chooses by 'cursor'"),
-        (LEG | {"field": "conference_id"}, {}, "have the same name"),
-        (LEG | {"option": "call"}, {}, "have the same option"),
-        (LEG | {"label": ""}, {}, "leg_ids lacks field, option or label"),
-        (LEG, {"type": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES}, "not a repeated string"),
-        (LEG, {"label": descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL}, "not a repeated"),
+        (None, {}, "spare_texts has no option event_key"),
+        (SPARE_KEY | {"field": "no_such"}, {}, "chooses by 'no_such'"),
+        (SPARE_KEY | {"field": "cursor"}, {}, "chooses by 'cursor'"),
+        (SPARE_KEY | {"field": "conference_id"}, {}, "have the same name"),
+        (SPARE_KEY | {"option": "call"}, {}, "have the same option"),
+        (SPARE_KEY | {"label": ""}, {}, "spare_texts lacks field, option or label"),
+        (
+            SPARE_KEY,
+            {"type": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES},
+            "not a repeated string",
+        ),
+        (
+            SPARE_KEY,
+            {"label": descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL},
+            "not a repeated",
+        ),
     ],
 )
 def test_a_declaration_that_makes_no_sense_is_named(

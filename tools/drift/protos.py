@@ -15,6 +15,7 @@ from conferencing.v1.event_pb2 import Event
 from gateway.schema.annotations import discriminator, enum_texts, rest_name
 from gateway.schema.binding import Binding, compile_services
 from gateway.schema.descriptors import enum_type, fields_of, message_type
+from gateway.schema.event_types import payload_fields
 from tools.drift.facts import body_schema, event_schema, resolved, response_schema
 
 # Back-fill reads these; nobody calls them over gRPC.
@@ -91,8 +92,7 @@ def _of_response(
 
 
 def _of_event(document: Mapping[str, Any], event_type: str) -> Iterator[str]:
-    payloads = {it.name: it for it in fields_of(Event) if it.containing_oneof is not None}
-    field = payloads.get(event_type.replace(".", "_"))
+    field = payload_fields().get(event_type)
     if field is None:
         yield f"event {event_type} has no payload in {Event.DESCRIPTOR.name}"
         return

@@ -29,6 +29,7 @@ from gateway.schema.annotations import enum_texts, rest_name
 from gateway.schema.decoder import MessageDecoder, MismatchError
 from gateway.schema.descriptors import enum_type, fields_of, message_class_of
 from gateway.schema.event_keys import EventKey, declared_keys, payload_names
+from gateway.schema.event_types import payload_fields
 from gateway.schema.lenient_json import read
 from gateway.schema.timestamps import parse_timestamp
 
@@ -48,9 +49,11 @@ class NotAnEventError(Exception):
 class _TypedPayload(NamedTuple):
     """How the payload of one event type is read, the texts that its message has, and its enums.
 
-    `words` are the words that each enum of the message has, by the enum's name in the payload.
+    `field` is its name in `Event`; `words` are the words that each enum of the message has, by the
+    enum's name in the payload.
     """
 
+    field: str
     decode: Callable[[Any], Message]
     texts: frozenset[str]
     words: Mapping[str, frozenset[str]]
@@ -70,7 +73,6 @@ class WebhookDecoder:
         keys: Sequence[EventKey] | None = None,
         observe: Observer[EventNoted] = ignore,
     ) -> None:
-        members = Event.DESCRIPTOR.oneofs_by_name["payload"].fields
         self._observe = observe
         self._keys = [key.name for key in (declared_keys() if keys is None else keys)]
         taken = payload_names()
@@ -81,15 +83,8 @@ class WebhookDecoder:
         ]
         self._moments = taken["occurred_at"]
         self._typed = {
-            field.name.replace("_", "."): _typed_payload(message_class_of(field))
-            for field in members
-            if field.name != "unknown"
+            event_type: _typed_payload(field) for event_type, field in payload_fields().items()
         }
-
-    @property
-    def known_types(self) -> frozenset[str]:
-        """The event types that have a payload message of their own."""
-        return frozenset(self._typed)
 
     def decode(self, raw: bytes, received_at_us: int, origin: int = EVENT_ORIGIN_LIVE) -> NewEvent:
         """Return the event of a body received at a time (microseconds). Raises NotAnEventError."""
@@ -162,7 +157,7 @@ class WebhookDecoder:
         content: dict[str, Any] = {name: first(name, others) for name, others in self._copied}
         content["occurred_at"] = self._occurred_at(data, payload, notes)
         if typed is not None:
-            content[event_type.replace(".", "_")] = typed
+            content[self._typed[event_type].field] = typed
         else:
             content["unknown"] = struct_of(payload, _PAYLOAD, notes)
         return content
@@ -201,9 +196,11 @@ class WebhookDecoder:
         return typed, known.texts
 
 
-def _typed_payload(message_class: type[Message]) -> _TypedPayload:
+def _typed_payload(payload: FieldDescriptor) -> _TypedPayload:
+    message_class = message_class_of(payload)
     fields = fields_of(message_class)
     return _TypedPayload(
+        payload.name,
         MessageDecoder(message_class).decode,
         frozenset(field.name for field in fields if field.type == field.TYPE_STRING),
         {

@@ -47,7 +47,7 @@ class OpenFiles:
         with ExitStack() as closing_last:
             if self.watch.harm is not None:
                 _log.error("the event log is closed without a checkpoint: %s", self.watch.harm)
-                with suppress(sqlite3.Error):
+                with suppress(*UNREADABLE):
                     guard = closing_last.enter_context(
                         closing(open_for_reading(self.files.database))
                     )

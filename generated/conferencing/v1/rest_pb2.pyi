@@ -29,7 +29,8 @@ REST_TEXT_FIELD_NUMBER: _builtins.int
 DISCRIMINATOR_FIELD_NUMBER: _builtins.int
 rest_name: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
 """The field's name in JSON and in query strings, if a proto cannot use that name: a reserved word in a generated
-language, or a name with a dot.
+language, or a name with a dot. On a member of `Event.payload`: the event's type, if it is not the member's name with
+dots in place of underscores.
 """
 number_or_word: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
 """The field is encoded as a JSON number if it consists of decimal digits, and as a JSON string otherwise. A JSON
