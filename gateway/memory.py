@@ -21,7 +21,7 @@ LOOK_S = 5.0
 GIVE_BACK_S = 20.0
 
 # What share of the time may go into walking over all objects, which holds up everything else.
-_PAUSE_SHARE = 0.002
+PAUSE_SHARE = 0.002
 
 # What share of a limit of memory all buffers may take together; the process itself takes 100 MiB,
 # and more with each connection and stream.
@@ -78,7 +78,7 @@ class MemoryUpkeep:
             return
         self._collect()
         pause = self._now() - began
-        self._next_at = began + max(GIVE_BACK_S, pause / _PAUSE_SHARE)
+        self._next_at = began + max(GIVE_BACK_S, pause / PAUSE_SHARE)
         await asyncio.to_thread(self._trim)
 
 

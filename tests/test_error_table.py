@@ -62,6 +62,6 @@ def test_the_numbers_in_the_text_are_those_of_the_policy() -> None:
     assert f"would have to wait for more than {FIRST_WAIT_MAX_S:.0f} s" in FLAT
     latest = policy.command_memory_s - policy.command_memory_margin_s
     assert f"later than {latest:.0f} s after its first request" in FLAT
-    assert (budget._per_call, budget._balance_max) == (0.1, 100)
+    assert (budget.per_call, budget.balance_max) == (0.1, 100)
     listed = ", ".join(map(str, sorted(TRANSIENT_STATUSES)))
     assert f"no complete response, {listed} |" in FLAT

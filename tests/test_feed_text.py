@@ -24,7 +24,7 @@ def test_the_numbers_about_webhooks_are_those_of_the_code() -> None:
     assert f"complete {refusals.BODY_S:.0f} s after the head" in TEXT
     assert f"idle between requests after {refusals.IDLE_S} s" in TEXT
     assert f"after {outgoing.UNREAD_S:.0f} s to {outgoing.UNREAD_S * 2:.0f} s in which" in TEXT
-    assert f"up to {signature._TRIED_MAX} verifications a request" in TEXT
+    assert f"up to {signature.TRIED_MAX} verifications a request" in TEXT
     assert f"At most {refusals.HEADERS_MAX} header lines" in TEXT
     assert f"a body of {body.BODY_BYTES_MAX // 1024} KiB" in TEXT
     wire = refusals.BODY_WIRE_BYTES_MAX // 2**20
@@ -45,7 +45,7 @@ def test_the_numbers_about_the_log_are_those_of_the_code() -> None:
     assert f"A page has at most {search.PAGE_BYTES_MAX // 2**20} MiB" in TEXT
     assert f"steps of at most {reads.SCAN_MAX:,} events" in TEXT
     assert f"for at most {search.SEARCH_S:.0f} s and at most half" in TEXT
-    assert stored_events._SEARCH_SHARE == 0.5
+    assert stored_events.SEARCH_SHARE == 0.5
 
 
 def test_the_table_of_keys_is_that_of_the_protos() -> None:
@@ -70,6 +70,6 @@ def test_the_numbers_about_filters_are_those_of_the_code() -> None:
 
 def test_every_server_error_that_is_named_exists() -> None:
     (named,) = re.findall(r"Telnyx sends again \((.+?), all with", TEXT)
-    errors = {reason for reason, status in receiver._STATUS_OF_REASON.items() if status >= 500}
+    errors = {reason for reason, status in receiver.STATUS_OF_REASON.items() if status >= 500}
 
     assert set(re.findall(r"[A-Z_]{4,}", named)) == errors

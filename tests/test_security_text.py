@@ -31,7 +31,7 @@ KIB, MIB = 2**10, 2**20
 
 
 def test_the_numbers_about_http_are_those_of_the_code() -> None:
-    share = round(slots._SHARE_OF_DESCRIPTORS * 100)
+    share = round(slots.SHARE_OF_DESCRIPTORS * 100)
     assert f"{slots.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
     head = f"{refusals.HEAD_BYTES_MAX // KIB} KiB, {refusals.HEADERS_MAX} header lines"
     assert f"{head} (trailers included), {refusals.HEAD_S:.0f} s" in TEXT
@@ -41,16 +41,16 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
     large = f"{body.LARGE_BYTES_MAX // MIB} MiB, and the share of the buffers"
     assert f"bodies above {body.ALWAYS_BYTES // KIB} KiB, all together | {large}" in TEXT
     assert f"a body that is refused | {refusals.REST_BYTES_MAX // KIB} KiB;" in TEXT
-    assert f"rendering `/metrics` | {round(http_app._METRICS_SHARE * 100)} % of the time" in TEXT
+    assert f"rendering `/metrics` | {round(http_app.METRICS_SHARE * 100)} % of the time" in TEXT
     assert f"ahead of a response | {refusals.PIPELINED_MAX} |" in TEXT
     assert f"{refusals.IDLE_S} s; {refusals.HEAD_S:.0f} s if nothing has come yet" in TEXT
-    in_thread = f"above {verification._IN_LOOP_BYTES_MAX // KIB} KiB to be hashed in a thread"
-    assert f"{signature._TRIED_MAX} verifications; {in_thread}" in TEXT
-    assert f"in a thread, {verification._WAITING_MAX} waiting" in TEXT
+    in_thread = f"above {verification.IN_LOOP_BYTES_MAX // KIB} KiB to be hashed in a thread"
+    assert f"{signature.TRIED_MAX} verifications; {in_thread}" in TEXT
+    assert f"in a thread, {verification.WAITING_MAX} waiting" in TEXT
 
 
 def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
-    share = round(server._SHARE_OF_DESCRIPTORS * 100)
+    share = round(server.SHARE_OF_DESCRIPTORS * 100)
     connections = Settings.model_fields["grpc_connections"].default
     assert f"connections | {connections:,}, at most {share} % of the process's" in TEXT
     each = f"{peers.CALLS_PER_CONNECTION_MAX:,} on a connection"

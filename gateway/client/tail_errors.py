@@ -30,7 +30,7 @@ _LOSSES = {
     "CURSOR_AHEAD": "the cursor is ahead of the log, which has lost its newest events",
 }
 
-_WAYS_ON = (
+WAYS_ON = (
     "to start with the oldest stored event: --earliest;"
     " to do so and report how many events are missing: --after CURSOR --on-gap continue;"
     " to get only new events: neither"
@@ -55,7 +55,7 @@ def error_lines(error: grpc.RpcError) -> list[str]:
     """Return the lines about an error that ends a tail."""
     code = error.code().name
     if loss := loss_of(error):
-        return [f"{code}: {loss}", _WAYS_ON]
+        return [f"{code}: {loss}", WAYS_ON]
     request = _detail(error, error_details_pb2.BadRequest())
     if request is not None and request.field_violations:
         return [f"{code}: {text}" for text in _violations(request)]

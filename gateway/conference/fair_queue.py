@@ -17,7 +17,7 @@ from gateway.tokenbucket import TokenBucket
 
 # One turn in so many is left to those who wait at the back: those before them never make them wait
 # for ever. They are late then, and the others a tenth slower.
-_TURN_OF_THE_LAST = 10
+TURN_OF_THE_LAST = 10
 
 # The shortest wait for tokens, in seconds: clocks are not exact.
 _WAIT_MIN_S = 0.001
@@ -173,7 +173,7 @@ class FairQueue:
         keys = 1 + sum(line.keys for rank, line in self._lines.items() if rank < ask.rank)
         each = float(ask.tokens)
         if ask.rank is not Rank.WHENEVER and self._lines[Rank.WHENEVER].keys:
-            each *= _TURN_OF_THE_LAST / (_TURN_OF_THE_LAST - 1)
+            each *= TURN_OF_THE_LAST / (TURN_OF_THE_LAST - 1)
         most = self._bucket.within(ask.patience_s) / each
         for ahead in self._lines[ask.rank].ahead_of(ask):
             keys += ahead
@@ -183,7 +183,7 @@ class FairQueue:
 
     def _next(self) -> _Waiter | None:
         last = self._lines[Rank.WHENEVER]
-        if last.keys and self._turns % _TURN_OF_THE_LAST == _TURN_OF_THE_LAST - 1:
+        if last.keys and self._turns % TURN_OF_THE_LAST == TURN_OF_THE_LAST - 1:
             return last.first()
         return next((line.first() for line in self._lines.values() if line.keys), None)
 

@@ -20,7 +20,7 @@ from gateway.tokenbucket import TokenBucket
 _KEPT_S = 60.0
 
 # The most participants that the provider puts on a page.
-_PAGE_SIZE = 250
+PAGE_SIZE = 250
 
 # The most pages that are read. A conference has 800 participants at most: a longer list never ends,
 # whatever the provider says, and would fill the memory.
@@ -28,11 +28,11 @@ _PAGES_MAX = 100
 
 # The requests that may be sent at once are those of so many seconds: after a restart all watches
 # come back together, and most of them need not wait.
-_BURST_S = 10
+BURST_S = 10
 
 # What a read takes: the conference, and the first page of its participants. The rest of a long list
 # has to wait for its turns, but goes before all reads that have not begun.
-_REQUESTS = 2
+REQUESTS_PER_READ = 2
 
 M = TypeVar("M", Conference, Participant)
 
@@ -87,7 +87,7 @@ class ConferenceReader:
         self._source = source
         self._timeout_s = timeout_s
         self._now = now
-        self.queue = FairQueue(TokenBucket(requests_per_s, requests_per_s * _BURST_S, now))
+        self.queue = FairQueue(TokenBucket(requests_per_s, requests_per_s * BURST_S, now))
         # The latest fetch of each, by age: the newest is at the end.
         self._sent: dict[ConferenceRef, _Fetch] = {}
 
@@ -122,7 +122,7 @@ class ConferenceReader:
                 if not sent.task.done():
                     await asyncio.wait([sent.task])
                     continue
-            ask = Ask(priority.flow, ref, _REQUESTS, priority.rank, priority.patience_s)
+            ask = Ask(priority.flow, ref, REQUESTS_PER_READ, priority.rank, priority.patience_s)
             if await self.queue.turn(ask):
                 return self._send(ref)
 
@@ -147,7 +147,7 @@ class ConferenceReader:
         conference = (await self._source.conference(get, deadline, retried)).conference
         participants: list[Participant] = []
         page = ListParticipantsRequest(
-            conference_id=ref.conference_id, region=ref.region, page_size=_PAGE_SIZE
+            conference_id=ref.conference_id, region=ref.region, page_size=PAGE_SIZE
         )
         for _ in range(_PAGES_MAX):
             listed = await self._source.participants(page, deadline, retried)

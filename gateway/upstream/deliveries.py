@@ -30,7 +30,7 @@ from gateway.upstream.transport import HttpResponse
 PAGE_SIZE = 50
 
 # The most rows that are read of a page, several times what is requested.
-_ROWS_MAX = 1_000
+ROWS_MAX = 1_000
 
 _PATH = "/webhook_deliveries"
 
@@ -173,8 +173,8 @@ def _page_of_texts(body: bytes) -> DeliveriesPage:
 
 def _rows(data: Any, meta: Any) -> list[Any]:
     if isinstance(data, list):
-        if len(data) > _ROWS_MAX:
-            raise MismatchError(f"an array of at most {_ROWS_MAX} rows", "data")
+        if len(data) > ROWS_MAX:
+            raise MismatchError(f"an array of at most {ROWS_MAX} rows", "data")
         return data
     if data is None and isinstance(meta, dict) and 0 in (_count(meta, it) for it in _TOTALS):
         return []

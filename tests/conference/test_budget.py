@@ -355,7 +355,7 @@ def test_requests_that_are_sent_again_and_further_pages_count_too(
     most = max(Counter(it for _, it in stage.provider.asked).values())
     assert most >= (3 if lists_fail else 1 + pages)
     # Repeats are counted when they have been sent, and those who come after wait for it.
-    extra = RetryBudget()._balance_max if lists_fail else 1
+    extra = RetryBudget().balance_max if lists_fail else 1
     for number, (at, _) in enumerate(stage.provider.asked, 1):
         assert number <= BURST + PER_S * (at - stage.began) + extra
 

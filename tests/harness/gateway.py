@@ -14,6 +14,7 @@ from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from gateway.app import Gateway
 from gateway.config import load_settings
+from gateway.journal.ports import EventLog
 from tests.harness.loop import LoopThread
 from tests.harness.pages import http_get
 from tests.harness.webhooks import Poster, Signer
@@ -58,6 +59,10 @@ class RunningGateway:
     @property
     def webhook_url(self) -> str:
         return f"http://{self.http_address}/webhooks/telnyx"
+
+    @property
+    def log(self) -> EventLog:
+        return self.app._log
 
     def metrics(self) -> str:
         return http_get(self.http_address, "/metrics")[1]

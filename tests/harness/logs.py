@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 DAY = 86_400
 PLENTY = Retention(7 * DAY, 2**40)
+
+# SQLite's own bound, in pages.
+_PAGES_MAX = 1_073_741_823
 
 
 class OpenLog:
@@ -87,13 +91,29 @@ class OpenLog:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        return writer_of(self.log)._connection
+        return connection_of(self.log)
 
 
 def writer_of(log: EventLog) -> GroupWriter:
     """Return what stores into a log in a file."""
     assert isinstance(log.journal, SqliteJournal)
     return log.journal._writer
+
+
+def connection_of(log: EventLog) -> sqlite3.Connection:
+    """Return the connection that stores into a log in a file."""
+    return writer_of(log)._connection
+
+
+@contextmanager
+def full_disk(log: EventLog) -> Iterator[None]:
+    """Have a log in a file meet what a full disk looks like: no page more than there are."""
+    connection = connection_of(log)
+    connection.execute("PRAGMA max_page_count = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA max_page_count = {_PAGES_MAX}")
 
 
 def reader_of(log: EventLog) -> LogReader:

@@ -11,7 +11,7 @@ from gateway.server.grpc import floods
 from gateway.server.hooks import silence
 
 if __name__ == "__main__":
-    memory.LOOK_S, memory.GIVE_BACK_S, memory._PAUSE_SHARE = 0.5, 2.0, 0.05
+    memory.LOOK_S, memory.GIVE_BACK_S, memory.PAUSE_SHARE = 0.5, 2.0, 0.05
     floods.HELD_S = 2.5
     silence.MESSAGE_S = 1.0
     main()

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX, LARGE_BYTES_MAX
-from gateway.ingest.webhooks.receiver import _STATUS_OF_REASON
+from gateway.ingest.webhooks.receiver import STATUS_OF_REASON
 from gateway.server.http import refusals
 from gateway.server.http.protocol import RequestProtocol
 from gateway.server.http.refusals import (
@@ -85,7 +85,7 @@ def test_what_does_not_end_is_refused_after_so_much(what: str) -> None:
     "refusal", [it for it in vars(refusals).values() if isinstance(it, Refusal)], ids=str
 )
 def test_the_receiver_knows_each_reason_for_which_the_server_ends_a_body(refusal: Refusal) -> None:
-    assert _STATUS_OF_REASON[refusal.reason] == refusal.status
+    assert STATUS_OF_REASON[refusal.reason] == refusal.status
 
 
 @staged

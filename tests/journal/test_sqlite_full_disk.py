@@ -12,7 +12,7 @@ from gateway.journal.reading import Span
 from gateway.journal.sqlite.reserve import RESERVE_BYTES
 from tests.harness.clock import ManualClock
 from tests.harness.events import new_event
-from tests.harness.logs import PLENTY, OpenLog, ids
+from tests.harness.logs import PLENTY, OpenLog, full_disk, ids
 from tests.harness.loop import LoopThread
 from tests.harness.needs import as_root
 from tests.journal.filling import SHORT, fill
@@ -129,11 +129,8 @@ def test_a_failed_write_is_reported_and_the_numbering_goes_on(
     opened: OpenLog, tmp_path: Path
 ) -> None:
     opened.append(new_event(id_="a"))
-    # What a full disk looks like to SQLite: no page more than there are.
-    opened.connection.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(LogUnavailableError, match="full"):
+    with full_disk(opened.log), pytest.raises(LogUnavailableError, match="full"):
         opened.append(*[new_event(raw=bytes(20_000)) for _ in range(50)])
-    opened.connection.execute("PRAGMA max_page_count = 1073741823")
 
     assert opened.index.span == Span(1, 1)
     assert opened.append(new_event(id_="b")) == [(2, False)]

@@ -25,7 +25,7 @@ from conferencing.v1.event_service_pb2 import (
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from gateway.feed import search
 from gateway.feed.search import SEARCH_S
-from gateway.feed.window import Window
+from gateway.feed.window import BYTES_MAX, Window
 from gateway.journal.ports import Index
 from gateway.journal.reading import Page
 from gateway.journal.sqlite import open_log, reader, reads
@@ -107,10 +107,10 @@ def test_catching_up_does_not_wait_for_those_who_search(
 ) -> None:
     # Only searches are held up: whoever reads in their threads waits with them.
     gate.holds = lambda: threading.current_thread().name in names
+    monkeypatch.setattr("gateway.app.Window", SmallWindow)
     gateway = start_gateway()
     names = {f"event-log-searcher_{n}" for n in range(reader.SEARCHERS)}
     fill(gateway, loop, 300)
-    loop.call(lambda: shrink(gateway.app._feed._dispatcher.window))
     searches = [
         gateway.events.ListEvents.future(ListEventsRequest(filter=NOBODY), timeout=60)
         for _ in range(20)
@@ -244,7 +244,7 @@ def test_no_more_bytes_are_read_than_a_page_holds(
 
 
 def searchers_of(gateway: RunningGateway) -> ReadingThreads:
-    return reader_of(gateway.app._log)._searchers
+    return reader_of(gateway.log)._searchers
 
 
 def eventually(loop: LoopThread, holds: Callable[[], bool]) -> None:
@@ -254,10 +254,14 @@ def eventually(loop: LoopThread, holds: Callable[[], bool]) -> None:
         assert time.monotonic() < ends_at
 
 
-def shrink(window: Window) -> None:
-    """Leave ten events in memory, so that the others must be read from the log."""
-    window._entries_max = 10
-    window._shed()
+class SmallWindow(Window):
+    """Holds ten events, so that the others must be read from the log."""
+
+    @classmethod
+    async def of(
+        cls, index: Index, entries_max: int = 10, bytes_max: int = BYTES_MAX
+    ) -> "SmallWindow":
+        return cls(index.span.newest, entries_max, bytes_max)
 
 
 @pytest.mark.slow
@@ -281,7 +285,7 @@ def test_a_search_ends_when_its_caller_has_gone(
 
 def fill(gateway: RunningGateway, loop: LoopThread, count: int, **fields: Any) -> None:
     async def append() -> None:
-        log = gateway.app._log
+        log = gateway.log
         events = [new_event(id_=f"held-{n + 1}", **fields) for n in range(count)]
         await asyncio.gather(*map(log.journal.append, events))
 

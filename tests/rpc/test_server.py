@@ -126,7 +126,7 @@ def test_an_unforeseen_failure_tells_nothing_of_its_cause(
     def broken(*_: object) -> str:
         raise RuntimeError("the secret cause")
 
-    monkeypatch.setattr(gateway.app._log.index, "find", broken)
+    monkeypatch.setattr(gateway.log.index, "find", broken)
 
     failure = failure_of(gateway.events.GetEvent, event_service_pb2.GetEventRequest(event_id="x"))
 

@@ -42,7 +42,7 @@ class Receiver:
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.answer: Callable[[Received], int] = lambda _: 200
-        self._arrived = threading.Condition()
+        self.arrived = threading.Condition()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -52,9 +52,9 @@ class Receiver:
                 raw = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 one = Received(self.path, headers, raw, self.client_address[1])
-                with receiver._arrived:
+                with receiver.arrived:
                     receiver.received.append(one)
-                    receiver._arrived.notify_all()
+                    receiver.arrived.notify_all()
                 self.send_response(receiver.answer(one))
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -74,8 +74,8 @@ class Receiver:
 
     def wait_for(self, count: int, seconds: float = 5.0) -> None:
         """Wait until so many attempts have arrived."""
-        with self._arrived:
-            reached = self._arrived.wait_for(lambda: len(self.received) >= count, seconds)
+        with self.arrived:
+            reached = self.arrived.wait_for(lambda: len(self.received) >= count, seconds)
         assert reached, f"only {len(self.received)} of {count} webhooks came"
 
     def close(self) -> None:

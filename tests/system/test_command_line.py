@@ -171,7 +171,7 @@ def test_every_option_that_tail_speaks_of_exists(tmp_path: Path) -> None:
     text = run(tmp_path, "tail", "--help").stdout
     exist = named_options(text)
 
-    assert named_options(tail_errors._WAYS_ON) <= exist
+    assert named_options(tail_errors.WAYS_ON) <= exist
     assert set(tail_errors.OPTIONS.values()) <= exist
     # And every field that can be wrong has one.
     fields = {f"filter.{field.name}" for field in EventFilter.DESCRIPTOR.fields}

@@ -16,7 +16,7 @@ from gateway.upstream.transport import (
     TransportError,
     UnansweredError,
 )
-from gateway.upstream.transports.content import _MEMBERS_MAX, ERROR_BYTES_MAX, decoded
+from gateway.upstream.transports.content import ERROR_BYTES_MAX, MEMBERS_MAX, decoded
 
 
 def bare_deflate(data: bytes) -> bytes:
@@ -114,10 +114,10 @@ def test_as_much_as_may_be_held_is_decoded() -> None:
 
 def test_a_gzip_of_more_members_than_anybody_writes_is_not_read() -> None:
     member = gzip.compress(b"{}")
-    assert decoded(response(member * _MEMBERS_MAX, "gzip")).body == b"{}" * _MEMBERS_MAX
+    assert decoded(response(member * MEMBERS_MAX, "gzip")).body == b"{}" * MEMBERS_MAX
 
     with pytest.raises(UnansweredError, match="more than 100 members"):
-        decoded(response(member * (_MEMBERS_MAX + 1), "gzip"))
+        decoded(response(member * (MEMBERS_MAX + 1), "gzip"))
 
 
 @pytest.mark.parametrize("coding", ["gzip", ""])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.upstream.deliveries import _ROWS_MAX, DeliveriesPage, DeliveriesRequest, ListDeliveries
+from gateway.upstream.deliveries import ROWS_MAX, DeliveriesPage, DeliveriesRequest, ListDeliveries
 from tests.harness import odd_json
 
 OPERATION = ListDeliveries()
@@ -160,7 +160,7 @@ def test_an_answer_of_another_shape_is_an_error_not_an_empty_page(document: Any)
 
 
 def test_a_page_of_far_more_rows_than_were_asked_for_is_an_error() -> None:
-    assert answered({"data": [{}] * _ROWS_MAX, "meta": META}).pages == 1
+    assert answered({"data": [{}] * ROWS_MAX, "meta": META}).pages == 1
 
     with pytest.raises(ValueError, match="at most 1000 rows"):
-        answered({"data": [{}] * (_ROWS_MAX + 1), "meta": META})
+        answered({"data": [{}] * (ROWS_MAX + 1), "meta": META})

@@ -47,7 +47,7 @@ RETRY_AFTER_S = 5
 _UNAVAILABLE = 503
 
 # The status of each refusal. A forged or stale webhook is unauthorised, not malformed.
-_STATUS_OF_REASON = {
+STATUS_OF_REASON = {
     "BAD_REQUEST": 400,
     "MISSING_HEADER": 400,
     "BAD_SIGNATURE": 400,
@@ -208,10 +208,10 @@ class WebhookReceiver:
     ) -> _Response:
         self._note(Subject.WEBHOOK, reason, _peer(scope), body.size, began)
         document = {"error": {"reason": reason, "message": message}}
-        return _Response.of(_STATUS_OF_REASON[reason], document, headers)
+        return _Response.of(STATUS_OF_REASON[reason], document, headers)
 
     def _note(self, subject: Subject, reason: str, peer: str, size: int, began: float) -> None:
-        is_shortage = _STATUS_OF_REASON.get(reason) == _UNAVAILABLE
+        is_shortage = STATUS_OF_REASON.get(reason) == _UNAVAILABLE
         refused = Refused(subject, reason, peer, is_shortage=is_shortage)
         seconds = self._clock() - began
         self._observe(WebhookReceived(reason.lower(), "", size, began, seconds, refused))

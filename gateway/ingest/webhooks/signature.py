@@ -13,7 +13,7 @@ TOLERANCE_S = 300
 
 # Verifications of a request: each reading with each key. A sender that rotates its keys in both
 # schemes has four readings, we two keys meanwhile; anybody can cause as many as there may be.
-_TRIED_MAX = 16
+TRIED_MAX = 16
 
 
 class SignatureError(Exception):
@@ -54,11 +54,11 @@ class SignatureVerifier:
 
     def cost(self, readings: Sequence[Reading], body: bytes) -> int:
         """Return how many bytes `verify` hashes if no signature is good."""
-        return min(len(readings) * len(self._keys), _TRIED_MAX) * len(body)
+        return min(len(readings) * len(self._keys), TRIED_MAX) * len(body)
 
     def verify(self, readings: Sequence[Reading], body: bytes) -> None:
         """Return if one of the signatures is good; one is enough. Raises SignatureError."""
-        for reading, key in islice(product(readings, self._keys), _TRIED_MAX):
+        for reading, key in islice(product(readings, self._keys), TRIED_MAX):
             if _is_valid(key, reading.prefix + body, reading.signature):
                 return
         tried = len(readings) * len(self._keys)
@@ -66,8 +66,8 @@ class SignatureVerifier:
             "SIGNATURE_MISMATCH",
             "no key in TELNYX_PUBLIC_KEY made this signature over this body"
             + (
-                f"; of {tried} ways to verify it, {_TRIED_MAX} were tried"
-                if tried > _TRIED_MAX
+                f"; of {tried} ways to verify it, {TRIED_MAX} were tried"
+                if tried > TRIED_MAX
                 else ""
             ),
         )

@@ -8,11 +8,11 @@ from gateway.ingest.webhooks.signed_headers import Reading
 
 # Bytes to be hashed that the event loop does itself: about 0.2 ms of work. Usual webhooks are far
 # below; to hand one to a thread costs as much.
-_IN_LOOP_BYTES_MAX = 64 * 1024
+IN_LOOP_BYTES_MAX = 64 * 1024
 
 # Verifications that wait for the thread, or are in it. The largest with the most signatures takes
 # some 20 ms, so the last of them is done in half a second.
-_WAITING_MAX = 32
+WAITING_MAX = 32
 
 
 class TooManyError(Exception):
@@ -31,10 +31,10 @@ class Verification:
 
     async def verify(self, readings: Sequence[Reading], body: bytes) -> None:
         """Return if the body is signed. Raises SignatureError, or TooManyError at once."""
-        if self._verifier.cost(readings, body) <= _IN_LOOP_BYTES_MAX:
+        if self._verifier.cost(readings, body) <= IN_LOOP_BYTES_MAX:
             self._verifier.verify(readings, body)
             return
-        if self._waiting >= _WAITING_MAX:
+        if self._waiting >= WAITING_MAX:
             raise TooManyError
         self._waiting += 1
         try:

@@ -41,7 +41,7 @@ PENDING_CALLS_LIMIT = 8_000
 
 # The share of the descriptors that connections may have: those over HTTP have 0.4, and the
 # rest is for the log and for requests to the provider, 200 by default.
-_SHARE_OF_DESCRIPTORS = 0.3
+SHARE_OF_DESCRIPTORS = 0.3
 
 # Streams that gRPC keeps for one connection, those included that the client has given up and we
 # have not yet come to; it refuses others at once. That bounds what a client can make it remember
@@ -94,7 +94,7 @@ class GrpcServer:
     ) -> None:
         self._rules = rules
         self._observe = observe
-        connections_max = within_descriptors(connections_max, _SHARE_OF_DESCRIPTORS)
+        connections_max = within_descriptors(connections_max, SHARE_OF_DESCRIPTORS)
         self._crowd = Crowd(connections_max)
         self._floods: Floods | None = None
         self._watch: asyncio.Task[None] | None = None

@@ -16,7 +16,7 @@ from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
 # The share of the event loop's time that writing metrics may take, and how much of it, in seconds,
 # may come at once. A scrape takes some milliseconds every few seconds; who asks for more, and
 # anybody may, gets what was written last.
-_METRICS_SHARE = 0.02
+METRICS_SHARE = 0.02
 _METRICS_AT_ONCE_S = 0.1
 
 _SLASHES = re.compile("/{2,}")
@@ -41,7 +41,7 @@ class MetricsPage:
     def text(self) -> bytes:
         """Return the page."""
         began = self._now()
-        earned = (began - self._looked_at) * _METRICS_SHARE
+        earned = (began - self._looked_at) * METRICS_SHARE
         self._spare = min(self._spare + earned, _METRICS_AT_ONCE_S)
         self._looked_at = began
         if self._spare > 0:

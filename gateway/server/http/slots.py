@@ -17,12 +17,12 @@ from gateway.process import within_descriptors
 CONNECTIONS_MAX = 1_000
 
 # The share of the descriptors that HTTP may have: the rest is for gRPC, the log and the provider.
-_SHARE_OF_DESCRIPTORS = 0.4
+SHARE_OF_DESCRIPTORS = 0.4
 
 
 def connections_max() -> int:
     """Return how many connections the limit on descriptors allows, at most `CONNECTIONS_MAX`."""
-    return within_descriptors(CONNECTIONS_MAX, _SHARE_OF_DESCRIPTORS)
+    return within_descriptors(CONNECTIONS_MAX, SHARE_OF_DESCRIPTORS)
 
 
 class Connection(Protocol):

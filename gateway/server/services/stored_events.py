@@ -30,7 +30,7 @@ _KIND = TokenKind(b"l", 1)
 _LAYOUT = struct.Struct(">Q8s")
 
 # With a deadline, this share of the time that is left: the rest is for what has been found.
-_SEARCH_SHARE = 0.5
+SEARCH_SHARE = 0.5
 
 
 class StoredEvents:
@@ -60,7 +60,7 @@ class StoredEvents:
             Asker(call.peer),
         )
         left = call.time_remaining()
-        seconds = SEARCH_S if left is None else left * _SEARCH_SHARE
+        seconds = SEARCH_S if left is None else left * SEARCH_SHARE
         found, position = await self._searcher.search(query, seconds)
         page = found[: fitting([it.frame for it in found[:size]], PAGE_BYTES_MAX)]
         if request.include_raw:

@@ -55,14 +55,14 @@ class RetryBudget:
     """
 
     def __init__(self, per_call: float = 0.1, balance_max: float = 100.0) -> None:
-        self._per_call = per_call
-        self._balance_max = balance_max
+        self.per_call = per_call
+        self.balance_max = balance_max
         self._balance = balance_max
 
     def call_made(self) -> None:
         """Add a call's share."""
-        if self._balance < self._balance_max:
-            self._balance = min(self._balance_max, self._balance + self._per_call)
+        if self._balance < self.balance_max:
+            self._balance = min(self.balance_max, self._balance + self.per_call)
 
     def take(self) -> bool:
         """Take one retry if there is one."""
@@ -70,7 +70,7 @@ class RetryBudget:
 
     def take_for_hedge(self) -> bool:
         """Take one hedge if half of what the account can hold is left then."""
-        return self._take(leaving=self._balance_max / 2)
+        return self._take(leaving=self.balance_max / 2)
 
     def _take(self, leaving: float) -> bool:
         if self._balance - 1 < leaving:

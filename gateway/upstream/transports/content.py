@@ -23,7 +23,7 @@ ERROR_BYTES_MAX = 64 * 1024
 _CODINGS_MAX = 3
 
 # More members of gzip than any writer makes of a response; each costs a copy of what follows it.
-_MEMBERS_MAX = 100
+MEMBERS_MAX = 100
 
 _IDENTITY = frozenset({"", "identity"})
 
@@ -85,8 +85,8 @@ def _gzip(body: bytes) -> bytes:
     left = RESPONSE_BYTES_MAX
     # Zeros may fill up what follows the last member.
     while body.strip(b"\0"):
-        if len(parts) == _MEMBERS_MAX:
-            raise _DamagedError(f"the response's gzip body has more than {_MEMBERS_MAX} members")
+        if len(parts) == MEMBERS_MAX:
+            raise _DamagedError(f"the response's gzip body has more than {MEMBERS_MAX} members")
         part, body = _inflated(body, _GZIP_WINDOW, left)
         parts.append(part)
         left -= len(part)

@@ -36,7 +36,7 @@ class Counting:
     """A source that counts which of the entries it gave are held by anybody."""
 
     def __init__(self, log: DeliveryLog) -> None:
-        self._log = log
+        self.log = log
         self._alive = 0
         self.most_alive = 0
         self.pages = 0
@@ -45,7 +45,7 @@ class Counting:
         # Of the page that is to come, nothing is there yet.
         self.most_alive = max(self.most_alive, self._alive)
         self.pages += 1
-        page = await self._log.page(request)
+        page = await self.log.page(request)
         given = [Tracked(it.id, it.started_at_us, it.urls, it.webhook) for it in page.deliveries]
         self._alive += len(given)
         for it in given:
@@ -79,7 +79,7 @@ def test_what_is_in_memory_does_not_grow_with_the_number_of_pages(
     counting = Counting(bench.provider)
     log = DeliveryLog(PAGE_SIZE)
     log.deliveries, log.before_answer = bench.provider.deliveries, bench.provider.before_answer
-    counting._log = log
+    counting.log = log
     monkeypatch.setattr(bench.provider, "page", counting.page)
 
     bench.sweep()

@@ -23,7 +23,7 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.sandbox import RequestFault, SandboxServer, WebhookFault
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
-from tests.harness.logs import writer_of
+from tests.harness.logs import full_disk
 from tests.harness.process import GatewayProcess
 
 pytestmark = pytest.mark.slow
@@ -225,14 +225,10 @@ def test_what_could_not_be_written_is_fetched_when_the_disk_has_room(
     start: StartHere, story: Story
 ) -> None:
     gateway = start(GATEWAY_BACKFILL_INTERVAL="0.2s")
-    connection = writer_of(gateway.app._log)._connection
-    # What a full disk looks like to SQLite: no page more than there are.
-    connection.execute("PRAGMA max_page_count = 1")
-    story.come_and_go(8)
-    story.pass_time(OUTAGE_S)
-    until(gateway, lambda it: it.state == BACKFILL_STATE_FAILING)
-
-    connection.execute("PRAGMA max_page_count = 1073741823")
+    with full_disk(gateway.log):
+        story.come_and_go(8)
+        story.pass_time(OUTAGE_S)
+        until(gateway, lambda it: it.state == BACKFILL_STATE_FAILING)
 
     held = after(gateway, beginning(gateway), 16)
     assert sorted(event.id for event in held) == sorted(story.sent[2:])

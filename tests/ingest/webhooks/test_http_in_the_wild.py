@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
+from gateway.ingest.webhooks.decoder import WebhookDecoder
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
 from tests.harness.webhooks import webhook
@@ -199,8 +200,8 @@ def test_a_fault_of_the_gateway_is_answered_logged_and_counted(
         raise OverflowError("a mistake")
 
     for owner, name in (
-        (gateway.app._log.journal, "append"),
-        (gateway.app._decoder, "decode"),
+        (gateway.log.journal, "append"),
+        (WebhookDecoder, "decode"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, failing)

@@ -14,7 +14,7 @@ from conferencing.v1.event_service_pb2 import GetEventRequest, GetFeedInfoReques
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway
-from tests.harness.logs import writer_of
+from tests.harness.logs import full_disk
 from tests.harness.webhooks import Signer, event_id, webhook
 
 
@@ -199,16 +199,13 @@ def test_a_sender_that_hangs_up_half_way_leaves_nothing_behind(fresh: RunningGat
 
 
 def test_a_webhook_that_cannot_be_stored_is_asked_for_again(fresh: RunningGateway) -> None:
-    connection = writer_of(fresh.app._log)._connection
-    # What a full disk looks like to SQLite: no page more than there are.
-    connection.execute("PRAGMA max_page_count = 1")
     body = webhook(payload={"padding": "x" * 100_000})
 
-    refused = [fresh.webhooks.post(body) for _ in range(2)]
+    with full_disk(fresh.log):
+        refused = [fresh.webhooks.post(body) for _ in range(2)]
 
     assert {(reply.status, reply.reason) for reply in refused} == {(503, "LOG_UNAVAILABLE")}
     assert refused[0].headers["retry-after"] == "5"
-    connection.execute("PRAGMA max_page_count = 1073741823")
     assert fresh.webhooks.post(body).body == {"status": "stored"}
     assert held(fresh) == 1
 

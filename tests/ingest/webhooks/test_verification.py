@@ -15,7 +15,7 @@ from tests.harness.loop import LoopThread
 from tests.harness.webhooks import Signer
 
 SIGNER = Signer(1)
-SMALL, LARGE = b"{}", b"x" * (verification._IN_LOOP_BYTES_MAX + 1)
+SMALL, LARGE = b"{}", b"x" * (verification.IN_LOOP_BYTES_MAX + 1)
 
 
 class Slow(SignatureVerifier):
@@ -45,7 +45,7 @@ def test_large_bodies_wait_for_a_thread_and_small_ones_for_nobody(loop: LoopThre
             readings = slow.read([(name.encode(), value.encode()) for name, value in lines])
             return asyncio.create_task(verifies.verify(readings, body))
 
-        waiting = [begun(LARGE) for _ in range(verification._WAITING_MAX)]
+        waiting = [begun(LARGE) for _ in range(verification.WAITING_MAX)]
         await asyncio.sleep(0)
         with pytest.raises(TooManyError):
             await begun(LARGE)
