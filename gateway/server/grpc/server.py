@@ -72,7 +72,7 @@ _logger = logging.getLogger(__name__)
 class GrpcServer:
     """A `grpc.aio` server with health and reflection for the services it is given.
 
-    A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
+    A connection as old as `connection_age_max_s`, in seconds, accepts no new calls, and is closed
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
     reading ends in no other way. `rules` are those that the handlers are registered
     with, and `observe` is told of connections that meet a bound: of calls the rules tell.
