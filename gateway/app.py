@@ -56,14 +56,14 @@ COMMAND_SERVICES = (
 )
 EVENT_SERVICE = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 
-# Connections last longer than streams, so that a stream always ends in order before its
-# connection does: twice the oldest stream's age.
+# Connections last longer than streams, so that a stream is always closed gracefully before its
+# connection is closed: twice the oldest stream's age.
 _CONNECTION_AGE_FACTOR = 2
 
-# A connection of that age takes no new calls. What it has may go on until its youngest stream must
-# have ended in order, and then for half as long again, or for as long as a patient caller waits for
-# a response, in seconds. Streams that are left then have stopped reading; health watches, which end
-# in no other way, are opened again by those who watch.
+# A connection of that age accepts no new calls. What it has may go on until its youngest stream
+# must have been closed gracefully, and then for half as long again, or for as long as a patient
+# caller waits for a response, in seconds. Streams that are left then have stopped reading; health
+# watches, which end in no other way, are opened again by those who watch.
 _LATE_STREAM_FACTOR = 0.5
 _LATE_CALL_S = 60.0
 
@@ -105,7 +105,7 @@ class Gateway:
             settings,
             f"telnyx-grpc-gateway/{gateway_version()}",
             self._buffers,
-            Hooks(self._observe, clock.provider_told, self._provider_changed),
+            Hooks(self._observe, clock.provider_time, self._provider_changed),
             transport,
         )
         self._client, requests = self._upstream.client, self._upstream.requests

@@ -128,7 +128,7 @@ class Clock:
         earliest = min(wall, counted)
         return Moment(earliest, max(wall, counted), ClockState.SUSPECT, ahead, earliest)
 
-    def provider_told(self, seconds: float) -> None:
+    def provider_time(self, seconds: float) -> None:
         """Take note of the time (seconds since 1970) in a response that has just come.
 
         One that no clock can show that is right is not taken for a time at all.

@@ -31,7 +31,7 @@ def test_a_provider_and_a_machine_that_disagree_leave_two_times(
     machine.now = TRUE + off
     clock = clock_of(machine)
 
-    clock.provider_told(TRUE)
+    clock.provider_time(TRUE)
     machine.advance(50)
 
     low, high = sorted((TRUE + 50, TRUE + 50 + off))
@@ -44,14 +44,14 @@ def test_a_machine_that_was_never_set_is_no_witness(machine: MachineClock) -> No
     machine.now = 100.0
     clock = clock_of(machine)
 
-    clock.provider_told(TRUE)
+    clock.provider_time(TRUE)
 
     assert clock.now()[:3] == (TRUE, TRUE, ClockState.SUSPECT)
 
 
 def confirmed(machine: MachineClock) -> Clock:
     clock = clock_of(machine)
-    clock.provider_told(TRUE)
+    clock.provider_time(TRUE)
     assert clock.now().state is ClockState.CONFIRMED
     return clock
 
@@ -64,12 +64,12 @@ def test_one_wrong_date_moves_neither_of_two_clocks_that_agree(
 
     for _ in range(100):
         machine.advance(60)
-        clock.provider_told(machine.true + off)
+        clock.provider_time(machine.true + off)
         now = clock.now()
         assert (now.earliest, now.latest) == tuple(sorted((machine.true, machine.true + off)))
         assert (now.state, now.likely) == (ClockState.SUSPECT, machine.true)
 
-    clock.provider_told(machine.true)
+    clock.provider_time(machine.true)
     assert clock.now().state is ClockState.CONFIRMED
     assert clock.now().earliest == clock.now().latest == machine.true
 
@@ -77,7 +77,7 @@ def test_one_wrong_date_moves_neither_of_two_clocks_that_agree(
 @pytest.mark.parametrize("off", [-DAY_S, DAY_S])
 def test_a_webhook_settles_what_a_date_contests(machine: MachineClock, off: float) -> None:
     clock = confirmed(machine)
-    clock.provider_told(TRUE + off)
+    clock.provider_time(TRUE + off)
 
     clock.webhook_verified()
 
@@ -96,7 +96,7 @@ def test_a_date_that_stands_still_never_wins(
 
     for _ in range(2 * 7_200 // every_s):
         machine.advance(every_s)
-        clock.provider_told(TRUE)
+        clock.provider_time(TRUE)
         assert clock.now().latest == machine.true
 
 
@@ -107,7 +107,7 @@ def test_a_date_that_goes_on_is_in_the_end_believed_over_a_later_clock_nothing_c
     clock = clock_of(machine)
 
     for _ in range(61):
-        clock.provider_told(machine.true)
+        clock.provider_time(machine.true)
         machine.advance(60)
 
     assert clock.now()[:3] == (machine.true, machine.true, ClockState.SUSPECT)
@@ -119,7 +119,7 @@ def test_a_date_that_goes_on_is_never_believed_over_an_earlier_clock(
     clock = clock_of(machine)
 
     for _ in range(1_000):
-        clock.provider_told(machine.true + DAY_S)
+        clock.provider_time(machine.true + DAY_S)
         machine.advance(60)
         assert clock.now().earliest == machine.true
 
@@ -128,7 +128,7 @@ def test_clocks_that_differ_as_clocks_do_are_both_right(machine: MachineClock) -
     machine.now = TRUE + 299
     clock = clock_of(machine)
 
-    clock.provider_told(TRUE)
+    clock.provider_time(TRUE)
 
     assert clock.now() == (TRUE + 299, TRUE + 299, ClockState.CONFIRMED, 299, TRUE + 299)
 
@@ -142,7 +142,7 @@ def test_a_date_that_agrees_with_either_settles_it_when_a_clock_was_set(
     machine.now += off
     agreed = machine.now if date == "the machine's" else machine.true
 
-    clock.provider_told(agreed)
+    clock.provider_time(agreed)
 
     assert clock.now().earliest == clock.now().latest == agreed
 
@@ -179,14 +179,14 @@ def test_nothing_is_old_enough_to_be_deleted_before_the_time_is_confirmed(
     clock = clock_of(machine)
 
     assert clock.for_deleting() == 0
-    clock.provider_told(TRUE)
+    clock.provider_time(TRUE)
     assert clock.for_deleting() == TRUE
 
 
 def test_one_wrong_clock_of_two_makes_nothing_old(machine: MachineClock) -> None:
     clock = clock_of(machine)
 
-    clock.provider_told(TRUE + 365 * DAY_S)
+    clock.provider_time(TRUE + 365 * DAY_S)
 
     assert clock.now().latest == TRUE + 365 * DAY_S
     assert clock.for_deleting() == TRUE
@@ -206,7 +206,7 @@ def test_a_date_before_any_that_can_be_right_is_no_witness(machine: MachineClock
     for date in (0.0, -1.0, 5.0, 1_700_000_000.0):
         clock = clock_of(machine)
         for _ in range(61):
-            clock.provider_told(date + machine.steady())
+            clock.provider_time(date + machine.steady())
             machine.advance(60)
 
         assert clock.now()[:4] == (machine.true, machine.true, ClockState.UNCONFIRMED, None)
@@ -225,7 +225,7 @@ def test_two_tolerances_do_not_add_up(machine: MachineClock) -> None:
             ClockState.SUSPECT,
             450,
         )
-        clock.provider_told(machine.true)
+        clock.provider_time(machine.true)
 
     machine.put_right()
     assert clock.now()[:3] == (machine.true, machine.true, ClockState.CONFIRMED)
@@ -260,7 +260,7 @@ def test_a_confirmed_time_is_within_one_tolerance_while_the_date_or_the_machine_
                 machine.advance(seconds)
             case "date":
                 date_ahead = seconds
-                clock.provider_told(machine.true + seconds)
+                clock.provider_time(machine.true + seconds)
             case "webhook" if abs(machine.now - machine.true) <= CLOCKS_APART_S:
                 clock.webhook_verified()
         now = clock.now()

@@ -139,7 +139,7 @@ class Index(Protocol):
         """Return how much the log holds. Raises LogBusyError."""
 
     async def prune(self, retention: Retention, now: float) -> int:
-        """Delete what is beyond the retention; returns how many events were deleted.
+        """Delete what exceeds the retention; returns how many events were deleted.
 
         By age goes what was received too long before `now` (seconds since 1970), from the oldest
         on, up to the first event that was not. One from the future has been stored by a clock that

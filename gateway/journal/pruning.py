@@ -1,4 +1,4 @@
-"""Pruning: the work of deleting what is beyond the retention."""
+"""Pruning: the work of deleting what exceeds the retention."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 async def keep_within(index: Index, retention: Retention, now: Callable[[], float]) -> None:
-    """Delete what is beyond the retention, again and again, until cancelled.
+    """Delete what exceeds the retention, again and again, until cancelled.
 
     `now` gives the time in seconds since 1970 that decides what is old enough.
     """

@@ -33,7 +33,7 @@ class Wire(Protocol):
 
 
 class Outflow(Protocol):
-    """Bounds on the responses that have been given to the network and not taken by the client."""
+    """Bounds on the responses that have been given to the network and not read by the client."""
 
     def respond(self, size: int, /) -> None:
         """Count the one response of a unary call. Raises GatewayError if there is no room."""

@@ -102,7 +102,7 @@ def status_of(error: GatewayError) -> status_pb2.Status:
         _attach(status, error_details_pb2.RequestInfo(request_id=shortened(error.request_id)))
     if error.help_url:
         link = error_details_pb2.Help.Link(
-            description="What the provider says about this error", url=shortened(error.help_url)
+            description="The provider's page about this error", url=shortened(error.help_url)
         )
         _attach(status, error_details_pb2.Help(links=[link]))
     if error.violations:

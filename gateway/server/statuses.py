@@ -23,7 +23,7 @@ WATCH_RETRY_S = 5.0
 
 
 def error_of(error: Exception, method: str) -> GatewayError:
-    """Return what the caller of a method is told of an error; what it need not know is logged."""
+    """Return the error that the caller of a method gets; what it need not know is logged."""
     match error:
         case GatewayError():
             return error
@@ -32,7 +32,7 @@ def error_of(error: Exception, method: str) -> GatewayError:
         case UpstreamError():
             return gateway_error(error)
         case LogBusyError():
-            text = f"{error}; retry later, or run more gateways"
+            text = f"{error}; retry later"
             return GatewayError(
                 StatusCode.RESOURCE_EXHAUSTED,
                 "GATEWAY_OVERLOADED",

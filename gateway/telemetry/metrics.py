@@ -79,7 +79,7 @@ class Buffers(Protocol):
 
 
 class Metrics:
-    """Counts what it is told. Each instance has a registry of its own."""
+    """Counts what is reported to it. Each instance has a registry of its own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -135,7 +135,7 @@ class Metrics:
 
         self._refusals = Counter(
             "gateway_refusals",
-            "What was refused of webhooks, calls and connections, by which bound or rule",
+            "Webhooks, calls and connections refused, by the limit or rule",
             ("subject", "kind"),
             registry=self._registry,
         )
@@ -185,11 +185,11 @@ class Metrics:
         self._notes.labels(noted.reason).inc()
 
     def delivery_checked(self, checked: DeliveryChecked) -> None:
-        """Count a delivery that back-fill has looked at."""
+        """Count a delivery that backfill has examined."""
         self._deliveries.labels(checked.verdict.value).inc()
 
     def sweep_ended(self, ended: SweepEnded) -> None:
-        """Count a sweep of back-fill."""
+        """Count a sweep of backfill."""
         result = "succeeded" if ended.succeeded else "failed"
         self._sweeps.labels(ended.cause.value, result).inc()
 
@@ -206,7 +206,7 @@ class Metrics:
             ),
             (
                 "gateway_clock_ahead_seconds",
-                "How far the machine's clock is ahead of the provider's",
+                "How far the gateway's clock is ahead of the provider's, in seconds",
                 gauges.clock_ahead,
             ),
         ):
@@ -216,11 +216,15 @@ class Metrics:
         """Show the state of the requests to the provider from now on."""
         for name, text, value in (
             ("in_flight", "Requests to the provider in flight", gauges.in_flight),
-            ("abandoned", "Those of them whose callers have gone", gauges.abandoned),
-            ("waiting", "Requests that wait for their turn", gauges.waiting),
+            (
+                "abandoned",
+                "Requests to the provider in flight whose callers have gone",
+                gauges.abandoned,
+            ),
+            ("waiting", "Requests to the provider waiting to be sent", gauges.waiting),
             (
                 "stalled_seconds",
-                "How long the maximum number of requests has been in flight without a response",
+                "Seconds for which the maximum number has been in flight without a response",
                 gauges.stalled,
             ),
         ):
@@ -231,13 +235,13 @@ class Metrics:
         """Show from now on how many questions about watched conferences wait for their turn."""
         waiting = Gauge(
             "gateway_watch_waiting",
-            "Reads of watched conferences that wait for their turn, by kind",
+            "Reads of watched conferences waiting for their turn, by kind",
             ("kind",),
             registry=self._registry,
         )
         for kind in questions.waiting:
             waiting.labels(kind).set_function(partial(_waiting, questions, kind))
-        text = "Watches that were refused because their turn would have come too late"
+        text = "Watches rejected because their turn would have come too late"
         self._registry.register(_Kept("gateway_watch_refused", text, lambda: questions.refused))
 
     def watch_buffers(self, buffers: Buffers) -> None:
@@ -252,7 +256,7 @@ class Metrics:
         ):
             gauge = Gauge(f"gateway_buffered_{name}", text, registry=self._registry)
             gauge.set_function(value)
-        text = "How often work was refused because the buffers were full"
+        text = "Work rejected because the buffers were full"
         self._registry.register(_Kept("gateway_buffers_refused", text, lambda: buffers.refused))
 
     def watch_logs(self, counts: LogCounts | None) -> None:

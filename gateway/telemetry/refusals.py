@@ -8,7 +8,7 @@ from gateway.records.refusals import Refused, Subject
 # The words of a line before its kind.
 _DONE = {
     Subject.WEBHOOK: "refused a webhook",
-    Subject.HTTP_CONNECTION: "ended an HTTP connection",
+    Subject.HTTP_CONNECTION: "closed an HTTP connection",
     Subject.CALL: "refused a call",
     Subject.GRPC_CONNECTION: "limited a gRPC connection",
 }

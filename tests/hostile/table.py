@@ -53,7 +53,7 @@ class Row:
 
 def _ended(reason: str) -> Line:
     """The line of the HTTP server about what is refused before anybody is asked."""
-    return Line(f"ended an HTTP connection: {reason}", ATTACKER)
+    return Line(f"closed an HTTP connection: {reason}", ATTACKER)
 
 
 def _refused(reason: str) -> Line:

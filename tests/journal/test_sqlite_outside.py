@@ -93,11 +93,11 @@ def test_a_database_that_is_cut_short_is_missed_and_stays_so(
     os.truncate(path, kept)
 
     for _ in range(3):
-        with pytest.raises(LogUnavailableError, match=r"cut short or emptied .* restore"):
+        with pytest.raises(LogUnavailableError, match=r"truncated or emptied .* restore"):
             log.append(new_event())
-        with pytest.raises(LogUnavailableError, match="cut short or emptied"):
+        with pytest.raises(LogUnavailableError, match="truncated or emptied"):
             log.prune()
-    assert "cut short" in str(log.journal.problem)
+    assert "truncated" in str(log.journal.problem)
     log.close()
 
 

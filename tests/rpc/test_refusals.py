@@ -151,4 +151,4 @@ def test_a_crowd_names_the_address_that_most_come_from_once() -> None:
     assert (full.subject, full.kind) == (Subject.GRPC_CONNECTION, "TOO_MANY_CONNECTIONS")
     assert full.peer == again.peer == "ipv4:192.0.2.66"
     assert full.is_shortage
-    assert full.detail.startswith("4 are open, as many as may be, and 3 of them are of one address")
+    assert full.detail.startswith("4 are open (the maximum), 3 of them from one address")

@@ -27,7 +27,7 @@ FORMS = [
     (
         Refused(Subject.HTTP_CONNECTION, "TOO_MANY_CONNECTIONS", "192.0.2.1", is_shortage=True),
         "WARNING",
-        "ended an HTTP connection: TOO_MANY_CONNECTIONS (from 192.0.2.1)",
+        "closed an HTTP connection: TOO_MANY_CONNECTIONS (from 192.0.2.1)",
     ),
     (
         Refused(Subject.CALL, "INVALID_REQUEST", PEER, "s/M: name: is required"),

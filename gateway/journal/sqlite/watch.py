@@ -147,7 +147,7 @@ class FileWatch:
         """
         whole = self._size_by_header()
         if found.size < self._size and not 0 < whole <= found.size:
-            return "cut short or emptied"
+            return "truncated or emptied"
         left = self._lock.left
         if left is None or whole > found.size:
             return None

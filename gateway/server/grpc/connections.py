@@ -2,7 +2,7 @@
 
 gRPC can end them in one way only: it sends a GOAWAY and from then on resets every call that comes,
 also those that were on their way or waiting to be taken up when it spoke. Their callers see
-CANCELLED without a word (grpc/grpc#41785), which tells nobody to call again. So they are ended
+CANCELLED without a word (grpc/grpc#41785), after which nobody knows to retry. So they are ended
 beneath gRPC, while it still takes calls and our own code can refuse them in words.
 """
 

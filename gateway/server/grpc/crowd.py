@@ -30,7 +30,7 @@ class Crowd:
             Subject.GRPC_CONNECTION,
             "TOO_MANY_CONNECTIONS",
             host,
-            f"{len(peers)} are open, as many as may be, and {count} of them are of one address:"
-            " further ones are closed",
+            f"{len(peers)} are open (the maximum), {count} of them from one address: further ones"
+            " are closed",
             is_shortage=True,
         )

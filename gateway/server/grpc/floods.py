@@ -5,7 +5,7 @@ without being a call that somebody waits for is seen from two sides: calls that 
 (`Peers`), and bytes that no call explains (here): PING, SETTINGS, PRIORITY, empty DATA, metadata
 and CONTINUATION frames, refused streams, whatever comes next.
 
-To close such a connection at once would only have its client open another and begin anew, with as
+To close such a connection at once would only have its client open another and start over, with as
 many calls as a connection may have. A client whose bytes the kernel drops waits, as on a broken
 network. Where the kernel cannot do that (it is Linux's), the connection is closed at once.
 """

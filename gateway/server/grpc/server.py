@@ -74,7 +74,7 @@ _logger = logging.getLogger(__name__)
 class GrpcServer:
     """A `grpc.aio` server with health and reflection for the services it is given.
 
-    A connection as old as `connection_age_max_s`, in seconds, takes no new calls, and is closed
+    A connection as old as `connection_age_max_s`, in seconds, accepts no new calls, and is closed
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
     reading ends in no other way. `connections_max` of all clients may be open at one time, within a
     share of the descriptors; gRPC closes further ones as they come. `rules` are those that the

@@ -1,4 +1,4 @@
-"""What each connection may have under way at one time, so that none takes the gateway from others.
+"""What each connection may have in progress at a time, so that none takes the gateway from others.
 
 A connection stands for its caller until callers have names.
 """
@@ -15,11 +15,11 @@ from gateway.server.call import SMALL_RESPONSE_BYTES
 from gateway.server.errors import GatewayError
 from gateway.tokenbucket import TokenBucket
 
-# Calls of a connection under way, streams among them. A service that follows a thousand
+# Calls of a connection in progress, streams among them. A service that follows a thousand
 # conferences over one connection is large; a call holds some 20 to 70 KB until it has ended.
 CALLS_PER_CONNECTION_MAX = 1_000
 
-# Calls of all connections under way: twice the subscribers that were measured to come back at once.
+# Calls of all connections in progress: twice the subscribers measured to come back at once.
 CALLS_MAX = 10_000
 
 # Bytes of responses of a connection that its client has not taken: twice 16 of the largest pages.
@@ -39,7 +39,7 @@ _SMALL = SMALL_RESPONSE_BYTES
 _TINY = 4 * 1024
 
 # Calls of a connection that may be given up within a second, beyond those that were waited for:
-# half of what it may have under way, at once, and then so many a second. Each costs the gateway
+# half of what it may have in progress, at once, and then so many a second. Each costs the gateway
 # what a call costs, and its client nothing (CVE-2023-44487).
 GIVEN_UP_MAX = 500
 GIVEN_UP_PER_S = 100
@@ -48,7 +48,7 @@ GIVEN_UP_WITHIN_S = 1.0
 # A call given up before its message has come counts as so many: libraries send both at once.
 _WITHOUT_MESSAGE = 5
 
-# When to call again after a refusal, in seconds: other calls take milliseconds.
+# When to retry after a refusal, in seconds: other calls take milliseconds.
 RETRY_S = 0.5
 
 # How long a connection may read nothing while its streams wait for room before that is recorded,

@@ -46,7 +46,7 @@ class Silence(Hook):
         self._silent.pop(call, None)
 
     def end_late(self) -> None:
-        """End calls whose message has not come in time."""
+        """End calls whose message did not arrive in time."""
         patience = _MESSAGE_AT_SHUTDOWN_S if self._hurried() else MESSAGE_S
         began = self._now() - patience
         while self._silent:

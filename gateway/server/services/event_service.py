@@ -21,13 +21,13 @@ _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class MissingMethodError(Exception):
-    """A method of a service has nobody to answer it; the text names it."""
+    """No object serves a method of a service; the text names the method."""
 
 
 class EventHandler(grpc.GenericRpcHandler):
-    """Serves a service whose methods are answered by several objects.
+    """Serves a service whose methods several objects serve.
 
-    `ListEvents` is answered by whichever of `parts` has `list_events`. Responses are bytes that
+    `ListEvents` is served by whichever of `parts` has `list_events`. Responses are bytes that
     are already encoded. Raises MissingMethodError at construction.
     """
 
@@ -63,4 +63,4 @@ def _handler(full_name: str, name: str, parts: tuple[object, ...]) -> Handler:
         handler: Handler | None = getattr(part, attribute, None)
         if handler is not None:
             return handler
-    raise MissingMethodError(f"nothing answers {full_name}: no part has a method {attribute}")
+    raise MissingMethodError(f"nothing serves {full_name}: no part has a method {attribute}")

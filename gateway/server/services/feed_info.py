@@ -19,7 +19,7 @@ from gateway.server.call import Call
 
 
 class FeedInfo:
-    """Answers GetFeedInfo. `home` is what keeps the log, and `retention` what may be in it."""
+    """Serves GetFeedInfo. `home` is what keeps the log, and `retention` what may be in it."""
 
     def __init__(
         self,

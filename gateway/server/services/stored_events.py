@@ -34,7 +34,7 @@ SEARCH_SHARE = 0.5
 
 
 class StoredEvents:
-    """Answers ListEvents and GetEvent. `now` is the monotonic clock."""
+    """Serves ListEvents and GetEvent. `now` is the monotonic clock."""
 
     def __init__(self, index: Index, now: Callable[[], float] = monotonic) -> None:
         self._index = index

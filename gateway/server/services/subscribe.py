@@ -68,7 +68,7 @@ class _Options:
 
 
 class SubscribeStream:
-    """Answers Subscribe. `age_max_s` is how long one stream stays open, in seconds.
+    """Serves Subscribe. `age_max_s` is how long one stream stays open, in seconds.
 
     `filters` is what the filters of all open streams may hold together.
     """
@@ -232,7 +232,7 @@ def _no_room(size: int) -> GatewayError:
         StatusCode.RESOURCE_EXHAUSTED,
         "GATEWAY_OVERLOADED",
         f"the filters of all open streams leave no room for this one of {size} bytes: use fewer"
-        " values, or run more gateways",
+        " values",
         retry_after=OVERLOAD_RETRY_S,
         refusal="NO_ROOM_FOR_FILTER",
     )

@@ -153,7 +153,7 @@ class Bench:
     def _tell_time(self) -> None:
         if self.tells_time:
             date = self.clock.true + self.date_ahead
-            self.time.provider_told(float(int(self.date_frozen or date)))
+            self.time.provider_time(float(int(self.date_frozen or date)))
 
     def _observe(self, record: DeliveryChecked | SweepEnded) -> None:
         if isinstance(record, DeliveryChecked):
