@@ -29,10 +29,11 @@ MAY_IMPORT = {
     # A home of the log: only the composition root knows which there is.
     "journal/sqlite": {"journal", "schema"},
     "feed": {"journal", "schema"},
+    "callers": {"journal"},
     "upstream": {"aside", "bytebudget", "config", "deadline", "details", "records", "schema"},
     "conference": {"deadline", "journal", "tokenbucket"},
     "ingest": {"aside", "bytebudget", "clock", "journal", "records", "schema", "upstream"},
-    "server": {"conference", "details", "feed", "journal", "schema", "upstream"},
+    "server": {"callers", "conference", "details", "feed", "journal", "schema", "upstream"},
     "server/hooks": {"bytebudget", "details", "records", "server", "tokenbucket"},
     "server/grpc": {
         "background",
@@ -83,6 +84,7 @@ MAY_IMPORT = {
 
 # Errors get their status at the edge: these rooms serve any face.
 WITHOUT_GRPC = {
+    "callers",
     "conference",
     "details",
     "feed",

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from gateway.journal.filter import EVERYTHING
+from gateway.callers.caller import UNNAMED, Caller
+from gateway.journal.filter import Filter
 from gateway.server.errors import GatewayError
 
 M = TypeVar("M")
@@ -84,6 +85,7 @@ class Call(Generic[M]):
         "_task",
         "_wire",
         "began",
+        "caller",
         "ended_by",
         "explain_cut_off",
         "granted_s",
@@ -92,7 +94,6 @@ class Call(Generic[M]):
         "method",
         "outflow",
         "peer",
-        "visible",
     )
 
     def __init__(
@@ -109,8 +110,8 @@ class Call(Generic[M]):
         self.method = method
         self.peer = wire.peer()
         self.began = began
-        # Which events its caller may see.
-        self.visible = EVERYTHING
+        # Who calls, which a hook finds out before any later one asks.
+        self.caller: Caller = UNNAMED
         self.granted_s = wire.time_remaining()
         self.outflow: Outflow = _UNBOUNDED
         # Whether it has been ended because its message had not come.
@@ -137,6 +138,11 @@ class Call(Generic[M]):
     def metadata(self) -> Metadata:
         """What the caller sent beside the message, in its order."""
         return self._wire.invocation_metadata() or ()
+
+    @property
+    def visible(self) -> Filter:
+        """Which events its caller may see."""
+        return self.caller.visible
 
     def release_message(self) -> None:
         """Give up the request, which would be held for as long as a stream is open."""

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeResponse,
     WatchConferenceRequest,
 )
+from gateway.callers.caller import UNNAMED
 from gateway.conference.conferences import Conferences
 from gateway.feed.feed import Feed
 from gateway.journal.filter import EVERYTHING, Filter
@@ -59,7 +61,7 @@ def stage(loop: LoopThread, tmp_path: Path) -> Iterator[Stage]:
 
 def called(message: Any, wire: HeldWire | None = None, visible: Filter = MINE) -> Call[Any]:
     call = call_of(message, wire)
-    call.visible = visible
+    call.caller = replace(UNNAMED, visible=visible)
     return call
 
 

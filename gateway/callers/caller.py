@@ -1,0 +1,36 @@
+"""Callers: services of the mesh, by the names that the gateway's operator has given them."""
+
+import enum
+from dataclasses import dataclass
+
+from gateway.journal.filter import EVERYTHING, Filter
+
+
+class Role(enum.IntEnum):
+    """What a caller may do; each role may do all that the ones before it may."""
+
+    READER = 1  # read events and what the provider has, which changes nothing
+    OPERATOR = 2  # command conferences, calls and what is in queues
+    ADMIN = 3  # change what belongs to the account
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller that is known.
+
+    `name` stands in metrics, lines and limits. `connections` are the ids of the connections (voice
+    applications) that it is bound to, None if it is not bound. `queues` are the names of the queues
+    that it may touch, None for all of them. `visible` is the condition on events that follows from
+    the connections: what is not within it does not exist for the caller.
+    """
+
+    name: str
+    role: Role
+    connections: frozenset[str] | None = None
+    queues: frozenset[str] | None = None
+    visible: Filter = EVERYTHING
+
+
+# Every caller, where nobody has said who there is: no name, and no bounds but those that hold for
+# each connection.
+UNNAMED = Caller("", Role.ADMIN)
