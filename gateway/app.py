@@ -27,12 +27,16 @@ from gateway.journal.pruning import keep_within
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from gateway.memory import buffers_within, memory_limit
+from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
 from gateway.schema.event_keys import declared_keys
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
-from gateway.server.http.app import http_app
+from gateway.server.http.admin import admin_app
+from gateway.server.http.public import public_app
+from gateway.server.http.refusals import TOO_MANY_CONNECTIONS
 from gateway.server.http.server import HttpServer
+from gateway.server.http.slots import admin_connections_max, connections_max
 from gateway.server.services.commands import CommandHandler
 from gateway.server.services.conference_events import FeedEvents
 from gateway.server.services.event_service import EventHandler
@@ -48,7 +52,6 @@ from gateway.upstream.bound import operations_of
 from gateway.upstream.conferences import RestConferences
 from gateway.upstream.deliveries import WebhookDeliveries
 from gateway.upstream.transport import Transport
-from gateway.values import Address
 
 COMMAND_SERVICES = (
     conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],
@@ -136,12 +139,19 @@ class Gateway:
         self.rules = Rules.of(self._observe, self._buffers)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
-        app = http_app(self._receiver, self._metrics, self._why_not_ready)
-        self._http = HttpServer(app, self._receiver.connection_ended)
+        self._http = HttpServer(
+            public_app(self._receiver), self._receiver.connection_ended, connections_max()
+        )
+        self._admin = HttpServer(
+            admin_app(self._metrics, self._why_not_ready),
+            self._admin_connection_ended,
+            admin_connections_max(),
+        )
         self._not_ready: str | None = "starting"
         self._background: list[asyncio.Task[None]] = []
         self.grpc_address = settings.grpc_address
         self.http_address = settings.http_address
+        self.admin_address = settings.admin_address
 
     @classmethod
     async def start(
@@ -181,7 +191,11 @@ class Gateway:
         self.rules.in_flight.refuse()
         self._feed.drain()
         await self._grpc.drain(self._settings.drain_timeout)
-        await asyncio.gather(self._grpc.stop(), self._http.stop(_LATE_WEBHOOK_S))
+        await asyncio.gather(
+            self._grpc.stop(),
+            self._http.stop(_LATE_WEBHOOK_S),
+            self._admin.stop(_LATE_WEBHOOK_S),
+        )
         self._receiver.close()
         for task in self._background:
             task.cancel()
@@ -192,9 +206,9 @@ class Gateway:
         self._not_ready = "stopped"
 
     async def _listen(self) -> None:
-        grpc, http = self._settings.grpc_address, self._settings.http_address
-        self.http_address = Address(http.host, await self._http.start(http.host, http.port))
-        self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
+        self.admin_address = await self._admin.start(self._settings.admin_address)
+        self.http_address = await self._http.start(self._settings.http_address)
+        self.grpc_address = await self._grpc.start(self._settings.grpc_address)
         work = {
             "pruning": lambda: keep_within(
                 self._log.index, self._retention, self._clock.for_deleting
@@ -288,6 +302,10 @@ class Gateway:
             self._clock.webhook_verified()
         if self._backfill is not None:
             self._backfill.webhook_received(received.result)
+
+    def _admin_connection_ended(self, reason: str, peer: str) -> None:
+        is_shortage = reason == TOO_MANY_CONNECTIONS.reason
+        self._observe(Refused(Subject.ADMIN_CONNECTION, reason, peer, is_shortage=is_shortage))
 
     async def _provider_changed(self) -> None:
         if self._not_ready is not None:

@@ -25,6 +25,7 @@ from conferencing.v1.event_service_pb2 import (
     EventFilter,
     SubscribeRequest,
 )
+from gateway.address import Address, TcpAddress
 from gateway.app import Gateway, gateway_version
 from gateway.background import kept_running
 from gateway.client.demo import Cast, Demo
@@ -32,7 +33,6 @@ from gateway.client.event_text import EventText
 from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
 from gateway.client.tail_errors import error_lines, loss_of
 from gateway.config import (
-    DEFAULT_GRPC_ADDRESS,
     Settings,
     SettingsError,
     environment,
@@ -43,6 +43,7 @@ from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.journal.errors import LogError
 from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
+from gateway.ports import GRPC, HTTP
 from gateway.process import raise_descriptors, tune_interpreter
 from gateway.schema.binding import BindingError
 from gateway.schema.event_keys import EventKey, declared_keys
@@ -81,6 +82,9 @@ def serve(sandbox: bool) -> None:
 
     with simulated() as simulation:
         settings = _settings({**environment(), **simulation.settings})
+        if not isinstance(settings.http_address, TcpAddress):
+            tell(f"telnyx-gateway: the simulated Telnyx posts to a port: unset {HTTP.address}")
+            sys.exit(EXIT_USAGE)
         sys.exit(_served(settings, simulation))
 
 
@@ -98,6 +102,7 @@ def demo() -> None:
             **simulation.settings,
             "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
             "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
+            "GATEWAY_ADMIN_ADDRESS": "127.0.0.1:0",
             "GATEWAY_EVENT_LOG": f"sqlite:///{Path(folder) / 'events.db'}",
         }
         ok = _run(_demo(load_settings(chosen), simulation))
@@ -155,9 +160,7 @@ def key_options(keys: Sequence[EventKey]) -> Callable[[Command], Command]:
 
 
 @main.command()
-@click.option(
-    "--address", default=DEFAULT_GRPC_ADDRESS, show_default=True, help="Address of the gateway."
-)
+@click.option("--address", default=GRPC.default, show_default=True, help="Address of the gateway.")
 @click.option("--earliest", is_flag=True, help="Start with the oldest stored event.")
 @click.option("--after", metavar="CURSOR", help="Start after this cursor.")
 @click.option(
@@ -236,7 +239,8 @@ async def _serve(
     gc.freeze()
     upkeep = asyncio.create_task(kept_running("memory", MemoryUpkeep.of_this_process().run))
     _log.info("gRPC on %s", gateway.grpc_address)
-    _log.info("webhooks on http://%s%s", gateway.http_address, WEBHOOK_PATH)
+    _log.info("webhooks on %s", _page(gateway.http_address, WEBHOOK_PATH))
+    _log.info("health and metrics on %s", _page(gateway.admin_address, "/"))
     _log.info("events in %s", settings.event_log)
     if simulation is None:
         _log.info("provider %s", settings.base_url)
@@ -283,6 +287,11 @@ async def _tail(address: str, request: SubscribeRequest, as_json: bool) -> int:
             if following.has_received and resumable:
                 tell(f"-- to resume from here: --after {following.cursor}")
     return 0
+
+
+def _page(address: Address, path: str) -> str:
+    """Return where a path is found at an address."""
+    return f"http://{address}{path}" if isinstance(address, TcpAddress) else f"{address} ({path})"
 
 
 def _settings(env: Mapping[str, str]) -> Settings:

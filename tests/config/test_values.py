@@ -205,5 +205,6 @@ def test_every_kind_of_mistake_is_in_one_list() -> None:
         "GATEWAY_RETENTION_AGE",
         "GATEWAY_UPSTREAM_WAITING",
         "GATEWAY_LOG_FORMAT",
+        "GATEWAY_GRPC_ADDRESS",
         "GATEWAY_HTTP_ADDRESS",
     ]

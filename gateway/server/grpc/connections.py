@@ -1,4 +1,4 @@
-"""The connections of a port we listen on, as the kernel has them, and how they end well.
+"""The connections of an address we listen on, as the kernel has them, and how they end well.
 
 gRPC can end them in one way only: it sends a GOAWAY and from then on resets every call that comes,
 also those that were on their way or waiting to be taken up when it spoke. Their callers see
@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Set
 
-from gateway.server.grpc.sockets import Descriptor, sockets_on
+from gateway.server.grpc.sockets import Bound, Descriptor, peer_name, sockets_on
 
 # An HTTP/2 GOAWAY frame (RFC 9113, 6.8): 8 bytes of type 7 on stream 0, of which the last stream
 # that is taken is the highest there can be, and the error none. It tells a client to open no more
@@ -20,15 +20,15 @@ GOAWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
 
 
 class Connections:
-    """What a gRPC server in this process has open on its TCP port, in clear.
+    """What a gRPC server in this process has open on its address, in clear.
 
     A client that was told to go away closes its connection when its calls have ended; after
     `patience` more steps it is closed here. A system that does not list a process's descriptors
     has none to show, and gRPC ends them.
     """
 
-    def __init__(self, port: int, patience: int) -> None:
-        self._port = port
+    def __init__(self, bound: Bound, patience: int) -> None:
+        self._bound = bound
         self._patience = patience
         # How many steps ago a client was told to go away.
         self._told: dict[Descriptor, int] = {}
@@ -39,7 +39,7 @@ class Connections:
         A socket that does not listen takes the listener's descriptor. gRPC, to whom it belongs,
         closes that in its time; the listener's end alone would make it complain on stderr.
         """
-        for descriptor, listener in sockets_on(self._port, listening=True):
+        for descriptor, listener in sockets_on(self._bound, listening=True):
             with socket.socket(listener.family, socket.SOCK_STREAM) as deaf:
                 os.dup2(deaf.fileno(), descriptor.number, inheritable=False)
 
@@ -55,12 +55,13 @@ class Connections:
         flight: should it ever come into the middle of one, then of a refusal, whose caller sees
         the connection break. So spare who has calls in flight.
         """
-        # Of another client that has the same port on another host nothing is lost by waiting.
-        spared_ports = {int(peer.rpartition(":")[2]) for peer in spared_peers}
+        # Of another client that has the same port on another host nothing is lost by waiting, nor
+        # of others on a socket file, where all have one name.
+        spared = {_port_of(peer) for peer in spared_peers}
         unfinished = False
-        for descriptor, connection in sockets_on(self._port, listening=False):
+        for descriptor, connection in sockets_on(self._bound, listening=False):
             with contextlib.suppress(OSError):  # the client has gone already
-                if connection.getpeername()[1] in spared_ports:
+                if _port_of(peer_name(connection.getpeername())) in spared:
                     unfinished = True
                 elif self._told.setdefault(descriptor, -1) == self._patience:
                     connection.shutdown(socket.SHUT_WR)
@@ -70,3 +71,7 @@ class Connections:
                     if self._told[descriptor] == 0:
                         connection.send(GOAWAY, socket.MSG_DONTWAIT)
         return unfinished
+
+
+def _port_of(peer: str) -> str:
+    return peer.rpartition(":")[2]

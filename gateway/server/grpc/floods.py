@@ -8,6 +8,9 @@ and CONTINUATION frames, refused streams, whatever comes next.
 To close such a connection at once would only have its client open another and start over, with as
 many calls as a connection may have. A client whose bytes the kernel drops waits, as on a broken
 network. Where the kernel cannot do that (it is Linux's), the connection is closed at once.
+
+On a socket file nobody is held. The kernel counts no bytes there, the file's mode says who may
+connect, and gRPC gives all clients one name: to hold one would be to hold them all.
 """
 
 import contextlib
@@ -22,7 +25,14 @@ from time import monotonic
 
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.observer import Observer
-from gateway.server.grpc.sockets import Descriptor, peer_name, socket_descriptors, sockets_on
+from gateway.server.grpc.sockets import (
+    UNIX_PEER,
+    Bound,
+    Descriptor,
+    peer_name,
+    socket_descriptors,
+    sockets_on,
+)
 from gateway.tokenbucket import TokenBucket
 
 # How often connections are looked at, in seconds.
@@ -60,7 +70,7 @@ class _Connection:
 
 
 class Floods:
-    """Holds and ends connections to a port that flood it.
+    """Holds and ends connections to an address that flood it.
 
     `explained` returns how many bytes a peer may well have sent since it was asked before.
     `observe` is told of what is held and closed. `now` is the monotonic clock, in seconds.
@@ -68,16 +78,16 @@ class Floods:
 
     def __init__(
         self,
-        port: int,
+        bound: Bound,
         explained: Callable[[str], int],
         observe: Observer[ConnectionHeld | ConnectionClosed],
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self._port = port
+        self._bound = bound
         self._explained = explained
         self._observe = observe
         self._now = now
-        # None stands for a socket that is none of the port's connections.
+        # None stands for a socket that is none of the address's connections.
         self._known: dict[Descriptor, _Connection | None] = {}
 
     @property
@@ -93,7 +103,7 @@ class Floods:
             self._meet()
         self._known = {it: self._known.get(it) for it in found}
         for descriptor, connection in self._known.items():
-            if connection is None:
+            if connection is None or connection.peer == UNIX_PEER:
                 continue
             if connection.held is not None:
                 if now >= connection.held_at + connection.held.for_s:
@@ -108,13 +118,15 @@ class Floods:
 
     def flooded(self, peer: str, kind: str) -> None:
         """Hold the connection of a peer, if it is still there."""
+        if peer == UNIX_PEER:
+            return
         self._meet()
         for descriptor, connection in self._known.items():
             if connection is not None and connection.peer == peer:
                 self._hold(descriptor, connection, kind)
 
     def _meet(self) -> None:
-        for descriptor, found in sockets_on(self._port, listening=False):
+        for descriptor, found in sockets_on(self._bound, listening=False):
             if self._known.get(descriptor) is None:
                 try:
                     peer = peer_name(found.getpeername())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from gateway.address import Address, SocketFile, TcpAddress
 from gateway.background import kept_running
 from gateway.process import within_descriptors
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
@@ -18,8 +19,10 @@ from gateway.server.grpc.crowd import Crowd
 from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
 from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.rules import Rules
+from gateway.server.grpc.sockets import Bound
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
+from gateway.socketfile import SocketFilePlace
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
 # characters; gRPC's own default of 4 MiB only helps those who mean harm.
@@ -39,7 +42,7 @@ PING_STRIKES_MAX = 2
 PENDING_CALLS_MAX = 6_000
 PENDING_CALLS_LIMIT = 8_000
 
-# The share of the descriptors that connections may have: those over HTTP have 0.4, and the
+# The share of the descriptors that connections may have: those over HTTP have 0.46, and the
 # rest is for the log and for requests to the provider, 200 by default.
 SHARE_OF_DESCRIPTORS = 0.3
 
@@ -124,25 +127,50 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = frozenset(["", *service_names])
         self._connections: Connections | None = None
+        self._place: SocketFilePlace | None = None
         self._server.add_generic_rpc_handlers(
             reflection_handlers((*service_names, health.SERVICE_NAME))
         )
 
-    async def start(self, address: str) -> int:
-        """Listen and serve; returns the port. Raises OSError if the address cannot be had."""
-        _try_address(address)
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen for gRPC on {address}: {error}") from None
-        if not port:
-            raise OSError(f"cannot listen for gRPC on {address}")
+    async def start(self, address: Address) -> Address:
+        """Listen and serve; returns the address, with the port that it has got.
+
+        Raises OSError if the address cannot be had.
+        """
+        bound: Bound
+        if isinstance(address, TcpAddress):
+            bound = port = self._bind_port(address)
+            address = TcpAddress(address.host, port)
+        else:
+            bound = self._bind_file(address)
         await self._server.start()
-        self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
-        self._floods = Floods(port, self._rules.peers.explained, self._observe)
+        self._connections = Connections(bound, _LOOKS_BEFORE_CLOSING)
+        self._floods = Floods(bound, self._rules.peers.explained, self._observe)
         self._rules.peers.on_flood = self._floods.flooded
         self._watch = asyncio.create_task(kept_running("the check of connections", self._look))
         await self.set_serving(True)
+        return address
+
+    def _bind_port(self, address: TcpAddress) -> int:
+        _try_address(address)
+        return self._add_port(address, str(address))
+
+    def _bind_file(self, address: SocketFile) -> str:
+        self._place = SocketFilePlace(address.path)
+        try:
+            with self._place.hidden() as path:
+                self._add_port(address, f"unix:{path}")
+                return str(path)
+        except OSError as error:
+            raise _cannot_listen(address, error.strerror or str(error)) from None
+
+    def _add_port(self, address: Address, target: str) -> int:
+        try:
+            port: int = self._server.add_insecure_port(target)
+        except RuntimeError as error:
+            raise _cannot_listen(address, str(error)) from None
+        if not port:
+            raise _cannot_listen(address, "gRPC does not say why")
         return port
 
     async def set_serving(self, serving: bool, names: Iterable[str] | None = None) -> None:
@@ -174,6 +202,8 @@ class GrpcServer:
         await self.set_serving(False)
         if self._connections is None:
             return
+        if self._place is not None:
+            self._place.remove()
         self._connections.stop_listening()
         time, calls = asyncio.get_running_loop().time, self._rules.in_flight
         ends_at = time() + within_s
@@ -201,13 +231,16 @@ def _stalled(peer: str) -> Refused:
     return Refused(Subject.GRPC_CONNECTION, "STREAMS_NOT_READ", peer, text)
 
 
-def _try_address(address: str) -> None:
+def _cannot_listen(address: Address, why: str | None) -> OSError:
+    return OSError(f"cannot listen for gRPC on {address}: {why}")
+
+
+def _try_address(address: TcpAddress) -> None:
     """Raise OSError, in words, if an address cannot be had: gRPC itself only says that."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind((host, int(port)))
+            trial.bind((address.host, address.port))
         except OSError as error:
-            raise OSError(f"cannot listen for gRPC on {address}: {error.strerror}") from None
+            raise _cannot_listen(address, error.strerror) from None

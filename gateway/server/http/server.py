@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import uvicorn
 
+from gateway.address import Address, SocketFile, TcpAddress
 from gateway.server.http.protocol import Observe, RequestProtocol
 from gateway.server.http.refusals import IDLE_S
-from gateway.server.http.slots import ConnectionSlots, connections_max
+from gateway.server.http.slots import ConnectionSlots
+from gateway.socketfile import SocketFilePlace
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
@@ -20,6 +22,9 @@ _BACKLOG = 1_024
 # How long the application has to complete its work on requests whose connections were dropped, in
 # seconds: for a commit in progress.
 _LAST_WORK_S = 1.0
+
+# An ASGI application.
+Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
 
@@ -37,11 +42,11 @@ class HttpServer:
     """Serves an ASGI application on one address.
 
     `observe` is given the reason and the peer of each end of a connection that the application does
-    not hear of.
+    not hear of. `connections_max` may be open at one time.
     """
 
-    def __init__(self, app: Any, observe: Observe) -> None:
-        slots = ConnectionSlots(connections_max())
+    def __init__(self, app: Application, observe: Observe, connections_max: int) -> None:
+        slots = ConnectionSlots(connections_max)
         protocol = partial(RequestProtocol, observe=observe, slots=slots)
         self._server = _QuietServer(
             uvicorn.Config(
@@ -58,13 +63,21 @@ class HttpServer:
             )
         )
         self._task: asyncio.Task[None] | None = None
+        self._place: SocketFilePlace | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen and serve; returns the port. Raises OSError if the address cannot be had."""
-        listener = _listen(host, port)
+    async def start(self, address: Address) -> Address:
+        """Listen and serve; returns the address, with the port that it has got.
+
+        Raises OSError if the address cannot be had.
+        """
+        try:
+            listener = self._listen(address)
+        except OSError as error:
+            raise OSError(f"cannot listen for HTTP on {address}: {error.strerror}") from None
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        bound: int = listener.getsockname()[1]
-        return bound
+        if isinstance(address, SocketFile):
+            return address
+        return TcpAddress(address.host, listener.getsockname()[1])
 
     async def stop(self, within_s: float) -> None:
         """Serve what has been received and stop; what is incomplete after `within_s` is dropped.
@@ -73,6 +86,8 @@ class HttpServer:
         that is closed ends a request whose rest is awaited, and lets a complete one continue.
         """
         self._server.should_exit = True
+        if self._place is not None:
+            self._place.remove()
         if await self._has_ended(within_s):
             return
         connections = list(self._server.server_state.connections)
@@ -89,15 +104,23 @@ class HttpServer:
         done, _ = await asyncio.wait([self._task], timeout=within_s)
         return bool(done)
 
+    def _listen(self, address: Address) -> socket.socket:
+        if isinstance(address, TcpAddress):
+            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+            return _listener(family, (address.host, address.port))
+        self._place = SocketFilePlace(address.path)
+        with self._place.hidden() as path:
+            return _listener(socket.AF_UNIX, str(path))
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+def _listener(family: socket.AddressFamily, name: Any) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        if family != socket.AF_UNIX:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(name)
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise OSError(f"cannot listen for HTTP on {host}:{port}: {error.strerror}") from None
+        raise
     return listener
