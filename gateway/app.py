@@ -27,6 +27,7 @@ from gateway.journal.pruning import keep_within
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from gateway.memory import buffers_within, memory_limit
+from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
 from gateway.schema.event_keys import declared_keys
@@ -47,6 +48,7 @@ from gateway.server.services.watch import WatchStream
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telemetry.telemetry import Telemetry
+from gateway.tls.served import ServedCertificates
 from gateway.upstream.assembly import Hooks, Upstream
 from gateway.upstream.bound import operations_of
 from gateway.upstream.conferences import RestConferences
@@ -104,6 +106,8 @@ class Gateway:
         self._observe = Telemetry(self._metrics).observe
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
+        self.certificates = ServedCertificates(settings.tls_files())
+        self._metrics.watch_certificates(self.certificates.expiries)
         self._upstream = Upstream.of(
             settings,
             f"telnyx-grpc-gateway/{gateway_version()}",
@@ -160,7 +164,8 @@ class Gateway:
         """Build and start everything; `logs` tells what became of log records.
 
         Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
-        opened or read and OSError for an address that cannot be had; nothing is left running then.
+        opened or read, CredentialsError for a certificate that nobody can be served with, and
+        OSError for an address that cannot be had; nothing is left running then.
         """
         clock = Clock(time.time, time.monotonic)
         log = await open_log(settings.event_log, event_format(declared_keys()))
@@ -206,14 +211,18 @@ class Gateway:
         self._not_ready = "stopped"
 
     async def _listen(self) -> None:
-        self.admin_address = await self._admin.start(self._settings.admin_address)
-        self.http_address = await self._http.start(self._settings.http_address)
-        self.grpc_address = await self._grpc.start(self._settings.grpc_address)
+        settings, certificate = self._settings, self.certificates.of
+        self.admin_address = await self._admin.start(
+            settings.admin_address, certificate(ADMIN.name)
+        )
+        self.http_address = await self._http.start(settings.http_address, certificate(HTTP.name))
+        self.grpc_address = await self._grpc.start(settings.grpc_address, certificate(GRPC.name))
         work = {
             "pruning": lambda: keep_within(
                 self._log.index, self._retention, self._clock.for_deleting
             ),
             **self._upstream.work,
+            **self.certificates.work,
         }
         if self._backfill is not None:
             work["backfill"] = self._backfill.run

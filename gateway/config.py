@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from gateway import values
 from gateway.address import Address, read_address
 from gateway.names import NameJudge
-from gateway.ports import ADMIN, GRPC, HTTP, Port, mistakes_of_ports
+from gateway.ports import ADMIN, GRPC, HTTP, PORTS, Port, mistakes_of_ports
+from gateway.tls.files import TlsFiles
 from gateway.values import Certificates
 
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
@@ -50,11 +51,31 @@ def _secret(reader: Callable[[str], str]) -> BeforeValidator:
 
 Where = Annotated[Address, _read(read_address)]
 Word = _read(str.lower)
+File = Annotated[Path, _read(Path)] | None
 Trust = Annotated[Literal["none", "network"], Word]
 
 
 def _duration(least: str, most: str) -> BeforeValidator:
     return _read(values.read_duration, least, most)
+
+
+def _cert(port: Port) -> Any:
+    meaning = (
+        f"File of the certificate (PEM, the chain after it) that `{port.address}` is served with in"
+        " TLS. Unset: in clear."
+    )
+    return _named(port.cert, None, meaning)
+
+
+def _key(port: Port) -> Any:
+    return _named(port.key, None, f"File of the key (PEM) of `{port.cert}`.")
+
+
+def _client_ca(port: Port) -> Any:
+    meaning = (
+        "File of CA certificates (PEM); clients must have a certificate that one of them signed."
+    )
+    return _named(port.client_ca, None, meaning)
 
 
 def _trust(port: Port) -> Any:
@@ -89,6 +110,9 @@ class Settings(BaseModel):
     )
     grpc_address: Where = _named(GRPC.address, GRPC.default, "Address to serve gRPC on.")
     grpc_trust: Trust = _trust(GRPC)
+    grpc_tls_cert: File = _cert(GRPC)
+    grpc_tls_key: File = _key(GRPC)
+    grpc_tls_client_ca: File = _client_ca(GRPC)
     grpc_connections: Annotated[int, _read(values.read_count, 1, 100_000)] = _named(
         "GATEWAY_GRPC_CONNECTIONS",
         2_000,
@@ -96,10 +120,16 @@ class Settings(BaseModel):
     )
     http_address: Where = _named(HTTP.address, HTTP.default, "Address to receive webhooks on.")
     http_trust: Trust = _trust(HTTP)
+    http_tls_cert: File = _cert(HTTP)
+    http_tls_key: File = _key(HTTP)
+    http_tls_client_ca: File = _client_ca(HTTP)
     admin_address: Where = _named(
         ADMIN.address, ADMIN.default, "Address to serve health and metrics on."
     )
     admin_trust: Trust = _trust(ADMIN)
+    admin_tls_cert: File = _cert(ADMIN)
+    admin_tls_key: File = _key(ADMIN)
+    admin_tls_client_ca: File = _client_ca(ADMIN)
     event_log: Annotated[Path, _read(values.read_event_log)] = _named(
         "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where to store events."
     )
@@ -200,6 +230,15 @@ class Settings(BaseModel):
     log_format: Annotated[Literal["text", "json"], Word] = _named(
         "GATEWAY_LOG_FORMAT", "text", "Format of log messages: `text` or `json`."
     )
+
+    def tls_files(self) -> list[TlsFiles]:
+        """Return where the certificates are of the addresses that are served in TLS."""
+        files = {
+            str(field.alias): str(path)
+            for name, field in type(self).model_fields.items()
+            if isinstance(path := getattr(self, name), Path)
+        }
+        return [it for port in PORTS if (it := port.tls_files(files)) is not None]
 
 
 def environment() -> Mapping[str, str]:

@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "server",
         "server/hooks",
         "socketfile",
+        "tls",
         "tokenbucket",
     },
     "server/services": {
@@ -62,14 +63,18 @@ MAY_IMPORT = {
         "tokens",
         "upstream",
     },
-    "server/http": {"address", "ingest", "process", "socketfile", "telemetry"},
+    "server/http": {"address", "ingest", "process", "socketfile", "telemetry", "tls"},
     # What is made of records depends on nobody who makes them.
     "telemetry": {"records"},
-    "client": {"schema"},
+    "client": {"address", "schema"},
+    "connecting": {"client", "ports"},
+    "tailing": {"client", "connecting", "output", "running", "schema"},
+    "running": set[str](),
     "sandbox": set[str](),
     "simulation": {"sandbox"},
-    "config": {"address", "names", "ports", "values"},
-    "ports": {"address"},
+    "config": {"address", "names", "ports", "tls", "values"},
+    "ports": {"address", "tls"},
+    "tls": set[str](),
     "names": set[str](),
     "output": set[str](),
     "values": {"address"},
@@ -124,7 +129,8 @@ KEPT_BY = {
     },
     "prometheus_client": {"telemetry/metrics.py"},
     "pydantic": {"config.py"},
-    "click": {"cli.py", "output.py"},
+    "click": {"cli.py", "connecting.py", "output.py", "tailing.py"},
+    "cryptography": {"tls/credentials.py"},
 }
 
 # Where an RPC or an event may be named: what a conference goes through is no more than that, and

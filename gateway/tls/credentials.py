@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from gateway.tls.files import TlsFiles
+from gateway.tls.files import NamedFile, TlsFiles
 
 # The largest file that is read, in bytes: all public CA certificates together are 300 KiB.
 _FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -42,9 +41,9 @@ class Pem:
         """Read the files. Raises CredentialsError for one that cannot be read."""
         client_ca = files.client_ca
         return cls(
-            _content(files.cert, files.cert_setting),
-            _content(files.key, files.key_setting),
-            None if client_ca is None else _content(client_ca, files.client_ca_setting),
+            _content(files.cert),
+            _content(files.key),
+            None if client_ca is None else _content(client_ca),
         )
 
 
@@ -73,35 +72,35 @@ class Credentials:
         Raises CredentialsError for a certificate that does not fit the key, has expired or is not
         valid yet, and for anything that cannot be parsed.
         """
-        leaf = _certificates(pem.chain, files.cert_setting)[0]
-        key = _key(pem.key, files.key_setting)
+        leaf = _certificates(pem.chain, files.cert.setting)[0]
+        key = _key(pem.key, files.key.setting)
         if _public(leaf.public_key()) != _public(key.public_key()):
             raise CredentialsError(
-                f"{files.key_setting} is not the key of the first certificate in"
-                f" {files.cert_setting}"
+                f"{files.key.setting} is not the key of the first certificate in"
+                f" {files.cert.setting}"
             )
         not_before, not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         if now >= not_after.timestamp():
-            raise CredentialsError(f"{files.cert_setting} expired at {not_after:%Y-%m-%d %H:%M}")
+            raise CredentialsError(f"{files.cert.setting} expired at {not_after:%Y-%m-%d %H:%M}")
         if now < not_before.timestamp():
             raise CredentialsError(
-                f"{files.cert_setting} is not valid before {not_before:%Y-%m-%d %H:%M} UTC"
+                f"{files.cert.setting} is not valid before {not_before:%Y-%m-%d %H:%M} UTC"
             )
-        if pem.client_ca is not None:
-            _certificates(pem.client_ca, files.client_ca_setting)
+        if pem.client_ca is not None and files.client_ca is not None:
+            _certificates(pem.client_ca, files.client_ca.setting)
         return cls(pem, not_after.timestamp(), _context(pem, files))
 
 
-def _content(path: Path, setting: str) -> bytes:
+def _content(file: NamedFile) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(_FILE_BYTES_MAX + 1)
+        with file.path.open("rb") as opened:
+            data = opened.read(_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise CredentialsError(
-            f"{setting} names a file that cannot be read: {error.strerror}"
+            f"{file.setting} names a file that cannot be read: {error.strerror}"
         ) from None
     if len(data) > _FILE_BYTES_MAX:
-        raise CredentialsError(f"{setting} names a file of more than {_FILE_BYTES_MAX} bytes")
+        raise CredentialsError(f"{file.setting} names a file of more than {_FILE_BYTES_MAX} bytes")
     return data
 
 
@@ -135,12 +134,12 @@ def _context(pem: Pem, files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    setting = files.cert_setting
+    setting = files.cert.setting
     try:
         with _as_file(pem.chain) as chain, _as_file(pem.key) as key:
             context.load_cert_chain(chain, key)
-        if pem.client_ca is not None:
-            setting = files.client_ca_setting
+        if pem.client_ca is not None and files.client_ca is not None:
+            setting = files.client_ca.setting
             context.load_verify_locations(cadata=pem.client_ca.decode("ascii", "replace"))
             context.verify_mode = ssl.CERT_REQUIRED
     except ssl.SSLError as error:

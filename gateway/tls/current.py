@@ -59,19 +59,17 @@ class CurrentCredentials:
             self._refuse((pem, str(error)))
             return
         self.current, self._wrong, self._told = found, None, None
-        _log.info("%s: a new certificate is served, until %s", self._address, found.expires)
+        _log.info(
+            "TLS on %s: a new certificate is served, until %s", self._files.port, found.expires
+        )
 
     def _refuse(self, wrong: tuple[Pem | None, str]) -> None:
         before, self._wrong = self._wrong, wrong
         if wrong == before and wrong != self._told:
             self._told = wrong
             _log.error(
-                "%s: the new certificate is refused, and the old one is served until %s: %s",
-                self._address,
+                "TLS on %s: the new certificate is refused, and the old one is served until %s: %s",
+                self._files.port,
                 self.current.expires,
                 wrong[1],
             )
-
-    @property
-    def _address(self) -> str:
-        return f"{self._files.prefix}_ADDRESS"

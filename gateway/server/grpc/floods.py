@@ -29,6 +29,7 @@ from gateway.server.grpc.sockets import (
     UNIX_PEER,
     Bound,
     Descriptor,
+    bytes_received,
     peer_name,
     socket_descriptors,
     sockets_on,
@@ -47,11 +48,9 @@ UNEXPLAINED_PER_S = 512 * 1024
 # they connect again, and short for one whose fault was mended.
 HELD_S = 10.0
 
-# Linux's numbers (asm-generic/socket.h, linux/tcp.h: `tcpi_bytes_received`, the bytes that have
-# come in order on a connection) and the one instruction that takes nothing of any packet
+# Linux's numbers (asm-generic/socket.h) and the one instruction that takes nothing of any packet
 # (linux/filter.h: BPF_RET | BPF_K, 0).
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
-_TCP_INFO, _BYTES_RECEIVED_AT = 11, 128
 _TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 _LINUX = sys.platform == "linux"
 
@@ -109,7 +108,7 @@ class Floods:
                 if now >= connection.held_at + connection.held.for_s:
                     self._close(descriptor, connection, connection.held)
                 continue
-            received = _bytes_received(descriptor.number, connection.family)
+            received = bytes_received(descriptor.number, connection.family)
             new = received - connection.received
             connection.received = received
             connection.unexplained.spend(new - self._explained(connection.peer))
@@ -195,24 +194,3 @@ def _close(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):  # nothing was attached
         # Else the client would hear nothing of the end when it goes on sending.
         connection.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
-
-
-def _bytes_received(number: int, family: int) -> int:
-    """Return how many bytes have come on a connection so far, zero where that is not told."""
-    # Without a copy: while there is one, gRPC cannot really close the connection. At the worst the
-    # number stands for something else by now.
-    if not _LINUX:
-        return 0
-    try:
-        looked_at = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=number)
-    except OSError:
-        return 0
-    try:
-        info = looked_at.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_RECEIVED_AT + 8)
-    except OSError:
-        return 0
-    finally:
-        looked_at.detach()
-    if len(info) < _BYTES_RECEIVED_AT + 8:
-        return 0
-    return int(struct.unpack_from("Q", info, _BYTES_RECEIVED_AT)[0])

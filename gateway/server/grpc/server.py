@@ -20,9 +20,11 @@ from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
 from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.sockets import Bound
+from gateway.server.grpc.tls import server_credentials
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 from gateway.socketfile import SocketFilePlace
+from gateway.tls.current import CurrentCredentials
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
 # characters; gRPC's own default of 4 MiB only helps those who mean harm.
@@ -128,15 +130,20 @@ class GrpcServer:
         self._names = frozenset(["", *service_names])
         self._connections: Connections | None = None
         self._place: SocketFilePlace | None = None
+        self._tls: grpc.ServerCredentials | None = None
         self._server.add_generic_rpc_handlers(
             reflection_handlers((*service_names, health.SERVICE_NAME))
         )
 
-    async def start(self, address: Address) -> Address:
+    async def start(
+        self, address: Address, certificates: CurrentCredentials | None = None
+    ) -> Address:
         """Listen and serve; returns the address, with the port that it has got.
 
-        Raises OSError if the address cannot be had.
+        With `certificates` in TLS, else in clear. Raises OSError if the address cannot be had.
         """
+        if certificates is not None:
+            self._tls = server_credentials(certificates)
         bound: Bound
         if isinstance(address, TcpAddress):
             bound = port = self._bind_port(address)
@@ -144,7 +151,7 @@ class GrpcServer:
         else:
             bound = self._bind_file(address)
         await self._server.start()
-        self._connections = Connections(bound, _LOOKS_BEFORE_CLOSING)
+        self._connections = Connections(bound, _LOOKS_BEFORE_CLOSING, in_clear=self._tls is None)
         self._floods = Floods(bound, self._rules.peers.explained, self._observe)
         self._rules.peers.on_flood = self._floods.flooded
         self._watch = asyncio.create_task(kept_running("the check of connections", self._look))
@@ -166,7 +173,10 @@ class GrpcServer:
 
     def _add_port(self, address: Address, target: str) -> int:
         try:
-            port: int = self._server.add_insecure_port(target)
+            if self._tls is None:
+                port: int = self._server.add_insecure_port(target)
+            else:
+                port = self._server.add_secure_port(target, self._tls)
         except RuntimeError as error:
             raise _cannot_listen(address, str(error)) from None
         if not port:

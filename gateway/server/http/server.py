@@ -10,11 +10,13 @@ from typing import Any, TypeAlias, cast
 
 import uvicorn
 
-from gateway.address import Address, SocketFile, TcpAddress
+from gateway.address import Address, TcpAddress
 from gateway.server.http.protocol import Observe, RequestProtocol
 from gateway.server.http.refusals import IDLE_S
-from gateway.server.http.slots import ConnectionSlots
+from gateway.server.http.slots import ConnectionSlots, Slots
+from gateway.server.http.tls import TlsAcceptor
 from gateway.socketfile import SocketFilePlace
+from gateway.tls.current import CurrentCredentials
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
@@ -46,8 +48,9 @@ class HttpServer:
     """
 
     def __init__(self, app: Application, observe: Observe, connections_max: int) -> None:
-        slots = ConnectionSlots(connections_max)
-        protocol = partial(RequestProtocol, observe=observe, slots=slots)
+        self._slots = ConnectionSlots(connections_max)
+        self._observe = observe
+        protocol = partial(RequestProtocol, observe=observe, slots=self._slots)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -64,20 +67,31 @@ class HttpServer:
         )
         self._task: asyncio.Task[None] | None = None
         self._place: SocketFilePlace | None = None
+        self._acceptor: TlsAcceptor | None = None
 
-    async def start(self, address: Address) -> Address:
+    async def start(
+        self, address: Address, certificates: CurrentCredentials | None = None
+    ) -> Address:
         """Listen and serve; returns the address, with the port that it has got.
 
-        Raises OSError if the address cannot be had.
+        With `certificates` in TLS, else in clear. Raises OSError if the address cannot be had.
         """
         try:
             listener = self._listen(address)
         except OSError as error:
             raise OSError(f"cannot listen for HTTP on {address}: {error.strerror}") from None
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        if isinstance(address, SocketFile):
-            return address
-        return TcpAddress(address.host, listener.getsockname()[1])
+        bound: Address = address
+        if isinstance(address, TcpAddress):
+            bound = TcpAddress(address.host, listener.getsockname()[1])
+        if certificates is None:
+            self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+            return bound
+        self._server.config.load()
+        self._task = asyncio.create_task(self._server.serve(sockets=[]))
+        self._acceptor = TlsAcceptor(
+            listener, certificates, self._slots, self._protocol, self._observe
+        )
+        return bound
 
     async def stop(self, within_s: float) -> None:
         """Serve what has been received and stop; what is incomplete after `within_s` is dropped.
@@ -88,6 +102,8 @@ class HttpServer:
         self._server.should_exit = True
         if self._place is not None:
             self._place.remove()
+        if self._acceptor is not None:
+            await self._acceptor.close()
         if await self._has_ended(within_s):
             return
         connections = list(self._server.server_state.connections)
@@ -103,6 +119,16 @@ class HttpServer:
             return True
         done, _ = await asyncio.wait([self._task], timeout=within_s)
         return bool(done)
+
+    def _protocol(self, slots: Slots) -> asyncio.Protocol:
+        """Return what serves one connection, as uvicorn makes it for those that it accepts."""
+        return RequestProtocol(
+            self._server.config,
+            self._server.server_state,
+            {},
+            observe=self._observe,
+            slots=slots,
+        )
 
     def _listen(self, address: Address) -> socket.socket:
         if isinstance(address, TcpAddress):

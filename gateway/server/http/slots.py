@@ -56,6 +56,16 @@ class Connection(Protocol):
         """Close at once; `ConnectionSlots.leave` may come later."""
 
 
+class Slots(Protocol):
+    """Where a connection gets its slot."""
+
+    def enter(self, connection: Connection) -> bool:
+        """Give a new connection a slot. Returns False if there is none."""
+
+    def leave(self, connection: Connection) -> None:
+        """Free the slot of a connection, if it has one."""
+
+
 class ConnectionSlots:
     """The connections that are open, `limit` at most."""
 
