@@ -8,6 +8,7 @@ and each is served with the certificate that is current when it comes.
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from gateway.server.http.refusals import HEAD_S
 from gateway.server.http.slots import Connection, ConnectionSlots, Slots
@@ -69,9 +70,18 @@ class TlsAcceptor:
                 continue
             handshake.task = task = asyncio.create_task(self._serve(connection, handshake))
             self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            task.add_done_callback(partial(self._ended, connection, handshake))
+
+    def _ended(
+        self, connection: socket.socket, handshake: "_Handshake", task: asyncio.Task[None]
+    ) -> None:
+        self._handshakes.discard(task)
+        if not handshake.has_begun:
+            # It was given up before the loop came to it; else its transport closes it.
+            connection.close()
 
     async def _serve(self, connection: socket.socket, handshake: "_Handshake") -> None:
+        handshake.has_begun = True
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._protocol(handshake),
@@ -93,6 +103,7 @@ class _Handshake:
 
     def __init__(self, address: str, slots: ConnectionSlots) -> None:
         self.address = address
+        self.has_begun = False
         self.task: asyncio.Task[None] | None = None
         self._slots = slots
 
