@@ -12,11 +12,11 @@ import pytest
 
 from conferencing.v1.conference_service_pb2 import EndConferenceRequest
 from conferencing.v1.event_service_pb2 import DRAIN_REASON_SHUTDOWN, SubscribeRequest
-from gateway.ports import PORTS
+from gateway.ports import PORTS, Port
 from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
-from tests.harness.webhooks import webhook
+from tests.harness.webhooks import Signer, webhook
 
 
 def test_a_running_gateway_is_alive_and_ready(tmp_path: Path) -> None:
@@ -147,6 +147,23 @@ def test_all_mistakes_in_settings_are_listed_and_no_secret_is_shown(tmp_path: Pa
     assert "GATEWAY_RETENTION_SIZES is not a setting: did you mean" in result.stderr
     assert "KEY with blanks" not in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("port", PORTS, ids=lambda it: it.name)
+def test_an_open_address_that_nothing_guards_is_refused_with_what_to_set(
+    tmp_path: Path, port: Port
+) -> None:
+    keys = {"TELNYX_API_KEY": "K", "TELNYX_PUBLIC_KEY": Signer().public_key}
+
+    result = serve(tmp_path, **keys, **{port.address: "0.0.0.0:1"})
+
+    assert result.returncode == 2
+    (line,) = [it.strip() for it in result.stderr.splitlines() if "0.0.0.0" in it]
+    assert line == (
+        f"{port.address} opens 0.0.0.0:1 to other hosts, unencrypted: set {port.cert} and"
+        f" {port.key}, or {port.trust}=network if a sidecar or a private network guards it"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
