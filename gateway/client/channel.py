@@ -13,6 +13,8 @@ from gateway.address import is_loopback
 # of headers. More is a file that was taken for it.
 _TOKEN_BYTES_MAX = 8 * 1024
 
+_UNIX = "unix:"
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -57,6 +59,9 @@ class Connection:
         credentials = grpc.ssl_channel_credentials(
             *(None if path is None else _read(path) for path in (self.ca, self.key, self.cert))
         )
+        if self.address.startswith(_UNIX):
+            # Else gRPC would look for the path among the certificate's names.
+            options = (*options, ("grpc.ssl_target_name_override", "localhost"))
         return grpc.aio.secure_channel(
             self.address, credentials, options, interceptors=interceptors
         )
@@ -78,7 +83,7 @@ def _token(path: Path) -> str:
 
 
 def _is_here(address: str) -> bool:
-    if address.startswith("unix:"):
+    if address.startswith(_UNIX):
         return True
     host = address.rpartition(":")[0].removeprefix("[").removesuffix("]")
     return is_loopback(host)

@@ -49,7 +49,7 @@ class Served:
         channel = grpc.secure_channel(
             str(self.gateway.app.grpc_address),
             grpc.ssl_channel_credentials(ca.pem, *pair),
-            [("grpc.use_local_subchannel_pool", 1)],
+            [("grpc.use_local_subchannel_pool", 1), ("grpc.ssl_target_name_override", "localhost")],
         )
         self._channels.append(channel)
         return EventServiceStub(channel)
@@ -209,7 +209,7 @@ def test_with_a_client_ca_only_its_clients_get_in(mutual: Served) -> None:
 def test_a_new_pair_is_served_to_new_connections_and_open_streams_go_on(
     mutual: Served, loop: LoopThread
 ) -> None:
-    gateway, second = mutual.gateway, CA.server("127.0.0.1", "new.example")
+    gateway, second = mutual.gateway, CA.server("127.0.0.1", "localhost", "new.example")
     admin, http_ = str(gateway.app.admin_address), str(gateway.app.http_address)
     grpc_ = str(gateway.app.grpc_address)
     stream = mutual.events(CLIENT).Subscribe(SubscribeRequest())
