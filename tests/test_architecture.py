@@ -115,6 +115,7 @@ KEPT_BY = {
     "sqlite3": {
         "journal/sqlite/faults.py",
         "journal/sqlite/framed.py",
+        "journal/sqlite/indexing.py",
         "journal/sqlite/key_columns.py",
         "journal/sqlite/opening.py",
         "journal/sqlite/postings.py",
