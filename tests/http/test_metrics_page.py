@@ -7,7 +7,7 @@ from tests.harness.clock import ManualClock
 def test_scrapes_are_fresh_and_a_flood_of_them_takes_a_small_share_of_the_time() -> None:
     clock, written = ManualClock(), 0
 
-    def write() -> bytes:
+    def write(*, openmetrics: bool) -> bytes:
         nonlocal written
         written += 1
         clock.advance(0.01)

@@ -18,6 +18,7 @@ from gateway.server.grpc.crowd import Crowd
 from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
 from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.rules import Rules
+from gateway.server.grpc.unknown import UnknownMethods
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 
@@ -127,6 +128,8 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(
             reflection_handlers((*service_names, health.SERVICE_NAME))
         )
+        # The last one: it takes whatever is left.
+        self._server.add_generic_rpc_handlers((UnknownMethods(rules.shell),))
 
     async def start(self, address: str) -> int:
         """Listen and serve; returns the port. Raises OSError if the address cannot be had."""
