@@ -4,7 +4,8 @@ Nobody has a queue. A subscriber asks for what comes after its position: from th
 keeps up, else from the log, in bounded batches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import time
 
 from gateway.feed.dispatch import Dispatcher
 from gateway.feed.errors import EventsLostError
@@ -61,9 +62,12 @@ class Feed:
         """How the subscriptions of each caller stand, by its name."""
         return self._standings.by_caller(self._dispatcher.everybody)
 
-    def tell(self, observe: Observer[RoundEnded]) -> None:
-        """Tell `observe` of each delivery of new events from now on."""
-        self._dispatcher.tell(observe)
+    def tell(self, observe: Observer[RoundEnded], wall: Callable[[], float] = time) -> None:
+        """Tell `observe` of each delivery of new events from now on.
+
+        `wall` gives the time in seconds since 1970.
+        """
+        self._dispatcher.tell(observe, wall)
 
     def cursor(self, position: int | None = None) -> str:
         """Return the cursor of a position, by default of the newest event."""
