@@ -99,9 +99,9 @@ class Gateway:
         self._retention = Retention(settings.retention_age, settings.retention_size)
         self._completeness = completeness
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
-        self._metrics, self._observe = telemetry.metrics, telemetry.observe
-        self._metrics.watch_buffers(self._buffers)
-        self._metrics.watch_logs(log_counts)
+        self.metrics, self._observe = telemetry.metrics, telemetry.observe
+        self.metrics.watch_buffers(self._buffers)
+        self.metrics.watch_logs(log_counts)
         self._upstream = Upstream.of(
             settings,
             f"telnyx-grpc-gateway/{gateway_version()}",
@@ -110,9 +110,9 @@ class Gateway:
             transport,
         )
         self._client = self._upstream.client
-        watch_upstream(self._metrics, self._upstream)
-        watch_feed(self._metrics, feed, clock, self._complete_until_s)
-        watch_log(self._metrics, log, LogFile(settings.event_log, settings.retention_size))
+        watch_upstream(self.metrics, self._upstream)
+        watch_feed(self.metrics, feed, clock, self._complete_until_s)
+        watch_log(self.metrics, log, LogFile(settings.event_log, settings.retention_size))
         feed.tell(self._observe)
         self._decoder = WebhookDecoder(feed.keys, self._observe)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
@@ -120,12 +120,12 @@ class Gateway:
         self._conferences = Conferences(
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
-        self._metrics.watch_questions(self._conferences)
+        self.metrics.watch_questions(self._conferences)
         self.rules = Rules.of(self._observe, self._buffers)
-        self._metrics.watch_calls(self.rules.in_flight)
+        self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
-        app = http_app(self._receiver, self._metrics, self._why_not_ready)
+        app = http_app(self._receiver, self.metrics, self._why_not_ready)
         self._http = HttpServer(app, self._receiver.connection_ended)
         self._not_ready: str | None = "starting"
         self._background: list[asyncio.Task[None]] = []

@@ -67,7 +67,6 @@ def watch_log(metrics: Metrics, log: EventLog, file: LogFile) -> None:
     metrics.watch_log(
         LogGauges(
             held_events=lambda: log.index.span.count,
-            writable=lambda: log.journal.problem is None,
             size=lambda: file.size,
             size_max=lambda: file.size_max,
             disk_free=lambda: file.disk_free,

@@ -39,8 +39,6 @@ class LogGauges:
     """Where to look up what the log is like. Sizes are bytes."""
 
     held_events: Callable[[], float]
-    # One while events can be stored, else zero.
-    writable: Callable[[], float]
     size: Callable[[], float]
     size_max: Callable[[], float]
     # Of the disk that it is on, for its owner.
@@ -143,7 +141,6 @@ class FeedMetrics:
         """Show the state of the log from now on."""
         for name, text, value in (
             ("events", "Events stored in the log", gauges.held_events),
-            ("writable", "1 while events can be stored, 0 if the last try failed", gauges.writable),
             ("size_bytes", "Size of the log's file", gauges.size),
             (
                 "size_max_bytes",

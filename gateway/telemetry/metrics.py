@@ -1,6 +1,6 @@
 """Metrics for Prometheus, named after gRFC A66 where that has a name: made of records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gateway.records.attempts import AttemptEnded
@@ -140,6 +140,24 @@ class Metrics:
         )
         text = "Watches rejected because their turn would have come too late"
         self.instruments.kept("gateway_watch_refused", text, lambda: questions.refused)
+
+    def watch_components(self, works: Mapping[str, Callable[[], bool]]) -> None:
+        """Show from now on which components work, by name."""
+        self.instruments.looked_up_by(
+            "gateway_component_ready",
+            "Whether a component works: 1, or 0 if not",
+            "component",
+            lambda: {name: working() for name, working in works.items()},
+        )
+
+    def watch_certificates(self, expiries: Mapping[str, Callable[[], float]]) -> None:
+        """Show from now on when the certificate of each address expires, by the address's name."""
+        self.instruments.looked_up_by(
+            "gateway_certificate_expiry_seconds",
+            "Unix time at which the certificate expires that an address is served with",
+            "address",
+            lambda: {address: expiry() for address, expiry in expiries.items()},
+        )
 
     def watch_buffers(self, buffers: Buffers) -> None:
         """Show from now on what is held in all buffers together."""
