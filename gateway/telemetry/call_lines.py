@@ -25,8 +25,12 @@ _LEFT = "CANCELLED"
 # Statuses that are nobody's fault but the gateway's, or of what it depends on.
 _LEVELS = {"INTERNAL": logging.WARNING, "DATA_LOSS": logging.WARNING}
 
-# Reasons that go before the status: the log cannot be read, and somebody has to act.
-_LEVELS_OF_REASONS = {"LOG_UNAVAILABLE": logging.ERROR}
+# Reasons that go before the status: the log cannot be read, and somebody has to act; the key is
+# rejected, which has a line of its own (see `ProviderHealth`).
+_LEVELS_OF_REASONS = {
+    "LOG_UNAVAILABLE": logging.ERROR,
+    "UPSTREAM_CREDENTIALS_REJECTED": logging.INFO,
+}
 
 # The reason of a fault that has a line already, with a traceback (see `error_of`).
 _TOLD_ELSEWHERE = "GATEWAY_FAILURE"
