@@ -7,12 +7,14 @@ from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
 from gateway.records.commits import CommitEnded
+from gateway.records.components import ComponentChanged
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.deliveries import RoundEnded
 from gateway.records.observer import Record
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.call_lines import AccessLog, CallLines
+from gateway.telemetry.components import log_component
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.refusals import log_closed, log_refused
 from gateway.telemetry.sweeps import log_sweep
@@ -72,6 +74,8 @@ class Telemetry:
                 self._refused(_refusal(record))
             case ConnectionClosed():
                 log_closed(record)
+            case ComponentChanged():
+                log_component(record)
             case _:
                 assert_never(record)
 

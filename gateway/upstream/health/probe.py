@@ -30,9 +30,10 @@ TICK_S = 1.0
 _TROUBLE_S = 2.0
 # Younger trouble often passes before a probe could confirm it, in seconds.
 _SUSPICION_S = 4.0
-# How long there may be no sign of the provider before it is probed, in seconds. With the time that
-# trouble must last, a dead provider is noticed within a minute even if nobody calls.
-_SILENCE_S = 20.0
+# How long there may be no sign of the provider itself before it is probed, in seconds. A dead
+# provider is noticed within a minute even if nobody calls and each probe takes its full time: this
+# and a tick, the first probe, then 30 s of trouble and at most one further probe and a tick.
+_SILENCE_S = 15.0
 # How long a probe may take, in seconds.
 _PROBE_S = 5.0
 
@@ -42,6 +43,10 @@ _PROBE = "/queues?page%5Bsize%5D=1"
 # The responses whose `Retry-After` and the like are obeyed. Others have the same headers for what
 # they count, whatever the response is.
 _WISHES = frozenset({Sign.BUSY, Sign.FAILING})
+
+# What every resource of the provider's is under, and nothing that responds in its place has. Looked
+# for as it is: parsing each response would cost more than it tells.
+_DATA = b'"data"'
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 
@@ -157,7 +162,7 @@ class ProviderWatch:
             if wait:
                 self._not_before = self._now() + wait
                 words = f"it asks for a retry in {wait:.0f} s: {words}"
-            self._health.note(sign, words, probe=True)
+            self._health.note(sign, words, probe=True, unasked_s=wait or 0.0)
 
 
 def _wish(response: HttpResponse, wall: Callable[[], float]) -> float | None:
@@ -180,7 +185,7 @@ def _sign_of(response: HttpResponse) -> tuple[Sign, str]:
         return Sign.BUSY, ""
     if end in (End.TRANSIENT, End.SERVER_ERROR):
         return Sign.FAILING, f"HTTP {status} {response.body.decode(errors='replace')}"
-    if end is End.SUCCESS and "json" in response.headers.get("content-type", "json"):
+    if end is End.SUCCESS and _DATA in response.body:
         return Sign.WELL, ""
     return Sign.RESPONDED, ""
 
