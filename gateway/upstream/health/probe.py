@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic, time
 
@@ -46,7 +47,7 @@ _WISHES = frozenset({Sign.BUSY, Sign.FAILING})
 
 # What every resource of the provider's is under, and nothing that responds in its place has. Looked
 # for as it is: parsing each response would cost more than it tells.
-_DATA = b'"data"'
+_DATA = re.compile(rb'"data"\s*:')
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 
@@ -185,7 +186,7 @@ def _sign_of(response: HttpResponse) -> tuple[Sign, str]:
         return Sign.BUSY, ""
     if end in (End.TRANSIENT, End.SERVER_ERROR):
         return Sign.FAILING, f"HTTP {status} {response.body.decode(errors='replace')}"
-    if end is End.SUCCESS and _DATA in response.body:
+    if end is End.SUCCESS and _DATA.search(response.body):
         return Sign.WELL, ""
     return Sign.RESPONDED, ""
 
