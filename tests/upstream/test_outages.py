@@ -177,6 +177,7 @@ class Story:
             await self._moved.get()
             if self.calls and round(self.clock.now) % CALLS_EVERY_S == 0:
                 await self.call()
+        assert self.clock.now - began <= within_s
         return self.clock.now - began
 
     async def call(self) -> None:
