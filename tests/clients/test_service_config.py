@@ -1,12 +1,7 @@
-"""The published service configs, loaded by a client of two gateways."""
+"""The published service configs, loaded by a Python client of two gateways."""
 
-import asyncio
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -16,110 +11,22 @@ from conferencing.v1.conference_service_pb2 import EndConferenceRequest, PlayAud
 from conferencing.v1.conference_service_pb2_grpc import ConferenceServiceStub
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
-from conferencing.v1.queue_service_pb2 import GetQueueRequest
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
-from tests.conftest import StartGateway
-from tests.harness.gateway import Failure, RunningGateway, failure_of
+from tests.clients.pair import GET, HELD, QUEUE, Pair, both, draining, spread, without_health
+from tests.harness.gateway import Failure, failure_of
 from tests.harness.loop import LoopThread
-from tests.harness.provider import Answer, RecordingProvider
+from tests.harness.provider import Answer
 from tests.harness.readiness import serving, until
 
-FOLDER = Path(__file__).parents[2] / "docs" / "service-config"
-GET = GetQueueRequest(queue_name="q")
+# Two gateways have to start for each.
+pytestmark = pytest.mark.slow
+
 PLAY = PlayAudioRequest(conference_id="c", media_name="m")
-QUEUE = Answer(200, {"data": {"record_type": "queue", "name": "q"}})
 
 
-@dataclass
-class Pair:
-    """Two gateways, each before a provider of its own, and channels to both."""
-
-    gateways: list[RunningGateway]
-    providers: list[RecordingProvider]
-    _channels: list[grpc.Channel] = field(default_factory=list)
-
-    def channel(
-        self,
-        config: str,
-        change: Callable[[dict[str, Any]], Any] = lambda config: None,
-        *,
-        retries: bool = True,
-    ) -> grpc.Channel:
-        """A channel with a published config, as far as it is not changed."""
-        loaded = json.loads((FOLDER / config).read_text())
-        change(loaded)
-        addresses = ",".join(str(it.app.grpc_address) for it in self.gateways)
-        channel = grpc.insecure_channel(
-            f"ipv4:{addresses}",
-            options=[
-                ("grpc.service_config", json.dumps(loaded)),
-                ("grpc.enable_retries", int(retries)),
-            ],
-        )
-        self._channels.append(channel)
-        return channel
-
-    def taken(self) -> list[int]:
-        """How many requests each provider has got since the last time."""
-        counts = [len(it.requests) for it in self.providers]
-        for it in self.providers:
-            it.requests.clear()
-        return counts
-
-    def close(self) -> None:
-        for channel in self._channels:
-            channel.close()
-
-
-@pytest.fixture
-def pair(start_gateway: StartGateway, tmp_path: Path) -> Iterator[Pair]:
-    with ExitStack() as stack:
-        providers = [stack.enter_context(RecordingProvider()) for _ in range(2)]
-        gateways = []
-        for number, provider in enumerate(providers):
-            provider.answer = QUEUE
-            log = f"sqlite:///{tmp_path / str(number) / 'events.db'}"
-            gateways.append(start_gateway(provider.base_url, GATEWAY_EVENT_LOG=log))
-        pair = Pair(gateways, providers)
-        stack.callback(pair.close)
-        yield pair
-
-
-def without_health(config: dict[str, Any]) -> None:
-    del config["healthCheckConfig"]
-
-
-def spread(pair: Pair, channel: grpc.Channel, calls: int = 20) -> list[int]:
-    """Make calls, which must all succeed, and return how many each provider has got."""
-    queues = QueueServiceStub(channel)
-    for _ in range(calls):
-        queues.GetQueue(GET)
-    return pair.taken()
-
-
-def both(pair: Pair, channel: grpc.Channel) -> None:
-    """Wait until a channel is connected to both gateways."""
-    until(lambda: all(spread(pair, channel, 4)))
-
-
-@contextmanager
-def draining(pair: Pair, channel: grpc.Channel, loop: LoopThread) -> Iterator[None]:
-    """Let the first gateway shut down while calls keep the channel's connection to it open."""
-    conferences = ConferenceServiceStub(channel)
-    with ExitStack() as stack:
-        for provider in pair.providers:
-            stack.enter_context(provider.hanging(QUEUE, lambda request: "held" in request.path))
-        held = [
-            conferences.EndConference.future(EndConferenceRequest(conference_id="held"))
-            for _ in range(8)
-        ]
-        until(lambda: sum(len(it.requests) for it in pair.providers) == len(held))
-        assert all(pair.taken())
-        end = asyncio.run_coroutine_threadsafe(pair.gateways[0].app.stop(), loop.loop)
-        until(lambda: pair.gateways[0].app._phase == "shutting down")
-        yield
-    assert {call.result(20).receipt.command_id != "" for call in held} == {True}
-    end.result(20)
+def holds(channel: grpc.Channel) -> Any:
+    """Return what begins a call that is held."""
+    return lambda: ConferenceServiceStub(channel).EndConference.future(HELD, timeout=60)
 
 
 def test_a_query_that_meets_a_shutdown_is_retried_by_the_client_itself(
@@ -129,7 +36,7 @@ def test_a_query_that_meets_a_shutdown_is_retried_by_the_client_itself(
     channel = pair.channel("commands.json", without_health)
     both(pair, channel)
 
-    with draining(pair, channel, loop):
+    with draining(pair, holds(channel), loop):
         queues = QueueServiceStub(channel)
         for _ in range(6):
             queues.GetQueue(GET, timeout=20)
@@ -142,7 +49,7 @@ def test_the_first_attempt_was_refused_where_a_retry_succeeded(
     channel = pair.channel("commands.json", without_health, retries=False)
     both(pair, channel)
 
-    with draining(pair, channel, loop):
+    with draining(pair, holds(channel), loop):
         ends = Counter(_end_of(channel) for _ in range(6))
 
     assert set(ends) == {"OK", "GATEWAY_SHUTTING_DOWN"}
@@ -166,7 +73,7 @@ def test_a_command_is_retried_only_where_its_id_is_said_to_be_set(
     both(pair, channel)
     conferences = ConferenceServiceStub(channel)
 
-    with draining(pair, channel, loop):
+    with draining(pair, holds(channel), loop):
         ends: Counter[str] = Counter()
         for number in range(6):
             request = EndConferenceRequest(conference_id="c", command_id=f"mine-{number}")
@@ -221,7 +128,7 @@ def test_who_shuts_down_gets_no_calls_from_those_who_check_health(
     channel = pair.channel("commands.json", retries=False)
     both(pair, channel)
 
-    with draining(pair, channel, loop):
+    with draining(pair, holds(channel), loop):
         until(lambda: not failing(pair, channel))
         assert spread(pair, channel) == [0, 20]
 
