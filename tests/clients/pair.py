@@ -16,7 +16,7 @@ from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
 from tests.harness.provider import Answer, RecordingProvider
-from tests.harness.readiness import until
+from tests.harness.readiness import ready, until
 
 FOLDER = Path(__file__).parents[2] / "docs" / "service-config"
 GET = GetQueueRequest(queue_name="q")
@@ -98,7 +98,7 @@ def draining(pair: Pair, hold: Callable[[], object], loop: LoopThread) -> Iterat
         until(lambda: sum(len(it.requests) for it in pair.providers) == _HELD_CALLS)
         assert all(pair.taken())
         end = asyncio.run_coroutine_threadsafe(pair.gateways[0].app.stop(), loop.loop)
-        until(lambda: pair.gateways[0].app._phase == "shutting down")
+        until(lambda: "shutting down" in ready(pair.gateways[0])[1])
         yield
     end.result(20)
     # Until here: a call that nobody has any more is cancelled.

@@ -25,7 +25,7 @@ PLAY_AUDIO = "/conferencing.v1.ConferenceService/PlayAudio"
 END_CONFERENCE = "/conferencing.v1.ConferenceService/EndConference"
 PLAY = PlayAudioRequest(conference_id="c", media_name="m")
 
-pytestmark = [pytest.mark.slow, with_go]
+pytestmark = with_go
 
 
 @pytest.fixture(scope="module")

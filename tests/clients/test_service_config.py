@@ -18,9 +18,6 @@ from tests.harness.loop import LoopThread
 from tests.harness.provider import Answer
 from tests.harness.readiness import serving, until
 
-# Two gateways have to start for each.
-pytestmark = pytest.mark.slow
-
 PLAY = PlayAudioRequest(conference_id="c", media_name="m")
 
 

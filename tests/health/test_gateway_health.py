@@ -6,17 +6,24 @@ import logging
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2
+from starlette.applications import Starlette
 
+from bench.feed import http2
 from conferencing.v1.queue_service_pb2 import GetQueueRequest
 from gateway.background import PAUSE_S, Background
+from gateway.health.health import Report
+from gateway.server.http.health import health_routes
+from gateway.server.http.server import HttpServer
 from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.http2 import RawClient, message, rpc
+from tests.harness.loop import LoopThread
 from tests.harness.pages import http_get
 from tests.harness.provider import Answer, RecordingProvider
 from tests.harness.readiness import ready, serving, until
@@ -48,22 +55,24 @@ def gauges(gateway: RunningGateway) -> dict[str, float]:
     return {name: float(value) for name, value in found}
 
 
-def lose_the_log(gateway: RunningGateway) -> None:
-    """Have the log's files be gone, as the next commit finds."""
-    home = gateway.log.journal._writer._database  # type: ignore[attr-defined]
-    home.rename(home.with_suffix(".away"))
+def lose_the_log(gateway: RunningGateway, folder: Path) -> None:
+    """Have the log's file be gone, as the next commit finds."""
+    (folder / "events.db").rename(folder / "away.db")
     assert gateway.webhooks.post(webhook()).status == 503
 
 
 def test_each_face_tells_of_all_that_is_wrong_and_of_what_it_stops(
-    start_gateway: StartGateway, provider: RecordingProvider, caplog: pytest.LogCaptureFixture
+    start_gateway: StartGateway,
+    provider: RecordingProvider,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     caplog.set_level(logging.INFO)
     gateway = start_gateway(provider.base_url)
     assert ready(gateway) == (200, "ready\n")
     assert gauges(gateway) == dict.fromkeys(COMPONENTS, 1.0)
 
-    lose_the_log(gateway)
+    lose_the_log(gateway, tmp_path)
     provider.answer = REJECTED
     failure_of(gateway.queues.GetQueue, GET)
 
@@ -153,7 +162,7 @@ def test_a_watcher_that_takes_nothing_does_not_hold_up_the_end(start_gateway: St
     request = health_pb2.HealthCheckRequest(service=FEED).SerializeToString()
     with RawClient(str(gateway.app.grpc_address), window=0) as deaf:
         deaf.socket.sendall(rpc(1, "/grpc.health.v1.Health/Watch") + message(1, request))
-        until(lambda: len(gateway.app._grpc._health._watches) == 1)
+        assert deaf.wait_for(http2.HEADERS)
 
         gateway.stop()
 
@@ -161,21 +170,26 @@ def test_a_watcher_that_takes_nothing_does_not_hold_up_the_end(start_gateway: St
         assert deaf.ended.is_set()
 
 
-def test_a_process_whose_work_has_ended_for_good_is_not_alive(
-    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
-) -> None:
-    gateway = start_gateway()
-    tasks = gateway.app._background._tasks
-    gateway._loop.call(tasks["pruning"].cancel)
-    until(lambda: gateway._loop.call(tasks["pruning"].done))
+def test_a_process_whose_work_has_ended_for_good_is_not_alive(loop: LoopThread) -> None:
+    well = Report((), (), {"": True}, 0.0)
 
-    assert http_get(gateway.http_address, "/healthz") == (
-        503,
-        "not alive: background work has ended: pruning\n",
-    )
-    assert gauges(gateway)["background_work"] == 0
-    # It serves what it can until somebody restarts it.
-    assert ready(gateway) == (200, "ready\n")
+    async def ended() -> None:
+        raise asyncio.CancelledError
+
+    async def page() -> tuple[int, str]:
+        background = Background()
+        routes = health_routes(lambda: well, lambda: background.ended)
+        server = HttpServer(Starlette(routes=routes), lambda reason, peer: None)
+        address = f"127.0.0.1:{await server.start('127.0.0.1', 0)}"
+        try:
+            assert await asyncio.to_thread(http_get, address, "/healthz") == (200, "ok\n")
+            background.start({"pruning": ended})
+            await asyncio.sleep(0)
+            return await asyncio.to_thread(http_get, address, "/healthz")
+        finally:
+            await server.stop(1)
+
+    assert loop.run(page()) == (503, "not alive: background work has ended: pruning\n")
 
 
 def test_work_that_has_failed_is_shown_until_it_has_gone_on_for_a_while() -> None:

@@ -1,7 +1,7 @@
 """What follows from the states of components, and who is told of it when."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,11 @@ COMMANDS, FEED = "x.Commands", "x.Feed"
 class World:
     """Some components whose problems a test sets, and what was told."""
 
-    def __init__(self, **problems: str | None) -> None:
+    def __init__(
+        self,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        **problems: str | None,
+    ) -> None:
         self.problems: dict[str, str | None] = {
             "phase": None,
             "log": None,
@@ -39,6 +43,7 @@ class World:
             [COMMANDS, FEED],
             lambda serving: self.told.append(dict(serving)),
             self.changes.append,
+            sleep,
             now=self.clock,
         )
 
@@ -118,7 +123,6 @@ def test_services_are_told_of_when_they_change_and_not_before() -> None:
 
 
 def test_what_nobody_tells_of_is_seen_at_the_next_look() -> None:
-    world = World()
     waited: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -127,11 +131,9 @@ def test_what_nobody_tells_of_is_seen_at_the_next_look() -> None:
             raise asyncio.CancelledError
         world.problems["log"] = "the disk is full"
 
-    health = Health(
-        world.health._components, [COMMANDS, FEED], world.told.append, sleep=sleep, now=world.clock
-    )
+    world = World(sleep)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(health.run())
+        asyncio.run(world.health.run())
 
     assert waited == [LOOK_EVERY_S] * 2
     assert [it[""] for it in world.told] == [True, False]

@@ -8,7 +8,7 @@ from gateway.background import PAUSE_S
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import LOOK_EVERY_S
 from gateway.upstream.health.health import PATIENCE_S, PROBES_MIN
-from gateway.upstream.health.probe import _PROBE_S, _SILENCE_S, _TROUBLE_S
+from gateway.upstream.health.probe import PROBE_S, SILENCE_S, TROUBLE_S
 
 DOCS = Path(__file__).parents[2] / "docs"
 HEALTH = (DOCS / "operating.md").read_text().partition("\n## Health\n")[2].partition("\n## ")[0]
@@ -41,6 +41,6 @@ def test_its_numbers_are_those_of_the_code() -> None:
     assert f"changes within {LOOK_EVERY_S} s" in FLAT
     assert f"restarted after {PAUSE_S:.0f} s" in FLAT
     assert f"three in a row, for {PATIENCE_S:.0f} s" in ERRORS
-    assert f"after {_SILENCE_S:.0f} s without a response" in ERRORS
-    assert f"every {_TROUBLE_S:.0f} s while something is wrong" in ERRORS
-    assert f"its full {_PROBE_S:.0f} s" in ERRORS
+    assert f"after {SILENCE_S:.0f} s without a response" in ERRORS
+    assert f"every {TROUBLE_S:.0f} s while something is wrong" in ERRORS
+    assert f"its full {PROBE_S:.0f} s" in ERRORS

@@ -9,10 +9,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bench.feed import http2
 from gateway.server.grpc.health import HealthService
 from tests.harness.http2 import RawClient, message, rpc
 from tests.harness.loop import LoopThread
-from tests.harness.readiness import until
 
 S = health_pb2.HealthCheckResponse
 WATCH = "/grpc.health.v1.Health/Watch"
@@ -106,7 +106,7 @@ def test_a_watcher_that_takes_nothing_keeps_nothing_from_others(served: Served) 
     request = health_pb2.HealthCheckRequest(service="x.S").SerializeToString()
     with RawClient(served.address, window=0) as deaf:
         deaf.socket.sendall(rpc(1, WATCH) + message(1, request))
-        until(lambda: served.loop.call(lambda: len(served.service._watches)) == 1)
+        assert deaf.wait_for(http2.HEADERS)
         heard = served.watch("x.S")
         assert heard.get(timeout=20) == S.NOT_SERVING
 
@@ -115,7 +115,6 @@ def test_a_watcher_that_takes_nothing_keeps_nothing_from_others(served: Served) 
         assert heard.get(timeout=20) == S.SERVING
         served.loop.run(served.service.heard(0.1))
     # Who is gone is nobody to wait for.
-    until(lambda: served.loop.call(lambda: len(served.service._watches)) == 1)
     served.tell(S=False)
     served.loop.run(served.service.heard(60), timeout=20)
     assert heard.get(timeout=20) == S.NOT_SERVING

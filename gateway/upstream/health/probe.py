@@ -28,15 +28,15 @@ CONNECTIONS = 1
 TICK_S = 1.0
 
 # How often to probe while something is wrong, in seconds.
-_TROUBLE_S = 2.0
+TROUBLE_S = 2.0
 # Younger trouble often passes before a probe could confirm it, in seconds.
 _SUSPICION_S = 4.0
 # How long there may be no sign of the provider itself before it is probed, in seconds. A dead
 # provider is noticed within a minute even if nobody calls and each probe takes its full time: this
 # and a tick, the first probe, then 30 s of trouble and at most one further probe and a tick.
-_SILENCE_S = 15.0
+SILENCE_S = 15.0
 # How long a probe may take, in seconds.
-_PROBE_S = 5.0
+PROBE_S = 5.0
 
 # A query that any account can make, whatever it has: the first of its queues.
 _PROBE = "/queues?page%5Bsize%5D=1"
@@ -148,13 +148,13 @@ class ProviderWatch:
         health = self._health
         is_suspect = health.trouble_s is not None and health.trouble_s >= _SUSPICION_S
         if is_suspect or health.not_ready is not None:
-            return self._now() - self._probed_at >= _TROUBLE_S
-        return self._probe_first and health.silence_s >= _SILENCE_S
+            return self._now() - self._probed_at >= TROUBLE_S
+        return self._probe_first and health.silence_s >= SILENCE_S
 
     async def _probe(self) -> None:
         self._probed_at = self._now()
         try:
-            response = await self._transport.send(self._request, _PROBE_S)
+            response = await self._transport.send(self._request, PROBE_S)
         except TransportError as error:
             self._health.note(*_sign_of_error(error), probe=True)
         else:
