@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from conferencing.v1.conference_service_pb2 import PlayAudioRequest
-from tests.clients.pair import FOLDER, GET, HELD, QUEUE, Pair, draining, without_health
 from tests.harness.gateway import failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.needs import GO, with_go
+from tests.harness.pair import FOLDER, GET, HELD, QUEUE, Pair, draining, without_health
 from tests.harness.provider import Answer
 from tests.harness.readiness import serving, until
 

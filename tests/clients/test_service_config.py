@@ -12,9 +12,9 @@ from conferencing.v1.conference_service_pb2_grpc import ConferenceServiceStub
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
-from tests.clients.pair import GET, HELD, QUEUE, Pair, both, draining, spread, without_health
 from tests.harness.gateway import Failure, failure_of
 from tests.harness.loop import LoopThread
+from tests.harness.pair import GET, HELD, QUEUE, Pair, both, draining, spread, without_health
 from tests.harness.provider import Answer
 from tests.harness.readiness import serving, until
 
