@@ -65,7 +65,7 @@ def test_what_only_failed_at_one_gateway_is_tried_at_the_other(pair: Pair, front
     for _ in range(4):
         queues.GetQueue(GET, timeout=20)
 
-    assert front.stat("cluster.commands.upstream_rq_retry_success") == 2
+    assert front.stat("cluster.commands.upstream_rq_retry_success") >= 2
 
 
 def test_what_may_have_run_is_not_retried(pair: Pair, front: Front) -> None:
@@ -89,9 +89,10 @@ def test_a_deadline_is_kept_by_the_gateway_which_says_what_became_of_the_call(
     pair: Pair, front: Front
 ) -> None:
     command = EndConferenceRequest(conference_id="c", command_id="mine")
+    # Too short for the gateway to send a second request itself.
     with pair.providers[0].hanging(), pair.providers[1].hanging():
         failure = failure_of(
-            ConferenceServiceStub(front.channel).EndConference, command, timeout=1.5
+            ConferenceServiceStub(front.channel).EndConference, command, timeout=0.9
         )
 
     assert failure.code is Code.DEADLINE_EXCEEDED
