@@ -274,6 +274,7 @@ class Gateway:
             lambda: self._phase,
             lambda: journal.problem,
             self._upstream,
+            lambda: self.certificates.expired(time.time()),
             lambda: background.failing or background.ended,
         )
         health = Health(components, services.all, self._grpc.tell_health, self._observe)

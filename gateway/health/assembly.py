@@ -41,14 +41,16 @@ def components_of(
     phase: Callable[[], str | None],
     log_problem: Callable[[], str | None],
     provider: _Provider,
+    certificate_problem: Callable[[], str | None],
     background_problem: Callable[[], str | None],
 ) -> Iterable[Component]:
     """Return the components of a gateway.
 
     `phase` says that it is starting or shutting down, None while it serves. A log that cannot be
     written stops webhooks, which the provider takes elsewhere or sends again, and no service: what
-    is stored is read on, and commands go on. Background work is taken up again when it fails, and
-    no other gateway would do it better: it is shown, and takes nothing out of service.
+    is stored is read on, and commands go on. Neither does a certificate that has expired: whoever
+    is connected is served on. Background work is taken up again when it fails, and no other gateway
+    would do it better: it is shown, and takes nothing out of service.
     """
     commands = services.commands
     return (
@@ -57,5 +59,6 @@ def components_of(
         Component("api_key", lambda: provider.key_problem, commands),
         Component("provider", lambda: provider.provider_problem, commands),
         Component("provider_requests", lambda: provider.requests_problem, commands),
+        Component("certificates", certificate_problem),
         Component("background_work", background_problem, needed=False),
     )

@@ -15,10 +15,12 @@ from starlette.applications import Starlette
 
 from bench.feed import http2
 from conferencing.v1.queue_service_pb2 import GetQueueRequest
+from gateway.address import TcpAddress
 from gateway.background import PAUSE_S, Background
 from gateway.health.health import Report
 from gateway.server.http.health import health_routes
 from gateway.server.http.server import HttpServer
+from gateway.server.http.slots import admin_connections_max
 from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
 from tests.harness.gateway import RunningGateway, failure_of
@@ -31,14 +33,22 @@ from tests.harness.webhooks import webhook
 
 GET = GetQueueRequest(queue_name="q")
 REJECTED = Answer(401, {"errors": [{"code": "10009"}]})
-COMPONENTS = ["gateway", "event_log", "api_key", "provider", "provider_requests", "background_work"]
+COMPONENTS = [
+    "gateway",
+    "event_log",
+    "api_key",
+    "provider",
+    "provider_requests",
+    "certificates",
+    "background_work",
+]
 COMMANDS = "conferencing.v1.ConferenceService"
 FEED = "conferencing.v1.EventService"
 
 
 def document(gateway: RunningGateway) -> tuple[int, dict[str, Any]]:
     request = urllib.request.Request(
-        f"http://{gateway.http_address}/readyz", headers={"accept": "application/json"}
+        f"http://{gateway.admin_address}/readyz", headers={"accept": "application/json"}
     )
     try:
         with urllib.request.urlopen(request, timeout=20) as response:
@@ -99,7 +109,7 @@ def test_each_face_tells_of_all_that_is_wrong_and_of_what_it_stops(
     assert not serving(gateway, COMMANDS)
     # What is stored is read on.
     assert serving(gateway, FEED)
-    assert http_get(gateway.http_address, "/healthz") == (200, "ok\n")
+    assert http_get(gateway.admin_address, "/healthz") == (200, "ok\n")
 
     provider.answer = Answer(200, {"data": {"record_type": "queue", "name": "q"}})
     gateway.queues.GetQueue(GET)
@@ -179,8 +189,10 @@ def test_a_process_whose_work_has_ended_for_good_is_not_alive(loop: LoopThread) 
     async def page() -> tuple[int, str]:
         background = Background()
         routes = health_routes(lambda: well, lambda: background.ended)
-        server = HttpServer(Starlette(routes=routes), lambda reason, peer: None)
-        address = f"127.0.0.1:{await server.start('127.0.0.1', 0)}"
+        server = HttpServer(
+            Starlette(routes=routes), lambda reason, peer: None, admin_connections_max()
+        )
+        address = str(await server.start(TcpAddress("127.0.0.1", 0)))
         try:
             assert await asyncio.to_thread(http_get, address, "/healthz") == (200, "ok\n")
             background.start({"pruning": ended})

@@ -81,7 +81,9 @@ def test_the_health_that_is_checked_is_that_of_every_service_in_the_config(name:
     """A channel has one: the services it stands for must need the same components."""
     commands = frozenset(it.full_name for it in COMMAND_SERVICES)
     services = Services(commands, frozenset([EVENT_SERVICE.full_name]))
-    components = components_of(services, lambda: None, lambda: None, Well(), lambda: None)
+    components = components_of(
+        services, lambda: None, lambda: None, Well(), lambda: None, lambda: None
+    )
     checked = json.loads((FOLDER / name).read_text())["healthCheckConfig"]["serviceName"]
 
     for service in {service for service, _ in methods(name)}:
