@@ -29,6 +29,7 @@ from gateway.journal.ports import EventLog
 from gateway.journal.pruning import keep_within
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
+from gateway.loopwatch import LoopWatch
 from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
@@ -219,6 +220,7 @@ class Gateway:
             **self._upstream.work,
             **self.certificates.work,
             "the look after the health": self._health.run,
+            "the watch on the event loop": LoopWatch().run,
         }
         if self._backfill is not None:
             work["backfill"] = self._backfill.run

@@ -92,6 +92,7 @@ MAY_IMPORT = {
     "memory": {"bytebudget"},
     "process": set[str](),
     "background": set[str](),
+    "loopwatch": set[str](),
 }
 
 # Errors get their status at the edge: these rooms serve any face.
