@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import socket
 import threading
 from collections import Counter
 from typing import Any
@@ -14,8 +15,9 @@ from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeReque
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from conferencing.v1.queue_service_pb2 import GetQueueResponse
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
+from gateway.server.grpc.sockets import sockets_on
 from tests.envoy.front import Front
-from tests.harness.gateway import Failure, failure_of
+from tests.harness.gateway import Failure, RunningGateway, failure_of
 from tests.harness.pair import GET, QUEUE, Pair, spread
 from tests.harness.provider import Answer
 from tests.harness.readiness import until
@@ -83,6 +85,28 @@ def test_what_may_have_run_is_not_retried(pair: Pair, front: Front) -> None:
     assert ends == {"OK": 2, "OUTCOME_UNKNOWN": 2}
     assert pair.taken() == [2, 2]
     assert front.stat("cluster.commands.upstream_rq_retry") == 0
+
+
+def cut_off(gateway: RunningGateway) -> None:
+    """Break all connections to a gateway, as a network does or the end of a process."""
+    port = int(str(gateway.app.grpc_address).rpartition(":")[2])
+    for _, connection in sockets_on(port, listening=False):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_a_broken_connection_leaves_open_is_not_sent_again(pair: Pair, front: Front) -> None:
+    command = EndConferenceRequest(conference_id="c", command_id="mine")
+    with pair.providers[0].hanging(), pair.providers[1].hanging():
+        call = ConferenceServiceStub(front.channel).EndConference.future(command, timeout=20)
+        until(lambda: any(it.requests for it in pair.providers))
+        taken_by = next(number for number, it in enumerate(pair.providers) if it.requests)
+
+        cut_off(pair.gateways[taken_by])
+
+        failure = Failure(call.exception())
+    assert failure.code is Code.UNAVAILABLE
+    assert failure.status is None
+    assert sum(pair.taken()) == 1
 
 
 def test_a_deadline_is_kept_by_the_gateway_which_says_what_became_of_the_call(
