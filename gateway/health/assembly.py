@@ -54,7 +54,7 @@ def components_of(
     """
     commands = services.commands
     return (
-        Component("gateway", phase, services.all),
+        Component("gateway", phase, services.all, recorded=False),
         Component("event_log", log_problem),
         Component("api_key", lambda: provider.key_problem, commands),
         Component("provider", lambda: provider.provider_problem, commands),

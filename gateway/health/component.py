@@ -11,13 +11,14 @@ class Component:
     `problem` says what is wrong with it at this moment, None if nothing. Anybody may read that, so
     it has no secrets and no words of the provider's. `services` are the gRPC services, by full
     name, that cannot do their work without it. A component that is not `needed` for readiness is
-    only shown.
+    only shown. Whoever changes one that is not `recorded` tells of that himself.
     """
 
     name: str
     problem: Callable[[], str | None]
     services: frozenset[str] = frozenset()
     needed: bool = True
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

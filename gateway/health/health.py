@@ -94,7 +94,9 @@ class Health:
         since = before.since if stays else now
         self._states[component.name] = State(component.name, reason, since)
         # Other words for what has been told already are no news.
-        return None if stays else ComponentChanged(component.name, reason, now - before.since)
+        if stays or not component.recorded:
+            return None
+        return ComponentChanged(component.name, reason, now - before.since)
 
     def _report(self, now: float) -> Report:
         failed = [it for it in self._components if not self._states[it.name].ok]

@@ -35,7 +35,7 @@ class World:
         self.changes: list[ComponentChanged] = []
         self.health = Health(
             [
-                self._component("phase", COMMANDS, FEED),
+                self._component("phase", COMMANDS, FEED, recorded=False),
                 self._component("log"),
                 self._component("provider", COMMANDS),
                 self._component("shown", needed=False),
@@ -47,8 +47,8 @@ class World:
             now=self.clock,
         )
 
-    def _component(self, name: str, *services: str, needed: bool = True) -> Component:
-        return Component(name, lambda: self.problems[name], frozenset(services), needed)
+    def _component(self, name: str, *services: str, **flags: bool) -> Component:
+        return Component(name, lambda: self.problems[name], frozenset(services), **flags)
 
     def serving(self) -> set[str]:
         return {name for name, serving in self.health.look().services.items() if serving}
@@ -101,6 +101,14 @@ def test_each_change_is_recorded_once_at_its_begin_and_at_its_end_with_how_long(
         ComponentChanged("provider", "it is away", 5),
         ComponentChanged("provider", None, 42),
     ]
+
+
+def test_a_change_that_somebody_else_tells_of_is_not_recorded() -> None:
+    world = World()
+    world.problems["phase"] = "shutting down"
+
+    assert world.serving() == set()
+    assert world.changes == []
 
 
 def test_what_is_wrong_from_the_beginning_is_no_change() -> None:
