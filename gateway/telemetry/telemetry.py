@@ -1,7 +1,7 @@
 """What is made of records: a count of each, and a line where one is due."""
 
 import logging
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
@@ -21,6 +21,9 @@ from gateway.telemetry.sweeps import log_sweep
 from gateway.telemetry.webhook_lines import WebhookLines
 
 _log = logging.getLogger(__name__)
+
+
+_Rare: TypeAlias = SweepEnded | Refused | ConnectionHeld | ConnectionClosed | ComponentChanged
 
 
 class Telemetry:
@@ -65,6 +68,11 @@ class Telemetry:
                 self.metrics.event_noted(record)
             case DeliveryChecked():
                 self.metrics.delivery_checked(record)
+            case _:
+                self._take_rare(record)
+
+    def _take_rare(self, record: _Rare) -> None:
+        match record:
             case SweepEnded():
                 self.metrics.sweep_ended(record)
                 log_sweep(record)
