@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak bench profile lint format proto proto-check api drift lock clean
+.PHONY: help demo run check quick test soak bench profile lint format proto proto-check api drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,11 +71,21 @@ drift: $(VENV)/ready ## Compare that table and the protos with the newest SDK (n
 	@.cache/drift/bin/python -m tools.api .cache/drift/api.json
 	@$(BIN)/python -m tools.drift gateway/sandbox/api.json .cache/drift/api.json
 
-lock: ## Take up new versions of the dependencies into requirements.lock
-	$(PYTHON) -m venv .cache/lock
-	.cache/lock/bin/pip install --quiet uv
-	.cache/lock/bin/uv pip compile --quiet --universal --upgrade --no-header --python-version 3.11 \
-	  --group bench --output-file requirements.lock pyproject.toml
+COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --no-header --python-version 3.11
+
+.cache/lock/bin/uv:
+	@$(PYTHON) -m venv .cache/lock
+	@.cache/lock/bin/pip install --quiet uv
+
+lock: .cache/lock/bin/uv ## Take up new versions of the dependencies into requirements.lock
+	$(COMPILE) --upgrade --group bench --output-file requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory lock-image
+
+# With hashes, so that what is in an image is what was locked: for what the gateway needs, and for
+# what its wheel is built with.
+lock-image: .cache/lock/bin/uv ## Write the image's own lock files from requirements.lock
+	$(COMPILE) --generate-hashes --constraints requirements.lock --output-file deploy/requirements.lock pyproject.toml
+	$(COMPILE) --generate-hashes --constraints requirements.lock --output-file deploy/build.lock --group build
 
 clean: ## Remove everything that was made, the environment too
 	rm -rf .venv .cache .gateway .mypy_cache .pytest_cache .ruff_cache .hypothesis
