@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak fuzz bench profile lint format proto proto-check api drift lock lock-image clean
+.PHONY: help demo run check quick test soak fuzz bench profile lint format proto proto-check api rules drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ proto-check: $(VENV)/ready
 
 api: $(VENV)/ready ## Regenerate the sandbox's API table from the provider's SDK
 	$(BIN)/python -m tools.api gateway/sandbox/api.json
+
+rules: $(VENV)/ready ## Write the alert rules as the Prometheus operator wants them
+	$(BIN)/python -m tools.rules deploy/prometheus/alerts.yaml deploy/kubernetes/monitoring/prometheus-rule.yaml
 
 drift: $(VENV)/ready ## Compare that table and the protos with the newest SDK (needs the network)
 	@rm -rf .cache/drift && $(PYTHON) -m venv .cache/drift

@@ -104,7 +104,7 @@ def webhook_body(data: bytes) -> None:
     try:
         new = _DECODER.decode(data, int(NOW * 1e6))
     except NotAnEventError as refused:
-        _check(refused.reason in ("NOT_JSON", "NOT_AN_EVENT"))
+        _check(refused.reason in ("NOT_JSON", "NOT_AN_EVENT", "API_VERSION_1"))
         return
     event = Event.FromString(new.body)
     assert event.id == new.id != ""
