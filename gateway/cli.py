@@ -21,8 +21,8 @@ from gateway.config import (
     Settings,
     SettingsError,
     environment,
+    file_names,
     load_settings,
-    overlaid,
 )
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.journal.errors import LogError
@@ -35,6 +35,7 @@ from gateway.running import run, signalled, until_signalled
 from gateway.schema.binding import BindingError
 from gateway.tailing import tail
 from gateway.telemetry.logs import LogCounts, logs_set_up
+from gateway.textfiles import overlaid
 from gateway.tls.credentials import CredentialsError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def serve(sandbox: bool) -> None:
     from gateway.simulation import simulated  # noqa: PLC0415 - see there
 
     with simulated() as simulation:
-        settings = _settings(overlaid(environment(), simulation.settings))
+        settings = _settings(overlaid(environment(), simulation.settings, file_names()))
         if not isinstance(settings.http_address, TcpAddress) or settings.http_tls_cert:
             tell(
                 "telnyx-gateway: the simulated Telnyx posts to a port, in clear: unset"

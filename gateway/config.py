@@ -22,7 +22,7 @@ from pydantic import (
 from gateway import values
 from gateway.address import Address, read_address
 from gateway.clashes import clashes, mistakes_of_system
-from gateway.names import NameJudge
+from gateway.names import SDK_NAMES, NameJudge
 from gateway.ports import ADMIN, GRPC, HTTP, PORTS, Port
 from gateway.textfiles import read_texts
 from gateway.tls.files import TlsFiles
@@ -30,11 +30,6 @@ from gateway.values import Certificates
 
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
 DEFAULT_EVENT_LOG = "sqlite:///.gateway/events.db"
-
-# What the official SDK reads beside the names that it shares with the gateway.
-SDK_NAMES = frozenset(
-    {"TELNYX_CLIENT_ID", "TELNYX_CLIENT_SECRET", "TELNYX_CUSTOM_HEADERS", "TELNYX_LOG"}
-)
 
 
 class SettingsError(Exception):
@@ -336,13 +331,6 @@ def read_value(name: str, text: str) -> Any:
 def revealed(value: Any) -> Any:
     """Return a setting's value, out of its cover if it is a secret."""
     return value.get_secret_value() if isinstance(value, SecretStr) else value
-
-
-def overlaid(env: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which `chosen` replaces what is set, in files as well."""
-    files = file_names()
-    replaced = {files[name] for name in chosen if name in files}
-    return {**{name: text for name, text in env.items() if name not in replaced}, **chosen}
 
 
 def _mistake(detail: Any, given: Mapping[str, str], files: Mapping[str, Path]) -> str:

@@ -35,6 +35,11 @@ _FOR_ITS_URL = frozenset({"BASE", "URL", "URI", "HOST", "ENDPOINT", "ADDRESS"})
 _FOR_AN_ADDRESS = frozenset({"PORT", "HOST", "ADDR", "BIND", "LISTEN"})
 
 
+# What the official SDK reads beside the names that it shares with the gateway.
+SDK_NAMES = frozenset(
+    {"TELNYX_CLIENT_ID", "TELNYX_CLIENT_SECRET", "TELNYX_CUSTOM_HEADERS", "TELNYX_LOG"}
+)
+
 # What other programs read, and the gateway's own setting for the same.
 _OF_OTHER_PROGRAMS = {
     "GATEWAY_UPSTREAM_PROXY": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),

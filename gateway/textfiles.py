@@ -41,6 +41,14 @@ def read_texts(env: Mapping[str, str], file_names: Mapping[str, str]) -> FiledTe
     return found
 
 
+def overlaid(
+    env: Mapping[str, str], chosen: Mapping[str, str], file_names: Mapping[str, str]
+) -> dict[str, str]:
+    """Return an environment in which `chosen` replaces settings, also where they are in files."""
+    replaced = {file_names[name] for name in chosen if name in file_names}
+    return {**{name: text for name, text in env.items() if name not in replaced}, **chosen}
+
+
 def text_of(content: bytes) -> str:
     """Return a file's text without blanks around it, so without the line end behind it.
 

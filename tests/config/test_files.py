@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import SettingsError, file_names, load_settings, overlaid, read_value
+from gateway.config import SettingsError, file_names, load_settings, read_value
 from gateway.names import unread
+from gateway.textfiles import overlaid
 from tests.config.given import GOOD, KEY, OTHER_KEY, mistake, mistakes, settings
 
 FILED = {
@@ -113,7 +114,7 @@ def test_a_setting_that_is_no_secret_has_no_file() -> None:
 def test_a_simulated_provider_takes_the_place_of_files_as_well(path: Path) -> None:
     env = {**GOOD, "TELNYX_API_KEY": "", "TELNYX_API_KEY_FILE": "/nope", "OTHER": "1"}
 
-    assert overlaid(env, GOOD) == {**GOOD, "OTHER": "1"}
+    assert overlaid(env, GOOD, file_names()) == {**GOOD, "OTHER": "1"}
 
 
 def test_a_proxy_in_a_file_is_one_that_has_an_effect() -> None:
