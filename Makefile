@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak bench profile lint format proto proto-check service-config api drift lock clean
+.PHONY: help demo run check quick test soak fuzz bench profile lint format proto proto-check service-config api rules drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ MINUTES ?= 30
 soak: $(VENV)/ready ## Run the long tests: calls under faults, random schedules, MINUTES=30 of attacks
 	SOAK=1 $(BIN)/python -m pytest -q tests/upstream/test_executions.py tests/oracle
 	$(BIN)/python -m tests.hostile --minutes $(MINUTES)
+
+# Atheris has no wheels for some systems, so it is installed where it is needed alone.
+fuzz: $(VENV)/ready ## Fuzz what reads bytes from outside, each reader for MINUTES=30
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .cache/fuzz/lib atheris
+	PYTHONPATH=.cache/fuzz/lib:generated $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 bench: $(VENV)/ready ## Measure, beside the floor and the peers; writes bench/results.json
 	$(BIN)/python -m bench
@@ -74,17 +79,30 @@ service-config: $(VENV)/ready ## Regenerate docs/service-config/, which gRPC cli
 api: $(VENV)/ready ## Regenerate the sandbox's API table from the provider's SDK
 	$(BIN)/python -m tools.api gateway/sandbox/api.json
 
+rules: $(VENV)/ready ## Write the alert rules as the Prometheus operator wants them
+	$(BIN)/python -m tools.rules deploy/prometheus/alerts.yaml deploy/kubernetes/monitoring/prometheus-rule.yaml
+
 drift: $(VENV)/ready ## Compare that table and the protos with the newest SDK (needs the network)
 	@rm -rf .cache/drift && $(PYTHON) -m venv .cache/drift
 	@.cache/drift/bin/python -m pip install --quiet --disable-pip-version-check telnyx
 	@.cache/drift/bin/python -m tools.api .cache/drift/api.json
 	@$(BIN)/python -m tools.drift gateway/sandbox/api.json .cache/drift/api.json
 
-lock: ## Take up new versions of the dependencies into requirements.lock
-	$(PYTHON) -m venv .cache/lock
-	.cache/lock/bin/pip install --quiet uv
-	.cache/lock/bin/uv pip compile --quiet --universal --upgrade --no-header --python-version 3.11 \
-	  --group bench --output-file requirements.lock pyproject.toml
+COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --no-header --python-version 3.11
+
+.cache/lock/bin/uv:
+	@$(PYTHON) -m venv .cache/lock
+	@.cache/lock/bin/pip install --quiet uv
+
+lock: .cache/lock/bin/uv ## Take up new versions of the dependencies into requirements.lock
+	$(COMPILE) --upgrade --group bench --output-file requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory lock-image
+
+# With hashes, so that what is in an image is what was locked: for what the gateway needs, and for
+# what its wheel is built with.
+lock-image: .cache/lock/bin/uv ## Write the image's own lock files from requirements.lock
+	$(COMPILE) --generate-hashes --constraints requirements.lock --output-file deploy/requirements.lock pyproject.toml
+	$(COMPILE) --generate-hashes --constraints requirements.lock --output-file deploy/build.lock --group build
 
 clean: ## Remove everything that was made, the environment too
 	rm -rf .venv .cache .gateway .mypy_cache .pytest_cache .ruff_cache .hypothesis

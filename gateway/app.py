@@ -34,6 +34,7 @@ from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
+from gateway.rotation import rotation
 from gateway.schema.event_keys import declared_keys
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
@@ -134,6 +135,9 @@ class Gateway:
         self.rules = Rules.of(self._observe, self._buffers)
         self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()
+        self._verifier = SignatureVerifier(
+            settings.public_keys, time.time, settings.webhook_tolerance
+        )
         self._receiver = self._build_receiver()
         self._background = Background()
         # Why the gateway serves nothing, None while it does.
@@ -221,6 +225,14 @@ class Gateway:
             **self.certificates.work,
             "the look after the health": self._health.run,
             "the watch on the event loop": LoopWatch().run,
+            **rotation(
+                self._settings,
+                {
+                    "TELNYX_API_KEY": self._upstream.credentials.use_api_key,
+                    "TELNYX_PUBLIC_KEY": self._verifier.use_keys,
+                    "GATEWAY_UPSTREAM_PROXY": self._upstream.credentials.use_proxy,
+                },
+            ),
         }
         if self._backfill is not None:
             work["backfill"] = self._backfill.run
@@ -256,9 +268,8 @@ class Gateway:
         )
 
     def _build_receiver(self) -> WebhookReceiver:
-        settings = self._settings
         return WebhookReceiver(
-            SignatureVerifier(settings.public_keys, time.time, settings.webhook_tolerance),
+            self._verifier,
             self._decoder,
             self._log.journal,
             time.time,

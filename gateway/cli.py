@@ -1,4 +1,4 @@
-"""The command line: serve, demo, sandbox, tail, version."""
+"""The command line: serve, demo, sandbox, tail, health, version."""
 
 import asyncio
 import gc
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway import healthcheck
 from gateway.address import Address, TcpAddress
 from gateway.app import Gateway, gateway_version
 from gateway.background import kept_running
@@ -20,12 +21,13 @@ from gateway.config import (
     Settings,
     SettingsError,
     environment,
+    file_names,
     load_settings,
-    unread,
 )
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.journal.errors import LogError
 from gateway.memory import MemoryUpkeep
+from gateway.names import unread
 from gateway.output import Program, say, tell
 from gateway.ports import HTTP
 from gateway.process import raise_descriptors, tune_interpreter
@@ -33,6 +35,7 @@ from gateway.running import run, signalled, until_signalled
 from gateway.schema.binding import BindingError
 from gateway.tailing import tail
 from gateway.telemetry.logs import LogCounts, logs_set_up
+from gateway.textfiles import overlaid
 from gateway.tls.credentials import CredentialsError
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def serve(sandbox: bool) -> None:
     from gateway.simulation import simulated  # noqa: PLC0415 - see there
 
     with simulated() as simulation:
-        settings = _settings({**environment(), **simulation.settings})
+        settings = _settings(overlaid(environment(), simulation.settings, file_names()))
         if not isinstance(settings.http_address, TcpAddress) or settings.http_tls_cert:
             tell(
                 "telnyx-gateway: the simulated Telnyx posts to a port, in clear: unset"
@@ -133,6 +136,16 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
 
 
 main.add_command(tail)
+
+
+@main.command()
+@click.option("--ready", is_flag=True, help="Also fail while it is not ready, and say why.")
+def health(ready: bool) -> None:
+    """Ask a running gateway how it is; fails if it does not work.
+
+    It is asked at GATEWAY_ADMIN_ADDRESS.
+    """
+    sys.exit(healthcheck.main(["--ready"] if ready else [], environment()))
 
 
 @main.command()

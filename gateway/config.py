@@ -8,28 +8,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+)
 
 from gateway import values
 from gateway.address import Address, read_address
-from gateway.names import NameJudge
-from gateway.ports import ADMIN, GRPC, HTTP, PORTS, Port, mistakes_of_ports
+from gateway.clashes import clashes, mistakes_of_system
+from gateway.names import SDK_NAMES, NameJudge
+from gateway.ports import ADMIN, GRPC, HTTP, PORTS, Port
+from gateway.textfiles import read_texts
 from gateway.tls.files import TlsFiles
 from gateway.values import Certificates
 
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
 DEFAULT_EVENT_LOG = "sqlite:///.gateway/events.db"
-
-# What the official SDK reads beside the names that it shares with the gateway.
-SDK_NAMES = frozenset(
-    {"TELNYX_CLIENT_ID", "TELNYX_CLIENT_SECRET", "TELNYX_CUSTOM_HEADERS", "TELNYX_LOG"}
-)
-
-# What other programs read, and the gateway's own setting for the same.
-_OF_OTHER_PROGRAMS = {
-    "GATEWAY_UPSTREAM_PROXY": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
-    "GATEWAY_UPSTREAM_CA": ("REQUESTS_CA_BUNDLE",),
-}
 
 
 class SettingsError(Exception):
@@ -86,8 +86,10 @@ def _trust(port: Port) -> Any:
     return _named(port.trust, "none", meaning)
 
 
-def _named(name: str, default: Any, description: str) -> Any:
-    return Field(default, alias=name, description=description)
+def _named(name: str, default: Any, description: str, *, may_be_filed: bool = False) -> Any:
+    """Declare a setting; the text of one that `may_be_filed` can be in a file, by `NAME_FILE`."""
+    extra: dict[str, JsonValue] = {"may_be_filed": may_be_filed}
+    return Field(default, alias=name, description=description, json_schema_extra=extra)
 
 
 class Settings(BaseModel):
@@ -98,12 +100,13 @@ class Settings(BaseModel):
     )
 
     api_key: Annotated[SecretStr, _secret(values.read_api_key)] | None = _named(
-        "TELNYX_API_KEY", None, "The provider's API key (v2)."
+        "TELNYX_API_KEY", None, "The provider's API key (v2).", may_be_filed=True
     )
     public_keys: Annotated[tuple[bytes, ...], _read(values.read_public_keys)] = _named(
         "TELNYX_PUBLIC_KEY",
         (),
         "The provider's public keys for verifying webhooks, separated by commas.",
+        may_be_filed=True,
     )
     base_url: Annotated[str, _read(values.read_base_url)] = _named(
         "TELNYX_BASE_URL", DEFAULT_BASE_URL, "The provider's REST base URL."
@@ -151,6 +154,7 @@ class Settings(BaseModel):
         "GATEWAY_UPSTREAM_PROXY",
         None,
         "HTTP proxy for requests to the provider: `http://[user:password@]host:port`.",
+        may_be_filed=True,
     )
     upstream_ca: Annotated[Certificates, _read(values.read_certificates)] | None = _named(
         "GATEWAY_UPSTREAM_CA",
@@ -242,6 +246,8 @@ class Settings(BaseModel):
         "How long an RPC that is no stream, or a webhook, may take before it counts as slow.",
     )
 
+    _files: dict[str, Path] = PrivateAttr(default_factory=dict)
+
     def tls_files(self) -> list[TlsFiles]:
         """Return where the certificates are of the addresses that are served in TLS."""
         files = {
@@ -250,6 +256,16 @@ class Settings(BaseModel):
             if isinstance(path := getattr(self, name), Path)
         }
         return [it for port in PORTS if (it := port.tls_files(files)) is not None]
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The settings that were read from files, by their names."""
+        return self._files
+
+    def value(self, name: str) -> Any:
+        """Return a setting's value by its name."""
+        fields = type(self).model_fields.items()
+        return getattr(self, next(attribute for attribute, it in fields if it.alias == name))
 
 
 def environment() -> Mapping[str, str]:
@@ -264,19 +280,24 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     """
     # An empty variable is one that somebody meant to unset.
     given = {name: text for name in names() if (text := env.get(name, "").strip())}
-    mistakes = NameJudge(names(), SDK_NAMES).misspelt(env)
+    filed = read_texts(env, file_names())
+    given |= filed.texts
+    mistakes = NameJudge((*names(), *file_names().values()), SDK_NAMES).misspelt(env)
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(given)
+        settings._files.update(filed.paths)
     except ValidationError as error:
-        mistakes += [_mistake(detail, given) for detail in error.errors(include_input=False)]
-    mistakes += _clashes(given)
-    mistakes += _system_certificates(env)
+        for detail in error.errors(include_input=False):
+            mistakes.append(_mistake(detail, given, filed.paths))
+    mistakes += filed.mistakes
+    mistakes += clashes({"TELNYX_BASE_URL": DEFAULT_BASE_URL, **given})
+    mistakes += mistakes_of_system(env)
     for name, hint in (
         ("TELNYX_API_KEY", "an API key (v2) from the provider's portal"),
         ("TELNYX_PUBLIC_KEY", "the public key that the portal shows beside it"),
     ):
-        if name not in given:
+        if name not in given and name not in filed.paths:
             mistakes.append(f"{name} is not set: set it to {hint}")
     if mistakes or settings is None:
         raise SettingsError("\n".join(mistakes))
@@ -288,50 +309,38 @@ def names() -> tuple[str, ...]:
     return tuple(str(field.alias) for field in Settings.model_fields.values())
 
 
-def unread(env: Mapping[str, str]) -> list[str]:
-    """Return a line for each group of variables that programs obey and the gateway does not."""
-    given = {name.upper() for name, text in env.items() if text.strip()}
-    return [
-        f"{' and '.join(found)} {'has' if len(found) == 1 else 'have'} no effect: use {setting}"
-        for setting, others in _OF_OTHER_PROGRAMS.items()
-        if setting not in given and (found := [name for name in others if name in given])
-    ]
+def file_names() -> dict[str, str]:
+    """Return the settings whose text can be in a file, each with the name that says in which."""
+    return {
+        str(field.alias): f"{field.alias}_FILE"
+        for field in Settings.model_fields.values()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra["may_be_filed"]
+    }
 
 
-def _clashes(given: Mapping[str, str]) -> list[str]:
-    """Return the mistakes that only several settings together make."""
-    return [*_sends_key_unencrypted(given), *mistakes_of_ports(given)]
-
-
-def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
+def read_value(name: str, text: str) -> Any:
+    """Return what the text of a setting means. Raises ValueError; its words follow the name."""
     try:
-        host = values.plaintext_host(given.get("TELNYX_BASE_URL", DEFAULT_BASE_URL))
-    except ValueError:
-        return []  # named already
-    if host is None or given.get("GATEWAY_UPSTREAM_PLAINTEXT", "").lower() == "allowed":
-        return []
-    return [
-        f"TELNYX_BASE_URL would send the API key unencrypted to {host}: use https://, or set"
-        " GATEWAY_UPSTREAM_PLAINTEXT=allowed if the network is private"
-    ]
+        settings = Settings.model_validate({name: text})
+    except ValidationError as error:
+        (detail,) = error.errors(include_input=False)
+        raise ValueError(_words(detail)) from None
+    return settings.value(name)
 
 
-def _system_certificates(env: Mapping[str, str]) -> list[str]:
-    """Return the mistake that OpenSSL's own variable makes, which the HTTP client obeys."""
-    text = env.get("SSL_CERT_FILE", "")
-    try:
-        if text:
-            values.check_system_certificates(text)
-    except ValueError as error:
-        return [f"SSL_CERT_FILE {error}"]
-    return []
+def revealed(value: Any) -> Any:
+    """Return a setting's value, out of its cover if it is a secret."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _mistake(detail: Any, given: Mapping[str, str]) -> str:
+def _mistake(detail: Any, given: Mapping[str, str], files: Mapping[str, Path]) -> str:
     name = str(detail["loc"][0])
-    if detail["type"] == "literal_error":
-        text = f"is not one of {detail['ctx']['expected']}"
-    else:
-        text = str(detail["msg"]).removeprefix("Value error, ")
+    shown = f"{name} (from {files[name]})" if name in files else name
     quoted = given.get(name, "")[:1] in ("'", '"')
-    return f"{name} {text}{'; leave out the quotes' if quoted else ''}"
+    return f"{shown} {_words(detail)}{'; leave out the quotes' if quoted else ''}"
+
+
+def _words(detail: Any) -> str:
+    if detail["type"] == "literal_error":
+        return f"is not one of {detail['ctx']['expected']}"
+    return str(detail["msg"]).removeprefix("Value error, ")

@@ -35,6 +35,18 @@ _FOR_ITS_URL = frozenset({"BASE", "URL", "URI", "HOST", "ENDPOINT", "ADDRESS"})
 _FOR_AN_ADDRESS = frozenset({"PORT", "HOST", "ADDR", "BIND", "LISTEN"})
 
 
+# What the official SDK reads beside the names that it shares with the gateway.
+SDK_NAMES = frozenset(
+    {"TELNYX_CLIENT_ID", "TELNYX_CLIENT_SECRET", "TELNYX_CUSTOM_HEADERS", "TELNYX_LOG"}
+)
+
+# What other programs read, and the gateway's own setting for the same.
+_OF_OTHER_PROGRAMS = {
+    "GATEWAY_UPSTREAM_PROXY": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+    "GATEWAY_UPSTREAM_CA": ("REQUESTS_CA_BUNDLE",),
+}
+
+
 class NameJudge:
     """Tells which names were meant as one of `known`; `others` are names that are no mistakes."""
 
@@ -77,7 +89,9 @@ class NameJudge:
         best = max(ours, key=lambda known: _likeness(upper, known))
         if _likeness(upper, best) >= _ALIKE:
             return [best]
-        return [known for known in ours if words <= set(_words(known))]
+        found = [known for known in ours if words <= set(_words(known))]
+        # Of a setting and the file for it, the setting is what is meant.
+        return [it for it in found if it.removesuffix("_FILE") not in found or it[-5:] != "_FILE"]
 
     def _provider_settings(self, upper: str, env: Mapping[str, str]) -> list[str]:
         # The prefix is the provider's: only what is close to one of ours is our concern, and
@@ -88,6 +102,17 @@ class NameJudge:
         if not alike and _BASE_URL in unset and words and words <= _FOR_ITS_URL:
             return [_BASE_URL]
         return alike[:1]
+
+
+def unread(env: Mapping[str, str]) -> list[str]:
+    """Return a line for each group of variables that programs obey and the gateway does not."""
+    given = {name.upper() for name, text in env.items() if text.strip()}
+    return [
+        f"{' and '.join(found)} {'has' if len(found) == 1 else 'have'} no effect: use {setting}"
+        for setting, others in _OF_OTHER_PROGRAMS.items()
+        if given.isdisjoint((setting, f"{setting}_FILE"))
+        and (found := [name for name in others if name in given])
+    ]
 
 
 def _is_of_containers(name: str, text: str) -> bool:

@@ -77,8 +77,11 @@ def read_api_key(text: str) -> str:
 
 
 def read_public_keys(text: str) -> tuple[bytes, ...]:
-    """Read one or more Ed25519 public keys in base64, with or without `whpk_`, between commas."""
-    keys = _parts(text)
+    """Read one or more Ed25519 public keys in base64, with or without `whpk_`.
+
+    Commas are between them, or line ends, which a file has.
+    """
+    keys = _parts(",".join(text.splitlines()))
     if not keys:
         raise ValueError("has no key")
     numbers: dict[bytes, int] = {}

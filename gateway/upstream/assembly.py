@@ -13,6 +13,7 @@ from gateway.config import Settings
 from gateway.records.attempts import AttemptEnded
 from gateway.records.observer import Observer
 from gateway.upstream.client import TelnyxClient, request_headers
+from gateway.upstream.credentials import Credentials
 from gateway.upstream.health.health import ProviderHealth
 from gateway.upstream.health.probe import CONNECTIONS, ProviderWatch, WatchedTransport
 from gateway.upstream.health.saturation import Saturation
@@ -22,6 +23,7 @@ from gateway.upstream.sending.retry import RetryBudget, RetryPolicy
 from gateway.upstream.transport import Transport
 from gateway.upstream.transports.provider_time import DatedTransport
 from gateway.upstream.transports.pyreqwest_transport import PyreqwestTransport
+from gateway.upstream.transports.replaceable import ReplaceableTransport
 from gateway.upstream.transports.scrubbing import ScrubbedTransport, Scrubber, secrets_of
 
 
@@ -46,6 +48,7 @@ class Upstream:
     requests: LimitedTransport
     retries: RetryBudget
     work: dict[str, Callable[[], Coroutine[Any, Any, None]]]
+    credentials: Credentials
     _health: ProviderHealth
     _saturation: Saturation
 
@@ -62,8 +65,12 @@ class Upstream:
         api_key = settings.api_key.get_secret_value() if settings.api_key else ""
         probed = settings.upstream_probe == "on"
         aside = Aside()
+        wire = transport or transport_of(settings, buffers)
+        replaceable = ReplaceableTransport(wire)
         scrubber = Scrubber(secrets_of(api_key, _proxy_of(settings)))
-        scrubbed = ScrubbedTransport(transport or transport_of(settings, buffers), scrubber, aside)
+        # Only a proxy that is read from a file changes; other gateways have a layer less.
+        is_filed = "GATEWAY_UPSTREAM_PROXY" in settings.files
+        scrubbed = ScrubbedTransport(replaceable if is_filed else wire, scrubber, aside)
         dated = DatedTransport(scrubbed, hooks.provider_time)
         health = ProviderHealth(_host_of(settings.base_url), time.monotonic, must_be_reached=probed)
         watch = ProviderWatch(
@@ -95,7 +102,15 @@ class Upstream:
             "the provider's health check": watch.run,
             "the check for stalled requests": saturation.run,
         }
-        return cls(client, limited, retries, work, health, saturation)
+        credentials = Credentials(
+            api_key,
+            _proxy_of(settings),
+            user_agent,
+            (client, watch),
+            scrubbed,
+            lambda proxy: replaceable.replace(_transport(settings, proxy, buffers)),
+        )
+        return cls(client, limited, retries, work, credentials, health, saturation)
 
     @property
     def key_problem(self) -> str | None:
@@ -115,10 +130,14 @@ class Upstream:
 
 def transport_of(settings: Settings, buffers: ByteBudget) -> Transport:
     """Return the transport as the settings want it. Large responses count in `buffers`."""
+    return _transport(settings, _proxy_of(settings), buffers)
+
+
+def _transport(settings: Settings, proxy: str | None, buffers: ByteBudget) -> Transport:
     ca = settings.upstream_ca
     return PyreqwestTransport(
         settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
-        proxy=_proxy_of(settings),
+        proxy=proxy,
         certificates=ca.der if ca else (),
         budget=buffers,
     )

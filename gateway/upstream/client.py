@@ -1,6 +1,6 @@
 """The client: an RPC's request to the provider and its response, within a deadline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from gateway.aside import LARGE_BYTES
@@ -54,7 +54,11 @@ class TelnyxClient:
         self._sending = sending
         self._budget = budget or ByteBudget()
         self._base_url = base_url.rstrip("/")
-        self._headers = request_headers(api_key, user_agent)
+        self.use_headers(request_headers(api_key, user_agent))
+
+    def use_headers(self, headers: Mapping[str, str]) -> None:
+        """Send other headers with requests from now on: those of another key."""
+        self._headers = dict(headers)
         self._body_headers = self._headers | {"content-type": "application/json"}
 
     async def call(

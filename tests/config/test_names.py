@@ -6,7 +6,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from gateway.config import SDK_NAMES, SettingsError, load_settings, names
+from gateway.config import SettingsError, load_settings, names
+from gateway.names import SDK_NAMES
 from tests.config.given import KEY, mistake, mistakes, settings
 
 # `kubectl exec ... env` in a namespace with Services named gateway, gateway-grpc, telnyx-gateway.

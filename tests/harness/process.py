@@ -83,7 +83,7 @@ class GatewayProcess:
         threading.Thread(target=self._read, daemon=True).start()
         grpc_address = self.wait_for(r"gRPC on (\S+)")
         self.http_address = self.wait_for(r"webhooks on http://([^/]+)/")
-        self.admin_address = self.wait_for(r"health and metrics on http://([^/]+)/")
+        self.admin_address = self.wait_for(r"health and metrics on https?://([^/]+)/")
         self.channel = grpc.insecure_channel(grpc_address)
         self.conferences = ConferenceServiceStub(self.channel)
         self.events = EventServiceStub(self.channel)

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from conferencing.v1.queue_service_pb2 import DeleteQueueRequest, GetQueueRequest
-from gateway.config import unread
+from gateway.names import unread
 from tests.conftest import StartGateway
 from tests.harness.gateway import failure_of
 from tests.harness.provider import RecordingProvider

@@ -36,9 +36,13 @@ class SignatureVerifier:
         now: Callable[[], float],
         tolerance_s: float = TOLERANCE_S,
     ) -> None:
-        self._keys = [VerifyKey(key) for key in public_keys]
         self._now = now
         self._tolerance_s = tolerance_s
+        self.use_keys(public_keys)
+
+    def use_keys(self, public_keys: Sequence[bytes]) -> None:
+        """Verify with other keys from now on."""
+        self._keys = [VerifyKey(key) for key in public_keys]
 
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Sequence[Reading]:
         """Return the ways to read the headers whose signature may be good; at least one.
@@ -58,10 +62,12 @@ class SignatureVerifier:
 
     def verify(self, readings: Sequence[Reading], body: bytes) -> None:
         """Return if one of the signatures is good; one is enough. Raises SignatureError."""
-        for reading, key in islice(product(readings, self._keys), TRIED_MAX):
+        # Held: large bodies are verified in a thread, and keys may be replaced meanwhile.
+        keys = self._keys
+        for reading, key in islice(product(readings, keys), TRIED_MAX):
             if _is_valid(key, reading.prefix + body, reading.signature):
                 return
-        tried = len(readings) * len(self._keys)
+        tried = len(readings) * len(keys)
         raise SignatureError(
             "SIGNATURE_MISMATCH",
             "no key in TELNYX_PUBLIC_KEY made this signature over this body"

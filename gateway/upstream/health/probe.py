@@ -129,6 +129,15 @@ class ProviderWatch:
         # When the provider wants a retry.
         self._not_before = -math.inf
 
+    def use_headers(self, headers: Mapping[str, str]) -> None:
+        """Send other headers with probes from now on: those of another key.
+
+        A trouble is probed with them as soon as it is looked at, whatever the provider has said to
+        the key before.
+        """
+        self._request = self._request._replace(headers=headers)
+        self._probed_at = self._not_before = -math.inf
+
     async def run(self) -> None:
         """Watch until cancelled."""
         was_ready = self._health.not_ready is None

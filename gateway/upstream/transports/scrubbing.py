@@ -101,6 +101,10 @@ class ScrubbedTransport:
         self._scrubber = scrubber
         self._aside = aside
 
+    def use(self, scrubber: Scrubber) -> None:
+        """Take out other secrets from now on."""
+        self._scrubber = scrubber
+
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request; see `Transport.send`."""
         try:

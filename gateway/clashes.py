@@ -1,0 +1,35 @@
+"""Mistakes that several settings make together, or the system's own variables."""
+
+from collections.abc import Mapping
+
+from gateway.ports import mistakes_of_ports
+from gateway.values import check_system_certificates, plaintext_host
+
+
+def clashes(given: Mapping[str, str]) -> list[str]:
+    """Return the mistakes that only several settings together make; `given` has their texts."""
+    return [*_sends_key_unencrypted(given), *mistakes_of_ports(given)]
+
+
+def mistakes_of_system(env: Mapping[str, str]) -> list[str]:
+    """Return the mistake that OpenSSL's own variable makes, which the HTTP client obeys."""
+    text = env.get("SSL_CERT_FILE", "")
+    try:
+        if text:
+            check_system_certificates(text)
+    except ValueError as error:
+        return [f"SSL_CERT_FILE {error}"]
+    return []
+
+
+def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
+    try:
+        host = plaintext_host(given["TELNYX_BASE_URL"])
+    except ValueError:
+        return []  # named already
+    if host is None or given.get("GATEWAY_UPSTREAM_PLAINTEXT", "").lower() == "allowed":
+        return []
+    return [
+        f"TELNYX_BASE_URL would send the API key unencrypted to {host}: use https://, or set"
+        " GATEWAY_UPSTREAM_PLAINTEXT=allowed if the network is private"
+    ]

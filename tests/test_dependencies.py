@@ -1,0 +1,152 @@
+"""The dependencies: what is locked and installed, and its licences; no network is needed."""
+
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+LOCK = ROOT / "requirements.lock"
+# What the image installs, and what it builds the wheel with.
+IMAGE_LOCK, BUILD_LOCK = ROOT / "deploy" / "requirements.lock", ROOT / "deploy" / "build.lock"
+
+PROJECT = "telnyx-grpc-gateway"
+
+# Licences that let everybody do everything, with a notice at the most ...
+PERMISSIVE = {
+    *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"),
+    *("Unlicense", "Zlib"),
+}
+# ... and those that ask for the source of changed files of their own, which nobody here changes.
+BY_FILE = {"MPL-2.0"}
+
+# What a tool may have as well: it is run by tests, is no part of the gateway, and reaches no user.
+OF_TOOLS = {"GPL-3.0-only"}
+
+# How packages name their licence where they do not use the names of SPDX.
+SPDX = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache": "Apache-2.0",
+    "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache License, Version 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "BSD": "BSD-3-Clause",
+    "BSD License": "BSD-3-Clause",
+    "GPL-3.0": "GPL-3.0-only",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+}
+
+# Packages whose metadata has no licence: what the files that they come with say.
+BY_THEIR_FILES = {"promql-parser": "MIT", "pyreqwest": "Apache-2.0"}
+_TITLES = {"Apache-2.0": "Apache License", "MIT": "The MIT License (MIT)"}
+
+
+def entries(path: Path) -> list[str]:
+    """The lines of a lock file that name a package, without the hashes that follow."""
+    lines = path.read_text().splitlines()
+    return [it.removesuffix(" \\") for it in lines if it and not it.startswith((" ", "#"))]
+
+
+def locked(path: Path = LOCK) -> dict[str, Requirement]:
+    """The packages that are to be installed here, by their names."""
+    found = (Requirement(it) for it in entries(path))
+    return {it.name: it for it in found if it.marker is None or it.marker.evaluate()}
+
+
+def pin(requirement: Requirement) -> str:
+    (only,) = requirement.specifier
+    assert only.operator == "=="
+    return only.version
+
+
+def needed(name: str, extras: frozenset[str] = frozenset()) -> Iterator[str]:
+    """A package, and all that it needs here."""
+    yield canonicalize_name(name)
+    for line in metadata.requires(name) or ():
+        requirement = Requirement(line)
+        wanted = ({"extra": extra} for extra in (*extras, ""))
+        if requirement.marker is None or any(map(requirement.marker.evaluate, wanted)):
+            yield from needed(requirement.name, frozenset(requirement.extras))
+
+
+def licences(name: str) -> set[str]:
+    """The licences of a package, all those that its metadata names."""
+    about = metadata.metadata(name)
+    if "License-Expression" in about:
+        words = re.findall(r"[\w.-]+", about["License-Expression"])
+        return {it for it in words if it not in ("AND", "OR", "WITH")}
+    classifiers = about.get_all("Classifier") or ()
+    said = {it.split(" :: ")[-1] for it in classifiers if it.startswith("License :: ")}
+    if not said and "License" in about:
+        said = {about["License"]}
+    return {SPDX.get(it, it) for it in said} or {BY_THEIR_FILES.get(name, "none")}
+
+
+RUNTIME = {*needed(PROJECT)} - {PROJECT}
+
+
+def test_every_line_of_the_lock_is_a_name_and_one_version_and_no_address() -> None:
+    for line in LOCK.read_text().splitlines():
+        assert "://" not in line
+        if not line.startswith("    #"):
+            assert re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; .+)?", line), line
+
+
+@pytest.mark.parametrize("name", sorted(locked()))
+def test_what_is_installed_is_what_is_locked(name: str) -> None:
+    assert metadata.version(name) == pin(locked()[name])
+
+
+def test_all_that_the_gateway_needs_is_locked() -> None:
+    assert {*locked()} >= RUNTIME
+
+
+def test_the_image_installs_what_the_gateway_needs_and_nothing_else() -> None:
+    """`make lock-image` writes both files anew."""
+    assert {*locked(IMAGE_LOCK)} == RUNTIME
+    assert {*locked(BUILD_LOCK)} == {*needed("hatchling")}
+
+
+@pytest.mark.parametrize("path", [IMAGE_LOCK, BUILD_LOCK], ids=lambda it: it.name)
+def test_the_images_versions_are_those_that_are_tested_each_with_its_hashes(path: Path) -> None:
+    of_lock = {*entries(LOCK)}
+    lines = path.read_text()
+
+    assert [it for it in entries(path) if it not in of_lock] == []
+    assert "://" not in lines
+    packages = re.split(r"^(?=[a-z0-9])", lines, flags=re.MULTILINE)[1:]
+    assert len(packages) == len(entries(path))
+    for package in packages:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", package), package
+
+
+@pytest.mark.parametrize("name", sorted(RUNTIME))
+def test_what_the_gateway_is_made_of_may_be_used_by_everybody(name: str) -> None:
+    assert licences(name) <= PERMISSIVE | BY_FILE
+
+
+@pytest.mark.parametrize("name", sorted({*locked()} - RUNTIME))
+def test_tools_may_be_used_by_everybody(name: str) -> None:
+    assert licences(name) <= PERMISSIVE | BY_FILE | OF_TOOLS
+
+
+def test_a_licence_that_is_told_by_its_files_is_not_in_the_metadata() -> None:
+    for name, licence in BY_THEIR_FILES.items():
+        assert licences(name) == {licence}
+        texts = [
+            path.locate().__fspath__()
+            for path in metadata.files(name) or ()
+            if "LICENSE" in path.name.upper()
+        ]
+        assert any(_TITLES[licence] in Path(it).read_text() for it in texts), texts
+
+
+def test_the_gateway_has_such_a_licence_itself() -> None:
+    assert licences(PROJECT) <= PERMISSIVE
+    assert "Apache License" in (ROOT / "LICENSE").read_text()

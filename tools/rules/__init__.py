@@ -1,0 +1,1 @@
+"""The alert rules of deploy/prometheus as the Prometheus operator wants them."""
