@@ -12,6 +12,7 @@ from gateway.bytebudget import ByteBudget
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
+from gateway.feed.effects import Effects
 from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
 from gateway.feed.window import Window
@@ -30,6 +31,7 @@ from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
+from gateway.schema.effects import declared_effects
 from gateway.schema.event_keys import declared_keys
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
@@ -48,6 +50,7 @@ from gateway.server.services.watch import WatchStream
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing import NoTraces, Traces
 from gateway.tls.served import ServedCertificates
 from gateway.upstream.assembly import Hooks, Upstream
 from gateway.upstream.bound import operations_of
@@ -76,6 +79,9 @@ _LATE_CALL_S = 60.0
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
 _LATE_WEBHOOK_S = 2.0
 
+# How long spans that have not been exported have for it at the end, in seconds.
+_LAST_SPANS_S = 3.0
+
 # How webhooks end whose signature, and with it the time, was found to be right.
 _VERIFIED = frozenset({"stored", "duplicate", "log_unavailable"})
 
@@ -94,6 +100,7 @@ class Gateway:
         transport: Transport | None,
         clock: Clock,
         log_counts: LogCounts | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -103,7 +110,9 @@ class Gateway:
         self._completeness = completeness
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._metrics = Metrics()
-        self._observe = Telemetry(self._metrics).observe
+        self._traces = traces or NoTraces()
+        self._observe = Telemetry(self._metrics, self._traces).observe
+        self._metrics.watch_traces(self._traces)
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
         self.certificates = ServedCertificates(settings.tls_files())
@@ -140,7 +149,7 @@ class Gateway:
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
         self._metrics.watch_questions(self._conferences)
-        self.rules = Rules.of(self._observe, self._buffers)
+        self.rules = Rules.of(self._observe, self._buffers, begin=self._traces.begin)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
         self._http = HttpServer(
@@ -159,9 +168,15 @@ class Gateway:
 
     @classmethod
     async def start(
-        cls, settings: Settings, transport: Transport | None = None, logs: LogCounts | None = None
+        cls,
+        settings: Settings,
+        transport: Transport | None = None,
+        logs: LogCounts | None = None,
+        traces: Traces | None = None,
     ) -> "Gateway":
         """Build and start everything; `logs` tells what became of log records.
+
+        `traces` makes traces, and is closed at the end; without it trace contexts are passed on.
 
         Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
         opened or read, CredentialsError for a certificate that nobody can be served with, and
@@ -172,7 +187,7 @@ class Gateway:
         try:
             feed = Feed(log.index, await Window.of(log.index))
             completeness = await Completeness.load(log.checkpoints)
-            gateway = cls(settings, log, feed, completeness, transport, clock, logs)
+            gateway = cls(settings, log, feed, completeness, transport, clock, logs, traces)
         except BaseException:
             await log.close()
             raise
@@ -208,6 +223,7 @@ class Gateway:
         await self._conferences.close()
         await self._client.close()
         await self._log.close()
+        await asyncio.to_thread(self._traces.close, _LAST_SPANS_S)
         self._not_ready = "stopped"
 
     async def _listen(self) -> None:
@@ -241,6 +257,7 @@ class Gateway:
             self._conferences.command_accepted,
             settings.call_timeout,
             self.rules.shell,
+            Effects.following(feed.index, declared_effects(COMMAND_SERVICES), self._observe),
         )
         random_ = random.Random()
         parts = (
@@ -268,6 +285,7 @@ class Gateway:
             time.time,
             self._webhook_received,
             self._buffers,
+            begin=self._traces.begin,
         )
 
     def _why_not_ready(self) -> str | None:

@@ -7,6 +7,7 @@ from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.effects import EffectSeen
 from gateway.records.refusals import Refused
 from gateway.records.webhooks import EventNoted, WebhookReceived
 
@@ -17,6 +18,7 @@ Record: TypeAlias = (
     | ConnectionClosed
     | ConnectionHeld
     | DeliveryChecked
+    | EffectSeen
     | EventNoted
     | Refused
     | SweepEnded

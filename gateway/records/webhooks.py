@@ -3,6 +3,18 @@
 from typing import NamedTuple
 
 from gateway.records.refusals import Refused
+from gateway.tracecontext import Span
+
+
+class Stages(NamedTuple):
+    """How far a webhook came: when each stage was over, on the clock of its beginning.
+
+    Zero for what was never reached. After the last one it was stored, or was to be.
+    """
+
+    read: float = 0.0
+    verified: float = 0.0
+    decoded: float = 0.0
 
 
 class WebhookReceived(NamedTuple):
@@ -11,7 +23,8 @@ class WebhookReceived(NamedTuple):
     `result` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
     the HTTP server ends a connection by itself are among them; of these nothing else is known.
     `event_type` is the provider's text, and may be anything; it is empty where nothing was stored.
-    `refused` says what was refused, None if nothing.
+    `refused` says what was refused, None if nothing. `span` is its place in a trace, None if it has
+    none; `status` is that of the response.
     """
 
     result: str
@@ -20,6 +33,16 @@ class WebhookReceived(NamedTuple):
     began: float
     seconds: float
     refused: Refused | None = None
+    status: int = 200
+    span: Span | None = None
+    stages: Stages = Stages()
+    http_method: str = ""
+    event_id: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """The id of its trace, empty if it is in none."""
+        return "" if self.span is None else self.span.context.trace_id
 
 
 class EventNoted(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from gateway.callers.caller import UNNAMED, Caller
 from gateway.journal.filter import Filter
 from gateway.server.errors import GatewayError
+from gateway.tracecontext import Span
 
 M = TypeVar("M")
 
@@ -94,6 +95,7 @@ class Call(Generic[M]):
         "method",
         "outflow",
         "peer",
+        "span",
     )
 
     def __init__(
@@ -112,6 +114,8 @@ class Call(Generic[M]):
         self.began = began
         # Who calls, which a hook finds out before any later one asks.
         self.caller: Caller = UNNAMED
+        # Its place in a trace, which a hook finds out first of all; None if it has none.
+        self.span: Span | None = None
         self.granted_s = wire.time_remaining()
         self.outflow: Outflow = _UNBOUNDED
         # Whether it has been ended because its message had not come.

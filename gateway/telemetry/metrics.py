@@ -21,6 +21,7 @@ from gateway.records.calls import CallEnded
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.logs import LogCounts
+from gateway.telemetry.tracing import SpanCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -284,6 +285,27 @@ class Metrics:
                 "gateway_log_lines_dropped",
                 "Log lines dropped because nobody read them or they could not be written",
                 lambda: counts.dropped,
+            ),
+        ):
+            self._registry.register(_Kept(name, text, value))
+
+    def watch_traces(self, counts: SpanCounts) -> None:
+        """Show from now on what became of spans."""
+        for name, text, value in (
+            (
+                "gateway_trace_spans_exported",
+                "Spans that the trace collector has accepted",
+                lambda: counts.exported,
+            ),
+            (
+                "gateway_trace_spans_dropped_by_queue",
+                "Spans dropped because too many were waiting to be exported",
+                lambda: counts.dropped_by_queue,
+            ),
+            (
+                "gateway_trace_spans_dropped_by_export",
+                "Spans dropped because the trace collector rejected them or did not respond",
+                lambda: counts.dropped_by_export,
             ),
         ):
             self._registry.register(_Kept(name, text, value))

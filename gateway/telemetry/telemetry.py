@@ -7,21 +7,28 @@ from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.effects import EffectSeen
 from gateway.records.observer import Record
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.refusals import log_closed, log_refused
+from gateway.telemetry.spans import Traced, spans_of
 from gateway.telemetry.sweeps import log_sweep
+from gateway.telemetry.tracing import NoTraces, Traces
 
 _log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """Takes the records of all rooms. A fault in it changes nothing of what they tell of."""
+    """Takes the records of all rooms. A fault in it changes nothing of what they tell of.
 
-    def __init__(self, metrics: Metrics) -> None:
+    `traces` has begun the spans of records that have some.
+    """
+
+    def __init__(self, metrics: Metrics, traces: Traces | None = None) -> None:
         self._metrics = metrics
+        self._traces = traces or NoTraces()
 
     def observe(self, record: Record) -> None:
         """Take a record; never raises, as all observers."""
@@ -36,11 +43,16 @@ class Telemetry:
             case CallEnded():
                 self._metrics.call_ended(record)
                 self._refused(record.refused)
+                self._traced(record)
             case AttemptEnded():
                 self._metrics.attempt_ended(record)
+                self._traced(record)
             case WebhookReceived():
                 self._metrics.webhook_received(record)
                 self._refused(record.refused)
+                self._traced(record)
+            case EffectSeen():
+                self._traced(record)
             case EventNoted():
                 self._metrics.event_noted(record)
             case DeliveryChecked():
@@ -56,6 +68,11 @@ class Telemetry:
                 log_closed(record)
             case _:
                 assert_never(record)
+
+    def _traced(self, record: Traced) -> None:
+        if record.span is not None and record.span.is_recorded:
+            for ended in spans_of(record):
+                self._traces.take(ended)
 
     def _refused(self, refused: Refused | None) -> None:
         if refused is not None:

@@ -7,6 +7,7 @@ from gateway.aside import LARGE_BYTES
 from gateway.bytebudget import ByteBudget
 from gateway.deadline import Deadline
 from gateway.schema.decoder import MismatchError
+from gateway.tracecontext import Span
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import End, was_deleted_before
 from gateway.upstream.envelope import NotAResponseError
@@ -64,15 +65,16 @@ class TelnyxClient:
         deadline: Deadline,
         *,
         begun: Callable[[UpstreamCall], None] | None = None,
+        span: Span | None = None,
     ) -> R:
         """Send a request and return what the response says.
 
         `begun` is given the call before anything is sent; the call is kept up to date, also when it
-        is cancelled. Raises InvalidRequestError for a request that cannot be sent and
-        UpstreamError for a call that fails.
+        is cancelled. The requests are parts of what has the `span`. Raises InvalidRequestError for
+        a request that cannot be sent and UpstreamError for a call that fails.
         """
         rest = operation.prepare(request)
-        call = UpstreamCall(operation, request, rest)
+        call = UpstreamCall(operation, request, rest, span)
         if begun is not None:
             begun(call)
         body = await self._exchanged(call, deadline)

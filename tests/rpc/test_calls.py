@@ -199,6 +199,9 @@ class GoneContext:
     def peer(self) -> str:
         return "ipv4:192.0.2.1:40000"
 
+    def invocation_metadata(self) -> None:
+        return None
+
     async def read(self) -> bytes:
         return b""
 

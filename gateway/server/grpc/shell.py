@@ -172,7 +172,7 @@ class _Hooked:
         """Tell them of its end."""
         call = self._call
         seconds = self._now() - call.began
-        end = CallEnded(call.method, self.code.name, call.began, seconds, self.refused)
+        end = CallEnded(call.method, self.code.name, call.began, seconds, self.refused, call.span)
         for hook in reversed(self._started):
             try:
                 hook.on_end(call, end)

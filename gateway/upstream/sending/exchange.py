@@ -13,12 +13,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, time
+from typing import NamedTuple
 
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.deadline import Deadline
 from gateway.records.attempts import ABANDONED, AttemptEnded
 from gateway.records.observer import Observer
 from gateway.schema.rest import Safety
+from gateway.tracecontext import Span
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import RULES, End
 from gateway.upstream.envelope import NotAResponseError
@@ -65,6 +67,14 @@ class Sending:
     aside: Aside = field(default_factory=Aside)
 
 
+class _Attempt(NamedTuple):
+    """A request in flight."""
+
+    sent: SentRequest
+    is_hedge: bool
+    span: Span | None
+
+
 class Exchange:
     """One call's requests. The call is kept up to date for whoever reports what became of it."""
 
@@ -81,7 +91,7 @@ class Exchange:
         self._request = request
         self._deadline = deadline
         # By the number of the attempt.
-        self._in_flight: dict[int, SentRequest] = {}
+        self._in_flight: dict[int, _Attempt] = {}
         self._last: AttemptResult | None = None
         self._began_at = sending.now()
         # After this nothing that may have run is retried: the provider would take it for a new
@@ -102,13 +112,13 @@ class Exchange:
         try:
             return await self._run()
         finally:
-            for number, sent in self._in_flight.items():
-                if sent.left_at is None:
+            for number, attempt in self._in_flight.items():
+                if attempt.sent.left_at is None:
                     self._call.attempts -= 1
                 else:
                     self._call.may_have_run = True
-                    self._observe(number, sent, ABANDONED)
-                sent.give_up()
+                    self._observe(number, attempt, ABANDONED)
+                attempt.sent.give_up()
             now = self._sending.now()
             if self._call.rest.command_id:
                 self._call.remembered_s = max(0.0, self._forgotten_at - now)
@@ -137,15 +147,15 @@ class Exchange:
         wait = min(self._next_at - self._sending.now(), self._deadline.remaining() - SEND_MARGIN_S)
         await self._sleep(wait)
         results = []
-        for number, sent in tuple(self._in_flight.items()):
-            if sent.ended.done():
-                result = await self._result_of(sent)
+        for number, attempt in tuple(self._in_flight.items()):
+            if attempt.sent.ended.done():
+                result = await self._result_of(attempt.sent)
                 del self._in_flight[number]
                 results.append(result)
                 self._call.note(result.end)
                 if result.end is End.OVERLOADED:
                     self._call.attempts -= 1  # refused before it was one
-                self._observe(number, sent, result.label)
+                self._observe(number, attempt, result.label)
         return results
 
     async def _sleep(self, seconds: float) -> None:
@@ -177,19 +187,24 @@ class Exchange:
         """Send a request if the budget has one, and plan what comes after it."""
         self._next_at = math.inf
         sending, call, in_flight = self._sending, self._call, self._in_flight.values()
-        if in_flight and any(sent.left_at is None for sent in in_flight):
+        is_hedge = bool(in_flight)
+        if is_hedge and any(it.sent.left_at is None for it in in_flight):
             # It has not even left: another one would wait behind it.
             self._plan_hedge()
             return
-        if call.attempts and not self._budget_has_one(hedge=bool(in_flight)):
+        if call.attempts and not self._budget_has_one(hedge=is_hedge):
             return
         call.attempts += 1
         request = self._request
-        if in_flight or call.may_have_run:
+        if is_hedge or call.may_have_run:
             request = request._replace(send_by=self._forgotten_at)
+        span = None
+        if call.span is not None:
+            span = call.span.child()
+            request = request._replace(headers={**request.headers, **span.context.headers})
         sent = sending.transport.start(request, self._deadline.at, sending.policy.attempt_max_s)
         sent.ended.add_done_callback(self._wake)
-        self._in_flight[call.attempts] = sent
+        self._in_flight[call.attempts] = _Attempt(sent, is_hedge, span)
         self._plan_hedge()
 
     def _budget_has_one(self, *, hedge: bool) -> bool:
@@ -229,7 +244,7 @@ class Exchange:
             self._next_at = now + wait
 
     def _why_too_late(self) -> str:
-        if any(sent.left_at is not None for sent in self._in_flight.values()):
+        if any(it.sent.left_at is not None for it in self._in_flight.values()):
             return "no response"
         if self._in_flight:
             return "too many requests to the provider were in flight to send it"
@@ -266,8 +281,13 @@ class Exchange:
             return AttemptResult.of_error(UnansweredError(words))
         return AttemptResult.of_response(response)
 
-    def _observe(self, number: int, sent: SentRequest, result: str) -> None:
+    def _observe(self, number: int, attempt: _Attempt, result: str) -> None:
+        sent, is_hedge, span = attempt
         began = sent.asked_at if sent.left_at is None else sent.left_at
         seconds = self._sending.now() - began
         name = self._call.operation.name
-        self._sending.observe(AttemptEnded(name, number, result, began, seconds))
+        ended = AttemptEnded(name, number, result, began, seconds, is_hedge, span)
+        if span is not None and span.is_recorded:
+            url = self._request.url.partition("?")[0]
+            ended = ended._replace(http_method=self._request.method, url=url)
+        self._sending.observe(ended)
