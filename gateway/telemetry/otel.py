@@ -98,7 +98,9 @@ class OtelTraces:
         self._tracer = self._provider.get_tracer("gateway")
 
     @classmethod
-    def of(cls, env: Mapping[str, str], version: str) -> "OtelTraces":
+    def of(
+        cls, env: Mapping[str, str], version: str, now: Callable[[], float] = monotonic
+    ) -> "OtelTraces":
         """Return what the environment wants, which the SDK reads itself.
 
         Raises ValueError or OSError for what it does not take.
@@ -108,7 +110,7 @@ class OtelTraces:
         logging.getLogger(_TALKATIVE).setLevel(logging.CRITICAL)
         sampler = TracerProvider(shutdown_on_exit=False).sampler
         resource = _resource(version)
-        return cls(resource, exporter, sampler, lambda: session.ended, _queue_max(env))
+        return cls(resource, exporter, sampler, lambda: session.ended, _queue_max(env), now)
 
     @property
     def exported(self) -> int:
