@@ -66,7 +66,7 @@ class Collector:
                 collector.requests.append((self.path, headers))
                 collector.responds.wait(30)
                 if collector.status == 200:
-                    collector._take(ExportTraceServiceRequest.FromString(body))
+                    collector.take(ExportTraceServiceRequest.FromString(body))
                 told = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(collector.status)
                 self.send_header("content-type", "application/x-protobuf")
@@ -99,7 +99,7 @@ class Collector:
     def wait_for(self, condition: Callable[[], bool]) -> None:
         until(condition)
 
-    def _take(self, request: ExportTraceServiceRequest) -> None:
+    def take(self, request: ExportTraceServiceRequest) -> None:
         for resource in request.resource_spans:
             told = _values(resource.resource.attributes)
             self.spans += [

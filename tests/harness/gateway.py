@@ -29,9 +29,9 @@ class RunningGateway:
         loop: LoopThread,
         folder: Path,
         base_url: str,
-        public_key: str | None = None,
         traces: Traces | None = None,
         /,
+        public_key: str | None = None,
         **env: str,
     ) -> None:
         self._loop = loop

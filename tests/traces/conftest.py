@@ -39,8 +39,6 @@ def traced(
 ) -> Iterator[RunningGateway]:
     """A gateway in front of `provider` that traces everything."""
     traces = traces_of(os.environ, "1.2.3")
-    running = RunningGateway(
-        loop, tmp_path, provider.base_url, None, traces, TELNYX_API_KEY=API_KEY
-    )
+    running = RunningGateway(loop, tmp_path, provider.base_url, traces, TELNYX_API_KEY=API_KEY)
     yield running
     running.close()

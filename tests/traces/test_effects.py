@@ -37,8 +37,8 @@ def gateway(
         loop,
         tmp_path,
         simulated.base_url,
-        f"{simulated.public_key},{Signer().public_key}",
         traces_of(os.environ, "1"),
+        public_key=f"{simulated.public_key},{Signer().public_key}",
     )
     simulated.control.set_webhook_url(running.webhook_url)
     yield running
