@@ -109,6 +109,14 @@ def test_members_of_a_state_go_on_whole_and_in_order(members: dict[str, str]) ->
         assert [it for it in written if len(it) <= 128] == [it for it in kept if len(it) <= 128]
 
 
+def test_of_too_long_a_state_the_long_members_go_first_and_then_the_last() -> None:
+    short = [f"k{number}={'v' * 97}" for number in range(6)]
+    long = f"long={'v' * 124}"
+
+    assert state_of(",".join([long, *short[:5]])) == ",".join(short[:5])
+    assert state_of(",".join(short)) == ",".join(short[:5])
+
+
 @given(st.text(max_size=600))
 def test_whatever_comes_as_a_state_is_bounded_and_printable(text: str) -> None:
     state = state_of(text)
@@ -159,6 +167,23 @@ def test_two_parents_are_none_and_a_state_alone_is_nothing() -> None:
     assert received([("traceparent", PARENT), ("traceparent", PARENT)]) is None
     assert received([("tracestate", "a=1")]) is None
     assert received([("traceparent", b"\x00"), ("x", "y")]) is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["traceparent", "tracestate", "other"]),
+            st.just(PARENT) | st.text(max_size=60) | st.binary(max_size=60) | VALUES,
+        ),
+        max_size=5,
+    )
+)
+def test_any_headers_give_a_legal_context_or_none(headers: list[tuple[str, str | bytes]]) -> None:
+    context = received(headers)
+
+    assert context is None or LEGAL.fullmatch(context.headers["traceparent"])
+    parents = [value for name, value in headers if name == "traceparent"]
+    assert (context is not None) == (len(parents) == 1 and parse(str(parents[0])) is not None)
 
 
 def test_new_ids_are_legal_and_new() -> None:

@@ -126,7 +126,6 @@ def _of_webhook(webhook: WebhookReceived, span: Span) -> Iterator[EndedSpan]:
         "http.request.method": method,
         "http.route": _WEBHOOK_ROUTE,
         "url.path": _WEBHOOK_ROUTE,
-        "url.scheme": "http",
         "http.request.body.size": webhook.size_bytes,
         "http.response.status_code": webhook.status,
         "gateway.webhook.result": webhook.result,

@@ -10,6 +10,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
 )
 from conferencing.v1.queue_service_pb2 import GetQueueRequest, ListQueuesRequest
+from gateway.journal.errors import LogUnavailableError
 from gateway.tracecontext import parse
 from tests.harness.collector import Collected, Collector
 from tests.harness.gateway import RunningGateway, failure_of
@@ -187,7 +188,6 @@ def test_a_webhook_has_its_signature_and_its_append_below_it(
         "http.request.method": "POST",
         "http.route": "/webhooks/telnyx",
         "url.path": "/webhooks/telnyx",
-        "url.scheme": "http",
         "http.request.body.size": span.attributes["http.request.body.size"],
         "http.response.status_code": 200,
         "gateway.webhook.result": "stored",
@@ -236,6 +236,24 @@ def test_what_anybody_posts_decides_neither_its_trace_nor_whether_it_is_sampled(
     parts = children(collector, span)
     assert {name: it.failed for name, it in parts.items()} == {
         "verify signature": "signature_mismatch"
+    }
+
+
+def test_a_webhook_that_cannot_be_stored_failed_where_it_was_to_be(
+    traced: RunningGateway, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise LogUnavailableError("the disk is full")
+
+    monkeypatch.setattr(traced.log.journal, "append", full)
+
+    traced.webhooks.post(webhook())
+
+    span = collector.one(WEBHOOK)
+    assert (span.failed, span.attributes["error.type"]) == ("503", "503")
+    assert {name: it.failed for name, it in children(collector, span).items()} == {
+        "verify signature": "",
+        "append event": "log_unavailable",
     }
 
 
