@@ -31,7 +31,6 @@ from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
-from gateway.schema.effects import declared_effects
 from gateway.schema.event_keys import declared_keys
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
@@ -78,9 +77,6 @@ _LATE_CALL_S = 60.0
 # How long a webhook that is being received when calls have ended has for its rest and its response,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
 _LATE_WEBHOOK_S = 2.0
-
-# How long spans that have not been exported have for it at the end, in seconds.
-_LAST_SPANS_S = 3.0
 
 # How webhooks end whose signature, and with it the time, was found to be right.
 _VERIFIED = frozenset({"stored", "duplicate", "log_unavailable"})
@@ -223,7 +219,7 @@ class Gateway:
         await self._conferences.close()
         await self._client.close()
         await self._log.close()
-        await asyncio.to_thread(self._traces.close, _LAST_SPANS_S)
+        await asyncio.to_thread(self._traces.close)
         self._not_ready = "stopped"
 
     async def _listen(self) -> None:
@@ -257,7 +253,7 @@ class Gateway:
             self._conferences.command_accepted,
             settings.call_timeout,
             self.rules.shell,
-            Effects.following(feed.index, declared_effects(COMMAND_SERVICES), self._observe),
+            Effects.following(feed.index, COMMAND_SERVICES, self._observe),
         )
         random_ = random.Random()
         parts = (

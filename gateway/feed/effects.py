@@ -8,11 +8,12 @@ taken for either.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeAlias
 
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from conferencing.v1.event_pb2 import Event
@@ -21,6 +22,7 @@ from gateway.journal.events import Entry, Keys
 from gateway.journal.ports import Index
 from gateway.records.effects import EffectSeen
 from gateway.records.observer import Observer
+from gateway.schema.effects import declared_effects
 from gateway.schema.event_keys import EventKey
 from gateway.tracecontext import Span, parse
 
@@ -85,10 +87,13 @@ class Effects:
 
     @classmethod
     def following(
-        cls, index: Index, effects: Mapping[str, Sequence[str]], observe: Observer[EffectSeen]
+        cls, index: Index, services: Iterable[ServiceDescriptor], observe: Observer[EffectSeen]
     ) -> "Effects":
-        """Return one that is given all that comes into an index."""
-        following = cls(effects, index.keys, observe)
+        """Return one for the methods of some services, which is given all that an index gets.
+
+        Raises BindingError.
+        """
+        following = cls(declared_effects(services), index.keys, observe)
         index.listen(following.arrived)
         return following
 

@@ -33,6 +33,7 @@ from opentelemetry.trace import (
 )
 
 from gateway.telemetry.spans import EndedSpan, Kind
+from gateway.telemetry.tracing import LAST_SPANS_S
 from gateway.tracecontext import (
     RANDOM,
     SAMPLED,
@@ -160,7 +161,7 @@ class OtelTraces:
             span.set_status(Status(StatusCode.ERROR, ended.failed))
         span.end(began_ns + round(ended.seconds * 1e9))
 
-    def close(self, within_s: float) -> None:
+    def close(self, within_s: float = LAST_SPANS_S) -> None:
         """See `Traces`."""
         closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         closing.start()

@@ -19,6 +19,9 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OUR_PROTOCOL = "http/protobuf"
 
+# How long spans that have not been exported have for it at the end, in seconds.
+LAST_SPANS_S = 3.0
+
 _EXPORTER = "OTEL_TRACES_EXPORTER"
 _DISABLED = "OTEL_SDK_DISABLED"
 
@@ -54,7 +57,7 @@ class Traces(SpanCounts, Protocol):
     def take(self, ended: EndedSpan) -> None:
         """Export a span, sometime: never waits, and drops it if too many wait already."""
 
-    def close(self, within_s: float) -> None:
+    def close(self, within_s: float = LAST_SPANS_S) -> None:
         """Export what waits, and give up after some seconds. What comes later is dropped."""
 
 
@@ -70,7 +73,7 @@ class NoTraces:
     def take(self, ended: EndedSpan) -> None:
         """See `Traces`."""
 
-    def close(self, within_s: float) -> None:
+    def close(self, within_s: float = LAST_SPANS_S) -> None:
         """See `Traces`."""
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.feed.effects import PATIENCE_S, WAITING_MAX
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.tracing import ENDPOINTS, NoTraces
+from gateway.telemetry.tracing import ENDPOINTS, LAST_SPANS_S, NoTraces
 from gateway.tracecontext import STATE_MAX
 
 TEXT = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
@@ -15,6 +15,7 @@ FLAT = " ".join(TEXT.split())
 def test_the_numbers_are_those_of_the_code() -> None:
     assert f"At most {STATE_MAX} characters of a `tracestate`" in FLAT
     assert f"for {PATIENCE_S:.0f} s, and for at most {WAITING_MAX:,} commands" in FLAT
+    assert f"at most {LAST_SPANS_S:.0f} s to export what is left" in FLAT
     assert all(f"`{name}`" in TEXT for name in ENDPOINTS)
 
 
