@@ -230,6 +230,17 @@ class Settings(BaseModel):
     log_format: Annotated[Literal["text", "json"], Word] = _named(
         "GATEWAY_LOG_FORMAT", "text", "Format of log messages: `text` or `json`."
     )
+    access_log: Annotated[Literal["off", "failures", "all"], Word] = _named(
+        "GATEWAY_ACCESS_LOG",
+        "failures",
+        "Which RPCs and webhooks have a line in the log output: `failures` and slow ones, `all`, or"
+        " `off`; those that the gateway rejected or is at fault for always have one.",
+    )
+    slow_call: Annotated[float, _duration("0.001s", "1h")] = _named(
+        "GATEWAY_SLOW_CALL",
+        "1s",
+        "How long an RPC that is no stream, or a webhook, may take before it counts as slow.",
+    )
 
     def tls_files(self) -> list[TlsFiles]:
         """Return where the certificates are of the addresses that are served in TLS."""

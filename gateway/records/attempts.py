@@ -12,10 +12,14 @@ class AttemptEnded(NamedTuple):
     """An attempt that has ended, or that nobody waits for any more.
 
     `operation` names what was asked of the provider, `number` is 1 for the first attempt of a call;
-    `is_hedge` says that it was sent beside one that had no response yet.
-    `result` is the status of the response, the kind of error where there is none, or ABANDONED. An
-    attempt began when its request left, or was to leave if it never has: what it waited for its
-    turn is before that. Where the `span` is recorded, HTTP method and URL are told, the latter
+    `is_hedge` says that it was sent beside one that had no response yet. `result` is the status of
+    the response, the kind of error where there is none, or ABANDONED. An attempt began when its
+    request left, or was to leave if it never has: what it waited for its turn, `waited_s`, is
+    before that.
+
+    `request_id` is that of the call that it was made for, empty for what the gateway itself wants.
+    `pause_s` is for how long the provider wants no retry, None if it does not say. Times are
+    seconds. Where the `span` is recorded, HTTP method and URL are told, the latter
     without its query.
     """
 
@@ -25,6 +29,14 @@ class AttemptEnded(NamedTuple):
     began: float
     seconds: float
     is_hedge: bool = False
+    request_id: str = ""
+    waited_s: float = 0.0
+    pause_s: float | None = None
     span: Span | None = None
     http_method: str = ""
     url: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """The id of its trace, empty if it is in none."""
+        return "" if self.span is None else self.span.context.trace_id

@@ -23,8 +23,9 @@ class WebhookReceived(NamedTuple):
     `result` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
     the HTTP server ends a connection by itself are among them; of these nothing else is known.
     `event_type` is the provider's text, and may be anything; it is empty where nothing was stored.
-    `refused` says what was refused, None if nothing. `span` is its place in a trace, None if it has
-    none; `status` is that of the response.
+    `refused` says what was refused, None if nothing. `status` is that of the response, zero where
+    there is none. `event_id` is the provider's id of the event, as far as the body was read.
+    `span` is its place in a trace, None if it has none.
     """
 
     result: str
@@ -34,10 +35,10 @@ class WebhookReceived(NamedTuple):
     seconds: float
     refused: Refused | None = None
     status: int = 200
+    event_id: str = ""
     span: Span | None = None
     stages: Stages = Stages()
     http_method: str = ""
-    event_id: str = ""
 
     @property
     def trace_id(self) -> str:

@@ -16,6 +16,8 @@ class UpstreamCall:
     operation: Operation[object]
     request: Any
     rest: RestRequest
+    # The id of the call that it is made for, empty for what the gateway itself wants.
+    request_id: str = ""
     # The span of who wants it done, None if that is in no trace.
     span: Span | None = None
     # Requests sent, or refused before they could leave.

@@ -65,16 +65,18 @@ class TelnyxClient:
         deadline: Deadline,
         *,
         begun: Callable[[UpstreamCall], None] | None = None,
+        request_id: str = "",
         span: Span | None = None,
     ) -> R:
         """Send a request and return what the response says.
 
         `begun` is given the call before anything is sent; the call is kept up to date, also when it
-        is cancelled. The requests are parts of what has the `span`. Raises InvalidRequestError for
-        a request that cannot be sent and UpstreamError for a call that fails.
+        is cancelled. `request_id` is sent with the requests, which are parts of what has the
+        `span`. Raises InvalidRequestError for a request that cannot be sent and UpstreamError for a
+        call that fails.
         """
         rest = operation.prepare(request)
-        call = UpstreamCall(operation, request, rest, span)
+        call = UpstreamCall(operation, request, rest, request_id, span)
         if begun is not None:
             begun(call)
         body = await self._exchanged(call, deadline)
@@ -101,12 +103,10 @@ class TelnyxClient:
     async def _exchanged(self, call: UpstreamCall, deadline: Deadline) -> bytes:
         """Return the body of a 2xx response. Raises UpstreamError."""
         rest = call.rest
-        request = HttpRequest(
-            rest.method,
-            self._base_url + rest.path,
-            self._headers if rest.body is None else self._body_headers,
-            rest.body,
-        )
+        headers = self._headers if rest.body is None else self._body_headers
+        if call.request_id:
+            headers = {**headers, "x-request-id": call.request_id}
+        request = HttpRequest(rest.method, self._base_url + rest.path, headers, rest.body)
         try:
             result = await Exchange(self._sending, call, request, deadline).run()
         except TooLateError as reason:

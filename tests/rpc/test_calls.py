@@ -202,6 +202,12 @@ class GoneContext:
     def invocation_metadata(self) -> None:
         return None
 
+    def set_trailing_metadata(self, metadata: object) -> None:
+        pass
+
+    async def send_initial_metadata(self, metadata: object) -> None:
+        pass
+
     async def read(self) -> bytes:
         return b""
 

@@ -196,8 +196,9 @@ class WebhookReceiver:
         except (NoRoomError, TooManyError):
             return refuse("GATEWAY_OVERLOADED", "too many large bodies are in memory", again)
         except LogUnavailableError as error:
-            _log.error("a webhook could not be stored; the provider will retry it: %s", error)
-            return refuse("LOG_UNAVAILABLE", "the event could not be stored", again)
+            detail = f"it could not be stored; the provider will retry it: {error}"
+            text = "the event could not be stored"
+            return refuse("LOG_UNAVAILABLE", text, again, detail=detail, event_id=event.id)
         except asyncio.CancelledError:
             # By a shutdown that does not wait any longer. The task ends with this response.
             text = "the gateway shut down before the event was stored"
@@ -232,19 +233,32 @@ class WebhookReceiver:
         reason: str,
         message: str,
         headers: Iterable[tuple[str, str]] = (),
+        *,
+        detail: str = "",
+        event_id: str = "",
     ) -> _Response:
         if not way.verified:
             # A trace of its own, whatever its headers say.
             way.span = self._begin(None, _SPAN_NAME)
-        self._note(Subject.WEBHOOK, reason, _peer(scope), body.size, way, scope["method"])
+        self._note(
+            Subject.WEBHOOK, reason, _peer(scope), body.size, way, scope["method"], detail, event_id
+        )
         document = {"error": {"reason": reason, "message": message}}
         return _Response.of(STATUS_OF_REASON[reason], document, headers)
 
     def _note(
-        self, subject: Subject, reason: str, peer: str, size: int, way: "_Way", method: str = ""
+        self,
+        subject: Subject,
+        reason: str,
+        peer: str,
+        size: int,
+        way: "_Way",
+        method: str = "",
+        detail: str = "",
+        event_id: str = "",
     ) -> None:
         status = STATUS_OF_REASON.get(reason, 0)
-        refused = Refused(subject, reason, peer, is_shortage=status == _UNAVAILABLE)
+        refused = Refused(subject, reason, peer, detail, is_shortage=status == _UNAVAILABLE)
         seconds = self._clock() - way.began
         self._observe(
             WebhookReceived(
@@ -254,10 +268,11 @@ class WebhookReceiver:
                 way.began,
                 seconds,
                 refused,
-                status,
-                way.span,
-                way.stages,
-                method,
+                status=status,
+                event_id=event_id,
+                span=way.span,
+                stages=way.stages,
+                http_method=method,
             )
         )
 

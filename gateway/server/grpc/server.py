@@ -21,6 +21,7 @@ from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.sockets import Bound
 from gateway.server.grpc.tls import server_credentials
+from gateway.server.grpc.unknown import UnknownMethods
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 from gateway.socketfile import SocketFilePlace
@@ -134,6 +135,8 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(
             reflection_handlers((*service_names, health.SERVICE_NAME))
         )
+        # The last one: it takes whatever is left.
+        self._server.add_generic_rpc_handlers((UnknownMethods(rules.shell),))
 
     async def start(
         self, address: Address, certificates: CurrentCredentials | None = None

@@ -75,10 +75,15 @@ class CommandHandler(grpc.GenericRpcHandler):
             # From before the command is sent: its effects come after that.
             cursor = self._newest_cursor()
             expected = self._expected(call, cursor)
-            begun = partial(_explain_cut_off, call)
+            begun = partial(_asked, call)
             try:
                 response: Any = await self._client.call(
-                    operation, request, deadline, begun=begun, span=call.span
+                    operation,
+                    request,
+                    deadline,
+                    begun=begun,
+                    request_id=call.request_id,
+                    span=call.span,
                 )
             except (InvalidRequestError, UpstreamError) as error:
                 if expected is not None and not _may_have_run(error):
@@ -98,7 +103,8 @@ class CommandHandler(grpc.GenericRpcHandler):
         return self._effects.expect(call.method, call.message, cursor, call.span)
 
 
-def _explain_cut_off(call: Call[Any], command: UpstreamCall) -> None:
+def _asked(call: Call[Any], command: UpstreamCall) -> None:
+    call.asked = command
     call.explain_cut_off = lambda: gateway_error(cut_off(command))
 
 

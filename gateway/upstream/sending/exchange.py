@@ -135,8 +135,6 @@ class Exchange:
                 assert self._last is not None
                 return self._last
             for result in await self._ended():
-                if result.end not in _SUCCESSES:
-                    self._note_wish(result)
                 if RULES[result.end].is_final:
                     return result
                 self._last = result
@@ -155,7 +153,8 @@ class Exchange:
                 self._call.note(result.end)
                 if result.end is End.OVERLOADED:
                     self._call.attempts -= 1  # refused before it was one
-                self._observe(number, attempt, result.label)
+                pause_s = None if result.end in _SUCCESSES else self._note_wish(result)
+                self._observe(number, attempt, result.label, pause_s)
         return results
 
     async def _sleep(self, seconds: float) -> None:
@@ -174,14 +173,15 @@ class Exchange:
         if not self._woken.done():
             self._woken.set_result(None)
 
-    def _note_wish(self, result: AttemptResult) -> None:
-        """Take note of when the provider wants a retry."""
-        if result.response is not None:
-            response = result.response
-            is_limited = result.end is End.RATE_LIMITED
-            wait = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
-            if wait is not None:
-                self._not_before = max(self._not_before or 0.0, self._sending.now() + wait)
+    def _note_wish(self, result: AttemptResult) -> float | None:
+        """Take note of when the provider wants a retry; returns in how many seconds."""
+        if result.response is None:
+            return None
+        is_limited = result.end is End.RATE_LIMITED
+        wait = retry_after(result.response.headers, self._sending.wall, is_limited=is_limited)
+        if wait is not None:
+            self._not_before = max(self._not_before or 0.0, self._sending.now() + wait)
+        return wait
 
     def _send_next(self) -> None:
         """Send a request if the budget has one, and plan what comes after it."""
@@ -281,12 +281,23 @@ class Exchange:
             return AttemptResult.of_error(UnansweredError(words))
         return AttemptResult.of_response(response)
 
-    def _observe(self, number: int, attempt: _Attempt, result: str) -> None:
+    def _observe(
+        self, number: int, attempt: _Attempt, result: str, pause_s: float | None = None
+    ) -> None:
         sent, is_hedge, span = attempt
         began = sent.asked_at if sent.left_at is None else sent.left_at
-        seconds = self._sending.now() - began
-        name = self._call.operation.name
-        ended = AttemptEnded(name, number, result, began, seconds, is_hedge, span)
+        ended = AttemptEnded(
+            self._call.operation.name,
+            number,
+            result,
+            began,
+            self._sending.now() - began,
+            is_hedge,
+            request_id=self._call.request_id,
+            waited_s=began - sent.asked_at,
+            pause_s=pause_s,
+            span=span,
+        )
         if span is not None and span.is_recorded:
             url = self._request.url.partition("?")[0]
             ended = ended._replace(http_method=self._request.method, url=url)
