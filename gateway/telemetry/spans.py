@@ -86,6 +86,13 @@ def _of_call(call: CallEnded, span: Span) -> EndedSpan:
         "rpc.method": call.method,
         "rpc.response.status_code": call.status,
     }
+    for name, text in (
+        ("gateway.caller", call.caller),
+        ("gateway.reason", call.reason),
+        ("gateway.request_id", call.request_id),
+    ):
+        if text:
+            attributes[name] = text[:_TEXT_MAX]
     if failed:
         attributes["error.type"] = failed
     if call.refused is not None:

@@ -43,7 +43,9 @@ def test_a_call_and_its_request_belong_to_the_callers_trace(
 ) -> None:
     provider.answer = QUEUE
 
-    get_queue(traced, ("traceparent", SAMPLED), ("tracestate", "vendor=1"))
+    get_queue(
+        traced, ("traceparent", SAMPLED), ("tracestate", "vendor=1"), ("x-request-id", "id-1")
+    )
 
     call, request = collector.one(GET_QUEUE), collector.one("GET GetQueue")
     assert (call.trace_id, call.parent_id, call.kind) == (TRACE, CALLER, "server")
@@ -55,6 +57,7 @@ def test_a_call_and_its_request_belong_to_the_callers_trace(
         "rpc.system.name": "grpc",
         "rpc.method": GET_QUEUE,
         "rpc.response.status_code": "OK",
+        "gateway.request_id": "id-1",
     }
     assert request.attributes == {
         "http.request.method": "GET",
@@ -141,6 +144,7 @@ def test_what_the_caller_did_wrong_is_no_failure_of_the_gateways(
 
     call = collector.one(GET_QUEUE)
     assert (call.failed, call.attributes["rpc.response.status_code"]) == ("", "INVALID_ARGUMENT")
+    assert call.attributes["gateway.reason"] == "INVALID_REQUEST"
     assert collector.named("GET GetQueue") == []
 
 
