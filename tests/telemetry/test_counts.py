@@ -16,7 +16,6 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.telemetry import Telemetry
 
 SIZE = "_total_compressed_message_size_bytes"
-OK = 'grpc_method="p.S/M",grpc_status="OK"'
 
 # Records in their order, and the series with their values that come of them.
 COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
@@ -37,7 +36,8 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
         {
             f'grpc_server_call_rcvd{SIZE}_sum{{grpc_method="p.S/M",grpc_status="OK"}}': 1_200,
             f'grpc_server_call_sent{SIZE}_sum{{grpc_method="p.S/M",grpc_status="OK"}}': 8_000,
-            f'grpc_server_call_sent{SIZE}_bucket{{{OK},le="512.0"}}': 1,
+            f"grpc_server_call_sent{SIZE}_bucket"
+            '{grpc_method="p.S/M",grpc_status="OK",le="512.0"}': 1,
             'gateway_calls_total{caller="a",grpc_status="OK"}': 2,
             'gateway_calls_total{caller="b",grpc_status="OK"}': 1,
         },

@@ -30,7 +30,6 @@ from gateway.server.grpc.sockets import (
 # streams here and to close the connection when those it has opened have ended.
 GOAWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
 
-
 # How many times the patience a client is waited for that is never quiet.
 _NEVER_QUIET = 2
 

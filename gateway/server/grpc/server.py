@@ -1,6 +1,7 @@
 """The gRPC server: its options, what is registered beside our own services, and how it ends."""
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Iterable, Sequence
@@ -148,11 +149,14 @@ class GrpcServer:
         if certificates is not None:
             self._tls = server_credentials(certificates)
         bound: Bound
-        if isinstance(address, TcpAddress):
-            bound = port = self._bind_port(address)
-            address = TcpAddress(address.host, port)
-        else:
-            bound = self._bind_file(address)
+        try:
+            if isinstance(address, TcpAddress):
+                bound = port = self._bind_port(address)
+                address = TcpAddress(address.host, port)
+            else:
+                bound = self._bind_file(address)
+        except OSError as error:
+            raise OSError(f"cannot listen for gRPC on {address}: {error.strerror}") from None
         await self._server.start()
         self._connections = Connections(bound, _LOOKS_BEFORE_CLOSING, in_clear=self._tls is None)
         self._floods = Floods(bound, self._rules.peers.explained, self._observe)
@@ -162,28 +166,29 @@ class GrpcServer:
         return address
 
     def _bind_port(self, address: TcpAddress) -> int:
-        _try_address(address)
-        return self._add_port(address, str(address))
+        # gRPC itself says why in many words, or not at all.
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        with socket.socket(family) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((address.host, address.port))
+        return self._add_port(str(address))
 
     def _bind_file(self, address: SocketFile) -> str:
         self._place = SocketFilePlace(address.path)
-        try:
-            with self._place.hidden() as path:
-                self._add_port(address, f"unix:{path}")
-                return str(path)
-        except OSError as error:
-            raise _cannot_listen(address, error.strerror or str(error)) from None
+        with self._place.hidden() as path:
+            self._add_port(f"unix:{path}")
+            return str(path)
 
-    def _add_port(self, address: Address, target: str) -> int:
+    def _add_port(self, target: str) -> int:
         try:
             if self._tls is None:
                 port: int = self._server.add_insecure_port(target)
             else:
                 port = self._server.add_secure_port(target, self._tls)
         except RuntimeError as error:
-            raise _cannot_listen(address, str(error)) from None
+            raise OSError(errno.EADDRNOTAVAIL, str(error)) from None
         if not port:
-            raise _cannot_listen(address, "gRPC does not say why")
+            raise OSError(errno.EADDRNOTAVAIL, "gRPC does not say why")
         return port
 
     async def set_serving(self, serving: bool, names: Iterable[str] | None = None) -> None:
@@ -213,10 +218,10 @@ class GrpcServer:
         NOT_SERVING.
         """
         await self.set_serving(False)
-        if self._connections is None:
-            return
         if self._place is not None:
             self._place.remove()
+        if self._connections is None:
+            return
         self._connections.stop_listening()
         time, calls = asyncio.get_running_loop().time, self._rules.in_flight
         ends_at = time() + within_s
@@ -242,18 +247,3 @@ def _stalled(peer: str) -> Refused:
     streamed = STREAMED_PER_CONNECTION_MAX // 2**20
     text = f"its streams wait until it reads: it may leave {streamed} MiB of them unread"
     return Refused(Subject.GRPC_CONNECTION, "STREAMS_NOT_READ", peer, text)
-
-
-def _cannot_listen(address: Address, why: str | None) -> OSError:
-    return OSError(f"cannot listen for gRPC on {address}: {why}")
-
-
-def _try_address(address: TcpAddress) -> None:
-    """Raise OSError, in words, if an address cannot be had: gRPC itself only says that."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((address.host, address.port))
-        except OSError as error:
-            raise _cannot_listen(address, error.strerror) from None

@@ -63,7 +63,7 @@ class TlsAcceptor:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             address = peer[0] if isinstance(peer, tuple) else ""
-            handshake = _Handshake(address, self._slots)
+            handshake = _Handshake(address, self._slots, self._observe)
             if not self._slots.enter(handshake):
                 connection.close()
                 self._observe(NO_SLOT, address)
@@ -101,16 +101,20 @@ class _Handshake:
     is_busy = False
     has_served = False
 
-    def __init__(self, address: str, slots: ConnectionSlots) -> None:
+    def __init__(
+        self, address: str, slots: ConnectionSlots, observe: Callable[[str, str], None]
+    ) -> None:
         self.address = address
         self.has_begun = False
         self.task: asyncio.Task[None] | None = None
         self._slots = slots
+        self._observe = observe
 
     def give_way(self) -> None:
         """See `Connection`."""
         if self.task is not None:
             self.task.cancel()
+            self._observe(NO_SLOT, self.address)
 
     def enter(self, connection: Connection) -> bool:
         """See `Slots`."""
