@@ -1,7 +1,7 @@
 """`python -m bench` measures everything, `python -m bench profile` one call from within.
 
-`python -m bench unary` and `python -m bench feed` measure one part, `python -m bench feed --only
-NAME` one thing of it. What was measured takes its place in the results, the rest stays.
+`python -m bench unary`, `traced` and `feed` measure one part, `python -m bench feed --only NAME`
+one thing of it. What was measured takes its place in the results, the rest stays.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from bench.processes import Cores, ProcessFailedError
 from bench.profiling import profile_gateway
 from bench.results import Section, write_results
 from bench.tools import MissingToolsError
+from bench.traced import run_traced
 from bench.unary import Plan, run_unary
 
 # Exit codes: something to install is missing, and a run that failed.
@@ -38,9 +39,12 @@ def main() -> int:
         if options.command == "profile":
             print(profile_gateway(options.folder, options.seconds, cores))
         else:
-            if options.command != "feed":
-                _show(run_unary(Plan(options.rounds, options.get_rounds, options.turn, cores)))
-            if options.command != "unary":
+            plan = Plan(options.rounds, options.get_rounds, options.turn, cores)
+            if options.command in ("all", "unary"):
+                _show(run_unary(plan))
+            if options.command in ("all", "traced"):
+                _show(run_traced(plan))
+            if options.command in ("all", "feed"):
                 for section in run_feed(FeedPlan(cores=cores), options.only):
                     _show(section)
     except MissingToolsError as error:
@@ -66,7 +70,7 @@ def _options() -> argparse.Namespace:
     plan = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "command", nargs="?", choices=("all", "unary", "feed", "profile"), default="all"
+        "command", nargs="?", choices=("all", "unary", "traced", "feed", "profile"), default="all"
     )
     parser.add_argument("--only", choices=MEASUREMENTS, help="one measurement of the feed")
     parser.add_argument("--rounds", type=int, default=plan.join_rounds, help="of JoinConference")

@@ -272,7 +272,8 @@ def _clean_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("GATEWAY_", "TELNYX_")) and not name.lower().endswith("_proxy")
+        if not name.startswith(("GATEWAY_", "OTEL_", "TELNYX_"))
+        and not name.lower().endswith("_proxy")
     }
 
 

@@ -64,9 +64,9 @@ def _rates(call: str, contestants: Sequence[Described], rounds: Rounds) -> list[
         cpu, busy = rounds.cpu_us(it.name), rounds.cores_used(it.name)
         cells = [
             it.title,
-            _spread(rounds.rate(it.name), ",.0f"),
-            "1" if it.name == "bare_echo" else _spread(of_echo, ".3f"),
-            "" if it.name == "gateway" else "x " + _spread(gateway_is, ".3f"),
+            spread(rounds.rate(it.name), ",.0f"),
+            "1" if it.name == "bare_echo" else spread(of_echo, ".3f"),
+            "" if it.name == "gateway" else "x " + spread(gateway_is, ".3f"),
             "?" if cpu is None else f"{cpu:,.0f} us",
             "?" if busy is None else f"{busy:.2f}",
         ]
@@ -90,8 +90,9 @@ def _duration(title: str, duration: Duration) -> str:
     return f"| {title} | {_ms(duration.median)} | {_ms(duration.p95)} |"
 
 
-def _spread(spread: Spread, form: str) -> str:
-    return f"{spread.median:{form}} ({spread.low:{form}} - {spread.high:{form}})"
+def spread(of: Spread, form: str) -> str:
+    """Return a spread in words: its middle, and its ends in brackets."""
+    return f"{of.median:{form}} ({of.low:{form}} - {of.high:{form}})"
 
 
 def _ms(seconds: float) -> str:

@@ -15,6 +15,7 @@ _PROGRAMS = {
 # By module: what to install.
 _MODULES = {
     "telnyx": "a package of the `dev` dependency group: `pip install telnyx`",
+    "opentelemetry": "the extra `otel`: `pip install 'telnyx-grpc-gateway[otel]'`",
     "grpc_tools": "a package of the `dev` dependency group: `pip install grpcio-tools`",
 }
 

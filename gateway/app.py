@@ -9,22 +9,18 @@ from importlib.metadata import PackageNotFoundError, version
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.background import Background
 from gateway.bytebudget import ByteBudget
-from gateway.clock import CLOCKS_APART_S, Clock
+from gateway.clock import Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
+from gateway.feed.effects import Effects
 from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
 from gateway.feed.window import Window
 from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import Health
-from gateway.ingest.backfill.backfill import Backfill
+from gateway.ingest.assembly import Ingest
 from gateway.ingest.backfill.complete import Completeness
-from gateway.ingest.backfill.report import Report, State
-from gateway.ingest.backfill.sweep import Addressees, Sweeper
-from gateway.ingest.webhooks.decoder import WebhookDecoder
-from gateway.ingest.webhooks.receiver import WebhookReceiver
-from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.ports import EventLog
 from gateway.journal.pruning import keep_within
 from gateway.journal.retention import Retention
@@ -33,7 +29,6 @@ from gateway.loopwatch import LoopWatch
 from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
-from gateway.records.webhooks import WebhookReceived
 from gateway.rotation import rotation
 from gateway.schema.event_keys import declared_keys
 from gateway.server.grpc.rules import Rules
@@ -53,11 +48,11 @@ from gateway.server.services.watch import WatchStream
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing import NoTraces, Traces
 from gateway.tls.served import ServedCertificates
 from gateway.upstream.assembly import Hooks, Upstream
 from gateway.upstream.bound import operations_of
 from gateway.upstream.conferences import RestConferences
-from gateway.upstream.deliveries import WebhookDeliveries
 from gateway.upstream.transport import Transport
 
 COMMAND_SERVICES = (
@@ -81,9 +76,6 @@ _LATE_CALL_S = 60.0
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
 _LATE_WEBHOOK_S = 2.0
 
-# How webhooks end whose signature, and with it the time, was found to be right.
-_VERIFIED = frozenset({"stored", "duplicate", "log_unavailable"})
-
 _logger = logging.getLogger(__name__)
 
 
@@ -100,15 +92,17 @@ class Gateway:
         clock: Clock,
         telemetry: Telemetry,
         log_counts: LogCounts | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._log = log
         self._feed = feed
         self._retention = Retention(settings.retention_age, settings.retention_size)
-        self._completeness = completeness
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
+        self._traces = traces or NoTraces()
         self.metrics, self._observe = telemetry.metrics, telemetry.observe
+        self.metrics.watch_traces(self._traces)
         self.metrics.watch_buffers(self._buffers)
         self.metrics.watch_logs(log_counts)
         self.certificates = ServedCertificates(settings.tls_files())
@@ -122,30 +116,34 @@ class Gateway:
         )
         self._client = self._upstream.client
         watch_upstream(self.metrics, self._upstream)
-        watch_feed(self.metrics, feed, clock, self._complete_until_s)
+        self._ingest = Ingest(
+            settings,
+            log,
+            feed.keys,
+            completeness,
+            self._client,
+            clock,
+            self._buffers,
+            self._observe,
+            self._traces.begin,
+        )
+        watch_feed(self.metrics, feed, clock, lambda: self._ingest.complete_until_s)
         watch_log(self.metrics, log, LogFile(settings.event_log, settings.retention_size))
         feed.tell(self._observe)
-        self._decoder = WebhookDecoder(feed.keys, self._observe)
-        self._backfill = self._build_backfill() if settings.backfill == "on" else None
         rest = RestConferences(self._client)
         self._conferences = Conferences(
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
         self.metrics.watch_questions(self._conferences)
-        self.rules = Rules.of(self._observe, self._buffers)
+        self.rules = Rules.of(self._observe, self._buffers, begin=self._traces.begin)
         self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()
-        self._verifier = SignatureVerifier(
-            settings.public_keys, time.time, settings.webhook_tolerance
-        )
-        self._receiver = self._build_receiver()
         self._background = Background()
         # Why the gateway serves nothing, None while it does.
         self._phase: str | None = "starting"
         self._health = self._build_health()
-        self._http = HttpServer(
-            public_app(self._receiver), self._receiver.connection_ended, connections_max()
-        )
+        receiver = self._ingest.receiver
+        self._http = HttpServer(public_app(receiver), receiver.connection_ended, connections_max())
         self._admin = HttpServer(
             admin_app(self.metrics, self._health.look, lambda: self._background.ended),
             self._admin_connection_ended,
@@ -157,22 +155,30 @@ class Gateway:
 
     @classmethod
     async def start(
-        cls, settings: Settings, transport: Transport | None = None, logs: LogCounts | None = None
+        cls,
+        settings: Settings,
+        transport: Transport | None = None,
+        logs: LogCounts | None = None,
+        traces: Traces | None = None,
     ) -> "Gateway":
         """Build and start everything; `logs` tells what became of log records.
+
+        `traces` makes traces, and is closed at the end; without it trace contexts are passed on.
 
         Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
         opened or read, CredentialsError for a certificate that nobody can be served with, and
         OSError for an address that cannot be had; nothing is left running then.
         """
         clock = Clock(time.time, time.monotonic)
-        telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call)
+        telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call, traces)
         form = event_format(declared_keys())
         log = await open_log(settings.event_log, form, telemetry.observe)
         try:
             feed = Feed(log.index, await Window.of(log.index))
             completeness = await Completeness.load(log.checkpoints)
-            gateway = cls(settings, log, feed, completeness, transport, clock, telemetry, logs)
+            gateway = cls(
+                settings, log, feed, completeness, transport, clock, telemetry, logs, traces
+            )
         except BaseException:
             await log.close()
             raise
@@ -203,11 +209,12 @@ class Gateway:
             self._http.stop(_LATE_WEBHOOK_S),
             self._admin.stop(_LATE_WEBHOOK_S),
         )
-        self._receiver.close()
+        self._ingest.receiver.close()
         await self._background.stop()
         await self._conferences.close()
         await self._client.close()
         await self._log.close()
+        await asyncio.to_thread(self._traces.close)
         self._phase = "stopped"
 
     async def _listen(self) -> None:
@@ -222,6 +229,7 @@ class Gateway:
                 self._log.index, self._retention, self._clock.for_deleting
             ),
             **self._upstream.work,
+            **self._ingest.work,
             **self.certificates.work,
             "the look after the health": self._health.run,
             "the watch on the event loop": LoopWatch().run,
@@ -229,13 +237,11 @@ class Gateway:
                 self._settings,
                 {
                     "TELNYX_API_KEY": self._upstream.credentials.use_api_key,
-                    "TELNYX_PUBLIC_KEY": self._verifier.use_keys,
+                    "TELNYX_PUBLIC_KEY": self._ingest.verifier.use_keys,
                     "GATEWAY_UPSTREAM_PROXY": self._upstream.credentials.use_proxy,
                 },
             ),
         }
-        if self._backfill is not None:
-            work["backfill"] = self._backfill.run
         self._background.start(work)
         self._phase = None
         self._health.look()
@@ -249,13 +255,20 @@ class Gateway:
             self._conferences.command_accepted,
             settings.call_timeout,
             self.rules.shell,
+            Effects.following(feed.index, COMMAND_SERVICES, self._observe),
         )
         random_ = random.Random()
         parts = (
             SubscribeStream(feed, age_max_s, random_),
             WatchStream(self._conferences, feed.cursor, age_max_s, random_),
             StoredEvents(feed.index),
-            FeedInfo(feed, self._log.home, self._retention, self._backfill_report, self._clock.now),
+            FeedInfo(
+                feed,
+                self._log.home,
+                self._retention,
+                lambda: self._ingest.report,
+                self._clock.now,
+            ),
         )
         return GrpcServer(
             (commands, EventHandler(EVENT_SERVICE, parts, self.rules.shell)),
@@ -265,16 +278,6 @@ class Gateway:
             self.rules,
             settings.grpc_connections,
             self._observe,
-        )
-
-    def _build_receiver(self) -> WebhookReceiver:
-        return WebhookReceiver(
-            self._verifier,
-            self._decoder,
-            self._log.journal,
-            time.time,
-            self._webhook_received,
-            self._buffers,
         )
 
     def _build_health(self) -> Health:
@@ -293,45 +296,6 @@ class Gateway:
         health = Health(components, services.all, self._grpc.tell_health, self._observe)
         self.metrics.watch_components(health.working)
         return health
-
-    def _build_backfill(self) -> Backfill:
-        settings = self._settings
-        deliveries = WebhookDeliveries(self._client, settings.call_timeout)
-        sweeper = Sweeper(
-            deliveries,
-            self._decoder,
-            self._log.journal,
-            Addressees(settings.webhook_urls),
-            lambda: self._clock.now().likely,
-        )
-        return Backfill(
-            sweeper,
-            self._log.index,
-            self._completeness,
-            settings.retention_age,
-            settings.backfill_interval,
-            time.time,
-            observe=self._observe,
-            time=self._clock,
-            ask_time=deliveries.touch,
-        )
-
-    def _backfill_report(self) -> Report:
-        if self._backfill is None:
-            return Report(State.OFF, self._completeness.complete)
-        return self._backfill.report
-
-    def _complete_until_s(self) -> float:
-        complete = self._backfill_report().complete
-        return complete.until_us / 1e6 if complete else 0.0
-
-    def _webhook_received(self, received: WebhookReceived) -> None:
-        self._observe(received)
-        # A signature that is accepted later than by default tells less of the time.
-        if received.result in _VERIFIED and self._settings.webhook_tolerance <= CLOCKS_APART_S:
-            self._clock.webhook_verified()
-        if self._backfill is not None:
-            self._backfill.webhook_received(received.result)
 
     def _admin_connection_ended(self, reason: str, peer: str) -> None:
         is_shortage = reason == TOO_MANY_CONNECTIONS.reason

@@ -35,6 +35,7 @@ from gateway.running import run, signalled, until_signalled
 from gateway.schema.binding import BindingError
 from gateway.tailing import tail
 from gateway.telemetry.logs import LogCounts, logs_set_up
+from gateway.telemetry.tracing import traces_of
 from gateway.textfiles import overlaid
 from gateway.tls.credentials import CredentialsError
 
@@ -172,7 +173,8 @@ async def _serve(
     raise_descriptors()
     stopped = signalled()
     try:
-        gateway = await Gateway.start(settings, logs=counts)
+        traces = traces_of(environment(), gateway_version())
+        gateway = await Gateway.start(settings, logs=counts, traces=traces)
     except (BindingError, CredentialsError, LogError, OSError) as error:
         return error
     # What has been made up to here stays, and need not be walked over at all.

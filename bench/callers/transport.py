@@ -27,6 +27,8 @@ class TransportCaller:
         headers = request_headers(API_KEY, "telnyx-grpc-gateway/0")
         if call.http_body is not None:
             headers["content-type"] = "application/json"
+        # As long as those that the gateway makes.
+        headers["x-request-id"] = "0" * 32
         response = await self._transport.send(
             HttpRequest(call.http_method, self._base_url + call.http_path, headers, call.http_body),
             _TIMEOUT_S,

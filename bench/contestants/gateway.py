@@ -2,9 +2,10 @@
 
 import base64
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from nacl.signing import SigningKey
 
@@ -21,6 +22,8 @@ GATEWAY = Described(
     "this gateway",
     "validation, error details, receipts and metrics on; one process",
 )
+
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
 COMMAND = (sys.executable, "-m", "gateway", "serve")
 
@@ -45,8 +48,12 @@ def launch_gateway(
     public_key: str,
     log: Path,
     command: Sequence[str] = COMMAND,
+    env: Mapping[str, str] = NOTHING_MORE,
 ) -> GatewayProcess:
-    """Start the gateway with an event log of its own; returns when it listens."""
+    """Start the gateway with an event log of its own; returns when it listens.
+
+    `env` is set beside what it needs.
+    """
     grpc_port, http_port = free_port(), free_port()
     process = processes.start(
         "gateway",
@@ -61,6 +68,7 @@ def launch_gateway(
             "GATEWAY_EVENT_LOG": f"sqlite:///{log}",
             # The upstream knows the measured operations only.
             "GATEWAY_UPSTREAM_PROBE": "off",
+            **env,
         },
         measured=True,
     )
@@ -69,13 +77,18 @@ def launch_gateway(
 
 
 def start_gateway(
-    processes: Processes, h2load: H2load, upstream_url: str, command: Sequence[str] = COMMAND
+    processes: Processes,
+    h2load: H2load,
+    upstream_url: str,
+    command: Sequence[str] = COMMAND,
+    described: Described = GATEWAY,
+    env: Mapping[str, str] = NOTHING_MORE,
 ) -> RpcContestant:
-    """Start the gateway in front of an upstream, to be called."""
+    """Start the gateway in front of an upstream, to be called; `env` is set beside the rest."""
     public_key = base64.b64encode(bytes(SigningKey.generate().verify_key)).decode()
-    log = processes.folder / "unary-events.db"
-    gateway = launch_gateway(processes, upstream_url, public_key, log, command)
-    return RpcContestant(GATEWAY, gateway.process, gateway.address, h2load, _verdict)
+    log = processes.folder / f"unary-events-{described.name}.db"
+    gateway = launch_gateway(processes, upstream_url, public_key, log, command, env)
+    return RpcContestant(described, gateway.process, gateway.address, h2load, _verdict)
 
 
 def _verdict(call: UnaryCall, answer: bytes) -> str | None:

@@ -12,10 +12,10 @@ be matched with that by whoever hears both, and nothing needs it:
 * Metrics count and time what has ended. What lasts (streams, requests in flight) is looked up when
   somebody asks; those that have begun are those that have ended and those in flight.
 * A trace consists of spans, each exported when it has ended. A span can be made of a record
-  (OpenTelemetry's `ReadableSpan` takes ids and times). Only its ids, and whether it is sampled,
-  have to be known from its beginning: they go out in the `traceparent` of requests, and its
-  children, which end before it, name them. So for traces the W3C context (read of what came in, or
-  new) will be a value that travels with the work, and one more field of its record.
+  once the work is over. Only its ids, and whether it is sampled, have to be known from its
+  beginning: they go out in the `traceparent` of requests, and its children, which end before it,
+  name them. So the W3C context (read of what came in, or new) is a value that travels with the
+  work, and one more field of its record (`tracecontext.Span`).
 
 **Times.** `began` is a moment on the monotonic clock that the room was given, in seconds: a wall
 clock that is set would make work longer or shorter. Whoever needs the time of day compares the two

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from gateway.tracecontext import Span
+
 # The result of an attempt whose end nobody waits for: another one won, or the caller has gone.
 ABANDONED = "abandoned"
 
@@ -17,7 +19,8 @@ class AttemptEnded(NamedTuple):
 
     `request_id` is that of the call that it was made for, empty for what the gateway itself wants.
     `pause_s` is for how long the provider wants no retry, None if it does not say. Times are
-    seconds.
+    seconds. Where the `span` is recorded, HTTP method and URL are told, the latter
+    without its query.
     """
 
     operation: str
@@ -29,4 +32,11 @@ class AttemptEnded(NamedTuple):
     request_id: str = ""
     waited_s: float = 0.0
     pause_s: float | None = None
-    trace_id: str = ""
+    span: Span | None = None
+    http_method: str = ""
+    url: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """The id of its trace, empty if it is in none."""
+        return "" if self.span is None else self.span.context.trace_id

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from gateway.records.refusals import Refused
+from gateway.tracecontext import Span
 
 
 class CallEnded(NamedTuple):
@@ -15,8 +16,8 @@ class CallEnded(NamedTuple):
     name. `reason` is that of the error that the caller gets (see `ErrorInfo`) and `message` its
     words; both are empty where it gets none: it has succeeded, or the caller has gone. `attempts`
     is how many requests were sent to the provider for it. The bytes are those of all its messages,
-    without headers. `request_id` and `trace_id` are the ids that it is found by elsewhere; it may
-    be in no trace.
+    without headers. `request_id` is the id that it is found by elsewhere, `span` its place in a
+    trace, None if it has none.
     """
 
     method: str
@@ -33,4 +34,9 @@ class CallEnded(NamedTuple):
     sent_bytes: int = 0
     is_stream: bool = False
     request_id: str = ""
-    trace_id: str = ""
+    span: Span | None = None
+
+    @property
+    def trace_id(self) -> str:
+        """The id of its trace, empty if it is in none."""
+        return "" if self.span is None else self.span.context.trace_id

@@ -10,6 +10,7 @@ from gateway.records.commits import CommitEnded
 from gateway.records.components import ComponentChanged
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.deliveries import RoundEnded
+from gateway.records.effects import EffectSeen
 from gateway.records.refusals import Refused
 from gateway.records.webhooks import EventNoted, WebhookReceived
 
@@ -22,6 +23,7 @@ Record: TypeAlias = (
     | ConnectionClosed
     | ConnectionHeld
     | DeliveryChecked
+    | EffectSeen
     | EventNoted
     | Refused
     | RoundEnded

@@ -3,6 +3,18 @@
 from typing import NamedTuple
 
 from gateway.records.refusals import Refused
+from gateway.tracecontext import Span
+
+
+class Stages(NamedTuple):
+    """How far a webhook came: when each stage was over, on the clock of its beginning.
+
+    Zero for what was never reached. After the last one it was stored, or was to be.
+    """
+
+    read: float = 0.0
+    verified: float = 0.0
+    decoded: float = 0.0
 
 
 class WebhookReceived(NamedTuple):
@@ -13,6 +25,7 @@ class WebhookReceived(NamedTuple):
     `event_type` is the provider's text, and may be anything; it is empty where nothing was stored.
     `refused` says what was refused, None if nothing. `status` is that of the response, zero where
     there is none. `event_id` is the provider's id of the event, as far as the body was read.
+    `span` is its place in a trace, None if it has none.
     """
 
     result: str
@@ -23,7 +36,14 @@ class WebhookReceived(NamedTuple):
     refused: Refused | None = None
     status: int = 200
     event_id: str = ""
-    trace_id: str = ""
+    span: Span | None = None
+    stages: Stages = Stages()
+    http_method: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """The id of its trace, empty if it is in none."""
+        return "" if self.span is None else self.span.context.trace_id
 
 
 class EventNoted(NamedTuple):

@@ -15,7 +15,7 @@ from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import EventFilter
 
 # Fields of `Event` that every webhook has beside its payload, or that the gateway adds.
-_OF_EVERY_EVENT = frozenset({"id", "type", "cursor", "sequence"})
+_OF_EVERY_EVENT = frozenset({"id", "type", "cursor", "sequence", "traceparent"})
 
 
 class KeyDeclarationError(Exception):

@@ -8,6 +8,7 @@ from gateway.callers.caller import UNNAMED, Caller
 from gateway.journal.filter import Filter
 from gateway.server.errors import GatewayError
 from gateway.server.request_ids import request_id_of
+from gateway.tracecontext import Span
 
 M = TypeVar("M")
 
@@ -108,6 +109,7 @@ class Call(Generic[M]):
         "peer",
         "received_bytes",
         "sent_bytes",
+        "span",
     )
 
     def __init__(
@@ -128,6 +130,8 @@ class Call(Generic[M]):
         self.began = began
         # Who calls, which a hook finds out before any later one asks.
         self.caller: Caller = UNNAMED
+        # Its place in a trace, which a hook finds out first of all; None if it has none.
+        self.span: Span | None = None
         self.granted_s = wire.time_remaining()
         self.outflow: Outflow = _UNBOUNDED
         # Whether it has been ended because its message had not come.

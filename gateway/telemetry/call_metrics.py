@@ -48,7 +48,7 @@ class CallMetrics:
         method, status = call.method, call.status
         labels = (method, status)
         self._ended[method] += 1
-        self._durations.add(labels, call.seconds, call.trace_id)
+        self._durations.add(labels, call.seconds, call.span)
         self._sent.add(labels, call.sent_bytes)
         self._received.add(labels, call.received_bytes)
         self._by_caller.add((call.caller, status))

@@ -91,7 +91,7 @@ class FeedMetrics:
         """Count a request to the webhook address."""
         outcome = (received.result,)
         self._webhooks.add(outcome)
-        self._durations.add(outcome, received.seconds, received.trace_id)
+        self._durations.add(outcome, received.seconds, received.span)
         if received.result == "stored":
             self._events.add((self._type(received.event_type),))
 

@@ -20,6 +20,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition as open_format
 from prometheus_client.registry import Collector
 
+from gateway.tracecontext import Span
+
 # The values of a series' labels, in the order of their names.
 Labels = tuple[str, ...]
 
@@ -60,14 +62,17 @@ class Measured:
         self._histogram = histogram
         self._series: dict[Labels, Histogram] = {}
 
-    def add(self, labels: Labels, value: float, trace_id: str = "") -> None:
-        """Add a measurement. The trace that it was made in, if any, becomes its exemplar."""
+    def add(self, labels: Labels, value: float, span: Span | None = None) -> None:
+        """Add a measurement. The trace that it was made in becomes its exemplar, if it is sampled.
+
+        Of others nobody has anything.
+        """
         found = self._series.get(labels)
         if found is None:
             found = self._histogram.labels(*labels) if labels else self._histogram
             self._series[labels] = found
-        if trace_id:
-            found.observe(value, {"trace_id": trace_id})
+        if span is not None and span.context.is_sampled:
+            found.observe(value, {"trace_id": span.context.trace_id})
         else:
             found.observe(value)
 

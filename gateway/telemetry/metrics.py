@@ -14,6 +14,7 @@ from gateway.telemetry.call_metrics import CallMetrics
 from gateway.telemetry.feed_metrics import FeedGauges, FeedMetrics, LogGauges
 from gateway.telemetry.instruments import Instruments
 from gateway.telemetry.logs import LogCounts
+from gateway.telemetry.tracing import SpanCounts
 from gateway.telemetry.upstream_metrics import UpstreamGauges, UpstreamMetrics
 
 # Bounds of the buckets of sweeps, in seconds: most are a request, the longest a quarter of an hour.
@@ -177,6 +178,16 @@ class Metrics:
         self.instruments.kept("gateway_log_lines_counted", text, lambda: counts.counted)
         text = "Log lines dropped because nobody read them or they could not be written"
         self.instruments.kept("gateway_log_lines_dropped", text, lambda: counts.dropped)
+
+    def watch_traces(self, counts: SpanCounts) -> None:
+        """Show from now on what became of spans."""
+        made = self.instruments
+        text = "Spans that the trace collector has accepted"
+        made.kept("gateway_trace_spans_exported", text, lambda: counts.exported)
+        text = "Spans dropped because too many were waiting to be exported"
+        made.kept("gateway_trace_spans_dropped_by_queue", text, lambda: counts.dropped_by_queue)
+        text = "Spans dropped because the trace collector rejected them or did not respond"
+        made.kept("gateway_trace_spans_dropped_by_export", text, lambda: counts.dropped_by_export)
 
     def text(self, *, openmetrics: bool = False) -> bytes:
         """Return all metrics as text, in the OpenMetrics format or in the older one."""

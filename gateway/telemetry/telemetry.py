@@ -10,6 +10,7 @@ from gateway.records.commits import CommitEnded
 from gateway.records.components import ComponentChanged
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.deliveries import RoundEnded
+from gateway.records.effects import EffectSeen
 from gateway.records.observer import Record
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import EventNoted, WebhookReceived
@@ -17,7 +18,9 @@ from gateway.telemetry.call_lines import AccessLog, CallLines
 from gateway.telemetry.components import log_component
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.refusals import log_closed, log_refused
+from gateway.telemetry.spans import Traced, spans_of
 from gateway.telemetry.sweeps import log_sweep
+from gateway.telemetry.tracing import NoTraces, Traces
 from gateway.telemetry.webhook_lines import WebhookLines
 
 _log = logging.getLogger(__name__)
@@ -30,15 +33,20 @@ class Telemetry:
     """Takes the records of all rooms. A fault in it changes nothing of what they tell of.
 
     `access_log` says which calls and webhooks have a line, and `slow_s` after how many seconds they
-    are slow (see `CallLines`).
+    are slow (see `CallLines`). `traces` has begun the spans of records that have some.
     """
 
     def __init__(
-        self, metrics: Metrics, access_log: AccessLog = "failures", slow_s: float = 1.0
+        self,
+        metrics: Metrics,
+        access_log: AccessLog = "failures",
+        slow_s: float = 1.0,
+        traces: Traces | None = None,
     ) -> None:
         self.metrics = metrics
         self._calls = CallLines(access_log, slow_s)
         self._webhooks = WebhookLines(access_log, slow_s)
+        self._traces = traces or NoTraces()
 
     def observe(self, record: Record) -> None:
         """Take a record; never raises, as all observers."""
@@ -54,12 +62,17 @@ class Telemetry:
                 self.metrics.call_ended(record)
                 self._count(record.refused)
                 self._calls.tell(record)
+                self._traced(record)
             case AttemptEnded():
                 self.metrics.attempt_ended(record)
+                self._traced(record)
             case WebhookReceived():
                 self.metrics.webhook_received(record)
                 self._count(record.refused)
                 self._webhooks.tell(record)
+                self._traced(record)
+            case EffectSeen():
+                self._traced(record)
             case CommitEnded():
                 self.metrics.commit_ended(record)
             case RoundEnded():
@@ -86,6 +99,11 @@ class Telemetry:
                 log_component(record)
             case _:
                 assert_never(record)
+
+    def _traced(self, record: Traced) -> None:
+        if record.span is not None and record.span.is_recorded:
+            for ended in spans_of(record):
+                self._traces.take(ended)
 
     def _count(self, refused: Refused | None) -> None:
         if refused is not None:

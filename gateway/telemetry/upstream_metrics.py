@@ -65,7 +65,7 @@ class UpstreamMetrics:
         kind = "first" if attempt.number == 1 else "hedge" if attempt.is_hedge else "retry"
         operation, result = attempt.operation, attempt.result
         self._requests.add((operation, kind, result))
-        self._durations.add((operation, result), attempt.seconds, attempt.trace_id)
+        self._durations.add((operation, result), attempt.seconds, attempt.span)
         self._waits.add((), attempt.waited_s)
         if attempt.pause_s is not None:
             self._pauses.add((result,), attempt.pause_s)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.schema.rest import RestRequest, Safety
+from gateway.tracecontext import Span
 from gateway.upstream.ends import RULES, End, caller_may_retry
 from gateway.upstream.operation import Operation
 
@@ -17,6 +18,8 @@ class UpstreamCall:
     rest: RestRequest
     # The id of the call that it is made for, empty for what the gateway itself wants.
     request_id: str = ""
+    # The span of who wants it done, None if that is in no trace.
+    span: Span | None = None
     # Requests sent, or refused before they could leave.
     attempts: int = 0
     # Whether any of them may have run without a response that says so.

@@ -7,6 +7,7 @@ from gateway.aside import LARGE_BYTES
 from gateway.bytebudget import ByteBudget
 from gateway.deadline import Deadline
 from gateway.schema.decoder import MismatchError
+from gateway.tracecontext import Span
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import End, was_deleted_before
 from gateway.upstream.envelope import NotAResponseError
@@ -69,15 +70,17 @@ class TelnyxClient:
         *,
         begun: Callable[[UpstreamCall], None] | None = None,
         request_id: str = "",
+        span: Span | None = None,
     ) -> R:
         """Send a request and return what the response says.
 
         `begun` is given the call before anything is sent; the call is kept up to date, also when it
-        is cancelled. `request_id` is sent with the requests. Raises InvalidRequestError for a
-        request that cannot be sent and UpstreamError for a call that fails.
+        is cancelled. `request_id` is sent with the requests, which are parts of what has the
+        `span`. Raises InvalidRequestError for a request that cannot be sent and UpstreamError for a
+        call that fails.
         """
         rest = operation.prepare(request)
-        call = UpstreamCall(operation, request, rest, request_id)
+        call = UpstreamCall(operation, request, rest, request_id, span)
         if begun is not None:
             begun(call)
         body = await self._exchanged(call, deadline)

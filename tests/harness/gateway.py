@@ -15,6 +15,7 @@ from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from gateway.app import Gateway
 from gateway.config import load_settings
 from gateway.journal.ports import EventLog
+from gateway.telemetry.tracing import Traces
 from tests.harness.loop import LoopThread
 from tests.harness.pages import http_get
 from tests.harness.webhooks import Poster, Signer
@@ -28,6 +29,8 @@ class RunningGateway:
         loop: LoopThread,
         folder: Path,
         base_url: str,
+        traces: Traces | None = None,
+        /,
         public_key: str | None = None,
         **env: str,
     ) -> None:
@@ -48,7 +51,7 @@ class RunningGateway:
                 **env,
             }
         )
-        self.app = loop.run(Gateway.start(settings))
+        self.app = loop.run(Gateway.start(settings, traces=traces))
         self._stopped = False
         self.http_address = str(self.app.http_address)
         self.admin_address = str(self.app.admin_address)

@@ -34,7 +34,7 @@ def environment(**env: str) -> dict[str, str]:
     clean = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("GATEWAY_", "TELNYX_"))
+        if not name.startswith(("GATEWAY_", "OTEL_", "TELNYX_"))
     }
     return {**clean, "PYTHONPATH": f"{ROOT}:{ROOT / 'generated'}", **env}
 

@@ -146,8 +146,8 @@ class Stage:
         for _ in range(20):
             await asyncio.sleep(0)
 
-    def signed(self) -> bytes:
-        body = webhook()
+    def signed(self, body: bytes | None = None) -> bytes:
+        body = webhook() if body is None else body
         return request(body, self.signer.telnyx(body, self.now).items())
 
     def signed_head(self, more: bytes = b"transfer-encoding: chunked\r\n") -> bytes:

@@ -1,7 +1,7 @@
 """What is recorded of a webhook: its result and size, when it began and how long it took."""
 
 from gateway.records.refusals import Refused, Subject
-from gateway.records.webhooks import WebhookReceived
+from gateway.records.webhooks import Stages, WebhookReceived
 from tests.harness.webhooks import webhook
 from tests.http.stage import Stage, staged
 
@@ -18,16 +18,30 @@ async def test_a_webhook_has_taken_until_it_is_stored(stage: Stage) -> None:
     await stage.passes(0)
 
     (received,) = stage.received
-    size = len(webhook(id_=received.event_id))
     assert received == WebhookReceived(
         "stored",
         "conference.participant.joined",
-        size,
+        len(webhook()),
         began=5.0,
         seconds=2.5,
+        stages=Stages(read=5.0, verified=5.0, decoded=5.0),
+        http_method="POST",
         event_id=received.event_id,
     )
-    assert received.event_id.startswith("event-")
+    assert received.event_id
+
+
+@staged
+async def test_a_refused_webhook_tells_how_far_it_came_and_with_which_status(stage: Stage) -> None:
+    stage.loop.advance(4)
+    await stage.send(stage.connect(), stage.signed(b"[]"))
+    await stage.send(stage.connect(), stage.signed_head() + b"3\r\n{\r\n\r\n0\r\n\r\n")
+
+    assert [(it.result, it.status, it.stages) for it in stage.received] == [
+        ("not_an_event", 422, Stages(read=4.0, verified=4.0)),
+        ("signature_mismatch", 401, Stages(read=4.0)),
+    ]
+    assert {it.http_method for it in stage.received} == {"POST"}
 
 
 @staged

@@ -13,7 +13,7 @@ import google.api
 import pytest
 from google.protobuf import descriptor_pb2
 
-from conferencing.v1 import keys_pb2, rest_pb2
+from conferencing.v1 import effects_pb2, keys_pb2, rest_pb2
 from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from tests.harness.descriptors import pool_of_files
 
@@ -94,9 +94,11 @@ def test_the_protos_of_others_are_those_of_the_installed_package() -> None:
     assert "Apache License" in (GOOGLEAPIS / "LICENSE").read_text()
 
 
-OPTIONS: dict[str, Any] = dict(rest_pb2.DESCRIPTOR.extensions_by_name) | dict(
-    keys_pb2.DESCRIPTOR.extensions_by_name
-)
+OPTIONS: dict[str, Any] = {
+    name: option
+    for file in (effects_pb2, keys_pb2, rest_pb2)
+    for name, option in file.DESCRIPTOR.extensions_by_name.items()
+}
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))
@@ -134,7 +136,7 @@ def test_protos_that_use_the_numbers_of_private_options_can_be_linked_beside_our
     for kind in kinds:
         message = pool.FindMessageTypeByName(kind)
         assert pool.FindExtensionByNumber(message, 51_001).full_name.startswith("acme.")
-    assert len(kinds) == 3
+    assert len(kinds) == 4
 
 
 def test_the_documented_python_compiles() -> None:

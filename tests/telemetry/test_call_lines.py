@@ -10,6 +10,7 @@ from gateway.records.refusals import Refused, Subject
 from gateway.telemetry.call_lines import AccessLog, CallLines, fields_of
 from gateway.telemetry.flood import Flood, kind_of
 from gateway.telemetry.lines import formatter
+from gateway.tracecontext import Span, TraceContext
 from tests.harness.clock import ManualClock
 
 OK = CallEnded("p.S/M", "OK", 0.0, 0.25)
@@ -27,7 +28,7 @@ MISTAKE = CallEnded(
     attempts=2,
     received_bytes=10,
     request_id="id-1",
-    trace_id="0af7651916cd43dd8448eb211c80319c",
+    span=Span(TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")),
 )
 REFUSED = MISTAKE._replace(
     status="RESOURCE_EXHAUSTED",

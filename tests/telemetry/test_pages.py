@@ -11,9 +11,11 @@ from gateway.records.webhooks import WebhookReceived
 from gateway.telemetry.instruments import takes_openmetrics
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.telemetry import Telemetry
+from gateway.tracecontext import Span, TraceContext
 from tests.harness.gateway import RunningGateway
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+SPAN = Span(TraceContext(TRACE, "b7ad6b7169203331", 1))
 
 # What Prometheus itself asks with.
 PROMETHEUS = (
@@ -25,10 +27,11 @@ PROMETHEUS = (
 def test_a_bucket_names_the_trace_that_was_last_in_it() -> None:
     metrics = Metrics()
     observe = Telemetry(metrics).observe
-    observe(CallEnded("p.S/M", "OK", 0.0, 0.2, trace_id=TRACE))
+    observe(CallEnded("p.S/M", "OK", 0.0, 0.2, span=SPAN))
     observe(CallEnded("p.S/M", "OK", 0.0, 0.0001))
-    observe(AttemptEnded("GetQueue", 1, "200", 0.0, 0.1, trace_id=TRACE))
-    observe(WebhookReceived("stored", "call.hangup", 10, 0.0, 0.1, trace_id=TRACE))
+    observe(CallEnded("p.S/M", "OK", 0.0, 0.7, span=Span(SPAN.context._replace(flags=2))))
+    observe(AttemptEnded("GetQueue", 1, "200", 0.0, 0.1, span=SPAN))
+    observe(WebhookReceived("stored", "call.hangup", 10, 0.0, 0.1, span=SPAN))
 
     page = metrics.text(openmetrics=True).decode()
     families = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]

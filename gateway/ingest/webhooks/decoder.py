@@ -86,8 +86,17 @@ class WebhookDecoder:
             event_type: _typed_payload(field) for event_type, field in payload_fields().items()
         }
 
-    def decode(self, raw: bytes, received_at_us: int, origin: int = EVENT_ORIGIN_LIVE) -> NewEvent:
-        """Return the event of a body received at a time (microseconds). Raises NotAnEventError."""
+    def decode(
+        self,
+        raw: bytes,
+        received_at_us: int,
+        origin: int = EVENT_ORIGIN_LIVE,
+        traceparent: str = "",
+    ) -> NewEvent:
+        """Return the event of a body received at a time (microseconds). Raises NotAnEventError.
+
+        `traceparent` is that of its receipt, empty if it is in no trace.
+        """
         notes = Notes()
         data = _data_of(raw, notes)
         event_id, event_type = _text_of(data.get("id")), _text_of(data.get("event_type"))
@@ -113,6 +122,7 @@ class WebhookDecoder:
                 seconds=received_at_us // 1_000_000, nanos=received_at_us % 1_000_000 * 1_000
             ),
             origin=origin,  # type: ignore[arg-type]
+            traceparent=traceparent,
             notes=notes.first,
             **content,
         )

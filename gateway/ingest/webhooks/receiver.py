@@ -28,7 +28,8 @@ from gateway.journal.errors import LogUnavailableError
 from gateway.journal.ports import Journal
 from gateway.records.observer import Observer
 from gateway.records.refusals import Refused, Subject
-from gateway.records.webhooks import WebhookReceived
+from gateway.records.webhooks import Stages, WebhookReceived
+from gateway.tracecontext import Begin, Span, TraceContext, passed_on, received
 
 # Where webhooks are posted, with or without a slash at its end.
 WEBHOOK_PATH = "/webhooks/telnyx"
@@ -69,6 +70,12 @@ STATUS_OF_REASON = {
     "SHUTTING_DOWN": _UNAVAILABLE,
     "GATEWAY_FAILURE": 500,
 }
+
+# What the spans of webhooks are called, as sampling sees it.
+_SPAN_NAME = f"POST {WEBHOOK_PATH}"
+
+# The headers that say which trace a request belongs to.
+_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
 # ASGI's own types (asgi.readthedocs.io, HTTP connection scope).
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -114,7 +121,8 @@ class WebhookReceiver:
     What is wrong with the request gets a 4xx that says so; what is wrong with the log or with the
     gateway gets a 5xx, after which the provider retries. Whatever happens is a response, a line in
     the log and a count. `now` gives the time in seconds since 1970, `clock` that of a clock that
-    nobody sets.
+    nobody sets. `begin` begins the span of each: a webhook belongs to the trace that its headers
+    name once its signature is right, since anybody can send headers.
     """
 
     def __init__(
@@ -126,7 +134,9 @@ class WebhookReceiver:
         observe: Observer[WebhookReceived],
         buffers: ByteBudget | None = None,
         clock: Callable[[], float] = monotonic,
+        begin: Begin = passed_on,
     ) -> None:
+        self._begin = begin
         self._verifier = verifier
         self._verification = Verification(verifier)
         self._buffers = buffers or ByteBudget()
@@ -150,11 +160,11 @@ class WebhookReceiver:
 
     def connection_ended(self, reason: str, peer: str) -> None:
         """Take note of a connection that the HTTP server closed and no application heard of."""
-        self._note(Subject.HTTP_CONNECTION, reason, peer, 0, self._clock())
+        self._note(Subject.HTTP_CONNECTION, reason, peer, 0, _Way(self._clock()))
 
     async def _response(self, scope: Scope, receive: Receive, body_received: Body) -> _Response:
-        began = self._clock()
-        refuse = partial(self._refuse, scope, body_received, began)
+        way = _Way(self._clock())
+        refuse = partial(self._refuse, scope, body_received, way)
         again = [("retry-after", str(RETRY_AFTER_S))]
         try:
             if scope["method"] != "POST":
@@ -169,8 +179,13 @@ class WebhookReceiver:
             readings = self._verifier.read(scope["headers"])
             await _read_body(scope, receive, body_received)
             body = body_received.whole()
+            way.read = self._clock()
             await self._verification.verify(readings, body)
-            event = self._decoder.decode(body, round(self._now() * 1e6))
+            way.verified = self._clock()
+            way.span = span = self._begin(_context_of(scope), _SPAN_NAME)
+            traceparent = "" if span is None else span.context.traceparent
+            event = self._decoder.decode(body, round(self._now() * 1e6), traceparent=traceparent)
+            way.decoded = self._clock()
             appended = await self._journal.append(event)
         except _RefusedError as refused:
             return refuse(refused.reason, str(refused), refused.headers)
@@ -194,9 +209,19 @@ class WebhookReceiver:
             text = "the gateway failed unexpectedly; its log has the cause"
             return refuse("GATEWAY_FAILURE", text, again)
         result = "duplicate" if appended.duplicate else "stored"
-        seconds = self._clock() - began
+        seconds = self._clock() - way.began
         self._observe(
-            WebhookReceived(result, event.type, len(body), began, seconds, event_id=event.id)
+            WebhookReceived(
+                result,
+                event.type,
+                len(body),
+                way.began,
+                seconds,
+                span=span,
+                stages=way.stages,
+                http_method=scope["method"],
+                event_id=event.id,
+            )
         )
         return _DUPLICATE if appended.duplicate else _STORED
 
@@ -204,7 +229,7 @@ class WebhookReceiver:
         self,
         scope: Scope,
         body: Body,
-        began: float,
+        way: "_Way",
         reason: str,
         message: str,
         headers: Iterable[tuple[str, str]] = (),
@@ -212,7 +237,12 @@ class WebhookReceiver:
         detail: str = "",
         event_id: str = "",
     ) -> _Response:
-        self._note(Subject.WEBHOOK, reason, _peer(scope), body.size, began, detail, event_id)
+        if not way.verified:
+            # A trace of its own, whatever its headers say.
+            way.span = self._begin(None, _SPAN_NAME)
+        self._note(
+            Subject.WEBHOOK, reason, _peer(scope), body.size, way, scope["method"], detail, event_id
+        )
         document = {"error": {"reason": reason, "message": message}}
         return _Response.of(STATUS_OF_REASON[reason], document, headers)
 
@@ -222,25 +252,52 @@ class WebhookReceiver:
         reason: str,
         peer: str,
         size: int,
-        began: float,
+        way: "_Way",
+        method: str = "",
         detail: str = "",
         event_id: str = "",
     ) -> None:
         status = STATUS_OF_REASON.get(reason, 0)
         refused = Refused(subject, reason, peer, detail, is_shortage=status == _UNAVAILABLE)
-        seconds = self._clock() - began
+        seconds = self._clock() - way.began
         self._observe(
             WebhookReceived(
                 reason.lower(),
                 "",
                 size,
-                began,
+                way.began,
                 seconds,
                 refused,
                 status=status,
                 event_id=event_id,
+                span=way.span,
+                stages=way.stages,
+                http_method=method,
             )
         )
+
+
+class _Way:
+    """How far a request has come; see `Stages`."""
+
+    __slots__ = ("began", "decoded", "read", "span", "verified")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.read = 0.0
+        self.verified = 0.0
+        self.decoded = 0.0
+        self.span: Span | None = None
+
+    @property
+    def stages(self) -> Stages:
+        return Stages(self.read, self.verified, self.decoded)
+
+
+def _context_of(scope: Scope) -> TraceContext | None:
+    """Return the trace context of a request's headers, None if they have none that can be read."""
+    found = [it for it in scope["headers"] if it[0] in _TRACE_HEADERS]
+    return received((name.decode(), value.decode("latin-1")) for name, value in found)
 
 
 def _peer(scope: Scope) -> str:

@@ -13,6 +13,8 @@ from gateway.server.hooks.hook import Observed
 from gateway.server.hooks.in_flight import InFlight
 from gateway.server.hooks.peers import Peers
 from gateway.server.hooks.silence import Silence
+from gateway.server.hooks.traced import Traced
+from gateway.tracecontext import Begin, passed_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,15 @@ class Rules:
         observe: Observer[CallEnded],
         budget: ByteBudget,
         now: Callable[[], float] = monotonic,
+        begin: Begin = passed_on,
     ) -> "Rules":
         """Return rules that tell `observe` of every end; `budget` is what all buffers share.
 
-        `now` is the monotonic clock, in seconds.
+        `now` is the monotonic clock, in seconds, and `begin` begins the span of each call.
         """
         in_flight, peers = InFlight(), Peers(budget, now)
         silence = Silence(lambda: in_flight.refusing, now)
         # From the outside in: what comes first sees the most. Refused calls are observed, too, and
         # none is in flight or counts for its connection. Errors become statuses around all of them.
-        hooks = (Observed(observe), in_flight, silence, Admission(peers))
+        hooks = (Observed(observe), Traced(begin), in_flight, silence, Admission(peers))
         return cls(Shell(hooks, now), in_flight, silence, peers)

@@ -218,6 +218,7 @@ class _Hooked:
             sent_bytes=call.sent_bytes,
             is_stream=self._is_stream,
             request_id=call.request_id,
+            span=call.span,
         )
         for hook in reversed(self._started):
             try:

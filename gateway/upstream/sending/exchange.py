@@ -20,6 +20,7 @@ from gateway.deadline import Deadline
 from gateway.records.attempts import ABANDONED, AttemptEnded
 from gateway.records.observer import Observer
 from gateway.schema.rest import Safety
+from gateway.tracecontext import Span
 from gateway.upstream.calls import UpstreamCall
 from gateway.upstream.ends import RULES, End
 from gateway.upstream.envelope import NotAResponseError
@@ -71,6 +72,7 @@ class _Attempt(NamedTuple):
 
     sent: SentRequest
     is_hedge: bool
+    span: Span | None
 
 
 class Exchange:
@@ -196,9 +198,13 @@ class Exchange:
         request = self._request
         if is_hedge or call.may_have_run:
             request = request._replace(send_by=self._forgotten_at)
+        span = None
+        if call.span is not None:
+            span = call.span.child()
+            request = request._replace(headers={**request.headers, **span.context.headers})
         sent = sending.transport.start(request, self._deadline.at, sending.policy.attempt_max_s)
         sent.ended.add_done_callback(self._wake)
-        self._in_flight[call.attempts] = _Attempt(sent, is_hedge)
+        self._in_flight[call.attempts] = _Attempt(sent, is_hedge, span)
         self._plan_hedge()
 
     def _budget_has_one(self, *, hedge: bool) -> bool:
@@ -278,18 +284,21 @@ class Exchange:
     def _observe(
         self, number: int, attempt: _Attempt, result: str, pause_s: float | None = None
     ) -> None:
-        sent, is_hedge = attempt
+        sent, is_hedge, span = attempt
         began = sent.asked_at if sent.left_at is None else sent.left_at
-        self._sending.observe(
-            AttemptEnded(
-                self._call.operation.name,
-                number,
-                result,
-                began,
-                self._sending.now() - began,
-                is_hedge,
-                request_id=self._call.request_id,
-                waited_s=began - sent.asked_at,
-                pause_s=pause_s,
-            )
+        ended = AttemptEnded(
+            self._call.operation.name,
+            number,
+            result,
+            began,
+            self._sending.now() - began,
+            is_hedge,
+            request_id=self._call.request_id,
+            waited_s=began - sent.asked_at,
+            pause_s=pause_s,
+            span=span,
         )
+        if span is not None and span.is_recorded:
+            url = self._request.url.partition("?")[0]
+            ended = ended._replace(http_method=self._request.method, url=url)
+        self._sending.observe(ended)

@@ -173,6 +173,7 @@ class Event(_message.Message):
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     CLIENT_STATE_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
     CALL_ENQUEUED_FIELD_NUMBER: _builtins.int
     CALL_DEQUEUED_FIELD_NUMBER: _builtins.int
@@ -220,6 +221,11 @@ class Event(_message.Message):
     """The base64 text that a command has set as `client_state`. Empty if none."""
     origin: Global___EventOrigin.ValueType
     """How the event got into the log."""
+    traceparent: _builtins.str
+    """The W3C trace context (`traceparent`) of the webhook's receipt: work that a subscriber begins with it as its parent
+    belongs to the same trace. Empty if the gateway makes no traces and the webhook came without one, and for events of
+    origin BACKFILL.
+    """
     raw_json: _builtins.bytes
     """The webhook's body exactly as the provider signed it; for an event of origin BACKFILL, the unsigned copy in the
     provider's delivery log. Set only if the request has `include_raw`. Empty if retention deleted the event while it
@@ -333,6 +339,7 @@ class Event(_message.Message):
         queue_name: _builtins.str = ...,
         client_state: _builtins.str = ...,
         origin: Global___EventOrigin.ValueType = ...,
+        traceparent: _builtins.str = ...,
         unknown: _struct_pb2.Struct | None = ...,
         call_enqueued: Global___CallEnqueued | None = ...,
         call_dequeued: Global___CallDequeued | None = ...,
@@ -355,7 +362,7 @@ class Event(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call_dequeued", b"call_dequeued", "call_enqueued", b"call_enqueued", "conference_created", b"conference_created", "conference_ended", b"conference_ended", "conference_floor_changed", b"conference_floor_changed", "conference_participant_joined", b"conference_participant_joined", "conference_participant_left", b"conference_participant_left", "conference_participant_playback_ended", b"conference_participant_playback_ended", "conference_participant_playback_started", b"conference_participant_playback_started", "conference_participant_speak_ended", b"conference_participant_speak_ended", "conference_participant_speak_started", b"conference_participant_speak_started", "conference_playback_ended", b"conference_playback_ended", "conference_playback_started", b"conference_playback_started", "conference_recording_saved", b"conference_recording_saved", "conference_speak_ended", b"conference_speak_ended", "conference_speak_started", b"conference_speak_started", "occurred_at", b"occurred_at", "payload", b"payload", "received_at", b"received_at", "unknown", b"unknown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_control_id", b"call_control_id", "call_dequeued", b"call_dequeued", "call_enqueued", b"call_enqueued", "call_leg_id", b"call_leg_id", "call_session_id", b"call_session_id", "client_state", b"client_state", "conference_created", b"conference_created", "conference_ended", b"conference_ended", "conference_floor_changed", b"conference_floor_changed", "conference_id", b"conference_id", "conference_participant_joined", b"conference_participant_joined", "conference_participant_left", b"conference_participant_left", "conference_participant_playback_ended", b"conference_participant_playback_ended", "conference_participant_playback_started", b"conference_participant_playback_started", "conference_participant_speak_ended", b"conference_participant_speak_ended", "conference_participant_speak_started", b"conference_participant_speak_started", "conference_playback_ended", b"conference_playback_ended", "conference_playback_started", b"conference_playback_started", "conference_recording_saved", b"conference_recording_saved", "conference_speak_ended", b"conference_speak_ended", "conference_speak_started", b"conference_speak_started", "connection_id", b"connection_id", "cursor", b"cursor", "id", b"id", "notes", b"notes", "occurred_at", b"occurred_at", "origin", b"origin", "payload", b"payload", "queue_name", b"queue_name", "raw_json", b"raw_json", "received_at", b"received_at", "sequence", b"sequence", "type", b"type", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_control_id", b"call_control_id", "call_dequeued", b"call_dequeued", "call_enqueued", b"call_enqueued", "call_leg_id", b"call_leg_id", "call_session_id", b"call_session_id", "client_state", b"client_state", "conference_created", b"conference_created", "conference_ended", b"conference_ended", "conference_floor_changed", b"conference_floor_changed", "conference_id", b"conference_id", "conference_participant_joined", b"conference_participant_joined", "conference_participant_left", b"conference_participant_left", "conference_participant_playback_ended", b"conference_participant_playback_ended", "conference_participant_playback_started", b"conference_participant_playback_started", "conference_participant_speak_ended", b"conference_participant_speak_ended", "conference_participant_speak_started", b"conference_participant_speak_started", "conference_playback_ended", b"conference_playback_ended", "conference_playback_started", b"conference_playback_started", "conference_recording_saved", b"conference_recording_saved", "conference_speak_ended", b"conference_speak_ended", "conference_speak_started", b"conference_speak_started", "connection_id", b"connection_id", "cursor", b"cursor", "id", b"id", "notes", b"notes", "occurred_at", b"occurred_at", "origin", b"origin", "payload", b"payload", "queue_name", b"queue_name", "raw_json", b"raw_json", "received_at", b"received_at", "sequence", b"sequence", "traceparent", b"traceparent", "type", b"type", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["unknown", "call_enqueued", "call_dequeued", "conference_created", "conference_ended", "conference_floor_changed", "conference_participant_joined", "conference_participant_left", "conference_participant_playback_ended", "conference_participant_playback_started", "conference_participant_speak_ended", "conference_participant_speak_started", "conference_playback_ended", "conference_playback_started", "conference_recording_saved", "conference_speak_ended", "conference_speak_started"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015

@@ -196,7 +196,7 @@ def test_a_fault_of_the_gateway_is_answered_logged_and_counted(
 ) -> None:
     gateway = start_gateway()
 
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         raise OverflowError("a mistake")
 
     for owner, name in (
