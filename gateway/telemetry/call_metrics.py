@@ -41,13 +41,11 @@ class CallMetrics:
         self._by_caller = instruments.counted(
             "gateway_calls", "RPCs by caller and status", "caller", "grpc_status"
         )
-        self._ended: Counter[str] = Counter()
 
     def ended(self, call: CallEnded) -> None:
         """Count an RPC."""
-        method, status = call.method, call.status
-        labels = (method, status)
-        self._ended[method] += 1
+        status = call.status
+        labels = (call.method, status)
         self._durations.add(labels, call.seconds, call.span)
         self._sent.add(labels, call.sent_bytes)
         self._received.add(labels, call.received_bytes)
@@ -60,6 +58,9 @@ class CallMetrics:
         """
 
         def started() -> Mapping[str, float]:
-            return self._ended + Counter(in_flight())
+            found = Counter(in_flight())
+            for (method, _), count in self._durations.counts.items():
+                found[method] += count
+            return found
 
         self._instruments.kept_by("grpc_server_call_started", "RPCs begun", "grpc_method", started)

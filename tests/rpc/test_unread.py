@@ -231,7 +231,8 @@ def test_connections_beyond_their_number_are_closed(
     for one in crowd:
         one.close()
     (told,) = refusals(caplog)
-    assert told.text.startswith("limited a gRPC connection: TOO_MANY_CONNECTIONS: 3 are open, ")
+    text = "limited a gRPC connection: TOO_MANY_CONNECTIONS: 3 are open (the maximum), "
+    assert told.text.startswith(text)
     assert (told.level, told.peer) == ("WARNING", "ipv4:127.0.0.1")
 
 
