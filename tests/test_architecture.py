@@ -80,6 +80,7 @@ MAY_IMPORT = {
     "memory": {"bytebudget"},
     "process": set[str](),
     "background": set[str](),
+    "watchedfile": set[str](),
 }
 
 # Errors get their status at the edge: these rooms serve any face.
