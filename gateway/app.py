@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.background import kept_running
 from gateway.bytebudget import ByteBudget
+from gateway.callers.assembly import FiledCallers
 from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
@@ -28,9 +29,12 @@ from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from gateway.memory import buffers_within, memory_limit
 from gateway.records.webhooks import WebhookReceived
+from gateway.schema.access import compile_access
 from gateway.schema.event_keys import declared_keys
+from gateway.server.grpc.beside import Beside
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
+from gateway.server.hooks.identity import Identity
 from gateway.server.http.app import http_app
 from gateway.server.http.server import HttpServer
 from gateway.server.services.commands import CommandHandler
@@ -89,8 +93,10 @@ class Gateway:
         transport: Transport | None,
         clock: Clock,
         log_counts: LogCounts | None = None,
+        callers: FiledCallers | None = None,
     ) -> None:
         self._settings = settings
+        self.callers = callers
         self._clock = clock
         self._log = log
         self._feed = feed
@@ -133,7 +139,10 @@ class Gateway:
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
         self._metrics.watch_questions(self._conferences)
-        self.rules = Rules.of(self._observe, self._buffers)
+        # Also where nobody is asked: a method that nobody may call must not go unnoticed.
+        access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
+        identity = None if callers is None else Identity(callers.callers, access)
+        self.rules = Rules.of(self._observe, self._buffers, identity=identity)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
         app = http_app(self._receiver, self._metrics, self._why_not_ready)
@@ -149,15 +158,18 @@ class Gateway:
     ) -> "Gateway":
         """Build and start everything; `logs` tells what became of log records.
 
-        Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
-        opened or read and OSError for an address that cannot be had; nothing is left running then.
+        Raises BindingError for protos that cannot be bound and AccessError for those that do not
+        say who may call, CallersFileError for a callers file that cannot be used, LogError for a
+        log that cannot be opened or read and OSError for an address that cannot be had; nothing is
+        left running then.
         """
         clock = Clock(time.time, time.monotonic)
+        callers = None if settings.callers is None else FiledCallers(settings.callers)
         log = await open_log(settings.event_log, event_format(declared_keys()))
         try:
             feed = Feed(log.index, await Window.of(log.index))
             completeness = await Completeness.load(log.checkpoints)
-            gateway = cls(settings, log, feed, completeness, transport, clock, logs)
+            gateway = cls(settings, log, feed, completeness, transport, clock, logs, callers)
         except BaseException:
             await log.close()
             raise
@@ -200,6 +212,7 @@ class Gateway:
                 self._log.index, self._retention, self._clock.for_deleting
             ),
             **self._upstream.work,
+            **({} if self.callers is None else self.callers.work),
         }
         if self._backfill is not None:
             work["backfill"] = self._backfill.run
@@ -234,6 +247,7 @@ class Gateway:
             self.rules,
             settings.grpc_connections,
             self._observe,
+            Beside(settings.health, settings.reflection),
         )
 
     def _build_receiver(self) -> WebhookReceiver:

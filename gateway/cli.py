@@ -1,4 +1,4 @@
-"""The command line: serve, demo, sandbox, tail, version."""
+"""The command line: serve, demo, sandbox, tail, token, version."""
 
 import asyncio
 import gc
@@ -27,6 +27,8 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.app import Gateway, gateway_version
 from gateway.background import kept_running
+from gateway.callers.errors import CallersFileError
+from gateway.callers.tokens import line_for_file, new_token
 from gateway.client.demo import Cast, Demo
 from gateway.client.event_text import EventText
 from gateway.client.tail import TAIL_CHANNEL_OPTIONS, Tail
@@ -44,6 +46,7 @@ from gateway.journal.errors import LogError
 from gateway.memory import MemoryUpkeep
 from gateway.output import Program, say, tell, while_read
 from gateway.process import raise_descriptors, tune_interpreter
+from gateway.schema.access import AccessError
 from gateway.schema.binding import BindingError
 from gateway.schema.event_keys import EventKey, declared_keys
 from gateway.telemetry.logs import LogCounts, logs_set_up
@@ -206,6 +209,14 @@ def tail(
 
 
 @main.command()
+def token() -> None:
+    """Print a new token for a caller, and the identity to add to the file in GATEWAY_CALLERS."""
+    made = new_token()
+    say(made)
+    tell(f"-- for the callers file: {line_for_file(made)}")
+
+
+@main.command()
 def version() -> None:
     """Print the version."""
     say(gateway_version())
@@ -230,7 +241,7 @@ async def _serve(
     stopped = _signalled()
     try:
         gateway = await Gateway.start(settings, logs=counts)
-    except (BindingError, LogError, OSError) as error:
+    except (AccessError, BindingError, CallersFileError, LogError, OSError) as error:
         return error
     # What has been made up to here stays, and need not be walked over at all.
     gc.freeze()

@@ -91,6 +91,22 @@ class Settings(BaseModel):
         DEFAULT_HTTP_ADDRESS,
         "Address to receive webhooks and to serve health and metrics on.",
     )
+    callers: Annotated[Path, _read(values.read_file_path)] | None = _named(
+        "GATEWAY_CALLERS",
+        None,
+        "File of callers (TOML): who may call, and what. Unset: everybody who reaches the gRPC port"
+        " may call everything.",
+    )
+    reflection: Annotated[Literal["open", "callers", "off"], Word] = _named(
+        "GATEWAY_REFLECTION",
+        "open",
+        "Whom gRPC reflection responds to: everybody (`open`), known `callers`, or nobody (`off`).",
+    )
+    health: Annotated[Literal["open", "callers"], Word] = _named(
+        "GATEWAY_HEALTH",
+        "open",
+        "Whom `grpc.health.v1` responds to: everybody (`open`) or known `callers`.",
+    )
     event_log: Annotated[Path, _read(values.read_event_log)] = _named(
         "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where to store events."
     )
@@ -241,7 +257,7 @@ def unread(env: Mapping[str, str]) -> list[str]:
 
 def _clashes(given: Mapping[str, str]) -> list[str]:
     """Return the mistakes that only several settings together make."""
-    return [*_sends_key_unencrypted(given), *_same_port(given)]
+    return [*_sends_key_unencrypted(given), *_same_port(given), *_callers_of_no_file(given)]
 
 
 def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
@@ -266,6 +282,14 @@ def _same_port(given: Mapping[str, str]) -> list[str]:
     if not grpc.excludes(http):
         return []
     return [f"GATEWAY_HTTP_ADDRESS uses port {http.port}, as GATEWAY_GRPC_ADDRESS does"]
+
+
+def _callers_of_no_file(given: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}=callers requires GATEWAY_CALLERS, which says who they are"
+        for name in ("GATEWAY_REFLECTION", "GATEWAY_HEALTH")
+        if given.get(name, "").lower() == "callers" and "GATEWAY_CALLERS" not in given
+    ]
 
 
 def _system_certificates(env: Mapping[str, str]) -> list[str]:

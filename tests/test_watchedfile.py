@@ -1,7 +1,6 @@
 """Files that change while the gateway runs."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -159,17 +158,17 @@ def test_it_looks_as_often_as_it_says(loop: LoopThread, path: Path) -> None:
 
 
 @pytest.fixture
-def pipe(tmp_path: Path) -> Iterator[Path]:
+def pipe(tmp_path: Path) -> Path:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    yield path
+    return path
 
 
 def test_a_pipe_and_a_folder_are_no_files_and_hold_nobody(pipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="^is not a file$"):
+    with pytest.raises(ValueError, match=r"^is not a file$"):
         contents_of(pipe)
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(ValueError, match="^cannot be read: Is a directory$"):
+    with pytest.raises(ValueError, match=r"^cannot be read: Is a directory$"):
         contents_of(tmp_path)
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
@@ -178,7 +177,7 @@ def test_a_file_may_be_as_large_as_it_says(path: Path) -> None:
     path.write_bytes(b"12345")
 
     assert contents_of(path, bytes_max=5) == b"12345"
-    with pytest.raises(ValueError, match="^has more than 4 bytes$"):
+    with pytest.raises(ValueError, match=r"^has more than 4 bytes$"):
         contents_of(path, bytes_max=4)
-    with pytest.raises(ValueError, match="^is not a file$"):
+    with pytest.raises(ValueError, match=r"^is not a file$"):
         contents_of(Path("/dev/zero"))

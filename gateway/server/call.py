@@ -1,7 +1,7 @@
 """A call, as handlers and hooks see it. What gRPC has of it stays in the shell."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from gateway.callers.caller import UNNAMED, Caller
@@ -16,6 +16,9 @@ SMALL_RESPONSE_BYTES = 64 * 1024
 
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
+# What the handshake of a connection has shown, by gRPC's names: `peer_uri`, `peer_dns`, ...
+AuthContext: TypeAlias = Mapping[str, Iterable[bytes]]
+
 
 class Wire(Protocol):
     """What a call needs of the network; gRPC's own context has it."""
@@ -28,6 +31,9 @@ class Wire(Protocol):
 
     def invocation_metadata(self) -> Metadata | None:
         """Return what the caller sent beside the message."""
+
+    def auth_context(self) -> AuthContext:
+        """Return what the handshake of the connection has shown."""
 
     def write(self, response: bytes, /) -> Awaitable[None]:
         """Send a response; done when the next one may be sent."""
@@ -138,6 +144,11 @@ class Call(Generic[M]):
     def metadata(self) -> Metadata:
         """What the caller sent beside the message, in its order."""
         return self._wire.invocation_metadata() or ()
+
+    @property
+    def connection(self) -> AuthContext:
+        """What the handshake of its connection has shown, the client's certificate above all."""
+        return self._wire.auth_context()
 
     @property
     def visible(self) -> Filter:

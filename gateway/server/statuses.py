@@ -4,6 +4,7 @@ import logging
 
 from grpc import StatusCode
 
+from gateway.callers.errors import Unidentified, UnidentifiedError
 from gateway.conference.errors import EndlessListError, TooBusyError
 from gateway.journal.errors import LogBusyError, LogUnavailableError
 from gateway.schema.invalid import InvalidRequestError
@@ -21,6 +22,11 @@ OVERLOAD_RETRY_S = 1.0
 # served.
 WATCH_RETRY_S = 5.0
 
+# What helps a caller who is not known, if it is more than the operator's to know.
+_HOW_TO_BE_KNOWN = {
+    Unidentified.CREDENTIALS_MISSING: ": send one of them (metadata `authorization: Bearer ...`)",
+}
+
 
 def error_of(error: Exception, method: str) -> GatewayError:
     """Return the error that the caller of a method gets; what it need not know is logged."""
@@ -31,6 +37,10 @@ def error_of(error: Exception, method: str) -> GatewayError:
             return invalid_argument(error.violations)
         case UpstreamError():
             return gateway_error(error)
+        case UnidentifiedError():
+            reason = error.why.name
+            text = f"{error}{_HOW_TO_BE_KNOWN.get(error.why, '')}"
+            return GatewayError(StatusCode.UNAUTHENTICATED, reason, text, refusal=reason)
         case LogBusyError():
             text = f"{error}; retry later"
             return GatewayError(

@@ -6,17 +6,17 @@ import socket
 from collections.abc import Iterable, Sequence
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 
 from gateway.background import kept_running
 from gateway.process import within_descriptors
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.observer import Observer, ignore
 from gateway.records.refusals import Refused, Subject
+from gateway.server.grpc.beside import OPEN, Beside
 from gateway.server.grpc.connections import Connections
 from gateway.server.grpc.crowd import Crowd
 from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
-from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.rules import Rules
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
@@ -91,6 +91,7 @@ class GrpcServer:
         rules: Rules,
         connections_max: int,
         observe: Observer[Refused | ConnectionHeld | ConnectionClosed] = ignore,
+        beside: Beside = OPEN,
     ) -> None:
         self._rules = rules
         self._observe = observe
@@ -121,11 +122,10 @@ class GrpcServer:
         )
         self._server.add_generic_rpc_handlers(tuple(handlers))
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = frozenset(["", *service_names])
         self._connections: Connections | None = None
         self._server.add_generic_rpc_handlers(
-            reflection_handlers((*service_names, health.SERVICE_NAME))
+            beside.handlers(self._health, service_names, rules.identity)
         )
 
     async def start(self, address: str) -> int:
@@ -159,6 +159,8 @@ class GrpcServer:
             self._floods.look()
             self._rules.silence.end_late()
             self._rules.peers.forget_idle()
+            if self._rules.identity is not None:
+                self._rules.identity.end_revoked()
             for peer in self._rules.peers.stalled():
                 self._observe(_stalled(peer))
             if (crowded := self._crowd.look(self._floods.connections)) is not None:

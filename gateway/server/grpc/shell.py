@@ -100,7 +100,7 @@ class Shell:
                     return await self._run(call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
-                    told = _abort_arguments(error)
+                    told = abort_arguments(error)
                     hooked.refused = _refused(call, error)
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
@@ -172,7 +172,8 @@ class _Hooked:
         """Tell them of its end."""
         call = self._call
         seconds = self._now() - call.began
-        end = CallEnded(call.method, self.code.name, call.began, seconds, self.refused)
+        name = call.caller.name
+        end = CallEnded(call.method, self.code.name, call.began, seconds, self.refused, name)
         for hook in reversed(self._started):
             try:
                 hook.on_end(call, end)
@@ -211,7 +212,7 @@ def _refused(call: Call[Any], error: GatewayError) -> Refused | None:
     return Refused(Subject.CALL, error.refusal, call.peer, detail, is_shortage)
 
 
-def _abort_arguments(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
+def abort_arguments(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
     """Return what gRPC is given to end a call with an error."""
     status = rpc_status.to_status(status_of(error))
     metadata = tuple(status.trailing_metadata)

@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from conferencing.v1 import access_pb2 as conferencing_dot_v1_dot_access__pb2
 from conferencing.v1 import common_pb2 as conferencing_dot_v1_dot_common__pb2
 from conferencing.v1 import queue_pb2 as conferencing_dot_v1_dot_queue__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#conferencing/v1/queue_service.proto\x12\x0f\x63onferencing.v1\x1a\x1c\x63onferencing/v1/common.proto\x1a\x1b\x63onferencing/v1/queue.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x89\x02\n\x12\x45nqueueCallRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nqueue_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x03 \x01(\t\x12\x12\n\ncommand_id\x18\x04 \x01(\t\x12\x1e\n\x11keep_after_hangup\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08max_size\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x1f\n\x12max_wait_time_secs\x18\x07 \x01(\x05H\x02\x88\x01\x01\x42\x14\n\x12_keep_after_hangupB\x0b\n\t_max_sizeB\x15\n\x13_max_wait_time_secs\"G\n\x13\x45nqueueCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"\\\n\x11LeaveQueueRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x02 \x01(\t\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"F\n\x12LeaveQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x12\x43reateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x08max_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13\x43reateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"+\n\x0fGetQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"j\n\x10GetQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\":\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9a\x01\n\x12ListQueuesResponse\x12&\n\x06queues\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"X\n\x12UpdateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x08max_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13UpdateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\".\n\x12\x44\x65leteQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x13\x44\x65leteQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"Y\n\x16ListQueuedCallsRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa3\x01\n\x17ListQueuedCallsResponse\x12*\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"O\n\x14GetQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"s\n\x15GetQueuedCallResponse\x12)\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"\x88\x01\n\x17UpdateQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x11keep_after_hangup\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x14\n\x12_keep_after_hangup\"L\n\x18UpdateQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x17RemoveQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\x18RemoveQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt2\xea\x0b\n\x0cQueueService\x12\x90\x01\n\x0b\x45nqueueCall\x12#.conferencing.v1.EnqueueCallRequest\x1a$.conferencing.v1.EnqueueCallResponse\"6\x90\x02\x02\x82\xd3\xe4\x93\x02-\"(/calls/{call_control_id}/actions/enqueue:\x01*\x12\x91\x01\n\nLeaveQueue\x12\".conferencing.v1.LeaveQueueRequest\x1a#.conferencing.v1.LeaveQueueResponse\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\",/calls/{call_control_id}/actions/leave_queue:\x01*\x12l\n\x0b\x43reateQueue\x12#.conferencing.v1.CreateQueueRequest\x1a$.conferencing.v1.CreateQueueResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\"\x07/queues:\x01*\x12p\n\x08GetQueue\x12 .conferencing.v1.GetQueueRequest\x1a!.conferencing.v1.GetQueueResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/queues/{queue_name}\x12i\n\nListQueues\x12\".conferencing.v1.ListQueuesRequest\x1a#.conferencing.v1.ListQueuesResponse\"\x12\x90\x02\x01\x82\xd3\xe4\x93\x02\t\x12\x07/queues\x12|\n\x0bUpdateQueue\x12#.conferencing.v1.UpdateQueueRequest\x1a$.conferencing.v1.UpdateQueueResponse\"\"\x90\x02\x02\x82\xd3\xe4\x93\x02\x19\"\x14/queues/{queue_name}:\x01*\x12y\n\x0b\x44\x65leteQueue\x12#.conferencing.v1.DeleteQueueRequest\x1a$.conferencing.v1.DeleteQueueResponse\"\x1f\x90\x02\x02\x82\xd3\xe4\x93\x02\x16*\x14/queues/{queue_name}\x12\x8b\x01\n\x0fListQueuedCalls\x12\'.conferencing.v1.ListQueuedCallsRequest\x1a(.conferencing.v1.ListQueuedCallsResponse\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/queues/{queue_name}/calls\x12\x97\x01\n\rGetQueuedCall\x12%.conferencing.v1.GetQueuedCallRequest\x1a&.conferencing.v1.GetQueuedCallResponse\"7\x90\x02\x01\x82\xd3\xe4\x93\x02.\x12,/queues/{queue_name}/calls/{call_control_id}\x12\xa3\x01\n\x10UpdateQueuedCall\x12(.conferencing.v1.UpdateQueuedCallRequest\x1a).conferencing.v1.UpdateQueuedCallResponse\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\x32,/queues/{queue_name}/calls/{call_control_id}:\x01*\x12\xa0\x01\n\x10RemoveQueuedCall\x12(.conferencing.v1.RemoveQueuedCallRequest\x1a).conferencing.v1.RemoveQueuedCallResponse\"7\x90\x02\x02\x82\xd3\xe4\x93\x02.*,/queues/{queue_name}/calls/{call_control_id}B\xcd\x01\n\x0f\x63onferencing.v1B\x11QueueServiceProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#conferencing/v1/queue_service.proto\x12\x0f\x63onferencing.v1\x1a\x1c\x63onferencing/v1/access.proto\x1a\x1c\x63onferencing/v1/common.proto\x1a\x1b\x63onferencing/v1/queue.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x89\x02\n\x12\x45nqueueCallRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nqueue_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x03 \x01(\t\x12\x12\n\ncommand_id\x18\x04 \x01(\t\x12\x1e\n\x11keep_after_hangup\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08max_size\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x1f\n\x12max_wait_time_secs\x18\x07 \x01(\x05H\x02\x88\x01\x01\x42\x14\n\x12_keep_after_hangupB\x0b\n\t_max_sizeB\x15\n\x13_max_wait_time_secs\"G\n\x13\x45nqueueCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"\\\n\x11LeaveQueueRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x02 \x01(\t\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"F\n\x12LeaveQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x12\x43reateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x08max_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13\x43reateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"+\n\x0fGetQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"j\n\x10GetQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\":\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9a\x01\n\x12ListQueuesResponse\x12&\n\x06queues\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"X\n\x12UpdateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x08max_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13UpdateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\".\n\x12\x44\x65leteQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x13\x44\x65leteQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"Y\n\x16ListQueuedCallsRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa3\x01\n\x17ListQueuedCallsResponse\x12*\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"O\n\x14GetQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"s\n\x15GetQueuedCallResponse\x12)\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"\x88\x01\n\x17UpdateQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x11keep_after_hangup\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x14\n\x12_keep_after_hangup\"L\n\x18UpdateQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x17RemoveQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\x18RemoveQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt2\xfd\x0b\n\x0cQueueService\x12\x90\x01\n\x0b\x45nqueueCall\x12#.conferencing.v1.EnqueueCallRequest\x1a$.conferencing.v1.EnqueueCallResponse\"6\x90\x02\x02\x82\xd3\xe4\x93\x02-\"(/calls/{call_control_id}/actions/enqueue:\x01*\x12\x91\x01\n\nLeaveQueue\x12\".conferencing.v1.LeaveQueueRequest\x1a#.conferencing.v1.LeaveQueueResponse\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\",/calls/{call_control_id}/actions/leave_queue:\x01*\x12r\n\x0b\x43reateQueue\x12#.conferencing.v1.CreateQueueRequest\x1a$.conferencing.v1.CreateQueueResponse\"\x18\x82\xd3\xe4\x93\x02\x0c\"\x07/queues:\x01*\xb0\xc1\xbc\xa6\x04\x03\x12p\n\x08GetQueue\x12 .conferencing.v1.GetQueueRequest\x1a!.conferencing.v1.GetQueueResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/queues/{queue_name}\x12i\n\nListQueues\x12\".conferencing.v1.ListQueuesRequest\x1a#.conferencing.v1.ListQueuesResponse\"\x12\x90\x02\x01\x82\xd3\xe4\x93\x02\t\x12\x07/queues\x12\x82\x01\n\x0bUpdateQueue\x12#.conferencing.v1.UpdateQueueRequest\x1a$.conferencing.v1.UpdateQueueResponse\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x19\"\x14/queues/{queue_name}:\x01*\xb0\xc1\xbc\xa6\x04\x03\x12\x7f\n\x0b\x44\x65leteQueue\x12#.conferencing.v1.DeleteQueueRequest\x1a$.conferencing.v1.DeleteQueueResponse\"%\x90\x02\x02\x82\xd3\xe4\x93\x02\x16*\x14/queues/{queue_name}\xb0\xc1\xbc\xa6\x04\x03\x12\x8b\x01\n\x0fListQueuedCalls\x12\'.conferencing.v1.ListQueuedCallsRequest\x1a(.conferencing.v1.ListQueuedCallsResponse\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/queues/{queue_name}/calls\x12\x97\x01\n\rGetQueuedCall\x12%.conferencing.v1.GetQueuedCallRequest\x1a&.conferencing.v1.GetQueuedCallResponse\"7\x90\x02\x01\x82\xd3\xe4\x93\x02.\x12,/queues/{queue_name}/calls/{call_control_id}\x12\xa3\x01\n\x10UpdateQueuedCall\x12(.conferencing.v1.UpdateQueuedCallRequest\x1a).conferencing.v1.UpdateQueuedCallResponse\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\x32,/queues/{queue_name}/calls/{call_control_id}:\x01*\x12\xa0\x01\n\x10RemoveQueuedCall\x12(.conferencing.v1.RemoveQueuedCallRequest\x1a).conferencing.v1.RemoveQueuedCallResponse\"7\x90\x02\x02\x82\xd3\xe4\x93\x02.*,/queues/{queue_name}/calls/{call_control_id}B\xcd\x01\n\x0f\x63onferencing.v1B\x11QueueServiceProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -71,15 +72,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUESERVICE'].methods_by_name['LeaveQueue']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['LeaveQueue']._serialized_options = b'\220\002\002\202\323\344\223\0021\",/calls/{call_control_id}/actions/leave_queue:\001*'
   _globals['_QUEUESERVICE'].methods_by_name['CreateQueue']._loaded_options = None
-  _globals['_QUEUESERVICE'].methods_by_name['CreateQueue']._serialized_options = b'\202\323\344\223\002\014\"\007/queues:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['CreateQueue']._serialized_options = b'\202\323\344\223\002\014\"\007/queues:\001*\260\301\274\246\004\003'
   _globals['_QUEUESERVICE'].methods_by_name['GetQueue']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['GetQueue']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/queues/{queue_name}'
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._serialized_options = b'\220\002\001\202\323\344\223\002\t\022\007/queues'
   _globals['_QUEUESERVICE'].methods_by_name['UpdateQueue']._loaded_options = None
-  _globals['_QUEUESERVICE'].methods_by_name['UpdateQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\031\"\024/queues/{queue_name}:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['UpdateQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\031\"\024/queues/{queue_name}:\001*\260\301\274\246\004\003'
   _globals['_QUEUESERVICE'].methods_by_name['DeleteQueue']._loaded_options = None
-  _globals['_QUEUESERVICE'].methods_by_name['DeleteQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\026*\024/queues/{queue_name}'
+  _globals['_QUEUESERVICE'].methods_by_name['DeleteQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\026*\024/queues/{queue_name}\260\301\274\246\004\003'
   _globals['_QUEUESERVICE'].methods_by_name['ListQueuedCalls']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['ListQueuedCalls']._serialized_options = b'\220\002\001\202\323\344\223\002\034\022\032/queues/{queue_name}/calls'
   _globals['_QUEUESERVICE'].methods_by_name['GetQueuedCall']._loaded_options = None
@@ -88,50 +89,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUESERVICE'].methods_by_name['UpdateQueuedCall']._serialized_options = b'\220\002\002\202\323\344\223\00212,/queues/{queue_name}/calls/{call_control_id}:\001*'
   _globals['_QUEUESERVICE'].methods_by_name['RemoveQueuedCall']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['RemoveQueuedCall']._serialized_options = b'\220\002\002\202\323\344\223\002.*,/queues/{queue_name}/calls/{call_control_id}'
-  _globals['_ENQUEUECALLREQUEST']._serialized_start=179
-  _globals['_ENQUEUECALLREQUEST']._serialized_end=444
-  _globals['_ENQUEUECALLRESPONSE']._serialized_start=446
-  _globals['_ENQUEUECALLRESPONSE']._serialized_end=517
-  _globals['_LEAVEQUEUEREQUEST']._serialized_start=519
-  _globals['_LEAVEQUEUEREQUEST']._serialized_end=611
-  _globals['_LEAVEQUEUERESPONSE']._serialized_start=613
-  _globals['_LEAVEQUEUERESPONSE']._serialized_end=683
-  _globals['_CREATEQUEUEREQUEST']._serialized_start=685
-  _globals['_CREATEQUEUEREQUEST']._serialized_end=767
-  _globals['_CREATEQUEUERESPONSE']._serialized_start=770
-  _globals['_CREATEQUEUERESPONSE']._serialized_end=929
-  _globals['_GETQUEUEREQUEST']._serialized_start=931
-  _globals['_GETQUEUEREQUEST']._serialized_end=974
-  _globals['_GETQUEUERESPONSE']._serialized_start=976
-  _globals['_GETQUEUERESPONSE']._serialized_end=1082
-  _globals['_LISTQUEUESREQUEST']._serialized_start=1084
-  _globals['_LISTQUEUESREQUEST']._serialized_end=1142
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=1145
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=1299
-  _globals['_UPDATEQUEUEREQUEST']._serialized_start=1301
-  _globals['_UPDATEQUEUEREQUEST']._serialized_end=1389
-  _globals['_UPDATEQUEUERESPONSE']._serialized_start=1392
-  _globals['_UPDATEQUEUERESPONSE']._serialized_end=1551
-  _globals['_DELETEQUEUEREQUEST']._serialized_start=1553
-  _globals['_DELETEQUEUEREQUEST']._serialized_end=1599
-  _globals['_DELETEQUEUERESPONSE']._serialized_start=1601
-  _globals['_DELETEQUEUERESPONSE']._serialized_end=1672
-  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_start=1674
-  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_end=1763
-  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_start=1766
-  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_end=1929
-  _globals['_GETQUEUEDCALLREQUEST']._serialized_start=1931
-  _globals['_GETQUEUEDCALLREQUEST']._serialized_end=2010
-  _globals['_GETQUEUEDCALLRESPONSE']._serialized_start=2012
-  _globals['_GETQUEUEDCALLRESPONSE']._serialized_end=2127
-  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_start=2130
-  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_end=2266
-  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_start=2268
-  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_end=2344
-  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_start=2346
-  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_end=2428
-  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_start=2430
-  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_end=2506
-  _globals['_QUEUESERVICE']._serialized_start=2509
-  _globals['_QUEUESERVICE']._serialized_end=4023
+  _globals['_ENQUEUECALLREQUEST']._serialized_start=209
+  _globals['_ENQUEUECALLREQUEST']._serialized_end=474
+  _globals['_ENQUEUECALLRESPONSE']._serialized_start=476
+  _globals['_ENQUEUECALLRESPONSE']._serialized_end=547
+  _globals['_LEAVEQUEUEREQUEST']._serialized_start=549
+  _globals['_LEAVEQUEUEREQUEST']._serialized_end=641
+  _globals['_LEAVEQUEUERESPONSE']._serialized_start=643
+  _globals['_LEAVEQUEUERESPONSE']._serialized_end=713
+  _globals['_CREATEQUEUEREQUEST']._serialized_start=715
+  _globals['_CREATEQUEUEREQUEST']._serialized_end=797
+  _globals['_CREATEQUEUERESPONSE']._serialized_start=800
+  _globals['_CREATEQUEUERESPONSE']._serialized_end=959
+  _globals['_GETQUEUEREQUEST']._serialized_start=961
+  _globals['_GETQUEUEREQUEST']._serialized_end=1004
+  _globals['_GETQUEUERESPONSE']._serialized_start=1006
+  _globals['_GETQUEUERESPONSE']._serialized_end=1112
+  _globals['_LISTQUEUESREQUEST']._serialized_start=1114
+  _globals['_LISTQUEUESREQUEST']._serialized_end=1172
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=1175
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=1329
+  _globals['_UPDATEQUEUEREQUEST']._serialized_start=1331
+  _globals['_UPDATEQUEUEREQUEST']._serialized_end=1419
+  _globals['_UPDATEQUEUERESPONSE']._serialized_start=1422
+  _globals['_UPDATEQUEUERESPONSE']._serialized_end=1581
+  _globals['_DELETEQUEUEREQUEST']._serialized_start=1583
+  _globals['_DELETEQUEUEREQUEST']._serialized_end=1629
+  _globals['_DELETEQUEUERESPONSE']._serialized_start=1631
+  _globals['_DELETEQUEUERESPONSE']._serialized_end=1702
+  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_start=1704
+  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_end=1793
+  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_start=1796
+  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_end=1959
+  _globals['_GETQUEUEDCALLREQUEST']._serialized_start=1961
+  _globals['_GETQUEUEDCALLREQUEST']._serialized_end=2040
+  _globals['_GETQUEUEDCALLRESPONSE']._serialized_start=2042
+  _globals['_GETQUEUEDCALLRESPONSE']._serialized_end=2157
+  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_start=2160
+  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_end=2296
+  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_start=2298
+  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_end=2374
+  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_start=2376
+  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_end=2458
+  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_start=2460
+  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_end=2536
+  _globals['_QUEUESERVICE']._serialized_start=2539
+  _globals['_QUEUESERVICE']._serialized_end=4072
 # @@protoc_insertion_point(module_scope)

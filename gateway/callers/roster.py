@@ -1,0 +1,130 @@
+"""The callers of one version of the file, and which of them a proof is of."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from typing import TypeAlias
+
+from gateway.callers.caller import Caller
+from gateway.callers.credentials import Proof
+from gateway.callers.errors import Unidentified, UnidentifiedError
+from gateway.callers.patterns import CertificateName, NameKind, NamePattern
+from gateway.callers.tokens import TokenDigest
+
+Identity: TypeAlias = NamePattern | TokenDigest
+
+# Certificates whose caller is remembered. Only those that the client CA has signed come here.
+_REMEMBERED = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A caller with what it is known by: each of these alone is enough."""
+
+    caller: Caller
+    identities: tuple[Identity, ...]
+
+
+class Roster:
+    """Knows callers by their proofs. What it is made of is equal if it is."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = tuple(entries)
+        self._by_token: dict[TokenDigest, Caller] = {}
+        self._by_name: dict[tuple[NameKind, tuple[str, ...]], Caller] = {}
+        # By kind and number of segments.
+        self._patterns: dict[tuple[NameKind, int], list[tuple[NamePattern, Caller]]] = {}
+        for entry in self._entries:
+            for identity in entry.identities:
+                self._add(identity, entry.caller)
+        self._by_names: Callable[[tuple[CertificateName, ...]], tuple[Caller, ...]] = lru_cache(
+            _REMEMBERED
+        )(self._find)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Roster) and self._entries == other._entries
+
+    __hash__ = None  # type: ignore[assignment]  # nothing looks a roster up
+
+    def caller_of(self, proof: Proof) -> Caller:
+        """Return whose proof it is. Raises UnidentifiedError."""
+        if isinstance(proof, TokenDigest):
+            caller = self._by_token.get(proof)
+            if caller is None:
+                raise UnidentifiedError(Unidentified.CALLER_UNKNOWN)
+            return caller
+        found = self._by_names(proof.names)
+        if len(found) == 1:
+            return found[0]
+        text = ", ".join(map(str, proof.names))
+        raise UnidentifiedError(
+            Unidentified.CALLER_UNKNOWN,
+            f"the names in the client certificate are of more than one caller: {text}"
+            if found
+            else f"no caller that the gateway knows has a name of the client certificate: {text}",
+        )
+
+    def _add(self, identity: Identity, caller: Caller) -> None:
+        match identity:
+            case TokenDigest():
+                self._by_token[identity] = caller
+            case NamePattern(kind, segments) if identity.is_exact:
+                self._by_name[kind, segments] = caller
+            case NamePattern(kind, segments):
+                same = self._patterns.setdefault((kind, len(segments)), [])
+                same.append((identity, caller))
+
+    def _find(self, names: tuple[CertificateName, ...]) -> tuple[Caller, ...]:
+        found: dict[str, Caller] = {}
+        for name in names:
+            exact = self._by_name.get((name.kind, name.segments))
+            if exact is not None:
+                found[exact.name] = exact
+            for pattern, caller in self._patterns.get((name.kind, len(name.segments)), ()):
+                if pattern.fits(name):
+                    found[caller.name] = caller
+        return tuple(found.values())
+
+
+def clashes(placed: Iterable[tuple[str, str, Identity]]) -> Iterator[str]:
+    """Return a line for each identity that is that of two callers, or stands there twice.
+
+    Of each identity it is given where it stands, the name of its caller, and itself. Two patterns
+    clash if some name fits both, whichever of them says more about it: who a name belongs to must
+    not depend on the order or the detail of what others have written.
+    """
+    tokens: dict[TokenDigest, str] = {}
+    patterns: dict[tuple[NameKind, int], list[tuple[str, str, NamePattern]]] = {}
+    for where, name, identity in placed:
+        if isinstance(identity, TokenDigest):
+            if identity in tokens:
+                yield f"{where} is the token of {tokens[identity]} again"
+            tokens.setdefault(identity, where)
+        else:
+            same = patterns.setdefault((identity.kind, len(identity.segments)), [])
+            same.append((where, name, identity))
+    for same in patterns.values():
+        yield from _overlapping(same)
+
+
+def _overlapping(patterns: Sequence[tuple[str, str, NamePattern]]) -> Iterator[str]:
+    """Return a line for each two that overlap: of one caller only if they are the same."""
+    first: dict[NamePattern, tuple[str, str, NamePattern]] = {}
+    for where, name, pattern in patterns:
+        if pattern in first:
+            yield f"{where} is {first[pattern][0]} again: {pattern}"
+        first.setdefault(pattern, (where, name, pattern))
+    # An exact name overlaps with patterns only, and there are few of those.
+    wide = [it for it in first.values() if not it[2].is_exact]
+    exact = [it for it in first.values() if it[2].is_exact]
+    pairs = [*combinations(wide, 2), *((one, other) for one in wide for other in exact)]
+    for (where, name, pattern), (other_where, other_name, other) in pairs:
+        if name != other_name and pattern.overlaps(other):
+            yield (
+                f"{where} ({pattern}) and {other_where} ({other}) fit one name, and are of two"
+                " callers"
+            )

@@ -1,0 +1,42 @@
+"""What gRPC has of who makes a call, as credentials."""
+
+from gateway.callers.credentials import Credentials
+from gateway.callers.patterns import CertificateName, NameKind
+from gateway.server.call import AuthContext, Metadata
+
+_BEARER = "bearer "
+
+
+def credentials_of(metadata: Metadata, connection: AuthContext) -> Credentials:
+    """Return what a call shows of its caller, in its metadata and in its connection's handshake."""
+    return Credentials(names_of(connection), bearer_of(metadata))
+
+
+def names_of(connection: AuthContext) -> tuple[CertificateName, ...]:
+    """Return the names in the client certificate of a connection.
+
+    The server asks for certificates only where it requires and verifies them, so one that is there
+    is of a client CA. Names of other kinds (addresses, the subject) name no caller. More than one
+    URI makes a certificate that is no SPIFFE document ("The X.509 SVID", 2): none of them counts.
+    """
+    found: list[CertificateName | None] = []
+    uris = tuple(connection.get("peer_uri", ()))
+    if len(uris) == 1:
+        found.append(CertificateName.of(NameKind.SPIFFE, _text(uris[0])))
+    found += [CertificateName.of(NameKind.DNS, _text(it)) for it in connection.get("peer_dns", ())]
+    return tuple(it for it in found if it is not None)
+
+
+def bearer_of(metadata: Metadata) -> str | None:
+    """Return the bearer token of a call (RFC 6750, 2.1); see `Credentials`."""
+    given = [value for key, value in metadata if key == "authorization"]
+    if not given:
+        return None
+    text = given[0]
+    if len(given) > 1 or not isinstance(text, str) or text[: len(_BEARER)].lower() != _BEARER:
+        return ""
+    return text[len(_BEARER) :].strip()
+
+
+def _text(name: bytes) -> str:
+    return name.decode("ascii", "replace")
