@@ -1,5 +1,6 @@
 """Health and reflection, and whom they respond to."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,16 @@ def checked(gateway: RunningGateway, metadata: Metadata = ()) -> str:
     stub: Any = health_stub(gateway.channel)
     watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=20, metadata=metadata)
     ends = []
-    for ask in (
+    asked: tuple[Callable[[], Any], ...] = (
         lambda: stub.Check(health_pb2.HealthCheckRequest(), timeout=20, metadata=metadata),
         lambda: next(watch),
-    ):
+    )
+    for ask in asked:
         try:
             assert ask().status == health_pb2.HealthCheckResponse.SERVING
             ends.append("OK")
         except grpc.RpcError as error:
-            ends.append(str(error.code().name))  # type: ignore[attr-defined]
+            ends.append(str(error.code().name))
     watch.cancel()
     assert len(set(ends)) == 1
     return ends[0]
