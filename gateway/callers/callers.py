@@ -46,7 +46,7 @@ class Callers:
         proof: Proof
         if shown.bearer is not None:
             proof = TokenDigest.of(shown.bearer)
-        elif shown.names:
+        elif shown.names is not None:
             proof = CertificateProof(shown.names)
         else:
             raise UnidentifiedError(Unidentified.CREDENTIALS_MISSING)

@@ -11,12 +11,12 @@ from gateway.callers.tokens import TokenDigest
 class Credentials:
     """What a call shows.
 
-    `names` are those in the certificate of its connection, which the TLS library has verified.
-    `bearer` is the token in its metadata, None if there is none, and empty if what stands there is
-    no bearer token.
+    `names` are those in the certificate of its connection, which the TLS library has verified: None
+    if there is no certificate, and perhaps none that could be a caller's. `bearer` is the token in
+    its metadata, None if there is none, and empty if what stands there is no bearer token.
     """
 
-    names: tuple[CertificateName, ...] = ()
+    names: tuple[CertificateName, ...] | None = None
     bearer: str | None = field(default=None, repr=False)
 
 

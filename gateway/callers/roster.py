@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TypeAlias
 
 from gateway.callers.caller import Caller
-from gateway.callers.credentials import Proof
+from gateway.callers.credentials import CertificateProof, Proof
 from gateway.callers.errors import Unidentified, UnidentifiedError
 from gateway.callers.patterns import CertificateName, NameKind, NamePattern
 from gateway.callers.tokens import TokenDigest
@@ -60,13 +60,7 @@ class Roster:
         found = self._by_names(proof.names)
         if len(found) == 1:
             return found[0]
-        text = ", ".join(map(str, proof.names))
-        raise UnidentifiedError(
-            Unidentified.CALLER_UNKNOWN,
-            f"the names in the client certificate are of more than one caller: {text}"
-            if found
-            else f"no caller that the gateway knows has a name of the client certificate: {text}",
-        )
+        raise UnidentifiedError(Unidentified.CALLER_UNKNOWN, _of_nobody(proof, found))
 
     def _add(self, identity: Identity, caller: Caller) -> None:
         match identity:
@@ -88,6 +82,16 @@ class Roster:
                 if pattern.fits(name):
                     found[caller.name] = caller
         return tuple(found.values())
+
+
+def _of_nobody(proof: CertificateProof, found: Sequence[Caller]) -> str:
+    """Return why a certificate is not of one caller; it has the names that its holder knows."""
+    if not proof.names:
+        return "the client certificate has neither a SPIFFE id (as its only URI) nor a DNS name"
+    text = ", ".join(map(str, proof.names))
+    if found:
+        return f"the names in the client certificate are of more than one caller: {text}"
+    return f"no caller that the gateway knows has a name of the client certificate: {text}"
 
 
 def clashes(placed: Iterable[tuple[str, str, Identity]]) -> Iterator[str]:

@@ -12,13 +12,15 @@ def credentials_of(metadata: Metadata, connection: AuthContext) -> Credentials:
     return Credentials(names_of(connection), bearer_of(metadata))
 
 
-def names_of(connection: AuthContext) -> tuple[CertificateName, ...]:
-    """Return the names in the client certificate of a connection.
+def names_of(connection: AuthContext) -> tuple[CertificateName, ...] | None:
+    """Return the names in the client certificate of a connection, None if it has none.
 
     The server asks for certificates only where it requires and verifies them, so one that is there
     is of a client CA. Names of other kinds (addresses, the subject) name no caller. More than one
     URI makes a certificate that is no SPIFFE document ("The X.509 SVID", 2): none of them counts.
     """
+    if "x509_pem_cert" not in connection:
+        return None
     found: list[CertificateName | None] = []
     uris = tuple(connection.get("peer_uri", ()))
     if len(uris) == 1:
