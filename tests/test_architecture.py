@@ -108,7 +108,8 @@ WITHOUT_GRPC = {
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
-    "httpx": {"sandbox/posting.py"},
+    "httpx": {"callers/fetching.py", "sandbox/posting.py"},
+    "jwt": {"callers/keys.py", "callers/webtokens.py"},
     "pyreqwest": {"upstream/transports/pyreqwest_transport.py"},
     "jsonschema": {"sandbox/schema_checks.py"},
     "nacl": {"ingest/webhooks/signature.py", "sandbox/signing.py"},

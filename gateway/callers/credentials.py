@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.callers.claims import ClaimsProof
 from gateway.callers.patterns import CertificateName
 from gateway.callers.tokens import TokenDigest
 
@@ -29,4 +30,4 @@ class CertificateProof:
 
 # What is verified of a caller, and kept for as long as a stream of its is open: with it the caller
 # can be looked up again in another version of the file.
-Proof: TypeAlias = CertificateProof | TokenDigest
+Proof: TypeAlias = CertificateProof | TokenDigest | ClaimsProof

@@ -1,10 +1,15 @@
 """The callers file: who there is, in TOML.
 
+    [issuers."https://id.example.org"]
+    audience = "telnyx-gateway"
+    jwks = "https://id.example.org/.well-known/jwks.json"
+
     [callers.desk]
     role = "operator"
     identities = [
       { spiffe = "spiffe://example.org/ns/voice/sa/desk" },
       { token_sha256 = "..." },
+      { issuer = "https://id.example.org", subject = "desk" },
     ]
 
 Everything in it counts: a word that nobody knows is a mistake, as it may have been meant as a
@@ -15,9 +20,11 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from gateway.callers.caller import Caller, Role
+from gateway.callers.claims import ClaimIdentity, Issuer, check_keys_at
 from gateway.callers.errors import CallersFileError
 from gateway.callers.patterns import NameKind, NamePattern
 from gateway.callers.roster import Entry, Identity, Roster, clashes
@@ -60,10 +67,17 @@ class _Reading:
 
     def __init__(self, bind: Bind | None) -> None:
         self._bind = bind
+        self._issuers: frozenset[str] = frozenset()
         self.mistakes: list[str] = []
 
     def roster(self, document: Mapping[str, Any]) -> Roster:
-        self._check_keys("the file", document, ("callers",))
+        self._check_keys("the file", document, ("callers", "issuers"))
+        issuers = tuple(
+            issuer
+            for name, table in self._table("issuers", document.get("issuers", {})).items()
+            if (issuer := self._issuer(name, table)) is not None
+        )
+        self._issuers = frozenset(document.get("issuers", {}))
         tables = self._table("callers", document.get("callers", {}))
         if not tables:
             self._wrong("callers", "is empty: nobody could call")
@@ -73,7 +87,7 @@ class _Reading:
         placed: list[tuple[str, str, Identity]] = []
         entries = [self._entry(name, table, placed) for name, table in tables.items()]
         self.mistakes += clashes(placed)
-        return Roster(tuple(entries))
+        return Roster(tuple(entries), issuers)
 
     def _entry(self, name: str, value: Any, placed: list[tuple[str, str, Identity]]) -> Entry:
         where = f"callers.{name}"
@@ -132,16 +146,19 @@ class _Reading:
 
     def _identity(self, where: str, value: Any) -> Identity | None:
         table = self._table(where, value)
+        if "issuer" in table:
+            return self._claims(where, table)
         kinds: dict[str, Callable[[str], Identity]] = {
             "spiffe": lambda text: NamePattern.read(NameKind.SPIFFE, text),
             "dns": lambda text: NamePattern.read(NameKind.DNS, text),
             "token_sha256": TokenDigest.read,
         }
-        self._check_keys(where, table, kinds)
+        self._check_keys(where, table, (*kinds, "issuer"))
         chosen = [kind for kind in kinds if kind in table]
         if len(chosen) != 1:
             if table.keys() <= kinds.keys():
-                self._wrong(where, f"must have one of {', '.join(kinds)}, and only one")
+                listed = ", ".join((*kinds, "issuer"))
+                self._wrong(where, f"must have one of {listed}, and only one")
             return None
         (kind,) = chosen
         if not isinstance(table[kind], str):
@@ -152,6 +169,55 @@ class _Reading:
         except ValueError as error:
             self._wrong(f"{where}.{kind}", str(error))
             return None
+
+    def _claims(self, where: str, table: Mapping[str, Any]) -> ClaimIdentity | None:
+        self._check_keys(where, table, ("issuer", "subject", "claim", "value"))
+        issuer = table["issuer"]
+        if not isinstance(issuer, str) or issuer not in self._issuers:
+            self._wrong(f"{where}.issuer", 'is none of the file\'s issuers ([issuers."..."])')
+            return None
+        claims: set[tuple[tuple[str, ...], str]] = set()
+        if "subject" in table:
+            claims.add((("sub",), self._text(f"{where}.subject", table["subject"])))
+        if "claim" in table or "value" in table:
+            path = table.get("claim")
+            named = [path] if isinstance(path, str) else path
+            if not isinstance(named, list) or not all(isinstance(it, str) and it for it in named):
+                named = []
+            if not named:
+                self._wrong(f"{where}.claim", "must be a name in quotes, or a list of names")
+            claims.add((tuple(named), self._text(f"{where}.value", table.get("value"))))
+        if not claims:
+            # Any service with a token of that issuer would be this caller.
+            self._wrong(where, "must have a subject, or a claim with its value")
+        return ClaimIdentity(issuer, frozenset(claims))
+
+    def _issuer(self, name: str, value: Any) -> Issuer | None:
+        where = f"issuers.{name[:200]!r}"
+        table = self._table(where, value)
+        self._check_keys(where, table, ("audience", "jwks", "ca"))
+        given = table.get("audience")
+        audiences = [given] if isinstance(given, str) else given
+        if not isinstance(audiences, list) or not audiences:
+            # Without one, a token that was issued for any other service would do here.
+            self._wrong(f"{where}.audience", "must be a text in quotes, or a list of them")
+            audiences = []
+        audiences = [self._text(f"{where}.audience", it) for it in audiences]
+        keys_at, ca = self._text(f"{where}.jwks", table.get("jwks")), table.get("ca")
+        try:
+            check_keys_at(keys_at)
+        except ValueError as error:
+            self._wrong(f"{where}.jwks", str(error))
+        if ca is not None and not Path(self._text(f"{where}.ca", ca)).is_absolute():
+            self._wrong(f"{where}.ca", "must be the absolute path of a file")
+            return None
+        return Issuer(name, tuple(audiences), keys_at, None if ca is None else Path(ca))
+
+    def _text(self, where: str, value: Any) -> str:
+        if isinstance(value, str) and value:
+            return value
+        self._wrong(where, "must be a text in quotes")
+        return ""
 
     def _table(self, where: str, value: Any) -> Mapping[str, Any]:
         if isinstance(value, dict):

@@ -25,7 +25,13 @@ WATCH_RETRY_S = 5.0
 # What helps a caller who is not known, if it is more than the operator's to know.
 _HOW_TO_BE_KNOWN = {
     Unidentified.CREDENTIALS_MISSING: ": send one of them (metadata `authorization: Bearer ...`)",
+    Unidentified.TOKEN_EXPIRED: ": send one that is valid",
+    Unidentified.KEYS_UNAVAILABLE: ": retry later",
 }
+
+# When to retry when the keys of a token's issuer are not known, in seconds: they are asked for
+# again after that.
+_KEYS_RETRY_S = 5.0
 
 
 def error_of(error: Exception, method: str) -> GatewayError:
@@ -38,9 +44,7 @@ def error_of(error: Exception, method: str) -> GatewayError:
         case UpstreamError():
             return gateway_error(error)
         case UnidentifiedError():
-            reason = error.why.name
-            text = f"{error}{_HOW_TO_BE_KNOWN.get(error.why, '')}"
-            return GatewayError(StatusCode.UNAUTHENTICATED, reason, text, refusal=reason)
+            return _unidentified(error)
         case LogBusyError():
             text = f"{error}; retry later"
             return GatewayError(
@@ -68,3 +72,13 @@ def error_of(error: Exception, method: str) -> GatewayError:
     _log.error("%s failed unexpectedly", method, exc_info=error)
     text = "the gateway failed unexpectedly; its log has the cause"
     return GatewayError(StatusCode.INTERNAL, "GATEWAY_FAILURE", text)
+
+
+def _unidentified(error: UnidentifiedError) -> GatewayError:
+    reason = error.why.name
+    text = f"{error}{_HOW_TO_BE_KNOWN.get(error.why, '')}"
+    if error.why is Unidentified.KEYS_UNAVAILABLE:
+        # Not the caller's fault, which may be known in a moment.
+        code, retry_after = StatusCode.UNAVAILABLE, _KEYS_RETRY_S
+        return GatewayError(code, reason, text, retry_after=retry_after, refusal=reason)
+    return GatewayError(StatusCode.UNAUTHENTICATED, reason, text, refusal=reason)

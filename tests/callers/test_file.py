@@ -123,7 +123,8 @@ def test_every_mistake_is_named_at_once_with_where_it_is() -> None:
         " trusted",
         "callers.odd.identities[3].token_sha256 is not a SHA-256 in hexadecimal (64 digits):"
         " `telnyx-gateway token` makes a token and prints this line",
-        "callers.more.identities[1] must have one of spiffe, dns, token_sha256, and only one",
+        "callers.more.identities[1] must have one of spiffe, dns, token_sha256, issuer, and only"
+        " one",
         "callers.more.identities[2] has 'dsn', which means nothing: did you mean dns?",
         "callers.more.identities[3].dns must be a text in quotes",
         "callers.bound.connections must list at least one; leave it out for no bounds",

@@ -12,6 +12,7 @@ from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.bytebudget import ByteBudget
 from gateway.callers.caller import Role
 from gateway.callers.callers import Callers
+from gateway.callers.fetching import fetch_keys
 from gateway.callers.file import read_callers
 from gateway.records.calls import CallEnded
 from gateway.schema.access import access_of, compile_access
@@ -80,7 +81,7 @@ class Secure(grpc.GenericRpcHandler):
     def __init__(self, loop: LoopThread, authority: Authority) -> None:
         self._loop = loop
         self.authority = authority
-        self.callers = Callers(read_callers("\n".join((*FILE, BOT)).encode()))
+        self.callers = Callers(read_callers("\n".join((*FILE, BOT)).encode()), fetch_keys)
         identity = Identity(self.callers, compile_access(SERVICES))
         self.ends: list[CallEnded] = []
         rules = loop.call(lambda: Rules.of(self.ends.append, ByteBudget(), identity=identity))

@@ -13,6 +13,7 @@ from conferencing.v1.event_service_pb2 import SubscribeRequest
 from gateway.callers.caller import Role
 from gateway.callers.callers import Callers
 from gateway.callers.errors import CallersFileError
+from gateway.callers.fetching import fetch_keys
 from gateway.callers.file import read_callers
 from gateway.config import SettingsError
 from gateway.schema.access import Access
@@ -95,7 +96,7 @@ def test_a_stream_ends_when_its_token_is_revoked_and_no_other_does(make: MakeGua
 
 def test_a_stream_ends_when_its_caller_loses_the_role() -> None:
     """No RPC that streams needs more than a reader's role yet."""
-    callers = Callers(read_callers(with_token("desk", "operator", "token").encode()))
+    callers = Callers(read_callers(with_token("desk", "operator", "token").encode()), fetch_keys)
     hook = Identity(callers, {"s/M": Access(Role.OPERATOR, is_stream=True)})
 
     async def run() -> Any:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import grpc
 from grpc_health.v1 import health, health_pb2
 
+from gateway.callers.callers import Identified
 from gateway.callers.errors import UnidentifiedError
 from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.shell import MethodHandler, abort_arguments
@@ -85,7 +86,10 @@ class _ForCallers(grpc.GenericRpcHandler):
 
     async def _check(self, context: Any, method: str) -> None:
         try:
-            self._identity.caller_of(context.invocation_metadata() or (), context.auth_context())
+            metadata = context.invocation_metadata() or ()
+            found = self._identity.caller_of(metadata, context.auth_context())
+            if not isinstance(found, Identified):
+                await found
             return
         except UnidentifiedError as error:
             told = abort_arguments(error_of(error, method))

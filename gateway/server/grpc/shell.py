@@ -96,7 +96,7 @@ class Shell:
             task.add_done_callback(hooked.ended)
             try:
                 try:
-                    hooked.start(self._hooks)
+                    await hooked.start(self._hooks)
                     return await self._run(call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
@@ -159,11 +159,17 @@ class _Hooked:
         self.code = grpc.StatusCode.OK
         self.refused: Refused | None = None
 
-    def start(self, hooks: tuple[Hook, ...]) -> None:
+    async def start(self, hooks: tuple[Hook, ...]) -> None:
         """Tell hooks of the call's beginning until one refuses it. Raises GatewayError."""
         for number, hook in enumerate(hooks):
             try:
-                hook.on_start(self._call)
+                waits = hook.on_start(self._call)
+                if waits is not None:
+                    await waits
+            except asyncio.CancelledError:
+                if self._call.ended_by is not None:
+                    raise self._call.ended_by() from None
+                raise
             except Exception as error:
                 raise error_of(error, self._call.method) from None
             self._started = hooks[: number + 1]

@@ -1,6 +1,7 @@
 """Identity: each call gets its caller or is refused, and streams end when their callers do."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from time import time
 from typing import Any
 
 from grpc import StatusCode
@@ -25,10 +26,14 @@ class Identity(Hook):
     """A hook that finds out who calls, and refuses who is unknown or must not call the method.
 
     `access` says who may call each method, by its full name; nobody may call others.
+    `now` is the wall clock, by which tokens expire.
     """
 
-    def __init__(self, callers: Callers, access: Mapping[str, Access]) -> None:
+    def __init__(
+        self, callers: Callers, access: Mapping[str, Access], now: Callable[[], float] = time
+    ) -> None:
         self._callers = callers
+        self._now = now
         self._access = access
         # Streams that are open.
         self._open: dict[Call[Any], Identified] = {}
@@ -40,37 +45,51 @@ class Identity(Hook):
         """How many streams of known callers are open."""
         return len(self._open)
 
-    def on_start(self, call: Call[Any]) -> None:
+    def on_start(self, call: Call[Any]) -> Awaitable[None] | None:
         """See `Hook`."""
         found = self.caller_of(call.metadata, call.connection)
+        if not isinstance(found, Identified):
+            return self._begin_when_known(call, found)
+        self._begin(call, found)
+        return None
+
+    def on_end(self, call: Call[Any], end: CallEnded) -> None:
+        """See `Hook`."""
+        self._open.pop(call, None)
+
+    def caller_of(
+        self, metadata: Metadata, connection: AuthContext
+    ) -> Identified | Awaitable[Identified]:
+        """Return who calls, or what that can be awaited of; see `Callers.identify`."""
+        return self._callers.identify(credentials_of(metadata, connection))
+
+    def end_revoked(self) -> None:
+        """End streams whose callers have lost what they were opened by, or see something else now.
+
+        So does a token that has expired: its issuer has vouched for its holder until then.
+
+        Calls with one response go on: they were allowed when they began, take seconds, and what a
+        command has done would be unknown.
+        """
+        changed = self._version != self._callers.version
+        self._version, now = self._callers.version, self._now()
+        for call, identified in tuple(self._open.items()):
+            if not changed and identified.expires_at > now:
+                continue
+            error = self._judge(call, identified)
+            if error is not None:
+                del self._open[call]
+                _end(call, error)
+
+    def _begin(self, call: Call[Any], found: Identified) -> None:
         call.caller = found.caller
         access = self._access[call.method]
         _check_role(found.caller, access, call.method)
         if access.is_stream:
             self._open[call] = found
 
-    def on_end(self, call: Call[Any], end: CallEnded) -> None:
-        """See `Hook`."""
-        self._open.pop(call, None)
-
-    def caller_of(self, metadata: Metadata, connection: AuthContext) -> Identified:
-        """Return who calls. Raises UnidentifiedError."""
-        return self._callers.identify(credentials_of(metadata, connection))
-
-    def end_revoked(self) -> None:
-        """End streams whose callers have lost what they were opened by, or see something else now.
-
-        Calls with one response go on: they were allowed when they began, take seconds, and what a
-        command has done would be unknown.
-        """
-        if self._version == self._callers.version:
-            return
-        self._version = self._callers.version
-        for call, identified in tuple(self._open.items()):
-            error = self._judge(call, identified)
-            if error is not None:
-                del self._open[call]
-                _end(call, error)
+    async def _begin_when_known(self, call: Call[Any], found: Awaitable[Identified]) -> None:
+        self._begin(call, await found)
 
     def _judge(self, call: Call[Any], identified: Identified) -> GatewayError | None:
         """Return what ends a stream, None if it may go on."""
