@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from math import inf
-from time import time
+from time import monotonic, time
 from typing import NamedTuple
 
 from gateway.callers.caller import Caller
@@ -36,11 +36,18 @@ class Callers:
     """Names the caller of a call.
 
     `fetch` gets the keys of issuers. `version` grows when what is known changes: then who has been
-    identified before may be somebody else now, or nobody. `now` is the wall clock.
+    identified before may be somebody else now, or nobody. `now` is the wall clock,
+    by which tokens expire, and `steady` the monotonic one, both in seconds.
     """
 
-    def __init__(self, roster: Roster, fetch: Fetch, now: Callable[[], float] = time) -> None:
-        self.keys = KeyRings(fetch, self._changed)
+    def __init__(
+        self,
+        roster: Roster,
+        fetch: Fetch,
+        now: Callable[[], float] = time,
+        steady: Callable[[], float] = monotonic,
+    ) -> None:
+        self.keys = KeyRings(fetch, self._changed, steady)
         self.version = 0
         self._now = now
         self._web_tokens = WebTokens(self.keys, now)

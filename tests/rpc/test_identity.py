@@ -11,16 +11,15 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2
 
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.callers.caller import Role
 from gateway.schema.access import access_of
 from tests.conftest import StartGateway
+from tests.harness.all_methods import METHODS, full_name, method_named
 from tests.harness.callers import bearer, digest, info_of, put, with_token
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.provider import RecordingProvider
 
-METHODS = [it for service in (*COMMAND_SERVICES, EVENT_SERVICE) for it in service.methods]
 ROLES = {role.name.lower(): role for role in Role}
 
 Refusal = tuple[str, str, Mapping[str, str]]
@@ -43,10 +42,6 @@ NOBODY: dict[str, tuple[Metadata, Refusal]] = {
     "a long token": (bearer("x" * 7_000), UNKNOWN),
     "a digest": (bearer(digest("reader")), UNKNOWN),
 }
-
-
-def full_name(method: MethodDescriptor) -> str:
-    return f"{method.containing_service.full_name}/{method.name}"
 
 
 def called(channel: grpc.Channel, method: MethodDescriptor, metadata: Metadata) -> Any:
@@ -123,7 +118,7 @@ def test_the_scheme_has_no_case(guarded: RunningGateway, scheme: str) -> None:
 def test_a_refused_command_sends_nothing_to_the_provider(
     guarded: RunningGateway, provider: RecordingProvider
 ) -> None:
-    method = next(it for it in METHODS if it.name == "ListConferences")
+    method = method_named("ListConferences")
     for metadata, _ in NOBODY.values():
         called(guarded.channel, method, metadata)
     assert provider.requests == []
