@@ -171,6 +171,7 @@ class _Reading:
             return None
 
     def _claims(self, where: str, table: Mapping[str, Any]) -> ClaimIdentity | None:
+        before = len(self.mistakes)
         self._check_keys(where, table, ("issuer", "subject", "claim", "value"))
         issuer = table["issuer"]
         if not isinstance(issuer, str) or issuer not in self._issuers:
@@ -190,7 +191,8 @@ class _Reading:
         if not claims:
             # Any service with a token of that issuer would be this caller.
             self._wrong(where, "must have a subject, or a claim with its value")
-        return ClaimIdentity(issuer, frozenset(claims))
+        is_right = len(self.mistakes) == before
+        return ClaimIdentity(issuer, frozenset(claims)) if is_right else None
 
     def _issuer(self, name: str, value: Any) -> Issuer | None:
         where = f"issuers.{name[:200]!r}"

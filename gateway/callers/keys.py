@@ -71,8 +71,11 @@ def read_keys(data: bytes) -> KeySet:
 
 
 def _read_key(entry: Mapping[str, Any]) -> SigningKey | None:
+    declared = entry.get("alg")
     try:
         if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
+            return None
+        if declared is not None and declared not in ALGORITHMS:
             return None
         public = jwt.PyJWK(dict(entry)).key
         algorithms = _algorithms_of(public)
@@ -81,7 +84,6 @@ def _read_key(entry: Mapping[str, Any]) -> SigningKey | None:
         )
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
         return None
-    declared = entry.get("alg")
     if declared is not None:
         algorithms = tuple(it for it in algorithms if it == declared)
     return SigningKey(public, algorithms, hashlib.sha256(encoded).digest()) if algorithms else None

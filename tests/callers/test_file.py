@@ -223,6 +223,60 @@ def test_files_that_say_the_same_are_equal() -> None:
     assert one != read(with_token("a", "reader", "x", "y"))
 
 
+def test_every_mistake_about_jwts_is_named() -> None:
+    found = mistakes(
+        '[issuers."https://a.example"]',
+        '[issuers.b]\naudience = []\njwks = "http://keys.example/jwks"\nca = "ca.pem"',
+        '[issuers.c]\naudience = ["x", 3]\njwks = "jwks.json"\nalgorithm = "none"',
+        '[issuers.d]\naudience = "x"\njwks = "https://user:pass@keys.example"',
+        entry("v", "reader", 'issuer = "b"', 'issuer = "e", subject = "x"'),
+        entry("w", "reader", 'issuer = "b", subject = 3', 'issuer = "b", claim = "x"'),
+        entry("x", "reader", 'issuer = "b", claim = [], value = "x"', 'issuer = "b", sub = "x"'),
+        entry("y", "reader", 'issuer = "b", subject = "y"', 'issuer = "b", dns = "y.svc"'),
+    )
+
+    assert found == [
+        "issuers.'https://a.example'.audience must be a text in quotes, or a list of them",
+        "issuers.'https://a.example'.jwks must be a text in quotes",
+        "issuers.'https://a.example'.jwks must be an https:// URL, or the absolute path of a file",
+        "issuers.'b'.audience must be a text in quotes, or a list of them",
+        "issuers.'b'.jwks must be https://: keys from keys.example could be replaced on their way",
+        "issuers.'b'.ca must be the absolute path of a file",
+        "issuers.'c' has 'algorithm', which means nothing; known are audience, jwks, ca",
+        "issuers.'c'.audience must be a text in quotes",
+        "issuers.'c'.jwks must be an https:// URL, or the absolute path of a file",
+        "issuers.'d'.jwks must be an https:// URL, or the absolute path of a file",
+        "callers.v.identities[1] must have a subject, or a claim with its value",
+        'callers.v.identities[2].issuer is none of the file\'s issuers ([issuers."..."])',
+        "callers.w.identities[1].subject must be a text in quotes",
+        "callers.w.identities[2].value must be a text in quotes",
+        "callers.x.identities[1].claim must be a name in quotes, or a list of names",
+        "callers.x.identities[2] has 'sub', which means nothing: did you mean subject?",
+        "callers.x.identities[2] must have a subject, or a claim with its value",
+        "callers.y.identities[2] has 'dns', which means nothing; known are issuer, subject, claim,"
+        " value",
+        "callers.y.identities[2] must have a subject, or a claim with its value",
+    ]
+
+
+def test_claims_that_fit_one_token_and_are_of_two_callers_are_refused() -> None:
+    issuer = '[issuers.i]\naudience = "x"\njwks = "https://i.example/jwks"'
+    found = mistakes(
+        issuer,
+        entry("a", "reader", 'issuer = "i", subject = "x"', 'issuer = "i", subject = "x"'),
+        entry("b", "reader", 'issuer = "i", subject = "x", claim = "role", value = "y"'),
+        entry("c", "reader", 'issuer = "i", claim = "role", value = "z"'),
+    )
+
+    assert found == [
+        "callers.a.identities[2] is callers.a.identities[1] again: i: sub=x",
+        "callers.a.identities[1] (i: sub=x) and callers.b.identities[1] (i: role=y, sub=x) fit one"
+        " token, and are of two callers",
+        "callers.a.identities[2] (i: sub=x) and callers.b.identities[1] (i: role=y, sub=x) fit one"
+        " token, and are of two callers",
+    ]
+
+
 values = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (

@@ -41,7 +41,7 @@ class Key:
         return found
 
     def sign(self, claims: Mapping[str, Any], **header: Any) -> str:
-        headers = {"kid": self.id, **header}
+        headers = {name: it for name, it in {"kid": self.id, **header}.items() if it is not None}
         return jwt.encode(
             dict(claims), self.private, header.get("alg", self._algorithm), headers=headers
         )
@@ -65,6 +65,7 @@ class IssuerServer:
         self.body = jwks(*keys)
         self.status = 200
         self.requests = 0
+        self.asked = threading.Event()
         # Requests wait for it.
         self.responds = threading.Event()
         self.responds.set()
@@ -73,6 +74,7 @@ class IssuerServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.requests += 1
+                server.asked.set()
                 server.responds.wait(20)
                 self.send_response(server.status)
                 self.send_header("Content-Length", str(len(server.body)))
