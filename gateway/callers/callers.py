@@ -51,7 +51,7 @@ class Callers:
         self.version = 0
         self._now = now
         self._web_tokens = WebTokens(self.keys, now)
-        self._verified: OrderedDict[TokenDigest, ClaimsProof] = OrderedDict()
+        self._verified: OrderedDict[bytes, ClaimsProof] = OrderedDict()
         self._roster = roster
         self.keys.use(roster.issuers)
 
@@ -98,16 +98,16 @@ class Callers:
         roster = self._roster
         if roster.has_token(digest) or not roster.issuers or not may_be_web_token(token):
             return self._identified(digest)
-        known = self._verified.get(digest)
+        known = self._verified.get(digest.value)
         if known is None:
             found = self._web_tokens.verify(token)
             if not isinstance(found, ClaimsProof):
                 return self._when_verified(digest, found)
             return self._remember(digest, found)
         if known.expires_at <= self._now():
-            del self._verified[digest]
+            del self._verified[digest.value]
             raise UnidentifiedError(Unidentified.TOKEN_EXPIRED)
-        self._verified.move_to_end(digest)
+        self._verified.move_to_end(digest.value)
         return self._identified(known)
 
     async def _when_verified(
@@ -121,7 +121,7 @@ class Callers:
 
     def _remember(self, digest: TokenDigest, proof: ClaimsProof) -> Identified:
         identified = self._identified(proof)
-        self._verified[digest] = proof
+        self._verified[digest.value] = proof
         if len(self._verified) > _REMEMBERED:
             self._verified.popitem(last=False)
         return identified

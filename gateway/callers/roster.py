@@ -33,7 +33,7 @@ class Roster:
     def __init__(self, entries: Sequence[Entry], issuers: Sequence[Issuer] = ()) -> None:
         self._entries = tuple(entries)
         self.issuers = tuple(issuers)
-        self._by_token: dict[TokenDigest, Caller] = {}
+        self._by_token: dict[bytes, Caller] = {}
         self._by_name: dict[tuple[NameKind, tuple[str, ...]], Caller] = {}
         # By kind and number of segments.
         self._patterns: dict[tuple[NameKind, int], list[tuple[NamePattern, Caller]]] = {}
@@ -60,14 +60,14 @@ class Roster:
 
     def has_token(self, digest: TokenDigest) -> bool:
         """Tell whether a token is that of a caller."""
-        return digest in self._by_token
+        return digest.value in self._by_token
 
     def caller_of(self, proof: Proof) -> Caller:
         """Return whose proof it is. Raises UnidentifiedError."""
         found: tuple[Caller, ...]
         match proof:
             case TokenDigest():
-                caller = self._by_token.get(proof)
+                caller = self._by_token.get(proof.value)
                 found = () if caller is None else (caller,)
             case CertificateProof(names):
                 found = self._by_names(names)
@@ -81,7 +81,7 @@ class Roster:
     def _add(self, identity: Identity, caller: Caller) -> None:
         match identity:
             case TokenDigest():
-                self._by_token[identity] = caller
+                self._by_token[identity.value] = caller
             case ClaimIdentity():
                 self._claims.setdefault(identity.issuer, []).append((identity, caller))
             case NamePattern(kind, segments) if identity.is_exact:

@@ -145,9 +145,8 @@ class Call(Generic[M]):
         """What the caller sent beside the message, in its order."""
         return self._wire.invocation_metadata() or ()
 
-    @property
     def connection(self) -> AuthContext:
-        """What the handshake of its connection has shown, the client's certificate above all."""
+        """Return what its connection's handshake has shown, above all the client's certificate."""
         return self._wire.auth_context()
 
     @property

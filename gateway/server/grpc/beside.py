@@ -87,7 +87,7 @@ class _ForCallers(grpc.GenericRpcHandler):
     async def _check(self, context: Any, method: str) -> None:
         try:
             metadata = context.invocation_metadata() or ()
-            found = self._identity.caller_of(metadata, context.auth_context())
+            found = self._identity.caller_of(metadata, context.auth_context)
             if not isinstance(found, Identified):
                 await found
             return

@@ -58,7 +58,7 @@ class Identity(Hook):
         self._open.pop(call, None)
 
     def caller_of(
-        self, metadata: Metadata, connection: AuthContext
+        self, metadata: Metadata, connection: Callable[[], AuthContext]
     ) -> Identified | Awaitable[Identified]:
         """Return who calls, or what that can be awaited of; see `Callers.identify`."""
         return self._callers.identify(credentials_of(metadata, connection))
