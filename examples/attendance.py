@@ -4,6 +4,10 @@ A model subscriber: it can be killed at any moment and resumes where it was, han
 is harmless, and it does not depend on the order in which webhooks arrive.
 
     python examples/attendance.py --state attendance.json
+
+With a gateway in TLS, say how to know it, and who you are:
+
+    python examples/attendance.py --state attendance.json --tls-ca ca.pem --token-file token
 """
 
 import argparse
@@ -104,15 +108,33 @@ def show(attendance: Attendance) -> None:
         print("nobody is in a conference")
 
 
+def connect(options: argparse.Namespace) -> grpc.Channel:
+    """Connect in TLS if there is a CA to know the gateway by, else in clear."""
+    if options.tls_ca is None:
+        if options.tls_cert or options.tls_key or options.token_file:
+            raise SystemExit("--tls-cert, --tls-key and --token-file need --tls-ca")
+        return grpc.insecure_channel(options.address)
+    files = (options.tls_ca, options.tls_key, options.tls_cert)
+    tls = grpc.ssl_channel_credentials(*(it.read_bytes() if it else None for it in files))
+    if options.token_file is not None:
+        token = grpc.access_token_call_credentials(options.token_file.read_text().strip())
+        tls = grpc.composite_channel_credentials(tls, token)
+    return grpc.secure_channel(options.address, tls)
+
+
 def main() -> None:
     """Follow the feed, across restarts of the gateway."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="127.0.0.1:50051")
     parser.add_argument("--state", type=Path, required=True, help="file to keep the state in")
     parser.add_argument("--stop", action="store_true", help="stop after the last stored event")
+    parser.add_argument("--tls-ca", type=Path, help="CA certificates to know the gateway by")
+    parser.add_argument("--tls-cert", type=Path, help="your own certificate")
+    parser.add_argument("--tls-key", type=Path, help="its key")
+    parser.add_argument("--token-file", type=Path, help="file of a bearer token")
     options = parser.parse_args()
     attendance = Attendance.load(options.state)
-    with grpc.insecure_channel(options.address) as channel:
+    with connect(options) as channel:
         stub = EventServiceStub(channel)
         while True:
             try:

@@ -28,6 +28,8 @@ from gateway.journal.pruning import keep_within
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from gateway.memory import buffers_within, memory_limit
+from gateway.ports import ADMIN, GRPC, HTTP
+from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import WebhookReceived
 from gateway.schema.access import compile_access
 from gateway.schema.event_keys import declared_keys
@@ -35,8 +37,11 @@ from gateway.server.grpc.beside import Beside
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
 from gateway.server.hooks.identity import Identity
-from gateway.server.http.app import http_app
+from gateway.server.http.admin import admin_app
+from gateway.server.http.public import public_app
+from gateway.server.http.refusals import TOO_MANY_CONNECTIONS
 from gateway.server.http.server import HttpServer
+from gateway.server.http.slots import admin_connections_max, connections_max
 from gateway.server.services.commands import CommandHandler
 from gateway.server.services.conference_events import FeedEvents
 from gateway.server.services.event_service import EventHandler
@@ -47,12 +52,12 @@ from gateway.server.services.watch import WatchStream
 from gateway.telemetry.logs import LogCounts
 from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
 from gateway.telemetry.telemetry import Telemetry
+from gateway.tls.served import ServedCertificates
 from gateway.upstream.assembly import Hooks, Upstream
 from gateway.upstream.bound import operations_of
 from gateway.upstream.conferences import RestConferences
 from gateway.upstream.deliveries import WebhookDeliveries
 from gateway.upstream.transport import Transport
-from gateway.values import Address
 
 COMMAND_SERVICES = (
     conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],
@@ -107,6 +112,8 @@ class Gateway:
         self._observe = Telemetry(self._metrics).observe
         self._metrics.watch_buffers(self._buffers)
         self._metrics.watch_logs(log_counts)
+        self.certificates = ServedCertificates(settings.tls_files())
+        self._metrics.watch_certificates(self.certificates.expiries)
         self._upstream = Upstream.of(
             settings,
             f"telnyx-grpc-gateway/{gateway_version()}",
@@ -145,12 +152,19 @@ class Gateway:
         self.rules = Rules.of(self._observe, self._buffers, identity=identity)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
-        app = http_app(self._receiver, self._metrics, self._why_not_ready)
-        self._http = HttpServer(app, self._receiver.connection_ended)
+        self._http = HttpServer(
+            public_app(self._receiver), self._receiver.connection_ended, connections_max()
+        )
+        self._admin = HttpServer(
+            admin_app(self._metrics, self._why_not_ready),
+            self._admin_connection_ended,
+            admin_connections_max(),
+        )
         self._not_ready: str | None = "starting"
         self._background: list[asyncio.Task[None]] = []
         self.grpc_address = settings.grpc_address
         self.http_address = settings.http_address
+        self.admin_address = settings.admin_address
 
     @classmethod
     async def start(
@@ -160,8 +174,8 @@ class Gateway:
 
         Raises BindingError for protos that cannot be bound and AccessError for those that do not
         say who may call, CallersFileError for a callers file that cannot be used, LogError for a
-        log that cannot be opened or read and OSError for an address that cannot be had; nothing is
-        left running then.
+        log that cannot be opened or read, CredentialsError for a certificate that nobody can be
+        served with, and OSError for an address that cannot be had; nothing is left running then.
         """
         clock = Clock(time.time, time.monotonic)
         callers = None if settings.callers is None else FiledCallers(settings.callers)
@@ -193,7 +207,11 @@ class Gateway:
         self.rules.in_flight.refuse()
         self._feed.drain()
         await self._grpc.drain(self._settings.drain_timeout)
-        await asyncio.gather(self._grpc.stop(), self._http.stop(_LATE_WEBHOOK_S))
+        await asyncio.gather(
+            self._grpc.stop(),
+            self._http.stop(_LATE_WEBHOOK_S),
+            self._admin.stop(_LATE_WEBHOOK_S),
+        )
         self._receiver.close()
         for task in self._background:
             task.cancel()
@@ -204,14 +222,18 @@ class Gateway:
         self._not_ready = "stopped"
 
     async def _listen(self) -> None:
-        grpc, http = self._settings.grpc_address, self._settings.http_address
-        self.http_address = Address(http.host, await self._http.start(http.host, http.port))
-        self.grpc_address = Address(grpc.host, await self._grpc.start(str(grpc)))
+        settings, certificate = self._settings, self.certificates.of
+        self.admin_address = await self._admin.start(
+            settings.admin_address, certificate(ADMIN.name)
+        )
+        self.http_address = await self._http.start(settings.http_address, certificate(HTTP.name))
+        self.grpc_address = await self._grpc.start(settings.grpc_address, certificate(GRPC.name))
         work = {
             "pruning": lambda: keep_within(
                 self._log.index, self._retention, self._clock.for_deleting
             ),
             **self._upstream.work,
+            **self.certificates.work,
             **({} if self.callers is None else self.callers.work),
         }
         if self._backfill is not None:
@@ -302,6 +324,10 @@ class Gateway:
             self._clock.webhook_verified()
         if self._backfill is not None:
             self._backfill.webhook_received(received.result)
+
+    def _admin_connection_ended(self, reason: str, peer: str) -> None:
+        is_shortage = reason == TOO_MANY_CONNECTIONS.reason
+        self._observe(Refused(Subject.ADMIN_CONNECTION, reason, peer, is_shortage=is_shortage))
 
     async def _provider_changed(self) -> None:
         if self._not_ready is not None:

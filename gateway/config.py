@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from gateway import values
+from gateway.address import Address, read_address
 from gateway.names import NameJudge
-from gateway.values import Address, Certificates
+from gateway.ports import ADMIN, GRPC, HTTP, PORTS, Port, mistakes_of_ports
+from gateway.tls.files import TlsFiles
+from gateway.values import Certificates
 
-DEFAULT_GRPC_ADDRESS = "127.0.0.1:50051"
-DEFAULT_HTTP_ADDRESS = "127.0.0.1:8080"
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
 DEFAULT_EVENT_LOG = "sqlite:///.gateway/events.db"
 
@@ -48,12 +49,41 @@ def _secret(reader: Callable[[str], str]) -> BeforeValidator:
     return _read(lambda text: SecretStr(reader(text)))
 
 
-Where = Annotated[Address, _read(values.read_address)]
+Where = Annotated[Address, _read(read_address)]
 Word = _read(str.lower)
+File = Annotated[Path, _read(Path)] | None
+Trust = Annotated[Literal["none", "network"], Word]
 
 
 def _duration(least: str, most: str) -> BeforeValidator:
     return _read(values.read_duration, least, most)
+
+
+def _cert(port: Port) -> Any:
+    meaning = (
+        f"File of the certificate (PEM, the chain after it) that `{port.address}` is served with in"
+        " TLS. Unset: in clear."
+    )
+    return _named(port.cert, None, meaning)
+
+
+def _key(port: Port) -> Any:
+    return _named(port.key, None, f"File of the key (PEM) of `{port.cert}`.")
+
+
+def _client_ca(port: Port) -> Any:
+    meaning = (
+        "File of CA certificates (PEM); clients must have a certificate that one of them signed."
+    )
+    return _named(port.client_ca, None, meaning)
+
+
+def _trust(port: Port) -> Any:
+    meaning = (
+        f"Whether `{port.address}` may be open to other hosts without TLS: `network` if a sidecar"
+        " or a private network guards it, or `none`."
+    )
+    return _named(port.trust, "none", meaning)
 
 
 def _named(name: str, default: Any, description: str) -> Any:
@@ -78,19 +108,28 @@ class Settings(BaseModel):
     base_url: Annotated[str, _read(values.read_base_url)] = _named(
         "TELNYX_BASE_URL", DEFAULT_BASE_URL, "The provider's REST base URL."
     )
-    grpc_address: Where = _named(
-        "GATEWAY_GRPC_ADDRESS", DEFAULT_GRPC_ADDRESS, "Address to serve gRPC on."
-    )
+    grpc_address: Where = _named(GRPC.address, GRPC.default, "Address to serve gRPC on.")
+    grpc_trust: Trust = _trust(GRPC)
+    grpc_tls_cert: File = _cert(GRPC)
+    grpc_tls_key: File = _key(GRPC)
+    grpc_tls_client_ca: File = _client_ca(GRPC)
     grpc_connections: Annotated[int, _read(values.read_count, 1, 100_000)] = _named(
         "GATEWAY_GRPC_CONNECTIONS",
         2_000,
         "Maximum number of open gRPC connections; further ones are closed on arrival.",
     )
-    http_address: Where = _named(
-        "GATEWAY_HTTP_ADDRESS",
-        DEFAULT_HTTP_ADDRESS,
-        "Address to receive webhooks and to serve health and metrics on.",
+    http_address: Where = _named(HTTP.address, HTTP.default, "Address to receive webhooks on.")
+    http_trust: Trust = _trust(HTTP)
+    http_tls_cert: File = _cert(HTTP)
+    http_tls_key: File = _key(HTTP)
+    http_tls_client_ca: File = _client_ca(HTTP)
+    admin_address: Where = _named(
+        ADMIN.address, ADMIN.default, "Address to serve health and metrics on."
     )
+    admin_trust: Trust = _trust(ADMIN)
+    admin_tls_cert: File = _cert(ADMIN)
+    admin_tls_key: File = _key(ADMIN)
+    admin_tls_client_ca: File = _client_ca(ADMIN)
     callers: Annotated[Path, _read(values.read_file_path)] | None = _named(
         "GATEWAY_CALLERS",
         None,
@@ -208,6 +247,15 @@ class Settings(BaseModel):
         "GATEWAY_LOG_FORMAT", "text", "Format of log messages: `text` or `json`."
     )
 
+    def tls_files(self) -> list[TlsFiles]:
+        """Return where the certificates are of the addresses that are served in TLS."""
+        files = {
+            str(field.alias): str(path)
+            for name, field in type(self).model_fields.items()
+            if isinstance(path := getattr(self, name), Path)
+        }
+        return [it for port in PORTS if (it := port.tls_files(files)) is not None]
+
 
 def environment() -> Mapping[str, str]:
     """Return the process's environment."""
@@ -257,7 +305,7 @@ def unread(env: Mapping[str, str]) -> list[str]:
 
 def _clashes(given: Mapping[str, str]) -> list[str]:
     """Return the mistakes that only several settings together make."""
-    return [*_sends_key_unencrypted(given), *_same_port(given), *_callers_of_no_file(given)]
+    return [*_sends_key_unencrypted(given), *mistakes_of_ports(given), *_callers_of_no_file(given)]
 
 
 def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
@@ -271,17 +319,6 @@ def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
         f"TELNYX_BASE_URL would send the API key unencrypted to {host}: use https://, or set"
         " GATEWAY_UPSTREAM_PLAINTEXT=allowed if the network is private"
     ]
-
-
-def _same_port(given: Mapping[str, str]) -> list[str]:
-    try:
-        grpc = values.read_address(given.get("GATEWAY_GRPC_ADDRESS", DEFAULT_GRPC_ADDRESS))
-        http = values.read_address(given.get("GATEWAY_HTTP_ADDRESS", DEFAULT_HTTP_ADDRESS))
-    except ValueError:
-        return []  # named already
-    if not grpc.excludes(http):
-        return []
-    return [f"GATEWAY_HTTP_ADDRESS uses port {http.port}, as GATEWAY_GRPC_ADDRESS does"]
 
 
 def _callers_of_no_file(given: Mapping[str, str]) -> list[str]:

@@ -1,20 +1,18 @@
-"""What the texts of settings mean: addresses, durations, sizes, URLs, keys, certificates.
+"""What the texts of settings mean: durations, sizes, URLs, keys, certificates.
 
 Each reader takes the text without blanks around it and raises ValueError with words that follow
 the setting's name. None quotes a text that may hold a secret.
 """
 
 import binascii
-import ipaddress
 import re
 import ssl
 from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-PORT_MAX = 65_535
+from gateway.address import check_host, check_ip, is_loopback
 
 # An API key is some 60 characters long; what is far longer is a file that was taken for it.
 _KEY_CHARACTERS_MAX = 1_000
@@ -27,9 +25,6 @@ _CA_BYTES_MAX = 4 * 1024 * 1024
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SIZE_UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 
-# Host names (RFC 1123), and the underscore that container networks allow.
-_HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rf"(?=.{{1,253}}$){_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?")
 _CERTIFICATE = re.compile(
     "-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL | re.ASCII
 )
@@ -39,46 +34,11 @@ _PROVIDER_HOST, _PROVIDER_PATH = "api.telnyx.com", "/v2"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen. Port 0 means any that is free."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    def excludes(self, other: "Address") -> bool:
-        """Whether nothing can listen on both at the same time."""
-        if self.port == 0 or self.port != other.port:
-            return False
-        hosts = {self.host.lower(), other.host.lower()}
-        return len(hosts) == 1 or bool(hosts & {"0.0.0.0", "::"})
-
-
-@dataclass(frozen=True, slots=True)
 class Certificates:
     """Certificates out of a file, in DER."""
 
     path: Path
     der: tuple[bytes, ...] = field(repr=False)
-
-
-def read_address(text: str) -> Address:
-    """Read `host:port` or `[v6]:port`."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not host or not re.fullmatch(r"[0-9]{1,9}", port):
-        raise ValueError("is not host:port, such as 127.0.0.1:9000 or [::1]:9000")
-    if host.startswith("[") and host.endswith("]"):
-        _check_ip(host[1:-1], 6)
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError("has several colons: put an IPv6 address in brackets, such as [::1]:9000")
-    else:
-        _check_host(host)
-    if int(port) > PORT_MAX:
-        raise ValueError(f"has the port {port}; ports end at {PORT_MAX}")
-    return Address(host, int(port))
 
 
 def read_duration(text: str, least: str, most: str) -> float:
@@ -159,12 +119,7 @@ def plaintext_host(text: str) -> str | None:
     """Return the host that is spoken to unencrypted over a network; None if there is none."""
     parts = urlsplit(text)
     host = parts.hostname or ""
-    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
-        return None
-    try:
-        return None if ipaddress.ip_address(host).is_loopback else host
-    except ValueError:
-        return host
+    return None if parts.scheme != "http" or is_loopback(host) else host
 
 
 def read_webhook_urls(text: str) -> tuple[str, ...]:
@@ -297,25 +252,9 @@ def _url(text: str, example: str) -> SplitResult:
     if "#" in text:
         raise ValueError("has a fragment (#...), which is never sent")
     if ":" in parts.hostname:
-        _check_ip(parts.hostname, 6)
+        check_ip(parts.hostname, 6)
     else:
-        _check_host(parts.hostname)
+        check_host(parts.hostname)
     if any(segment in (".", "..") for segment in parts.path.split("/")):
         raise ValueError("has a path with . or ..: write it without")
     return parts
-
-
-def _check_host(host: str) -> None:
-    if not _HOST.fullmatch(host):
-        raise ValueError("has an invalid host")
-    if re.fullmatch(r"[0-9.]+", host):
-        _check_ip(host, 4)
-
-
-def _check_ip(text: str, version: Literal[4, 6]) -> None:
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        found = None
-    if found is None or found.version != version:
-        raise ValueError(f"has an invalid IPv{version} address as host")

@@ -44,6 +44,7 @@ MAY_IMPORT = {
         "tokenbucket",
     },
     "server/grpc": {
+        "address",
         "background",
         "bytebudget",
         "callers",
@@ -52,6 +53,8 @@ MAY_IMPORT = {
         "records",
         "server",
         "server/hooks",
+        "socketfile",
+        "tls",
         "tokenbucket",
     },
     "server/services": {
@@ -69,16 +72,23 @@ MAY_IMPORT = {
         "tokens",
         "upstream",
     },
-    "server/http": {"ingest", "process", "telemetry"},
+    "server/http": {"address", "ingest", "process", "socketfile", "telemetry", "tls"},
     # What is made of records depends on nobody who makes them.
     "telemetry": {"records"},
-    "client": {"schema"},
+    "client": {"address", "schema"},
+    "connecting": {"client", "ports"},
+    "tailing": {"client", "connecting", "output", "running", "schema"},
+    "running": set[str](),
     "sandbox": set[str](),
     "simulation": {"sandbox"},
-    "config": {"names", "values"},
+    "config": {"address", "names", "ports", "tls", "values"},
+    "ports": {"address", "tls"},
+    "tls": set[str](),
     "names": set[str](),
     "output": set[str](),
-    "values": set[str](),
+    "values": {"address"},
+    "address": set[str](),
+    "socketfile": set[str](),
     "clock": set[str](),
     "details": set[str](),
     "tokens": set[str](),
@@ -116,6 +126,7 @@ KEPT_BY = {
     "sqlite3": {
         "journal/sqlite/faults.py",
         "journal/sqlite/framed.py",
+        "journal/sqlite/indexing.py",
         "journal/sqlite/key_columns.py",
         "journal/sqlite/opening.py",
         "journal/sqlite/postings.py",
@@ -130,7 +141,8 @@ KEPT_BY = {
     },
     "prometheus_client": {"telemetry/metrics.py"},
     "pydantic": {"config.py"},
-    "click": {"cli.py", "output.py"},
+    "click": {"cli.py", "connecting.py", "output.py", "tailing.py"},
+    "cryptography": {"callers/keys.py", "tls/credentials.py"},
 }
 
 # Where an RPC or an event may be named: what a conference goes through is no more than that, and

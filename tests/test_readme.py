@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gateway.app import COMMAND_SERVICES
 from gateway.config import Settings
+from gateway.ports import PORTS
 from gateway.sandbox import SandboxSettings
 from gateway.schema.event_types import payload_fields
 
@@ -18,6 +19,7 @@ DEFAULTS_IN_WORDS = {
     "GATEWAY_UPSTREAM_CA": "unset",
     "GATEWAY_WEBHOOK_URL": "unset",
     "GATEWAY_BUFFERS": "unset",
+    **{it: "unset" for port in PORTS for it in (port.cert, port.key, port.client_ca)},
 }
 README = (ROOT / "README.md").read_text()
 

@@ -13,8 +13,7 @@ from gateway.journal.sqlite import reader
 from gateway.schema import lenient_json, response
 from gateway.server.grpc import floods, server
 from gateway.server.hooks import admission, peers, silence
-from gateway.server.http import app as http_app
-from gateway.server.http import refusals, slots
+from gateway.server.http import admin, refusals, slots
 from gateway.server.services import event_service as events
 from gateway.server.services import filters, subscribe
 from gateway.telemetry import writer
@@ -35,6 +34,8 @@ KIB, MIB = 2**10, 2**20
 def test_the_numbers_about_http_are_those_of_the_code() -> None:
     share = round(slots.SHARE_OF_DESCRIPTORS * 100)
     assert f"{slots.CONNECTIONS_MAX:,}, at most {share} % of the process's" in TEXT
+    admin_share = round(slots.ADMIN_SHARE_OF_DESCRIPTORS * 100)
+    assert f"{slots.ADMIN_CONNECTIONS_MAX}, at most {admin_share} % of the process's" in TEXT
     head = f"{refusals.HEAD_BYTES_MAX // KIB} KiB, {refusals.HEADERS_MAX} header lines"
     assert f"{head} (trailers included), {refusals.HEAD_S:.0f} s" in TEXT
     wire = f"{refusals.BODY_WIRE_BYTES_MAX // MIB} MiB and {refusals.BODY_PIECES_MAX:,} pieces"
@@ -43,7 +44,7 @@ def test_the_numbers_about_http_are_those_of_the_code() -> None:
     large = f"{body.LARGE_BYTES_MAX // MIB} MiB, and the share of the buffers"
     assert f"bodies above {body.ALWAYS_BYTES // KIB} KiB, all together | {large}" in TEXT
     assert f"a body that is refused | {refusals.REST_BYTES_MAX // KIB} KiB;" in TEXT
-    assert f"rendering `/metrics` | {round(http_app.METRICS_SHARE * 100)} % of the time" in TEXT
+    assert f"rendering `/metrics` | {round(admin.METRICS_SHARE * 100)} % of the time" in TEXT
     assert f"ahead of a response | {refusals.PIPELINED_MAX} |" in TEXT
     assert f"{refusals.IDLE_S} s; {refusals.HEAD_S:.0f} s if nothing has come yet" in TEXT
     in_thread = f"above {verification.IN_LOOP_BYTES_MAX // KIB} KiB to be hashed in a thread"

@@ -57,6 +57,7 @@ def launch_gateway(
             "TELNYX_BASE_URL": upstream_url,
             "GATEWAY_GRPC_ADDRESS": f"127.0.0.1:{grpc_port}",
             "GATEWAY_HTTP_ADDRESS": f"127.0.0.1:{http_port}",
+            "GATEWAY_ADMIN_ADDRESS": "127.0.0.1:0",
             "GATEWAY_EVENT_LOG": f"sqlite:///{log}",
             # The upstream knows the measured operations only.
             "GATEWAY_UPSTREAM_PROBE": "off",

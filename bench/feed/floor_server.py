@@ -18,12 +18,14 @@ import uvloop
 
 from bench.feed import webhooks
 from bench.processes import until_input_ends
+from gateway.address import TcpAddress
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.events import NewEvent
 from gateway.journal.ports import EventLog
 from gateway.journal.sqlite import open_log
 from gateway.schema.event_keys import declared_keys
 from gateway.server.http.server import HttpServer
+from gateway.server.http.slots import connections_max
 from tests.harness.events import FORMAT
 
 _DECLARED = declared_keys()
@@ -69,8 +71,8 @@ class Floor:
 async def _main(port: str, path: str) -> None:
     log = await open_log(Path(path), FORMAT)
     verifier = SignatureVerifier([webhooks.RAW_PUBLIC_KEY], time.time)
-    server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
-    await server.start("127.0.0.1", int(port))
+    server = HttpServer(Floor(verifier, log), lambda reason, peer: None, connections_max())
+    await server.start(TcpAddress("127.0.0.1", int(port)))
     await until_input_ends()
     await server.stop(1)
     await log.close()

@@ -77,7 +77,10 @@ class Tail:
 
     def _is_lost(self, error: grpc.aio.AioRpcError) -> None:
         if not self._lost:
-            self._tell(f"no connection to the gateway ({error.code().name}); retrying")
+            details = error.details() or ""
+            # A certificate that one side does not accept passes by itself least of all.
+            why = f": {details}" if "handshak" in details else ""
+            self._tell(f"no connection to the gateway ({error.code().name}{why}); retrying")
         self._lost = True
 
     def _is_back(self) -> None:

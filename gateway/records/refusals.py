@@ -10,6 +10,8 @@ class Subject(StrEnum):
     WEBHOOK = "webhook"
     # Ended by the HTTP server before anybody was asked.
     HTTP_CONNECTION = "http_connection"
+    # The same, at the address of health and metrics.
+    ADMIN_CONNECTION = "admin_connection"
     CALL = "call"
     # All that its calls do together, or that it does beside them.
     GRPC_CONNECTION = "grpc_connection"

@@ -259,6 +259,17 @@ class Metrics:
         text = "Work rejected because the buffers were full"
         self._registry.register(_Kept("gateway_buffers_refused", text, lambda: buffers.refused))
 
+    def watch_certificates(self, expiries: Mapping[str, Callable[[], float]]) -> None:
+        """Show from now on when the certificate of each address expires, by the address's name."""
+        gauge = Gauge(
+            "gateway_certificate_expiry_seconds",
+            "Unix time at which the certificate expires that an address is served with",
+            ("address",),
+            registry=self._registry,
+        )
+        for address, expiry in expiries.items():
+            gauge.labels(address).set_function(expiry)
+
     def watch_logs(self, counts: LogCounts | None) -> None:
         """Show from now on how many log records have no line of their own, if that is counted."""
         if counts is None:

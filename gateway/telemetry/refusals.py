@@ -9,6 +9,7 @@ from gateway.records.refusals import Refused, Subject
 _DONE = {
     Subject.WEBHOOK: "refused a webhook",
     Subject.HTTP_CONNECTION: "closed an HTTP connection",
+    Subject.ADMIN_CONNECTION: "closed an admin connection",
     Subject.CALL: "refused a call",
     Subject.GRPC_CONNECTION: "limited a gRPC connection",
 }

@@ -14,6 +14,7 @@ from gateway.journal.sqlite import open_log
 from gateway.server.http.server import HttpServer
 from tests.harness.events import FORMAT
 from tests.harness.loop import LoopThread
+from tests.harness.ports import on_any_port
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -21,8 +22,8 @@ def test_it_stores_what_is_signed(loop: LoopThread, tmp_path: Path, signed: bool
     async def serve() -> tuple[EventLog, HttpServer, int]:
         log = await open_log(tmp_path / "floor.db", FORMAT)
         verifier = SignatureVerifier([webhooks.RAW_PUBLIC_KEY], time.time)
-        server = HttpServer(Floor(verifier, log), lambda reason, peer: None)
-        return log, server, await server.start("127.0.0.1", 0)
+        server = HttpServer(Floor(verifier, log), lambda reason, peer: None, 100)
+        return log, server, await on_any_port(server)
 
     log, server, port = loop.run(serve())
     request = webhooks.request(1, 10, str(int(time.time())))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import SettingsError
+from gateway.ports import PORTS, Port
 from tests.config.given import mistake, mistakes, settings
 
 # --- The provider's address
@@ -116,7 +117,10 @@ def test_an_address_with_anything_in_it_is_refused_or_is_one_that_httpx_reads_al
         ("local host:1", "has an invalid host"),
         ("*:1", "has an invalid host"),
         ("http://localhost:1", "several colons"),
-        ("unix:/run/gateway.sock", "is not host:port"),
+        ("unix:run/gateway.sock", "is not unix: with an absolute path"),
+        ("unix://run/gateway.sock", "is not unix: with an absolute path"),
+        ("unix:/run/", "does not name a file"),
+        ("unix:/" + "x" * 90, "has a path of more than 90 bytes"),
         ("user@localhost:1", "has an invalid host"),
     ],
 )
@@ -131,10 +135,44 @@ def test_an_address_to_listen_on_that_is_none_is_refused(text: str, words: str) 
         ("[::]:65535", "[::]:65535"),
         ("gateway.internal:9", "gateway.internal:9"),
         ("localhost:0", "localhost:0"),
+        ("unix:/run/gateway/grpc.sock", "unix:/run/gateway/grpc.sock"),
+        ("unix:///run/grpc.sock", "unix:/run/grpc.sock"),
     ],
 )
-def test_an_address_to_listen_on_is_a_name_or_an_ip_and_a_port(text: str, shown: str) -> None:
-    assert str(settings(GATEWAY_GRPC_ADDRESS=text).grpc_address) == shown
+def test_an_address_to_listen_on_is_a_port_of_a_host_or_a_socket_file(
+    text: str, shown: str
+) -> None:
+    found = settings(GATEWAY_GRPC_ADDRESS=text, GATEWAY_GRPC_TRUST="network")
+
+    assert str(found.grpc_address) == shown
+
+
+@pytest.mark.parametrize("port", PORTS, ids=lambda it: it.prefix)
+@pytest.mark.parametrize("text", ["0.0.0.0:9", "[::]:9", "10.0.0.1:9", "gateway.internal:9"])
+def test_an_address_that_other_hosts_reach_needs_a_word_that_it_is_guarded(
+    port: Port, text: str
+) -> None:
+    found = mistake(**{port.address: text})
+
+    assert found.startswith(f"{port.address} opens {text} to other hosts, unencrypted: set ")
+    assert f"{port.trust}=network if a sidecar or a private network guards it" in found
+    assert mistakes(**{port.address: text, port.trust: "Network"}) == []
+    # Of one address nothing follows for another.
+    for other in PORTS:
+        if other != port:
+            assert mistakes(**{port.address: text, other.trust: "network"}) == [found]
+
+
+@pytest.mark.parametrize("port", PORTS, ids=lambda it: it.prefix)
+@pytest.mark.parametrize("text", ["127.0.0.9:9", "[::1]:9", "localhost:9", "unix:/run/x.sock"])
+def test_an_address_that_only_this_host_reaches_needs_none(port: Port, text: str) -> None:
+    assert mistakes(**{port.address: text}) == []
+
+
+def test_all_that_is_open_is_named_at_once() -> None:
+    found = mistakes(**{port.address: f"0.0.0.0:{n}" for n, port in enumerate(PORTS, 1)})
+
+    assert [it.split()[0] for it in found] == [port.address for port in PORTS]
 
 
 @pytest.mark.parametrize(
@@ -145,12 +183,15 @@ def test_an_address_to_listen_on_is_a_name_or_an_ip_and_a_port(text: str, shown:
         ("0.0.0.0:9000", "127.0.0.1:9000"),
         ("[::1]:9000", "[::]:9000"),
         ("LOCALHOST:9000", "localhost:9000"),
+        ("unix:/run/x.sock", "unix:///run/x.sock"),
+        ("127.0.0.1:9080", None),
     ],
 )
 def test_one_address_for_both_is_a_mistake(grpc: str | None, http: str | None) -> None:
     given_ = {"GATEWAY_GRPC_ADDRESS": grpc, "GATEWAY_HTTP_ADDRESS": http}
 
-    found = mistake(**{name: text for name, text in given_.items() if text})
+    trusted = {port.trust: "network" for port in PORTS}
+    found = mistake(**{name: text for name, text in given_.items() if text}, **trusted)
 
     assert "as GATEWAY_GRPC_ADDRESS does" in found
 

@@ -64,6 +64,9 @@ def test_a_plain_number_under_such_a_name_was_set_by_somebody(name: str) -> None
     assert mistake(**{name: "50051"}).startswith(f"{name} is not a setting")
 
 
+_ADDRESSES = "GATEWAY_GRPC_ADDRESS or GATEWAY_HTTP_ADDRESS or GATEWAY_ADMIN_ADDRESS"
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -88,8 +91,8 @@ def test_a_plain_number_under_such_a_name_was_set_by_somebody(name: str) -> None
         ("GATEWAY_PROXY", "GATEWAY_UPSTREAM_PROXY"),
         ("GATEWAY_GRPC_PORT", "GATEWAY_GRPC_ADDRESS"),
         ("GATEWAY_HTTP_HOST", "GATEWAY_HTTP_ADDRESS"),
-        ("GATEWAY_PORT", "GATEWAY_GRPC_ADDRESS or GATEWAY_HTTP_ADDRESS"),
-        ("GATEWAY_LISTEN", "GATEWAY_GRPC_ADDRESS or GATEWAY_HTTP_ADDRESS"),
+        ("GATEWAY_PORT", _ADDRESSES),
+        ("GATEWAY_LISTEN", _ADDRESSES),
     ],
 )
 def test_a_misspelt_name_is_a_mistake(name: str, meant: str) -> None:

@@ -2,6 +2,9 @@
 
 import socket
 
+from gateway.address import TcpAddress
+from gateway.server.http.server import HttpServer
+
 
 class Port:
     def __init__(self) -> None:
@@ -19,6 +22,13 @@ class Port:
     def close(self) -> None:
         for one in self._open:
             one.close()
+
+
+async def on_any_port(server: HttpServer) -> int:
+    """Have a server listen on a port of its own; returns it."""
+    bound = await server.start(TcpAddress("127.0.0.1", 0))
+    assert isinstance(bound, TcpAddress)
+    return bound.port
 
 
 def peer(client: socket.socket) -> str:

@@ -67,6 +67,7 @@ class GatewayProcess:
                     "TELNYX_BASE_URL": "http://127.0.0.1:9/v2",
                     "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
                     "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0",
+                    "GATEWAY_ADMIN_ADDRESS": "127.0.0.1:0",
                     "GATEWAY_BACKFILL": "off",
                     "GATEWAY_UPSTREAM_PROBE": "off",
                     **env,
@@ -82,6 +83,7 @@ class GatewayProcess:
         threading.Thread(target=self._read, daemon=True).start()
         grpc_address = self.wait_for(r"gRPC on (\S+)")
         self.http_address = self.wait_for(r"webhooks on http://([^/]+)/")
+        self.admin_address = self.wait_for(r"health and metrics on http://([^/]+)/")
         self.channel = grpc.insecure_channel(grpc_address)
         self.conferences = ConferenceServiceStub(self.channel)
         self.events = EventServiceStub(self.channel)

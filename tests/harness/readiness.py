@@ -10,7 +10,7 @@ from tests.harness.pages import http_get
 
 
 def ready(gateway: RunningGateway) -> tuple[int, str]:
-    return http_get(gateway.http_address, "/readyz")
+    return http_get(gateway.admin_address, "/readyz")
 
 
 def serving(gateway: RunningGateway, service: str) -> bool:

@@ -13,19 +13,31 @@ from conferencing.v1.queue_service_pb2 import GetQueueRequest
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from tests.harness.gateway import Failure
 
-# How a caller learns that nobody is listening: its library's words, not ours.
-_NOBODY = "Connection refused"
+# How a caller learns that nobody is listening, on a port or on a socket file that is gone: its
+# library's words, not ours.
+_NOBODY = ("Connection refused", "No such file or directory")
 
 
 class Storm:
     """Storms from construction on over connections of its own; `join` waits for its end."""
 
-    def __init__(self, address: str, connections: int, callers: int) -> None:
+    def __init__(
+        self,
+        address: str,
+        connections: int,
+        callers: int,
+        tls: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self.ends: Counter[str] = Counter()
         self._lock = threading.Condition()
         # Each with a connection of its own.
         options = [("grpc.use_local_subchannel_pool", 1)]
-        self.channels = [grpc.insecure_channel(address, options) for _ in range(connections)]
+        self.channels = [
+            grpc.secure_channel(address, tls, options)
+            if tls is not None
+            else grpc.insecure_channel(address, options)
+            for _ in range(connections)
+        ]
         self._threads = [
             threading.Thread(target=self._storm, args=(channel, number), daemon=True)
             for channel in self.channels
@@ -51,7 +63,7 @@ class Storm:
             except grpc.RpcError as error:
                 failure = Failure(error)
                 end = f"{failure.code.name} {failure.info.reason if failure.status else ''}"
-                if not failure.status and _NOBODY in failure.message:
+                if not failure.status and any(it in failure.message for it in _NOBODY):
                     return
             with self._lock:
                 self.ends[end] += 1

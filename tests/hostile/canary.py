@@ -51,6 +51,7 @@ class Addresses:
     """Where a gateway is, the neighbour, and the gateway's provider."""
 
     http: str
+    admin: str
     grpc: str
     neighbour: str
     provider: str
@@ -161,7 +162,7 @@ class Canary:
         self._query_stub.ListEvents(request, timeout=PATIENCE_S)
 
     def _ask_health(self) -> None:
-        said = ask(self._addresses.http, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        said = ask(self._addresses.admin, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         assert said.startswith(b"HTTP/1.1 200"), said
 
     def _ask_neighbour(self) -> None:

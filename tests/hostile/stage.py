@@ -88,7 +88,11 @@ class Stage:
                 )
             )
             addresses = Addresses(
-                self.gateway.http_address, self.gateway.grpc_address, neighbour, provider
+                self.gateway.http_address,
+                self.gateway.admin_address,
+                self.gateway.grpc_address,
+                neighbour,
+                provider,
             )
             self.canary = stack.enter_context(Canary(addresses, self.gateway.signer))
             self._pool = stack.enter_context(
@@ -158,6 +162,7 @@ class Stage:
         """Return what an attack of so many seconds is given."""
         return Target(
             self.gateway.http_address,
+            self.gateway.admin_address,
             self.gateway.grpc_address,
             self.provider,
             monotonic() + seconds,

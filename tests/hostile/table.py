@@ -74,6 +74,7 @@ _ENDLESS = (
     ("chunks of a byte", _SIGNED, b"1\r\nx\r\n" * 10_000, _refused("BODY_TOO_LARGE")),
 )
 _PLACES = _ended("TOO_MANY_CONNECTIONS")
+_UNREAD = NoLine("who reads nothing is told of when its time is over, half a minute later")
 
 INTERNET = [
     *(
@@ -153,9 +154,9 @@ INTERNET = [
     Row("internet", "offers to upgrade", internet.upgrades, _refused("MISSING_HEADER"), flood=True),
     Row(
         "internet",
-        "metrics that are not read",
-        internet.unread_metrics,
-        NoLine("who reads nothing is told of when its time is over, half a minute later"),
+        "responses that are not read",
+        partial(internet.unread, path="/"),
+        _UNREAD,
     ),
     Row(
         "itself",
@@ -205,6 +206,18 @@ _HELD: dict[str, Line | NoLine] = {
 }
 
 MESH = [
+    Row(
+        "mesh",
+        "metrics that are not read",
+        partial(internet.at_admin, attack=partial(internet.unread, path="/metrics")),
+        _UNREAD,
+    ),
+    Row(
+        "mesh",
+        "silent connections to the admin address",
+        partial(internet.at_admin, attack=partial(internet.silent, count=200)),
+        Line("closed an admin connection: TOO_MANY_CONNECTIONS", ATTACKER),
+    ),
     *(
         Row("mesh", kind, partial(mesh.flood, kind=kind), line, flood=True)
         for kind, line in _HELD.items()

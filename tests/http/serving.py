@@ -6,7 +6,9 @@ import threading
 from typing import Any
 
 from gateway.server.http.server import HttpServer
+from gateway.server.http.slots import connections_max
 from tests.harness.loop import LoopThread
+from tests.harness.ports import on_any_port
 
 
 class App:
@@ -31,8 +33,10 @@ class Serving:
     def __init__(self, loop: LoopThread) -> None:
         self.refused: list[str] = []
         self.app = App()
-        self.server = HttpServer(self.app, lambda reason, peer: self.refused.append(reason))
-        self._port = loop.run(self.server.start("127.0.0.1", 0))
+        self.server = HttpServer(
+            self.app, lambda reason, peer: self.refused.append(reason), connections_max()
+        )
+        self._port = loop.run(on_any_port(self.server))
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self._port), timeout=20)

@@ -1,6 +1,6 @@
 """Metrics: written as often as there is time for it."""
 
-from gateway.server.http.app import MetricsPage
+from gateway.server.http.admin import MetricsPage
 from tests.harness.clock import ManualClock
 
 

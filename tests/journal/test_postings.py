@@ -17,12 +17,13 @@ from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.ports import EventLog
 from gateway.journal.reading import Stretch, TimeBounds
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import open_log, postings
+from gateway.journal.sqlite import indexing, open_log, postings
 from gateway.journal.sqlite.postings import BLOCK, Search
 from gateway.schema.event_keys import EventKey
 from tests.harness.clock import ManualClock
 from tests.harness.events import FORMAT, KEYS, choosing, new_event
 from tests.harness.loop import LoopThread
+from tests.journal.following import followed
 
 EVENTS = 5 * BLOCK + 300
 TYPES = ["call.enqueued", "call.dequeued", "conference.created", "conference.ended", "other"]
@@ -99,17 +100,6 @@ async def paged(
         stretch = page.rest
         steps += 1
     return found, steps
-
-
-async def followed(log: EventLog, wanted: Filter, after: int, limit: int) -> list[int]:
-    found: list[int] = []
-    while after < log.index.span.newest:
-        batch = await log.index.read(after, wanted, limit, EVERYTHING)
-        assert len(batch.frames) <= limit
-        assert batch.through > after
-        found += [it.sequence for it in batch.frames]
-        after = batch.through
-    return found
 
 
 filters = st.builds(
@@ -210,7 +200,8 @@ def test_a_step_looks_at_so_many_blocks_and_no_more(
 def test_values_that_share_a_hash_are_told_apart(
     loop: LoopThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postings, "_hash", lambda name, value: len(value))
+    for module in (postings, indexing):
+        monkeypatch.setattr(module, "hash_of", lambda name, value: len(value))
     log = loop.run(filled(tmp_path / "events.db"))
 
     for wanted in (choosing(conference_id=["c1"]), choosing(type=["call.*"], queue_name=["rare"])):

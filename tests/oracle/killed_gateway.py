@@ -17,7 +17,7 @@ from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.sqlite.log import SqliteJournal
 from gateway.journal.sqlite.writer import GroupWriter
-from gateway.server.http import app
+from gateway.server.http import public
 
 STEP, NUMBER = "ORACLE_KILL_STEP", "ORACLE_KILL_NUMBER"
 
@@ -92,9 +92,9 @@ def _after_awaiting(owner: Any, name: str) -> Callable[[_Countdown], None]:
 
 def _after_answering(kill: _Countdown) -> None:
     """Kill when the whole answer to a webhook has been handed to the server."""
-    original = app.http_app
+    original = public.public_app
 
-    def http_app(*arguments: Any) -> Any:
+    def public_app(*arguments: Any) -> Any:
         application = original(*arguments)
 
         async def serve(scope: Any, receive: Any, send: Any) -> None:
@@ -108,7 +108,7 @@ def _after_answering(kill: _Countdown) -> None:
         return serve
 
     # Where it is called, not where it lives.
-    vars(composition)["http_app"] = http_app
+    vars(composition)["public_app"] = public_app
 
 
 # In the order in which a webhook passes them.

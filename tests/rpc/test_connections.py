@@ -3,12 +3,14 @@
 import os
 import socket
 import struct
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from gateway.server.grpc.connections import GOAWAY, Connections
 from tests.harness import ports
+from tests.harness.needs import on_linux
 from tests.harness.ports import peer
 
 
@@ -154,3 +156,79 @@ def test_a_client_that_has_gone_does_no_harm(port: Port) -> None:
     port.connections.end()
 
     assert client.recv(100) == GOAWAY
+
+
+class TlsPort(ports.Port):
+    """A port on which nobody but gRPC can speak to clients."""
+
+    def __init__(self, patience: int) -> None:
+        super().__init__()
+        self.connections = Connections(self.number, patience, in_clear=False)
+
+
+@on_linux
+def test_in_tls_nothing_is_written_and_a_quiet_connection_is_closed() -> None:
+    port = TlsPort(patience=3)
+    client, _ = port.connect()
+
+    for _ in range(3):
+        assert port.connections.end()
+        assert not has_more(client)
+    assert not port.connections.end()
+
+    assert client.recv(100) == b""
+    port.close()
+
+
+@on_linux
+def test_in_tls_a_connection_on_which_calls_come_is_closed_when_they_stop_or_at_the_last() -> None:
+    port = TlsPort(patience=3)
+    pausing, _ = port.connect()
+    storming, _ = port.connect()
+
+    for step in range(6):
+        storming.send(b"call")
+        if step < 2:
+            pausing.send(b"call")
+        assert port.connections.end()
+        assert not has_more(storming)
+        assert has_more(pausing) == (step >= 4)
+    storming.send(b"call")
+    assert not port.connections.end()
+
+    assert storming.recv(100) == b""
+    port.close()
+
+
+@on_linux
+def test_in_tls_who_is_spared_is_waited_for() -> None:
+    port = TlsPort(patience=0)
+    spared, _ = port.connect()
+
+    for _ in range(3):
+        assert port.connections.end({peer(spared)})
+        assert not has_more(spared)
+    port.connections.end()
+    port.connections.end()
+
+    assert spared.recv(100) == b""
+    port.close()
+
+
+def test_all_on_a_socket_file_are_spared_while_one_has_a_call_and_are_told_then() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{folder}/s"
+        listener.bind(path)
+        listener.listen()
+        connections = Connections(path, 0)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            ours, _ = listener.accept()
+            with ours:
+                assert connections.end({"unix:"})
+                assert not has_more(client)
+                assert connections.end()
+                assert client.recv(100) == GOAWAY
+                connections.stop_listening()
+                with socket.socket(socket.AF_UNIX) as late, pytest.raises(ConnectionRefusedError):
+                    late.connect(path)

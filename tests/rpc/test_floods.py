@@ -4,6 +4,7 @@ import logging
 import re
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Iterator
 from time import monotonic
@@ -212,3 +213,24 @@ def test_of_a_connection_that_is_gone_nothing_is_said(port: Port) -> None:
     port.floods.flooded(name, "CALLS_GIVEN_UP")
 
     assert port.seen == []
+
+
+def test_on_a_socket_file_nobody_is_held_but_all_are_counted() -> None:
+    seen: list[ConnectionHeld | ConnectionClosed] = []
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{folder}/s"
+        listener.bind(path)
+        listener.listen()
+        on_file = Floods(path, lambda peer: 0, seen.append, ManualClock())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            ours, _ = listener.accept()
+            with ours:
+                pump(client, ours, UNEXPLAINED_MAX + 100)
+                on_file.look()
+                on_file.flooded("unix:", "CALLS_GIVEN_UP")
+                on_file.look()
+                client.send(b"x")
+                assert ours.recv(10) == b"x"
+                assert on_file.connections == ["unix:"]
+    assert seen == []

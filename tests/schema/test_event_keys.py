@@ -15,7 +15,6 @@ from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1 import event_service_pb2, keys_pb2
 from conferencing.v1.event_pb2 import Event
-from gateway.cli import key_options
 from gateway.details import FieldViolation
 from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
@@ -24,6 +23,7 @@ from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.sqlite import open_log
 from gateway.schema.event_keys import EventKey, KeyDeclarationError, declared_keys, payload_names
 from gateway.server.services.filters import FilterReader
+from gateway.tailing import key_options
 from tests.harness.descriptors import pool_of_files
 from tests.harness.loop import LoopThread
 

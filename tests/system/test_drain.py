@@ -2,8 +2,9 @@
 
 import signal
 import socket
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from conferencing.v1.event_service_pb2 import (
 from conferencing.v1.queue_service_pb2 import GetQueueRequest
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from gateway.server.grpc.connections import GOAWAY
+from tests.harness.certificates import Authority
 from tests.harness.gateway import failure_of
 from tests.harness.process import GatewayProcess
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
@@ -29,6 +31,10 @@ from tests.harness.storm import Storm
 from tests.harness.webhooks import webhook
 
 Code = grpc.StatusCode
+
+# Makes, in a folder, what a gateway's gRPC is reached by: its settings, and a client's credentials.
+Reach = Callable[[Path], tuple[dict[str, str], grpc.ChannelCredentials | None]]
+
 HELD = EndConferenceRequest(conference_id="held")
 
 
@@ -74,15 +80,42 @@ def ended(gateway: GatewayProcess) -> str:
     return "".join(gateway.log)
 
 
+def in_clear(folder: Path) -> tuple[dict[str, str], None]:
+    return {}, None
+
+
+def on_a_socket_file(folder: Path) -> tuple[dict[str, str], None]:
+    return {"GATEWAY_GRPC_ADDRESS": f"unix:{folder}/s"}, None
+
+
+def in_tls(folder: Path) -> tuple[dict[str, str], grpc.ChannelCredentials]:
+    authority = Authority()
+    cert, key = authority.server().write(folder, "server")
+    settings = {"GATEWAY_GRPC_TLS_CERT": str(cert), "GATEWAY_GRPC_TLS_KEY": str(key)}
+    return settings, grpc.ssl_channel_credentials(authority.pem)
+
+
 @pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("reach", [in_clear, on_a_socket_file, in_tls])
 def test_callers_who_storm_a_shutdown_are_answered_or_refused_in_words(
-    tmp_path: Path, attempt: int
+    tmp_path: Path, reach: Reach, attempt: int
 ) -> None:
     with (
+        tempfile.TemporaryDirectory() as folder,
         holding() as provider,
-        GatewayProcess(tmp_path, TELNYX_BASE_URL=provider.base_url) as gateway,
     ):
-        storm = Storm(gateway.grpc_address, connections=4, callers=11)
+        settings, tls = reach(Path(folder))
+        a_storm_is_drained(tmp_path, provider, settings, tls)
+
+
+def a_storm_is_drained(
+    folder: Path,
+    provider: Holding,
+    settings: dict[str, str],
+    tls: grpc.ChannelCredentials | None,
+) -> None:
+    with GatewayProcess(folder, TELNYX_BASE_URL=provider.base_url, **settings) as gateway:
+        storm = Storm(gateway.grpc_address, connections=4, callers=11, tls=tls)
         # Half of the connections have a call in flight all the time.
         held = [ConferenceServiceStub(it).EndConference.future(HELD) for it in storm.channels[:2]]
         provider.wait_until_held(2)

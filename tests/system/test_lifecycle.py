@@ -12,16 +12,17 @@ import pytest
 
 from conferencing.v1.conference_service_pb2 import EndConferenceRequest
 from conferencing.v1.event_service_pb2 import DRAIN_REASON_SHUTDOWN, SubscribeRequest
+from gateway.ports import PORTS, Port
 from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
-from tests.harness.webhooks import webhook
+from tests.harness.webhooks import Signer, webhook
 
 
 def test_a_running_gateway_is_alive_and_ready(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
-        assert http_get(gateway.http_address, "/healthz") == (200, "ok\n")
-        assert http_get(gateway.http_address, "/readyz") == (200, "ready\n")
+        assert http_get(gateway.admin_address, "/healthz") == (200, "ok\n")
+        assert http_get(gateway.admin_address, "/readyz") == (200, "ready\n")
         # The default log is made below the working directory.
         assert (tmp_path / ".gateway" / "events.db").exists()
 
@@ -58,7 +59,7 @@ def test_commands_in_flight_are_finished_and_readiness_is_gone(tmp_path: Path) -
             _until(lambda: bool(provider.requests))
             gateway.signal(signal.SIGTERM)
             gateway.wait_for("shutting down")
-            _until(lambda: http_get(gateway.http_address, "/readyz")[0] == 503)
+            _until(lambda: http_get(gateway.admin_address, "/readyz")[0] == 503)
             # Webhooks are still taken while calls are being finished.
             assert gateway.webhooks.post(webhook()).status == 200
 
@@ -148,6 +149,23 @@ def test_all_mistakes_in_settings_are_listed_and_no_secret_is_shown(tmp_path: Pa
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("port", PORTS, ids=lambda it: it.name)
+def test_an_open_address_that_nothing_guards_is_refused_with_what_to_set(
+    tmp_path: Path, port: Port
+) -> None:
+    keys = {"TELNYX_API_KEY": "K", "TELNYX_PUBLIC_KEY": Signer().public_key}
+
+    result = serve(tmp_path, **keys, **{port.address: "0.0.0.0:1"})
+
+    assert result.returncode == 2
+    (line,) = [it.strip() for it in result.stderr.splitlines() if "0.0.0.0" in it]
+    assert line == (
+        f"{port.address} opens 0.0.0.0:1 to other hosts, unencrypted: set {port.cert} and"
+        f" {port.key}, or {port.trust}=network if a sidecar or a private network guards it"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as first:
         other = tmp_path / "other"
@@ -155,8 +173,9 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
         for name, address in (
             ("GATEWAY_GRPC_ADDRESS", first.grpc_address),
             ("GATEWAY_HTTP_ADDRESS", first.http_address),
+            ("GATEWAY_ADMIN_ADDRESS", first.admin_address),
         ):
-            free = {"GATEWAY_GRPC_ADDRESS": "127.0.0.1:0", "GATEWAY_HTTP_ADDRESS": "127.0.0.1:0"}
+            free = {port.address: "127.0.0.1:0" for port in PORTS}
             keys = {"TELNYX_API_KEY": "K", "TELNYX_PUBLIC_KEY": first.signer.public_key}
             result = serve(other, **(keys | free | {name: address}))
             assert result.returncode == 1
@@ -173,6 +192,7 @@ def test_a_log_that_is_in_use_is_named(tmp_path: Path) -> None:
             TELNYX_PUBLIC_KEY=first.signer.public_key,
             GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
             GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
+            GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
         )
 
     assert result.returncode == 1

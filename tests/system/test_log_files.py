@@ -33,6 +33,7 @@ def refusal(folder: Path, path: Path | str) -> str:
             TELNYX_PUBLIC_KEY=Signer().public_key,
             GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
             GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
+            GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
             GATEWAY_EVENT_LOG=f"sqlite:///{path}",
         ),
         capture_output=True,
@@ -139,7 +140,7 @@ def test_a_log_that_is_deleted_takes_nothing_more(tmp_path: Path) -> None:
         assert post(gateway, "lost").status == 503
 
         gateway.wait_for(r"events\.db was deleted or moved .* Put the previous file back")
-        status, text = http_get(gateway.http_address, "/readyz")
+        status, text = http_get(gateway.admin_address, "/readyz")
         assert status == 503
         assert "events.db was deleted" in text
     with serving(tmp_path, log) as gateway:
@@ -154,14 +155,14 @@ def test_a_log_that_is_moved_takes_nothing_until_it_is_back(tmp_path: Path) -> N
         assert post(gateway, "a").status == 200
         log.rename(elsewhere)
         assert post(gateway, "b").status == 503
-        assert http_get(gateway.http_address, "/readyz")[0] == 503
+        assert http_get(gateway.admin_address, "/readyz")[0] == 503
         # What it holds can still be read.
         assert held(gateway) == ["a"]
 
         elsewhere.rename(log)
 
         assert post(gateway, "b").status == 200
-        assert http_get(gateway.http_address, "/readyz") == (200, "ready\n")
+        assert http_get(gateway.admin_address, "/readyz") == (200, "ready\n")
         gateway.kill()
     with serving(tmp_path, log / "events.db") as gateway:
         assert held(gateway) == ["a", "b"]
@@ -353,7 +354,7 @@ def test_a_smaller_retention_mends_a_full_disk(tmp_path: Path, stop: str) -> Non
                 stored += 1
             said = gateway.wait_for(r"could not be stored.*(the disk is full: .*)")
             assert "smaller GATEWAY_RETENTION_SIZE" in said
-            assert "the disk is full" in http_get(gateway.http_address, "/readyz")[1]
+            assert "the disk is full" in http_get(gateway.admin_address, "/readyz")[1]
             if stop == "killed":
                 gateway.kill()
             else:

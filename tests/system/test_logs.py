@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import pytest
@@ -34,10 +34,18 @@ def free_port() -> int:
         return port
 
 
+class Unread(NamedTuple):
+    """Where a gateway is whose log nobody reads."""
+
+    http: str
+    grpc: str
+    admin: str
+
+
 @contextmanager
-def unread_gateway(folder: Path, **env: str) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
-    """A gateway whose standard error is a full pipe that nobody reads, and its two addresses."""
-    http, rpc = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+def unread_gateway(folder: Path, **env: str) -> Iterator[tuple[subprocess.Popen[bytes], Unread]]:
+    """A gateway whose standard error is a full pipe that nobody reads, and its addresses."""
+    at = Unread(*(f"127.0.0.1:{free_port()}" for _ in range(3)))
     source, sink = os.pipe()
     fcntl.fcntl(sink, fcntl.F_SETFL, os.O_NONBLOCK)
     try:
@@ -52,8 +60,9 @@ def unread_gateway(folder: Path, **env: str) -> Iterator[tuple[subprocess.Popen[
             TELNYX_API_KEY="KEY0123456789",
             TELNYX_PUBLIC_KEY=Signer().public_key,
             TELNYX_BASE_URL="http://127.0.0.1:9/v2",
-            GATEWAY_GRPC_ADDRESS=rpc,
-            GATEWAY_HTTP_ADDRESS=http,
+            GATEWAY_GRPC_ADDRESS=at.grpc,
+            GATEWAY_HTTP_ADDRESS=at.http,
+            GATEWAY_ADMIN_ADDRESS=at.admin,
             GATEWAY_BACKFILL="off",
             GATEWAY_UPSTREAM_PROBE="off",
             **env,
@@ -65,12 +74,13 @@ def unread_gateway(folder: Path, **env: str) -> Iterator[tuple[subprocess.Popen[
         ends = time.monotonic() + 20
         while True:
             try:
-                http_get(http, "/healthz")
+                http_get(at.admin, "/healthz")
+                http_get(at.http, "/")
                 break
             except OSError:
                 assert process.poll() is None
                 assert time.monotonic() < ends, "it does not serve"
-        yield process, http, rpc
+        yield process, at
     finally:
         if process.poll() is None:
             process.kill()
@@ -78,30 +88,30 @@ def unread_gateway(folder: Path, **env: str) -> Iterator[tuple[subprocess.Popen[
         os.close(source)
 
 
-def works(http: str, rpc: str) -> Reply:
+def works(at: Unread) -> Reply:
     """Use both faces of a gateway; returns what became of a webhook."""
-    with grpc.insecure_channel(rpc) as channel:
+    with grpc.insecure_channel(at.grpc) as channel:
         EventServiceStub(channel).ListEvents(ListEventsRequest(), timeout=10)
-    return Poster(http, Signer()).post(webhook())
+    return Poster(at.http, Signer()).post(webhook())
 
 
 def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
-    with unread_gateway(tmp_path) as (process, http, rpc):
-        poster = Poster(http, Signer())
+    with unread_gateway(tmp_path) as (process, at):
+        poster = Poster(at.http, Signer())
         for _ in range(FLOOD):
             assert poster.post(b"unsigned", {}).status == 400
 
-        assert works(http, rpc).status == 200
-        assert http_get(http, "/readyz")[0] == 200
+        assert works(at).status == 200
+        assert http_get(at.admin, "/readyz")[0] == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 
 
 def test_what_libraries_write_to_standard_error_stops_nothing_either(tmp_path: Path) -> None:
     # gRPC's core tells of each step of each call, from threads of its own.
-    with unread_gateway(tmp_path, GRPC_VERBOSITY="debug", GRPC_TRACE="all") as (process, http, rpc):
+    with unread_gateway(tmp_path, GRPC_VERBOSITY="debug", GRPC_TRACE="all") as (process, at):
         for _ in range(20):
-            assert works(http, rpc).status == 200
+            assert works(at).status == 200
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -113,7 +123,7 @@ def test_a_flood_of_refusals_is_a_line_or_two_each_second(tmp_path: Path) -> Non
         for _ in range(FLOOD):
             gateway.webhooks.post(b"unsigned", {})
         seconds = time.monotonic() - began
-        metrics = http_get(gateway.http_address, "/metrics")[1]
+        metrics = http_get(gateway.admin_address, "/metrics")[1]
         gateway.signal(signal.SIGTERM)
         gateway.wait_for("stopped")
         gateway.wait()
@@ -163,7 +173,7 @@ def test_callers_that_leave_while_they_are_written_to_are_no_error(tmp_path: Pat
                 stream = EventServiceStub(channel).Subscribe(request)
                 next(stream)
         for _ in range(40):
-            with socket.create_connection(tuple(gateway.http_address.split(":"))) as raw:  # type: ignore[arg-type]
+            with socket.create_connection(tuple(gateway.admin_address.split(":"))) as raw:  # type: ignore[arg-type]
                 raw.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n" * 3)
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         gateway.webhooks.event()

@@ -82,7 +82,7 @@ class Stage:
     def settle(self) -> None:
         """Let the gateway see that the last callers have gone."""
         for _ in range(20):
-            http_get(self.gateway.http_address, "/healthz")
+            http_get(self.gateway.admin_address, "/healthz")
 
     def close(self) -> None:
         self.may_answer.set()

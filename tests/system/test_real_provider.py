@@ -72,6 +72,7 @@ def test_the_provider_is_the_real_one_unless_told_otherwise() -> None:
     assert settings.base_url == "https://api.telnyx.com/v2"
     assert str(settings.grpc_address) == "127.0.0.1:50051"
     assert str(settings.http_address) == "127.0.0.1:8080"
+    assert str(settings.admin_address) == "127.0.0.1:9080"
 
 
 def test_a_key_is_not_shown_by_the_settings_that_hold_it() -> None:

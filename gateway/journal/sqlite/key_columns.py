@@ -8,7 +8,8 @@ from hashlib import blake2b
 from gateway.journal.events import Keys
 from gateway.journal.format import EventFormat
 from gateway.journal.sqlite.framed import bodies, steps
-from gateway.journal.sqlite.postings import BLOCK, block_of, index_block, indexed_through
+from gateway.journal.sqlite.indexing import FullBlock, Member, member_of
+from gateway.journal.sqlite.postings import BLOCK, block_of, indexed_through
 from gateway.journal.sqlite.schema import read_meta, set_meta
 from gateway.schema.event_keys import EventKey
 
@@ -29,15 +30,16 @@ def fit_keys(connection: sqlite3.Connection, format_: EventFormat) -> None:
     if read_meta(connection).get(_META) != fingerprint:
         _fit(connection, format_, fingerprint)
     for block in _full_blocks(connection):
+        found = FullBlock.of(block, members_in(connection, keys, block))
         connection.execute("BEGIN IMMEDIATE")
-        index_block(connection, keys, block, keys_in(connection, keys, block))
+        found.write(connection, found.rows)
         connection.commit()
 
 
-def keys_in(
+def members_in(
     connection: sqlite3.Connection, keys: Sequence[EventKey], block: int
-) -> list[tuple[int, Keys]]:
-    """Return the events of a block that are held, with their keys. Raises sqlite3.Error.
+) -> list[Member]:
+    """Return the events of a block that are held, for the index. Raises sqlite3.Error.
 
     What is damaged is read as far as it goes: it must not keep out what comes.
     """
@@ -47,7 +49,9 @@ def keys_in(
         (block * BLOCK, (block + 1) * BLOCK),
     )
     return [
-        (sequence, tuple((value or b"").decode(errors="replace") for value in values))
+        member_of(
+            keys, sequence, tuple((value or b"").decode(errors="replace") for value in values)
+        )
         for sequence, *values in rows
     ]
 

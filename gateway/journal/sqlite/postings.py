@@ -1,20 +1,19 @@
 """The index by key: which events of a block have a value.
 
-Events are indexed a block at a time, when the block is full: a commit then writes each page of the
-index once for a thousand events instead of once for each. What the last block holds so far is
-looked through as it is. For each value of a block there is a row with the places of its events; a
-search combines rows, and reads only events that match.
+Events are indexed a block at a time, after the block is full: each page of the index is then
+written once for a thousand events instead of once for each. What is not indexed yet is looked
+through as it is. For each value of a block there is a row with the places of its events; a search
+combines rows, and reads only events that match.
 """
 
 import sqlite3
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import TypeAlias, TypeVar
 
-from gateway.journal.events import Keys
 from gateway.journal.filter import Limit
 from gateway.journal.sqlite.faults import DamagedError
 from gateway.schema.event_keys import EventKey
@@ -40,7 +39,7 @@ _LOT = 500
 
 TABLES = """
 CREATE TABLE postings (  -- places of the events of a block that have a value
-  value  INTEGER NOT NULL,  -- see `_hash`
+  value  INTEGER NOT NULL,  -- see `hash_of`
   block  INTEGER NOT NULL,
   places BLOB NOT NULL,
   PRIMARY KEY (value, block)
@@ -77,41 +76,6 @@ def indexed_through(connection: sqlite3.Connection) -> int:
     return 0 if block is None else (int(block) + 1) * BLOCK
 
 
-def index_block(
-    connection: sqlite3.Connection,
-    keys: Sequence[EventKey],
-    block: int,
-    events: Iterable[tuple[int, Keys]],
-) -> None:
-    """Index the events of a block, given with their numbers. Raises sqlite3.Error."""
-    places: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
-    for sequence, values in events:
-        place = sequence - 1 - block * BLOCK
-        for number, value in enumerate(values):
-            if value:
-                places[number, value].append(place)
-    rows: dict[int, tuple[int, int, bytes]] = {}
-    for (number, value), found in places.items():
-        hashed = _hash(keys[number].name, value)
-        if hashed in rows:  # two values with one hash share a row
-            shared = _places(_bits(rows[hashed][2]) | _bits(_packed(found)))
-            rows[hashed] = (hashed, block, _packed(shared))
-        else:
-            rows[hashed] = (hashed, block, _packed(found))
-    # In the index's own order, so that each of its pages is written to at one time.
-    for lot in _lots(sorted(rows.values()), _LOT):
-        marks = ",".join(["(?,?,?)"] * len(lot))
-        values_ = [it for row in lot for it in row]
-        connection.execute(f"INSERT INTO postings VALUES {marks}", values_)
-    hashes = struct.pack(f">{len(rows)}q", *sorted(rows))
-    connection.execute("INSERT INTO blocks VALUES (?, ?)", (block, hashes))
-    prefixed = {number for number, key in enumerate(keys) if key.takes_prefixes}
-    connection.executemany(
-        "INSERT OR IGNORE INTO key_values VALUES (?, ?)",
-        [(keys[number].name, value) for number, value in places if number in prefixed],
-    )
-
-
 def drop_postings(connection: sqlite3.Connection, oldest: int, most: int) -> int:
     """Delete some of what is known of blocks whose events are all before `oldest`.
 
@@ -124,14 +88,14 @@ def drop_postings(connection: sqlite3.Connection, oldest: int, most: int) -> int
     ).fetchone()
     if gone is None:
         return 0
-    block, packed = gone
+    block, hashes = gone
     connection.execute("BEGIN IMMEDIATE")
-    if type(packed) is not bytes or len(packed) % 8:  # damage must not keep retention from the rest
+    if type(hashes) is not bytes or len(hashes) % 8:  # damage must not keep retention from the rest
         connection.execute("DELETE FROM postings WHERE block = ?", (block,))
         rest = b""
     else:
-        rest = packed[most * 8 :]
-        for lot in _lots(_hashes(packed[: most * 8]), _LOT):
+        rest = hashes[most * 8 :]
+        for lot in _lots(_hashes(hashes[: most * 8]), _LOT):
             marks = ",".join("?" * len(lot))
             connection.execute(
                 f"DELETE FROM postings WHERE value IN ({marks}) AND block = ?", (*lot, block)
@@ -219,7 +183,7 @@ class Search:
                     raise DamagedError("its index by key cannot be read")
                 if limit.allows(value):
                     values.add(value)
-        return sorted(_hash(key.name, value) for value in values)
+        return sorted(hash_of(key.name, value) for value in values)
 
 
 @cache
@@ -227,7 +191,7 @@ def _layout(count: int) -> struct.Struct:
     return struct.Struct(f">{count}H")
 
 
-def _hash(name: str, value: str) -> int:
+def hash_of(name: str, value: str) -> int:
     """Return what stands for a value of a key: its text would make the index three times as large.
 
     Two values that share one make a search read events in vain, and no more.
@@ -236,7 +200,7 @@ def _hash(name: str, value: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def _packed(places: Sequence[int]) -> bytes:
+def packed(places: Sequence[int]) -> bytes:
     """Return places as two bytes each, or as a bitmap if that is as short."""
     if len(places) * 2 < _BITMAP_BYTES:
         return _layout(len(places)).pack(*places)

@@ -7,21 +7,21 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
 from gateway.journal.errors import LogOpenError, LogUnavailableError
-from gateway.journal.events import Appended, Entry, Framed, Keys, NewEvent
+from gateway.journal.events import Appended, Entry, Framed, NewEvent
 from gateway.journal.format import EventFormat
 from gateway.journal.ports import Listener
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite.expiry import PRUNE_STEP, expired
 from gateway.journal.sqlite.faults import UNREADABLE, described
+from gateway.journal.sqlite.indexing import Indexing, Member, member_of
 from gateway.journal.sqlite.jobs import Alone, Append, JobQueue
-from gateway.journal.sqlite.key_columns import keys_in
+from gateway.journal.sqlite.key_columns import members_in
 from gateway.journal.sqlite.opening import OpenFiles
-from gateway.journal.sqlite.postings import block_of, drop_postings, index_block
+from gateway.journal.sqlite.postings import block_of, drop_postings
 from gateway.journal.sqlite.rows import Row, columns_of, insert_events, numbers_of
 from gateway.journal.sqlite.schema import read_meta, set_meta
 
@@ -89,8 +89,8 @@ class GroupWriter:
         try:
             meta = read_meta(connection)
             (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
-            # What the block that is being filled holds so far, and what will be indexed of it.
-            self._filling = keys_in(connection, keys, block_of((newest or 0) + 1))
+            # Full blocks were indexed when the files were opened.
+            self._indexing = Indexing(members_in(connection, keys, block_of((newest or 0) + 1)))
         except UNREADABLE as error:
             told = described(error, self._database)
             raise LogOpenError(f"cannot open the event log {told}") from error
@@ -242,6 +242,7 @@ class GroupWriter:
         results: list[Appended] = []
         entries: list[Entry] = []
         rows: list[Row] = []
+        members: list[Member] = []
         numbers = dict(held)
         sequence, size = self._span.newest, 0
         for job in group:
@@ -255,37 +256,30 @@ class GroupWriter:
             framed = self._framing.frame(sequence, event.body)
             frame, keys = b"".join(framed), event.keys
             entries.append(Entry(Framed(sequence, frame), keys))
+            members.append(member_of(self._keys, sequence, keys))
             lengths = len(framed.head), len(framed.tail)
             found = (sequence, event.id, event.received_at_us, *keys)
             rows.append((*found, *lengths, frame, event.raw))
             size += len(frame) + len(event.raw)
             results.append(Appended(sequence, duplicate=False))
-        filling = [*self._filling, *((it.framed.sequence, it.keys) for it in entries)]
-        if rows:
-            filling = self._write(rows, filling)
+        indexing = self._write(rows, self._indexing.joined(members)) if rows else self._indexing
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, sequence)
-        self._filling = filling
+        self._indexing = indexing
         self._upkeep.stored(size)
         return results, entries
 
-    def _write(
-        self, rows: Sequence[Row], filling: list[tuple[int, Keys]]
-    ) -> list[tuple[int, Keys]]:
-        """Store events and index the blocks that are full with them; returns what is left."""
+    def _write(self, rows: Sequence[Row], indexing: Indexing) -> Indexing:
+        """Store events, and with them what is due of the index; returns what is left of it."""
         connection = self._connection
-        last = filling[-1][0]
-        first_block, block = block_of(filling[0][0]), block_of(last + 1)
-        if first_block == block:
+        if indexing.full:
+            connection.execute("BEGIN IMMEDIATE")
             insert_events(connection, self._columns, rows)
-            return filling
-        connection.execute("BEGIN IMMEDIATE")
-        insert_events(connection, self._columns, rows)
-        for full, members in groupby(filling, key=lambda it: block_of(it[0])):
-            if full < block:
-                index_block(connection, self._keys, full, members)
-        connection.commit()
-        return [it for it in filling if block_of(it[0]) == block]
+            indexing = indexing.written(connection, len(rows))
+            connection.commit()
+        else:
+            insert_events(connection, self._columns, rows)
+        return indexing
 
     def _held(self) -> Held:
         return Held(self._span, self._deleted_received_at_us)

@@ -8,6 +8,9 @@ and CONTINUATION frames, refused streams, whatever comes next.
 To close such a connection at once would only have its client open another and start over, with as
 many calls as a connection may have. A client whose bytes the kernel drops waits, as on a broken
 network. Where the kernel cannot do that (it is Linux's), the connection is closed at once.
+
+On a socket file nobody is held. The kernel counts no bytes there, the file's mode says who may
+connect, and gRPC gives all clients one name: to hold one would be to hold them all.
 """
 
 import contextlib
@@ -22,7 +25,15 @@ from time import monotonic
 
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.observer import Observer
-from gateway.server.grpc.sockets import Descriptor, peer_name, socket_descriptors, sockets_on
+from gateway.server.grpc.sockets import (
+    UNIX_PEER,
+    Bound,
+    Descriptor,
+    bytes_received,
+    peer_name,
+    socket_descriptors,
+    sockets_on,
+)
 from gateway.tokenbucket import TokenBucket
 
 # How often connections are looked at, in seconds.
@@ -37,11 +48,9 @@ UNEXPLAINED_PER_S = 512 * 1024
 # they connect again, and short for one whose fault was mended.
 HELD_S = 10.0
 
-# Linux's numbers (asm-generic/socket.h, linux/tcp.h: `tcpi_bytes_received`, the bytes that have
-# come in order on a connection) and the one instruction that takes nothing of any packet
+# Linux's numbers (asm-generic/socket.h) and the one instruction that takes nothing of any packet
 # (linux/filter.h: BPF_RET | BPF_K, 0).
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
-_TCP_INFO, _BYTES_RECEIVED_AT = 11, 128
 _TAKE_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 _LINUX = sys.platform == "linux"
 
@@ -60,7 +69,7 @@ class _Connection:
 
 
 class Floods:
-    """Holds and ends connections to a port that flood it.
+    """Holds and ends connections to an address that flood it.
 
     `explained` returns how many bytes a peer may well have sent since it was asked before.
     `observe` is told of what is held and closed. `now` is the monotonic clock, in seconds.
@@ -68,16 +77,16 @@ class Floods:
 
     def __init__(
         self,
-        port: int,
+        bound: Bound,
         explained: Callable[[str], int],
         observe: Observer[ConnectionHeld | ConnectionClosed],
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self._port = port
+        self._bound = bound
         self._explained = explained
         self._observe = observe
         self._now = now
-        # None stands for a socket that is none of the port's connections.
+        # None stands for a socket that is none of the address's connections.
         self._known: dict[Descriptor, _Connection | None] = {}
 
     @property
@@ -93,13 +102,13 @@ class Floods:
             self._meet()
         self._known = {it: self._known.get(it) for it in found}
         for descriptor, connection in self._known.items():
-            if connection is None:
+            if connection is None or connection.peer == UNIX_PEER:
                 continue
             if connection.held is not None:
                 if now >= connection.held_at + connection.held.for_s:
                     self._close(descriptor, connection, connection.held)
                 continue
-            received = _bytes_received(descriptor.number, connection.family)
+            received = bytes_received(descriptor.number, connection.family)
             new = received - connection.received
             connection.received = received
             connection.unexplained.spend(new - self._explained(connection.peer))
@@ -108,13 +117,15 @@ class Floods:
 
     def flooded(self, peer: str, kind: str) -> None:
         """Hold the connection of a peer, if it is still there."""
+        if peer == UNIX_PEER:
+            return
         self._meet()
         for descriptor, connection in self._known.items():
             if connection is not None and connection.peer == peer:
                 self._hold(descriptor, connection, kind)
 
     def _meet(self) -> None:
-        for descriptor, found in sockets_on(self._port, listening=False):
+        for descriptor, found in sockets_on(self._bound, listening=False):
             if self._known.get(descriptor) is None:
                 try:
                     peer = peer_name(found.getpeername())
@@ -183,24 +194,3 @@ def _close(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):  # nothing was attached
         # Else the client would hear nothing of the end when it goes on sending.
         connection.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
-
-
-def _bytes_received(number: int, family: int) -> int:
-    """Return how many bytes have come on a connection so far, zero where that is not told."""
-    # Without a copy: while there is one, gRPC cannot really close the connection. At the worst the
-    # number stands for something else by now.
-    if not _LINUX:
-        return 0
-    try:
-        looked_at = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=number)
-    except OSError:
-        return 0
-    try:
-        info = looked_at.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_RECEIVED_AT + 8)
-    except OSError:
-        return 0
-    finally:
-        looked_at.detach()
-    if len(info) < _BYTES_RECEIVED_AT + 8:
-        return 0
-    return int(struct.unpack_from("Q", info, _BYTES_RECEIVED_AT)[0])

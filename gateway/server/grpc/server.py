@@ -1,6 +1,7 @@
 """The gRPC server: its options, what is registered beside our own services, and how it ends."""
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import grpc
 from grpc_health.v1 import health, health_pb2
 
+from gateway.address import Address, SocketFile, TcpAddress
 from gateway.background import kept_running
 from gateway.process import within_descriptors
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
@@ -18,8 +20,12 @@ from gateway.server.grpc.connections import Connections
 from gateway.server.grpc.crowd import Crowd
 from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
 from gateway.server.grpc.rules import Rules
+from gateway.server.grpc.sockets import Bound
+from gateway.server.grpc.tls import server_credentials
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
+from gateway.socketfile import SocketFilePlace
+from gateway.tls.current import CurrentCredentials
 
 # The largest request, in bytes. Commands are a few hundred bytes, spoken text at most 3,000
 # characters; gRPC's own default of 4 MiB only helps those who mean harm.
@@ -39,7 +45,7 @@ PING_STRIKES_MAX = 2
 PENDING_CALLS_MAX = 6_000
 PENDING_CALLS_LIMIT = 8_000
 
-# The share of the descriptors that connections may have: those over HTTP have 0.4, and the
+# The share of the descriptors that connections may have: those over HTTP have 0.46, and the
 # rest is for the log and for requests to the provider, 200 by default.
 SHARE_OF_DESCRIPTORS = 0.3
 
@@ -124,25 +130,62 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         self._names = frozenset(["", *service_names])
         self._connections: Connections | None = None
+        self._place: SocketFilePlace | None = None
+        self._tls: grpc.ServerCredentials | None = None
         self._server.add_generic_rpc_handlers(
             beside.handlers(self._health, service_names, rules.identity)
         )
 
-    async def start(self, address: str) -> int:
-        """Listen and serve; returns the port. Raises OSError if the address cannot be had."""
-        _try_address(address)
+    async def start(
+        self, address: Address, certificates: CurrentCredentials | None = None
+    ) -> Address:
+        """Listen and serve; returns the address, with the port that it has got.
+
+        With `certificates` in TLS, else in clear. Raises OSError if the address cannot be had.
+        """
+        if certificates is not None:
+            self._tls = server_credentials(certificates)
+        bound: Bound
         try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen for gRPC on {address}: {error}") from None
-        if not port:
-            raise OSError(f"cannot listen for gRPC on {address}")
+            if isinstance(address, TcpAddress):
+                bound = port = self._bind_port(address)
+                address = TcpAddress(address.host, port)
+            else:
+                bound = self._bind_file(address)
+        except OSError as error:
+            raise OSError(f"cannot listen for gRPC on {address}: {error.strerror}") from None
         await self._server.start()
-        self._connections = Connections(port, _LOOKS_BEFORE_CLOSING)
-        self._floods = Floods(port, self._rules.peers.explained, self._observe)
+        self._connections = Connections(bound, _LOOKS_BEFORE_CLOSING, in_clear=self._tls is None)
+        self._floods = Floods(bound, self._rules.peers.explained, self._observe)
         self._rules.peers.on_flood = self._floods.flooded
         self._watch = asyncio.create_task(kept_running("the check of connections", self._look))
         await self.set_serving(True)
+        return address
+
+    def _bind_port(self, address: TcpAddress) -> int:
+        # gRPC itself says why in many words, or not at all.
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        with socket.socket(family) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((address.host, address.port))
+        return self._add_port(str(address))
+
+    def _bind_file(self, address: SocketFile) -> str:
+        self._place = SocketFilePlace(address.path)
+        with self._place.hidden() as path:
+            self._add_port(f"unix:{path}")
+            return str(path)
+
+    def _add_port(self, target: str) -> int:
+        try:
+            if self._tls is None:
+                port: int = self._server.add_insecure_port(target)
+            else:
+                port = self._server.add_secure_port(target, self._tls)
+        except RuntimeError as error:
+            raise OSError(errno.EADDRNOTAVAIL, str(error)) from None
+        if not port:
+            raise OSError(errno.EADDRNOTAVAIL, "gRPC does not say why")
         return port
 
     async def set_serving(self, serving: bool, names: Iterable[str] | None = None) -> None:
@@ -174,6 +217,8 @@ class GrpcServer:
         NOT_SERVING.
         """
         await self.set_serving(False)
+        if self._place is not None:
+            self._place.remove()
         if self._connections is None:
             return
         self._connections.stop_listening()
@@ -201,15 +246,3 @@ def _stalled(peer: str) -> Refused:
     streamed = STREAMED_PER_CONNECTION_MAX // 2**20
     text = f"its streams wait until it reads: it may leave {streamed} MiB of them unread"
     return Refused(Subject.GRPC_CONNECTION, "STREAMS_NOT_READ", peer, text)
-
-
-def _try_address(address: str) -> None:
-    """Raise OSError, in words, if an address cannot be had: gRPC itself only says that."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((host, int(port)))
-        except OSError as error:
-            raise OSError(f"cannot listen for gRPC on {address}: {error.strerror}") from None

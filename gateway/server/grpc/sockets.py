@@ -1,4 +1,4 @@
-"""The process's own sockets on a port it listens on, as the kernel has them.
+"""The process's own sockets on an address it listens on, as the kernel has them.
 
 gRPC shows none of its sockets, so the process's descriptors are looked through for them. A system
 that does not list those has none to show.
@@ -7,11 +7,26 @@ that does not list those has none to show.
 import os
 import socket
 import stat
+import struct
+import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 # Where the process's own descriptors are listed: on Linux and on macOS.
 _DESCRIPTORS = "/dev/fd"
+
+# Linux's numbers (linux/tcp.h: `tcpi_bytes_received`, the bytes that have come in order on a
+# connection).
+_TCP_INFO, _BYTES_RECEIVED_AT = 11, 128
+_LINUX = sys.platform == "linux"
+
+# What a socket is bound to, as the kernel has it: a TCP port, or the name under which a socket file
+# was made.
+Bound: TypeAlias = int | str
+
+# How gRPC names who is at the other end of a socket file: all alike, because clients bind theirs to
+# nothing.
+UNIX_PEER = "unix:"
 
 
 class Descriptor(NamedTuple):
@@ -21,8 +36,8 @@ class Descriptor(NamedTuple):
     inode: int
 
 
-def sockets_on(port: int, *, listening: bool) -> Iterator[tuple[Descriptor, socket.socket]]:
-    """Yield what there is on a TCP port, in clear: what listens, or what has been accepted.
+def sockets_on(bound: Bound, *, listening: bool) -> Iterator[tuple[Descriptor, socket.socket]]:
+    """Yield what there is on an address: what listens, or what has been accepted.
 
     Each comes as a copy, so that it stays what it is while somebody looks. No socket of ours that
     connects to others can be among it: the kernel gives none the number of a port that is listened
@@ -39,9 +54,7 @@ def sockets_on(port: int, *, listening: bool) -> Iterator[tuple[Descriptor, sock
             os.close(copy)
             continue
         with found:
-            if found.family not in (socket.AF_INET, socket.AF_INET6):
-                continue
-            if found.type != socket.SOCK_STREAM or found.getsockname()[1] != port:
+            if found.type != socket.SOCK_STREAM or _bound_to(found) != bound:
                 continue
             if bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) is listening:
                 yield Descriptor(descriptor.number, os.fstat(copy).st_ino), found
@@ -62,7 +75,39 @@ def socket_descriptors() -> Iterator[Descriptor]:
             yield Descriptor(number, found.st_ino)
 
 
-def peer_name(address: tuple[str, int]) -> str:
+def bytes_received(number: int, family: int) -> int:
+    """Return how many bytes have come on a connection so far, zero where that is not told."""
+    # Without a copy: while there is one, gRPC cannot really close the connection. At the worst the
+    # number stands for something else by now.
+    if not _LINUX or family == socket.AF_UNIX:
+        return 0
+    try:
+        looked_at = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=number)
+    except OSError:
+        return 0
+    try:
+        info = looked_at.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_RECEIVED_AT + 8)
+    except OSError:
+        return 0
+    finally:
+        looked_at.detach()
+    if len(info) < _BYTES_RECEIVED_AT + 8:
+        return 0
+    return int(struct.unpack_from("Q", info, _BYTES_RECEIVED_AT)[0])
+
+
+def peer_name(address: tuple[str, int] | str | bytes) -> str:
     """Return how gRPC names who is at a socket's other end."""
+    if isinstance(address, str | bytes):
+        return UNIX_PEER
     host, port = address[0].removeprefix("::ffff:"), address[1]
     return f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
+
+
+def _bound_to(found: socket.socket) -> Bound | None:
+    if found.family in (socket.AF_INET, socket.AF_INET6):
+        return int(found.getsockname()[1])
+    if found.family == socket.AF_UNIX:
+        name = found.getsockname()
+        return name if isinstance(name, str) else None
+    return None

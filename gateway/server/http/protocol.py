@@ -42,7 +42,7 @@ from gateway.server.http.refusals import (
     UNREAD,
     Refusal,
 )
-from gateway.server.http.slots import ConnectionSlots
+from gateway.server.http.slots import Slots
 
 
 class _Stage(enum.Enum):
@@ -66,7 +66,7 @@ Observe = Callable[[str, str], None]
 class RequestProtocol(HttpToolsProtocol):
     """One connection, if `slots` has one for it."""
 
-    def __init__(self, *args: Any, observe: Observe, slots: ConnectionSlots, **named: Any) -> None:
+    def __init__(self, *args: Any, observe: Observe, slots: Slots, **named: Any) -> None:
         super().__init__(*args, **named)
         self._observe_end = observe
         self._slots = slots
@@ -154,8 +154,13 @@ class RequestProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for the responses to what came whole; see `asyncio.Protocol`.
 
-        A sender may close its side after its last request, as `nc -N` does.
+        A sender may close its side after its last request, as `nc -N` does. In TLS there is no such
+        half: who says that it ends gets no more.
         """
+        if self.transport.get_extra_info("sslcontext") is not None:
+            if self._stage is not _Stage.BODY and self._is_responding:
+                self._observe(DISCONNECTED)
+            return False
         # asyncio reports the end again when reading is resumed.
         if not self._half_closed:
             if self._stage is _Stage.BODY:

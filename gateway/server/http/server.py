@@ -3,16 +3,20 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import uvicorn
 
+from gateway.address import Address, TcpAddress
 from gateway.server.http.protocol import Observe, RequestProtocol
 from gateway.server.http.refusals import IDLE_S
-from gateway.server.http.slots import ConnectionSlots, connections_max
+from gateway.server.http.slots import ConnectionSlots, Slots
+from gateway.server.http.tls import TlsAcceptor
+from gateway.socketfile import SocketFilePlace
+from gateway.tls.current import CurrentCredentials
 
 # Connections waiting to be accepted; the provider opens many at once after an outage.
 _BACKLOG = 1_024
@@ -20,6 +24,9 @@ _BACKLOG = 1_024
 # How long the application has to complete its work on requests whose connections were dropped, in
 # seconds: for a commit in progress.
 _LAST_WORK_S = 1.0
+
+# An ASGI application.
+Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
 
@@ -37,12 +44,13 @@ class HttpServer:
     """Serves an ASGI application on one address.
 
     `observe` is given the reason and the peer of each end of a connection that the application does
-    not hear of.
+    not hear of. `connections_max` may be open at one time.
     """
 
-    def __init__(self, app: Any, observe: Observe) -> None:
-        slots = ConnectionSlots(connections_max())
-        protocol = partial(RequestProtocol, observe=observe, slots=slots)
+    def __init__(self, app: Application, observe: Observe, connections_max: int) -> None:
+        self._slots = ConnectionSlots(connections_max)
+        self._observe = observe
+        protocol = partial(RequestProtocol, observe=observe, slots=self._slots)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -58,12 +66,31 @@ class HttpServer:
             )
         )
         self._task: asyncio.Task[None] | None = None
+        self._place: SocketFilePlace | None = None
+        self._acceptor: TlsAcceptor | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen and serve; returns the port. Raises OSError if the address cannot be had."""
-        listener = _listen(host, port)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        bound: int = listener.getsockname()[1]
+    async def start(
+        self, address: Address, certificates: CurrentCredentials | None = None
+    ) -> Address:
+        """Listen and serve; returns the address, with the port that it has got.
+
+        With `certificates` in TLS, else in clear. Raises OSError if the address cannot be had.
+        """
+        try:
+            listener = self._listen(address)
+        except OSError as error:
+            raise OSError(f"cannot listen for HTTP on {address}: {error.strerror}") from None
+        bound: Address = address
+        if isinstance(address, TcpAddress):
+            bound = TcpAddress(address.host, listener.getsockname()[1])
+        if certificates is None:
+            self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+            return bound
+        self._server.config.load()
+        self._task = asyncio.create_task(self._server.serve(sockets=[]))
+        self._acceptor = TlsAcceptor(
+            listener, certificates, self._slots, self._protocol, self._observe
+        )
         return bound
 
     async def stop(self, within_s: float) -> None:
@@ -73,6 +100,10 @@ class HttpServer:
         that is closed ends a request whose rest is awaited, and lets a complete one continue.
         """
         self._server.should_exit = True
+        if self._place is not None:
+            self._place.remove()
+        if self._acceptor is not None:
+            await self._acceptor.close()
         if await self._has_ended(within_s):
             return
         connections = list(self._server.server_state.connections)
@@ -89,15 +120,33 @@ class HttpServer:
         done, _ = await asyncio.wait([self._task], timeout=within_s)
         return bool(done)
 
+    def _protocol(self, slots: Slots) -> asyncio.Protocol:
+        """Return what serves one connection, as uvicorn makes it for those that it accepts."""
+        return RequestProtocol(
+            self._server.config,
+            self._server.server_state,
+            {},
+            observe=self._observe,
+            slots=slots,
+        )
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    def _listen(self, address: Address) -> socket.socket:
+        if isinstance(address, TcpAddress):
+            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+            return _listener(family, (address.host, address.port))
+        self._place = SocketFilePlace(address.path)
+        with self._place.hidden() as path:
+            return _listener(socket.AF_UNIX, str(path))
+
+
+def _listener(family: socket.AddressFamily, name: Any) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        if family != socket.AF_UNIX:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(name)
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise OSError(f"cannot listen for HTTP on {host}:{port}: {error.strerror}") from None
+        raise
     return listener

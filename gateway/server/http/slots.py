@@ -16,13 +16,25 @@ from gateway.process import within_descriptors
 # and with the largest body that is held half a megabyte.
 CONNECTIONS_MAX = 1_000
 
-# The share of the descriptors that HTTP may have: the rest is for gRPC, the log and the provider.
+# The share of the descriptors that webhooks may have: the rest is for gRPC, the log, the provider,
+# health and metrics.
 SHARE_OF_DESCRIPTORS = 0.4
+
+
+# And connections to the admin address, with a share of their own: some probes and scrapers, which
+# must have their responses also while all others of the process are taken.
+ADMIN_CONNECTIONS_MAX = 64
+ADMIN_SHARE_OF_DESCRIPTORS = 0.06
 
 
 def connections_max() -> int:
     """Return how many connections the limit on descriptors allows, at most `CONNECTIONS_MAX`."""
     return within_descriptors(CONNECTIONS_MAX, SHARE_OF_DESCRIPTORS)
+
+
+def admin_connections_max() -> int:
+    """Return how many connections to the admin address it allows."""
+    return within_descriptors(ADMIN_CONNECTIONS_MAX, ADMIN_SHARE_OF_DESCRIPTORS)
 
 
 class Connection(Protocol):
@@ -42,6 +54,16 @@ class Connection(Protocol):
 
     def give_way(self) -> None:
         """Close at once; `ConnectionSlots.leave` may come later."""
+
+
+class Slots(Protocol):
+    """Where a connection gets its slot."""
+
+    def enter(self, connection: Connection) -> bool:
+        """Give a new connection a slot. Returns False if there is none."""
+
+    def leave(self, connection: Connection) -> None:
+        """Free the slot of a connection, if it has one."""
 
 
 class ConnectionSlots:

@@ -6,11 +6,12 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import cycle
 
 from tests.harness.webhooks import Signer
 from tests.harness.wire import parsed, request
-from tests.hostile.attacks.target import Target
+from tests.hostile.attacks.target import Attack, Target
 
 MIB = 2**20
 
@@ -108,10 +109,15 @@ def unsigned() -> bytes:
     return request(b"{}", [])
 
 
-def unread_metrics(target: Target, connections: int = 50) -> str:
-    """Ask for what is large, and read nothing of it."""
-    ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"
+def unread(target: Target, path: str, connections: int = 50) -> str:
+    """Ask for a page, and read nothing of the responses."""
+    ask = f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     return _each_once(target, connections, [ask * 8])
+
+
+def at_admin(target: Target, attack: Attack) -> str:
+    """Attack the admin address in the same way as that of the webhooks."""
+    return attack(replace(target, http=target.admin))
 
 
 def _each_once(target: Target, count: int, data: Sequence[bytes], *, again: bool = False) -> str:

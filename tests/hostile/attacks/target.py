@@ -15,6 +15,7 @@ class Target:
     """A gateway, its provider, and the moment when the attack is to end (`time.monotonic`)."""
 
     http: str
+    admin: str
     grpc: str
     provider: str
     ends_at: float

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.server.http.server import HttpServer
 from tests.harness.loop import LoopThread
+from tests.harness.ports import on_any_port
 
 LONG_S = 3_600.0
 
@@ -42,8 +43,8 @@ class Serving:
     def __init__(self, loop: LoopThread) -> None:
         self.loop = loop
         self.app = loop.call(App)
-        self.server = HttpServer(self.app, lambda reason, peer: None)
-        self.port = loop.run(self.server.start("127.0.0.1", 0))
+        self.server = HttpServer(self.app, lambda reason, peer: None, 100)
+        self.port = loop.run(on_any_port(self.server))
 
     def post(self, body: bytes, length: int) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)

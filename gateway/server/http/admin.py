@@ -1,27 +1,23 @@
-"""The HTTP application: four paths."""
+"""What operators and their machines ask for: health, readiness and metrics."""
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import perf_counter
-from typing import TypeAlias
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, Receive, Scope, Send, WebhookReceiver
+from gateway.server.http.server import Application
 from gateway.telemetry.metrics import CONTENT_TYPE, Metrics
 
 # The share of the event loop's time that writing metrics may take, and how much of it, in seconds,
-# may come at once. A scrape takes some milliseconds every few seconds; who asks for more, and
-# anybody may, gets what was written last.
+# may come at once. A scrape takes some milliseconds every few seconds; who asks for more
+# gets what was written last.
 METRICS_SHARE = 0.02
 _METRICS_AT_ONCE_S = 0.1
 
-_SLASHES = re.compile("/{2,}")
-
-Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+_PATHS = "/healthz, /readyz and /metrics"
 
 
 class MetricsPage:
@@ -50,9 +46,7 @@ class MetricsPage:
         return self._written
 
 
-def http_app(
-    receiver: WebhookReceiver, metrics: Metrics, not_ready: Callable[[], str | None]
-) -> Application:
+def admin_app(metrics: Metrics, not_ready: Callable[[], str | None]) -> Application:
     """Return the application. `not_ready` says why the gateway is not ready, None if it is."""
     page = MetricsPage(metrics.text)
 
@@ -69,10 +63,10 @@ def http_app(
         return Response(page.text(), media_type=CONTENT_TYPE)
 
     async def not_found(request: Request, error: Exception) -> Response:
-        text = f"no such path; post webhooks to {WEBHOOK_PATH}"
+        text = f"no such path; there are {_PATHS}"
         return JSONResponse({"error": {"reason": "NOT_FOUND", "message": text}}, 404)
 
-    others = Starlette(
+    return Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/readyz", readyz),
@@ -80,17 +74,3 @@ def http_app(
         ],
         exception_handlers={404: not_found},
     )
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        # Of every method, so that the receiver can say what is wrong with it.
-        if scope["type"] == "http" and _is_for_webhooks(scope["path"]):
-            await receiver(scope, receive, send)
-        else:
-            await others(scope, receive, send)
-
-    return application
-
-
-def _is_for_webhooks(path: str) -> bool:
-    # An address that was put together from parts often has a slash too many.
-    return path == WEBHOOK_PATH or _SLASHES.sub("/", path).rstrip("/") == WEBHOOK_PATH

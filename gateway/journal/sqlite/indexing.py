@@ -1,0 +1,147 @@
+"""Indexing: events go into the index by key a block at a time, and a block a part at a time.
+
+A block's rows are spread over as many pages of the index as it has values, so writing all of them
+takes 10 to 30 ms. A commit that did would make each webhook that comes meanwhile wait. So a full
+block is written in the order of its rows by the commits that follow, each of which takes some.
+Until the last of them it counts as not indexed, and searches look through its events.
+"""
+
+import sqlite3
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import NamedTuple
+
+from gateway.journal.events import Keys
+from gateway.journal.sqlite.postings import BLOCK, block_of, hash_of, packed
+from gateway.schema.event_keys import EventKey
+
+# Rows that a commit writes at least, in one statement: a millisecond or two.
+ROWS_MIN = 512
+
+# How many times as fast as blocks become full they are written.
+_HASTE = 2
+
+# Rows in one statement, each with three values; SQLite takes 32,766 of them.
+_STATEMENT_ROWS = 1_024
+
+
+class Member(NamedTuple):
+    """An event of a block, by what the index has of it."""
+
+    sequence: int
+    hashes: tuple[int, ...]
+    # Names and values of its keys that are searched by prefix.
+    prefixed: tuple[tuple[str, str], ...]
+
+
+def member_of(keys: Sequence[EventKey], sequence: int, values: Keys) -> Member:
+    """Return an event for the index."""
+    held = [(key, value) for key, value in zip(keys, values, strict=True) if value]
+    return Member(
+        sequence,
+        tuple(hash_of(key.name, value) for key, value in held),
+        tuple((key.name, value) for key, value in held if key.takes_prefixes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FullBlock:
+    """A block whose events are all there, and how many of its rows are written."""
+
+    number: int
+    places: Mapping[int, Sequence[int]]
+    # Of its values, in the index's own order.
+    hashes: Sequence[int]
+    prefixed: frozenset[tuple[str, str]]
+    written: int = 0
+
+    @classmethod
+    def of(cls, number: int, members: Iterable[Member]) -> "FullBlock":
+        """Return a block of which nothing is written yet."""
+        places: defaultdict[int, list[int]] = defaultdict(list)
+        prefixed: set[tuple[str, str]] = set()
+        for sequence, hashes, values in members:
+            for hashed in dict.fromkeys(hashes):  # two values may have one hash
+                places[hashed].append(sequence - 1 - number * BLOCK)
+            prefixed.update(values)
+        return cls(number, places, sorted(places), frozenset(prefixed))
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are to write, those of them that are written included."""
+        return len(self.hashes)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether all of them are written."""
+        return self.written >= self.rows
+
+    def write(self, connection: sqlite3.Connection, most: int) -> "FullBlock":
+        """Write up to so many rows more, and with the last one that the block is indexed.
+
+        Within the transaction that has been begun. Raises sqlite3.Error.
+        """
+        end = min(self.written + most, self.rows)
+        for start in range(self.written, end, _STATEMENT_ROWS):
+            lot = self.hashes[start : min(start + _STATEMENT_ROWS, end)]
+            marks = ",".join(["(?,?,?)"] * len(lot))
+            values = [it for hashed in lot for it in self._row(hashed)]
+            # A gateway that was killed may have left some of them.
+            connection.execute(f"INSERT OR REPLACE INTO postings VALUES {marks}", values)
+        if end == self.rows:
+            connection.executemany(
+                "INSERT OR IGNORE INTO key_values VALUES (?, ?)", sorted(self.prefixed)
+            )
+            hashes = struct.pack(f">{self.rows}q", *self.hashes)
+            connection.execute("INSERT INTO blocks VALUES (?, ?)", (self.number, hashes))
+        return replace(self, written=end)
+
+    def _row(self, hashed: int) -> tuple[int, int, bytes]:
+        return hashed, self.number, packed(self.places[hashed])
+
+
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """How far the index is behind the log: blocks to be written, and the one being filled."""
+
+    filling: Sequence[Member] = ()
+    full: tuple[FullBlock, ...] = ()
+
+    def joined(self, members: Sequence[Member]) -> "Indexing":
+        """Return it with events that are being stored, in their order."""
+        if not members:
+            return self
+        filling = [*self.filling, *members]
+        last = block_of(members[-1].sequence + 1)
+        if block_of(filling[0].sequence) == last:
+            return Indexing(filling, self.full)
+        blocks = [(it, list(of)) for it, of in groupby(filling, key=_block)]
+        full = [FullBlock.of(number, of) for number, of in blocks if number < last]
+        rest = [it for number, of in blocks if number == last for it in of]
+        return Indexing(rest, (*self.full, *full))
+
+    def written(self, connection: sqlite3.Connection, events: int) -> "Indexing":
+        """Write what is due with so many events: so much that blocks do not pile up.
+
+        Within the transaction that has been begun. Raises sqlite3.Error.
+        """
+        due = max(ROWS_MIN, sum(self._due(events)))
+        full = self.full
+        while full and due > 0:
+            block = full[0].write(connection, due)
+            due -= block.written - full[0].written
+            full = full[1:] if block.is_indexed else (block, *full[1:])
+            if not block.is_indexed:
+                break
+        return Indexing(self.filling, full)
+
+    def _due(self, events: int) -> Iterator[int]:
+        for block in self.full:
+            yield block.rows * events * _HASTE // BLOCK
+
+
+def _block(member: Member) -> int:
+    return block_of(member.sequence)
