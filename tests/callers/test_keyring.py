@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.callers.callers import Identified
+from gateway.callers.callers import Callers, Identified
+from gateway.callers.claims import Issuer
 from gateway.callers.credentials import Credentials
 from gateway.callers.errors import UnidentifiedError
 from gateway.callers.file import read_callers
@@ -158,6 +159,27 @@ def test_a_caller_that_is_taken_from_the_file_has_no_token_any_more() -> None:
         stage.callers.roster = read_callers("\n".join((other, DESK)).encode())
         assert await stage.who(token) == "CALLER_UNKNOWN"
         assert stage.source.fetched == 2
+
+    run(test)
+
+
+def test_an_issuer_that_changes_as_its_keys_arrive_lets_nobody_in_by_its_old_ones() -> None:
+    async def test() -> None:
+        stage = Stage(EC)
+        billing = issuer_entry("https://id.example.org/jwks", audience="billing")
+        fetch = stage.source.fetch
+
+        def change() -> None:
+            stage.callers.roster = read_callers("\n".join((billing, DESK)).encode())
+
+        async def fetch_and_change(issuer: Issuer) -> bytes:
+            # Runs when the keys are there, and before whoever waits for them goes on.
+            asyncio.get_running_loop().call_soon(change)
+            return await fetch(issuer)
+
+        roster = read_callers("\n".join((URL, DESK)).encode())
+        stage.callers = Callers(roster, fetch_and_change, stage.clock, stage.steady)
+        assert await stage.who(EC.sign(claims())) == "CALLER_UNKNOWN"
 
     run(test)
 

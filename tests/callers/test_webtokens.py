@@ -99,6 +99,14 @@ def test_a_token_that_proves_nothing_is_of_nobody(token: str) -> None:
     assert identified(token, EC, RSA) == "CALLER_UNKNOWN"
 
 
+def test_a_key_verifies_only_what_it_is_declared_for() -> None:
+    only = Key("rsa", "RSA")
+    only.public["alg"] = "PS256"
+
+    assert identified(only.sign(claims(), alg="PS256"), EC, only) == "desk"
+    assert identified(only.sign(claims(), alg="RS256"), EC, only) == "CALLER_UNKNOWN"
+
+
 def test_clocks_may_be_ten_seconds_apart() -> None:
     now = int(time.time())
     for exp, wanted in ((now - 3, "desk"), (now - 60, "TOKEN_EXPIRED")):

@@ -56,7 +56,9 @@ class Guarded:
 
     def subscribe(self, token: str) -> Any:
         """Open a stream; returns it when it is open."""
-        stream = self.gateway.events.Subscribe(SubscribeRequest(), metadata=bearer(token))
+        stream = self.gateway.events.Subscribe(
+            SubscribeRequest(), metadata=bearer(token), timeout=20
+        )
         next(stream)
         return stream
 

@@ -1,6 +1,6 @@
 """Health and reflection, and whom they respond to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,22 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from gateway.config import SettingsError
 from tests.conftest import StartGateway
-from tests.harness.callers import bearer, put, with_token
+from tests.harness.callers import bearer, entry, put, with_token
 from tests.harness.gateway import Failure, RunningGateway
+from tests.harness.issuer import NAME, IssuerServer, Key, claims, issuer_entry
+
+KEY, FORGED = Key("key"), Key("key")
 
 Metadata = tuple[tuple[str, str], ...]
 
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+
+
+@pytest.fixture
+def issuer() -> Iterator[IssuerServer]:
+    server = IssuerServer(KEY)
+    yield server
+    server.close()
 
 
 def reflected(gateway: RunningGateway, metadata: Metadata = ()) -> str:
@@ -78,6 +88,28 @@ def test_health_and_reflection_respond_only_to_callers_if_they_are_told_to(
     stolen = bearer("stolen")
     assert (reflected(gateway, stolen), checked(gateway, stolen)) == ("UNAUTHENTICATED",) * 2
     known = bearer("token")
+    assert (reflected(gateway, known), checked(gateway, known)) == ("OK", "OK")
+
+
+def test_health_and_reflection_know_callers_by_jwts_whose_keys_they_wait_for(
+    start_gateway: StartGateway, tmp_path: Path, issuer: IssuerServer
+) -> None:
+    desk = entry("desk", "reader", f'issuer = "{NAME}", subject = "desk"')
+    path = put(tmp_path / "callers.toml", issuer_entry(issuer.url), desk)
+    issuer.responds.clear()
+    gateway = start_gateway(
+        GATEWAY_CALLERS=str(path), GATEWAY_REFLECTION="callers", GATEWAY_HEALTH="callers"
+    )
+    stub: Any = health_stub(gateway.channel)
+    waiting = stub.Check.future(
+        health_pb2.HealthCheckRequest(), timeout=20, metadata=bearer(FORGED.sign(claims()))
+    )
+    assert issuer.asked.wait(20)
+    assert not waiting.done()
+    issuer.responds.set()
+
+    assert Failure(waiting.exception()).info.reason == "CALLER_UNKNOWN"
+    known = bearer(KEY.sign(claims()))
     assert (reflected(gateway, known), checked(gateway, known)) == ("OK", "OK")
 
 

@@ -158,7 +158,7 @@ def test_a_shutdown_cuts_off_who_waits_for_keys_with_a_status(
         lambda issuer: setattr(issuer, "status", 302),
         lambda issuer: setattr(issuer, "body", b"<html>"),
         lambda issuer: setattr(issuer, "body", b'{"keys": []}'),
-        lambda issuer: setattr(issuer, "body", b" " * (BYTES_MAX + 1)),
+        lambda issuer: setattr(issuer, "body", jwks(EC, NEW) + b" " * BYTES_MAX),
     ],
     ids=["500", "redirect", "page", "empty", "huge"],
 )
