@@ -16,6 +16,7 @@ from gateway.config import Settings
 from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
 from gateway.feed.window import Window
+from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
 from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.complete import Completeness
 from gateway.ingest.backfill.report import Report, State
@@ -50,7 +51,7 @@ from gateway.server.services.stored_events import StoredEvents
 from gateway.server.services.subscribe import SubscribeStream
 from gateway.server.services.watch import WatchStream
 from gateway.telemetry.logs import LogCounts
-from gateway.telemetry.metrics import FeedGauges, Metrics, UpstreamGauges
+from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.telemetry import Telemetry
 from gateway.tls.served import ServedCertificates
 from gateway.upstream.assembly import Hooks, Upstream
@@ -97,6 +98,7 @@ class Gateway:
         completeness: Completeness,
         transport: Transport | None,
         clock: Clock,
+        telemetry: Telemetry,
         log_counts: LogCounts | None = None,
         callers: FiledCallers | None = None,
     ) -> None:
@@ -108,12 +110,11 @@ class Gateway:
         self._retention = Retention(settings.retention_age, settings.retention_size)
         self._completeness = completeness
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
-        self._metrics = Metrics()
-        self._observe = Telemetry(self._metrics).observe
-        self._metrics.watch_buffers(self._buffers)
-        self._metrics.watch_logs(log_counts)
+        self.metrics, self._observe = telemetry.metrics, telemetry.observe
+        self.metrics.watch_buffers(self._buffers)
+        self.metrics.watch_logs(log_counts)
         self.certificates = ServedCertificates(settings.tls_files())
-        self._metrics.watch_certificates(self.certificates.expiries)
+        self.metrics.watch_certificates(self.certificates.expiries)
         self._upstream = Upstream.of(
             settings,
             f"telnyx-grpc-gateway/{gateway_version()}",
@@ -121,42 +122,30 @@ class Gateway:
             Hooks(self._observe, clock.provider_time, self._provider_changed),
             transport,
         )
-        self._client, requests = self._upstream.client, self._upstream.requests
-        self._metrics.watch_upstream(
-            UpstreamGauges(
-                in_flight=lambda: requests.in_flight,
-                abandoned=lambda: requests.abandoned,
-                waiting=lambda: requests.waiting,
-                stalled=lambda: requests.stalled_s,
-            )
-        )
-        self._metrics.watch_feed(
-            FeedGauges(
-                subscribers=lambda: self._feed.subscribers,
-                newest_sequence=lambda: self._feed.newest,
-                held_events=lambda: feed.index.span.count,
-                complete_until=self._complete_until_s,
-                clock_ahead=lambda: self._clock.now().ahead or 0.0,
-            )
-        )
+        self._client = self._upstream.client
+        watch_upstream(self.metrics, self._upstream)
+        watch_feed(self.metrics, feed, clock, self._complete_until_s)
+        watch_log(self.metrics, log, LogFile(settings.event_log, settings.retention_size))
+        feed.tell(self._observe)
         self._decoder = WebhookDecoder(feed.keys, self._observe)
         self._backfill = self._build_backfill() if settings.backfill == "on" else None
         rest = RestConferences(self._client)
         self._conferences = Conferences(
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
-        self._metrics.watch_questions(self._conferences)
+        self.metrics.watch_questions(self._conferences)
         # Also where nobody is asked: a method that nobody may call must not go unnoticed.
         access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
         identity = None if callers is None else Identity(callers.callers, access)
         self.rules = Rules.of(self._observe, self._buffers, identity=identity)
+        self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
         self._http = HttpServer(
             public_app(self._receiver), self._receiver.connection_ended, connections_max()
         )
         self._admin = HttpServer(
-            admin_app(self._metrics, self._why_not_ready),
+            admin_app(self.metrics, self._why_not_ready),
             self._admin_connection_ended,
             admin_connections_max(),
         )
@@ -179,11 +168,15 @@ class Gateway:
         """
         clock = Clock(time.time, time.monotonic)
         callers = None if settings.callers is None else FiledCallers(settings.callers)
-        log = await open_log(settings.event_log, event_format(declared_keys()))
+        telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call)
+        form = event_format(declared_keys())
+        log = await open_log(settings.event_log, form, telemetry.observe)
         try:
             feed = Feed(log.index, await Window.of(log.index))
             completeness = await Completeness.load(log.checkpoints)
-            gateway = cls(settings, log, feed, completeness, transport, clock, logs, callers)
+            gateway = cls(
+                settings, log, feed, completeness, transport, clock, telemetry, logs, callers
+            )
         except BaseException:
             await log.close()
             raise

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from gateway import values
 from gateway.address import Address, read_address
+from gateway.clashes import mistakes_together
 from gateway.names import NameJudge
 from gateway.ports import ADMIN, GRPC, HTTP, PORTS, Port, mistakes_of_ports
 from gateway.tls.files import TlsFiles
@@ -246,6 +247,17 @@ class Settings(BaseModel):
     log_format: Annotated[Literal["text", "json"], Word] = _named(
         "GATEWAY_LOG_FORMAT", "text", "Format of log messages: `text` or `json`."
     )
+    access_log: Annotated[Literal["off", "failures", "all"], Word] = _named(
+        "GATEWAY_ACCESS_LOG",
+        "failures",
+        "Which RPCs and webhooks have a line in the log output: `failures` and slow ones, `all`, or"
+        " `off`; those that the gateway rejected or is at fault for always have one.",
+    )
+    slow_call: Annotated[float, _duration("0.001s", "1h")] = _named(
+        "GATEWAY_SLOW_CALL",
+        "1s",
+        "How long an RPC that is no stream, or a webhook, may take before it counts as slow.",
+    )
 
     def tls_files(self) -> list[TlsFiles]:
         """Return where the certificates are of the addresses that are served in TLS."""
@@ -275,7 +287,8 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         settings = Settings.model_validate(given)
     except ValidationError as error:
         mistakes += [_mistake(detail, given) for detail in error.errors(include_input=False)]
-    mistakes += _clashes(given)
+    base_url = given.get("TELNYX_BASE_URL", DEFAULT_BASE_URL)
+    mistakes += [*mistakes_together(given, base_url), *mistakes_of_ports(given)]
     mistakes += _system_certificates(env)
     for name, hint in (
         ("TELNYX_API_KEY", "an API key (v2) from the provider's portal"),
@@ -300,32 +313,6 @@ def unread(env: Mapping[str, str]) -> list[str]:
         f"{' and '.join(found)} {'has' if len(found) == 1 else 'have'} no effect: use {setting}"
         for setting, others in _OF_OTHER_PROGRAMS.items()
         if setting not in given and (found := [name for name in others if name in given])
-    ]
-
-
-def _clashes(given: Mapping[str, str]) -> list[str]:
-    """Return the mistakes that only several settings together make."""
-    return [*_sends_key_unencrypted(given), *mistakes_of_ports(given), *_callers_of_no_file(given)]
-
-
-def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
-    try:
-        host = values.plaintext_host(given.get("TELNYX_BASE_URL", DEFAULT_BASE_URL))
-    except ValueError:
-        return []  # named already
-    if host is None or given.get("GATEWAY_UPSTREAM_PLAINTEXT", "").lower() == "allowed":
-        return []
-    return [
-        f"TELNYX_BASE_URL would send the API key unencrypted to {host}: use https://, or set"
-        " GATEWAY_UPSTREAM_PLAINTEXT=allowed if the network is private"
-    ]
-
-
-def _callers_of_no_file(given: Mapping[str, str]) -> list[str]:
-    return [
-        f"{name}=callers requires GATEWAY_CALLERS, which says who they are"
-        for name in ("GATEWAY_REFLECTION", "GATEWAY_HEALTH")
-        if given.get(name, "").lower() == "callers" and "GATEWAY_CALLERS" not in given
     ]
 
 

@@ -27,10 +27,9 @@ def test_every_kind_of_detail_is_there_when_it_applies() -> None:
         Resource("queue", "support"),
         1.5,
         "https://example.com/help",
-        "req-1",
     )
 
-    status = status_of(error)
+    status = status_of(error, "req-1")
 
     assert (status.code, status.message) == (5, "no such thing")
     assert [packed.TypeName().rpartition(".")[2] for packed in status.details] == [
@@ -64,10 +63,9 @@ def test_a_status_fits_into_trailers_however_long_the_list(
         Resource("queue", message),
         2,
         url,
-        message,
     )
 
-    status = status_of(error)
+    status = status_of(error, "r" * 64)
 
     assert len(status.message.encode()) < 1_024
     assert sum(it.ByteSize() for it in status.details) < 4_096

@@ -5,7 +5,9 @@ matched: what has come since a subscriber had looked at everything, and has none
 passed by. Its position follows when somebody asks.
 """
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -15,6 +17,8 @@ from gateway.feed.window import Window
 from gateway.journal.events import Entry
 from gateway.journal.filter import Filter, WakeKey, wake_keys_of
 from gateway.journal.reading import Batch
+from gateway.records.deliveries import RoundEnded
+from gateway.records.observer import Observer, ignore
 
 # Positions whose batches are kept at hand for the next who asks: more than subscribers in step
 # have.
@@ -29,6 +33,14 @@ class Follower(Protocol):
 
     def concern(self, passed_by: int) -> None:
         """Take note of a round that has something for it, and nothing up to a position."""
+
+    @property
+    def caller(self) -> str:
+        """The name of who follows."""
+
+    @property
+    def backlog(self) -> int:
+        """How many events it has yet to look at."""
 
 
 class Dispatcher:
@@ -47,7 +59,15 @@ class Dispatcher:
         self._due: set[WakeKey] = set()
         # The newest event when the last round began: whoever has a key of it has been told so.
         self._rounded = window.newest
-        self._rounds = Rounds(self._concerned)
+        # How many events have come since the last round, and when the first was received.
+        self._fresh = 0
+        self._fresh_since_us = 0
+        # Of the round that is running.
+        self._round: tuple[int, int] = (0, 0)
+        self._rounds = Rounds(self._concerned, woken=self._woken)
+        # Who hears of rounds, and the time that it is, in seconds since 1970.
+        self._observe: Observer[RoundEnded] = ignore
+        self._wall: Callable[[], float] = time.time
         # The newest event when the drain began; None until then.
         self._drain_after: int | None = None
 
@@ -55,6 +75,15 @@ class Dispatcher:
     def followers(self) -> int:
         """How many there are."""
         return len(self._followers)
+
+    @property
+    def everybody(self) -> Collection[Follower]:
+        """All of them."""
+        return self._followers
+
+    def tell(self, observe: Observer[RoundEnded], wall: Callable[[], float] = time.time) -> None:
+        """Tell `observe` of each round from now on; `wall` gives the time in seconds since 1970."""
+        self._observe, self._wall = observe, wall
 
     @property
     def newest(self) -> int:
@@ -69,6 +98,9 @@ class Dispatcher:
 
     def arrived(self, entries: Sequence[Entry]) -> None:
         """Take new entries, and wake whom they concern in the next round."""
+        if not self._fresh:
+            self._fresh_since_us = entries[0].received_at_us
+        self._fresh += len(entries)
         self._arrivals += entries
         self._rounds.ask()
 
@@ -145,6 +177,7 @@ class Dispatcher:
     def _concerned(self) -> list[Follower]:
         """Begin a round: take in what has arrived, and return who waits for it."""
         self.take_in()
+        self._round, self._fresh = (self._fresh, self._fresh_since_us), 0
         due, self._due = self._due, set()
         # Each of them once, however many events and keys concern it; in the same order each time.
         concerned = list({it: None for key in due for it in self._sleepers.get(key, ())})
@@ -152,3 +185,15 @@ class Dispatcher:
             follower.concern(self._rounded)
         self._rounded = self.window.newest
         return concerned
+
+    def _woken(self, count: int) -> None:
+        """Take note that all whom a round concerns have been woken."""
+        if count:
+            # They write in the turns of the loop that they have been given, which come before this.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._round_ended, *self._round, count)
+
+    def _round_ended(self, events: int, since_us: int, streams: int) -> None:
+        # A clock that was set back says nothing.
+        lag_s = max(0.0, self._wall() - since_us / 1e6)
+        self._observe(RoundEnded(events, streams, lag_s))

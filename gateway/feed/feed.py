@@ -4,16 +4,20 @@ Nobody has a queue. A subscriber asks for what comes after its position: from th
 keeps up, else from the log, in bounded batches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import time
 
 from gateway.feed.dispatch import Dispatcher
 from gateway.feed.errors import EventsLostError
+from gateway.feed.standing import Standing, Standings
 from gateway.feed.start import Loss, Start, after_cursor, since
 from gateway.feed.subscription import Subscription
 from gateway.feed.window import Window
 from gateway.journal.cursor import Cursors
 from gateway.journal.filter import Filter
 from gateway.journal.ports import Index
+from gateway.records.deliveries import RoundEnded
+from gateway.records.observer import Observer
 from gateway.schema.event_keys import EventKey
 
 
@@ -25,6 +29,7 @@ class Feed:
         self._dispatcher = Dispatcher(window or Window(index.span.newest))
         self._cursors = Cursors(index.epoch)
         self._last_cursor = (-1, "")
+        self._standings = Standings()
         index.listen(self._dispatcher.arrived)
 
     @property
@@ -51,6 +56,18 @@ class Feed:
     def subscribers(self) -> int:
         """How many subscriptions are open."""
         return self._dispatcher.followers
+
+    @property
+    def standings(self) -> Mapping[str, Standing]:
+        """How the subscriptions of each caller stand, by its name."""
+        return self._standings.by_caller(self._dispatcher.everybody)
+
+    def tell(self, observe: Observer[RoundEnded], wall: Callable[[], float] = time) -> None:
+        """Tell `observe` of each delivery of new events from now on.
+
+        `wall` gives the time in seconds since 1970.
+        """
+        self._dispatcher.tell(observe, wall)
 
     def cursor(self, position: int | None = None) -> str:
         """Return the cursor of a position, by default of the newest event."""

@@ -48,15 +48,19 @@ class Rounds:
     """Runs rounds when they are asked for, with pauses between them.
 
     `concerned` begins a round and returns whom it has to wake. Those who are awake count, too:
-    they write again as soon as they see something new.
+    they write again as soon as they see something new. `woken` is given their number when all of
+    them have been woken.
     """
 
     def __init__(
         self,
         concerned: Callable[[], Sequence[Sleeper]],
         loop: Callable[[], Timers] = asyncio.get_running_loop,
+        woken: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._concerned = concerned
+        self._woken = woken
+        self._count = 0
         self._loop = loop
         self._next_at = 0.0
         self._to_wake: Sequence[Sleeper] = ()
@@ -79,6 +83,7 @@ class Rounds:
         self._asked = False
         try:
             self._to_wake = self._concerned()
+            self._count = len(self._to_wake)
         except BaseException:
             # Whatever it was: the next to ask must not wait for ever.
             self._running = False
@@ -95,5 +100,6 @@ class Rounds:
             self._loop().call_soon(self._wake_some)
             return
         self._running = False
+        self._woken(self._count)
         if self._asked:
             self.ask()

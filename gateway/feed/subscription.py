@@ -43,11 +43,21 @@ class Subscription:
         self._idle = False
         self._drained = False
         self._position = position
+        # The name of who follows, for whoever has one.
+        self.caller = ""
 
     @property
     def position(self) -> int:
         """The number up to which all events have been looked at: resume after it."""
         return self._position
+
+    @property
+    def backlog(self) -> int:
+        """How many events it has yet to look at, and nobody has told to have nothing for it."""
+        position = self._position
+        if self._idle:
+            position = max(position, self._dispatcher.passed_by(self._audience.keys))
+        return max(0, self._window.newest - position)
 
     @property
     def live(self) -> bool:

@@ -55,7 +55,7 @@ class Window:
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Take in entries that follow on the newest one."""
-        for framed, keys in entries:
+        for framed, keys, _ in entries:
             self._frames.append(framed)
             self._keys.append(keys)
             self._bytes += len(framed.frame)

@@ -36,10 +36,14 @@ class Framed(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A stored event together with what it is found by."""
+    """A stored event together with what it is found by, and when it was received.
+
+    In microseconds since 1970.
+    """
 
     framed: Framed
     keys: Keys
+    received_at_us: int = 0
 
 
 class Appended(NamedTuple):

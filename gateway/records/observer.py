@@ -6,7 +6,9 @@ from typing import TypeAlias, TypeVar
 from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
+from gateway.records.commits import CommitEnded
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.deliveries import RoundEnded
 from gateway.records.refusals import Refused
 from gateway.records.webhooks import EventNoted, WebhookReceived
 
@@ -14,11 +16,13 @@ from gateway.records.webhooks import EventNoted, WebhookReceived
 Record: TypeAlias = (
     AttemptEnded
     | CallEnded
+    | CommitEnded
     | ConnectionClosed
     | ConnectionHeld
     | DeliveryChecked
     | EventNoted
     | Refused
+    | RoundEnded
     | SweepEnded
     | WebhookReceived
 )

@@ -11,7 +11,8 @@ class WebhookReceived(NamedTuple):
     `result` is `stored`, `duplicate` or the reason of a refusal in lower case. Reasons for which
     the HTTP server ends a connection by itself are among them; of these nothing else is known.
     `event_type` is the provider's text, and may be anything; it is empty where nothing was stored.
-    `refused` says what was refused, None if nothing.
+    `refused` says what was refused, None if nothing. `status` is that of the response, zero where
+    there is none. `event_id` is the provider's id of the event, as far as the body was read.
     """
 
     result: str
@@ -20,6 +21,9 @@ class WebhookReceived(NamedTuple):
     began: float
     seconds: float
     refused: Refused | None = None
+    status: int = 200
+    event_id: str = ""
+    trace_id: str = ""
 
 
 class EventNoted(NamedTuple):

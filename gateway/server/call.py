@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from gateway.callers.caller import UNNAMED, Caller
 from gateway.journal.filter import Filter
 from gateway.server.errors import GatewayError
+from gateway.server.request_ids import request_id_of
 
 M = TypeVar("M")
 
@@ -37,6 +38,14 @@ class Wire(Protocol):
 
     def write(self, response: bytes, /) -> Awaitable[None]:
         """Send a response; done when the next one may be sent."""
+
+
+class Asked(Protocol):
+    """What the provider is asked for a call."""
+
+    @property
+    def attempts(self) -> int:
+        """How many requests were sent so far."""
 
 
 class Outflow(Protocol):
@@ -88,8 +97,11 @@ class Call(Generic[M]):
     __slots__ = (
         "_is_prepared",
         "_message",
+        "_metadata",
+        "_request_id",
         "_task",
         "_wire",
+        "asked",
         "began",
         "caller",
         "ended_by",
@@ -100,6 +112,8 @@ class Call(Generic[M]):
         "method",
         "outflow",
         "peer",
+        "received_bytes",
+        "sent_bytes",
     )
 
     def __init__(
@@ -112,6 +126,8 @@ class Call(Generic[M]):
         self._wire = wire
         self._task = task
         self._message: M | None = None
+        self._metadata: Metadata | None = None
+        self._request_id = ""
         self._is_prepared = False
         self.method = method
         self.peer = wire.peer()
@@ -124,6 +140,11 @@ class Call(Generic[M]):
         self.lacks_message = False
         # Whether a response has gone out.
         self.has_responded = False
+        # What its messages take, without what is around them.
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        # What the provider is asked for it, None if it is not asked.
+        self.asked: Asked | None = None
         # What the status says if a shutdown cuts the call off, called when its handler has ended.
         # None: that the call had no effect. Whoever has one sets this before.
         self.explain_cut_off: Callable[[], GatewayError] | None = None
@@ -143,7 +164,16 @@ class Call(Generic[M]):
     @property
     def metadata(self) -> Metadata:
         """What the caller sent beside the message, in its order."""
-        return self._wire.invocation_metadata() or ()
+        if self._metadata is None:
+            self._metadata = self._wire.invocation_metadata() or ()
+        return self._metadata
+
+    @property
+    def request_id(self) -> str:
+        """The id that its caller has given it, or that it was given here."""
+        if not self._request_id:
+            self._request_id = request_id_of(self.metadata)
+        return self._request_id
 
     def connection(self) -> AuthContext:
         """Return what its connection's handshake has shown, above all the client's certificate."""
@@ -176,6 +206,7 @@ class Call(Generic[M]):
 
         The first one always goes the long way: only what has really gone out is a response.
         """
+        self.sent_bytes += len(response)
         is_small = len(response) <= SMALL_RESPONSE_BYTES
         if is_small and self.has_responded and not self._is_prepared:
             return self._wire.write(response)

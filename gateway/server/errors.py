@@ -44,8 +44,6 @@ class GatewayError(Exception):
     # Seconds after which a retry makes sense, where the provider or the gateway knows.
     retry_after: float | None = None
     help_url: str = ""
-    # The provider's id of the request that failed.
-    request_id: str = ""
     # Which bound or rule of the gateway's the call met, for logs and metrics (see `Refused.kind`);
     # empty where the gateway itself has refused nothing.
     refusal: str = ""
@@ -70,11 +68,12 @@ def invalid_argument(
     )
 
 
-def status_of(error: GatewayError) -> status_pb2.Status:
+def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
     """Return the status that tells a client everything the error says, within what trailers hold.
 
-    The order of the details is fixed: ErrorInfo, then whichever of BadRequest, ResourceInfo,
-    RetryInfo, RequestInfo and Help apply. Violations that do not fit are counted in the last one.
+    `request_id` is that of the call, empty if it has none. The order of the details is fixed:
+    ErrorInfo, then whichever of BadRequest, ResourceInfo, RetryInfo, RequestInfo and Help apply.
+    Violations that do not fit are counted in the last one.
     """
     status = status_pb2.Status(
         code=_number(error.code), message=shortened(error.message, MESSAGE_BYTES_MAX)
@@ -98,8 +97,8 @@ def status_of(error: GatewayError) -> status_pb2.Status:
         delay = Duration()
         delay.FromMilliseconds(max(0, round(error.retry_after * 1_000)))
         _attach(status, error_details_pb2.RetryInfo(retry_delay=delay))
-    if error.request_id:
-        _attach(status, error_details_pb2.RequestInfo(request_id=shortened(error.request_id)))
+    if request_id:
+        _attach(status, error_details_pb2.RequestInfo(request_id=request_id))
     if error.help_url:
         link = error_details_pb2.Help.Link(
             description="The provider's page about this error", url=shortened(error.help_url)

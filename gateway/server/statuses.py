@@ -34,8 +34,11 @@ _HOW_TO_BE_KNOWN = {
 _KEYS_RETRY_S = 5.0
 
 
-def error_of(error: Exception, method: str) -> GatewayError:
-    """Return the error that the caller of a method gets; what it need not know is logged."""
+def error_of(error: Exception, method: str, request_id: str = "") -> GatewayError:
+    """Return the error that the caller of a method gets.
+
+    What it need not know is logged, with the call's id.
+    """
     match error:
         case GatewayError():
             return error
@@ -55,7 +58,6 @@ def error_of(error: Exception, method: str) -> GatewayError:
                 refusal="TOO_MANY_SEARCHES",
             )
         case LogUnavailableError():
-            _log.error("%s failed: %s", method, error)
             return GatewayError(StatusCode.UNAVAILABLE, "LOG_UNAVAILABLE", str(error))
         case TooBusyError():
             return GatewayError(
@@ -69,7 +71,8 @@ def error_of(error: Exception, method: str) -> GatewayError:
         case EndlessListError():
             return GatewayError(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_RESPONSE", str(error))
     # The text of an exception nobody foresaw may hold anything: it goes to the log.
-    _log.error("%s failed unexpectedly", method, exc_info=error)
+    fields = {"request_id": request_id}
+    _log.error("%s failed unexpectedly", method, exc_info=error, extra={"fields": fields})
     text = "the gateway failed unexpectedly; its log has the cause"
     return GatewayError(StatusCode.INTERNAL, "GATEWAY_FAILURE", text)
 

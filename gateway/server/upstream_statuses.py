@@ -44,7 +44,6 @@ def gateway_error(error: UpstreamError) -> GatewayError:
         resource=error.resource,
         retry_after=error.retry_after,
         help_url=error.help_url,
-        request_id=error.request_id,
         # All else is the provider's word, or what became of a request.
         refusal="NO_ROOM_UPSTREAM" if error.reason is Reason.GATEWAY_OVERLOADED else "",
     )

@@ -1,6 +1,7 @@
 """Log lines as text: one record never makes a line that looks like another's."""
 
 import logging
+import re
 import unicodedata
 from typing import Literal, Protocol
 
@@ -20,6 +21,10 @@ _MARGIN = "  | "
 # them), invisible formatting (such as what turns the direction of writing), halves of pairs (which
 # cannot be encoded), line separators.
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+# What needs no quotes behind a field's name.
+_WORD = re.compile(r"[^\s\"=\\]+")
 
 
 class Formatter(Protocol):
@@ -54,9 +59,10 @@ class _TextLines:
         """Return the line."""
         time = self._times.formatTime(record, "%H:%M:%S")
         line = f"{time} {record.levelname:<7} {shown(record.name)}  {_message(record)}"
-        peer, more = getattr(record, "peer", None), getattr(record, "more", 0)
-        if peer:
+        peer, more, fields = _beside(record)
+        if peer and "peer" not in fields:
             line += f" (from {shown(str(peer))})"
+        line += "".join(f" {name}={_value(it)}" for name, it in fields.items())
         if more:
             line += f" ... and {more} more in the last second"
         traceback = _traceback(record)
@@ -77,14 +83,33 @@ class _JsonLines:
             "logger": shown(record.name),
             "message": _message(record),
         }
-        peer, more = getattr(record, "peer", None), getattr(record, "more", 0)
+        peer, more, fields = _beside(record)
         if peer:
             line["peer"] = shown(str(peer))
+        line |= {name: shown(it) if isinstance(it, str) else it for name, it in fields.items()}
         if more:
             line["more"] = more
         if traceback := _traceback(record):
             line["exception"] = "\n".join(traceback)
         return orjson.dumps(line).decode()
+
+
+def _beside(record: logging.LogRecord) -> tuple[object, int, dict[str, object]]:
+    """Return what a line has beside its message: who caused it, how many more, its fields.
+
+    Fields (`extra={"fields": {...}}`) are texts and numbers by name; empty ones are left out.
+    """
+    fields: dict[str, object] = getattr(record, "fields", {})
+    told = {name: it for name, it in fields.items() if it not in ("", None)}
+    return getattr(record, "peer", None), getattr(record, "more", 0), told
+
+
+def _value(value: object) -> str:
+    """Return a field's value as it stands behind its name: quoted where it has more than a word."""
+    if not isinstance(value, str):
+        return str(value)
+    text = shown(value)
+    return text if _WORD.fullmatch(text) else orjson.dumps(text).decode()
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -112,7 +112,9 @@ class _Handler(logging.Handler):
         super().close()
 
     def _take(self, record: logging.LogRecord) -> None:
-        if self._flood.passes(record, kind_of(record)):
+        # Who asks for a line of each has it, however many there are.
+        is_thinned = getattr(record, "is_thinned", True)
+        if not is_thinned or self._flood.passes(record, kind_of(record)):
             self._writer.put(self._line(record))
         elif self._flood.holds:
             self._writer.remind()

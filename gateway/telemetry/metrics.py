@@ -1,60 +1,23 @@
-"""Metrics in the Prometheus text format, named after gRFC A66 where that has a name."""
+"""Metrics for Prometheus, named after gRFC A66 where that has a name: made of records."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Protocol
-
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
-from prometheus_client.core import CounterMetricFamily
 
 from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
-from gateway.records.refusals import Refused, Subject
+from gateway.records.commits import CommitEnded
+from gateway.records.deliveries import RoundEnded
+from gateway.records.refusals import Refused
 from gateway.records.webhooks import EventNoted, WebhookReceived
+from gateway.telemetry.call_metrics import CallMetrics
+from gateway.telemetry.feed_metrics import FeedGauges, FeedMetrics, LogGauges
+from gateway.telemetry.instruments import Instruments
 from gateway.telemetry.logs import LogCounts
+from gateway.telemetry.upstream_metrics import UpstreamGauges, UpstreamMetrics
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-# Bounds of the latency buckets in seconds; A66 asks for finer ones than anybody looks at.
-_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
-# Kinds of webhooks that are told apart, and the longest event type: types are the provider's to
-# invent, and may be anything. What is beyond is counted as `other`.
-_SERIES_MAX = 1_000
-_TYPE_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class FeedGauges:
-    """Where to look up what the feed is like at the moment somebody asks."""
-
-    subscribers: Callable[[], float]
-    newest_sequence: Callable[[], float]
-    held_events: Callable[[], float]
-    # Seconds since 1970; zero while unknown.
-    complete_until: Callable[[], float]
-    # Seconds; zero while unknown.
-    clock_ahead: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamGauges:
-    """Where to look up what the requests to the provider are like."""
-
-    in_flight: Callable[[], float]
-    abandoned: Callable[[], float]
-    waiting: Callable[[], float]
-    # Seconds.
-    stalled: Callable[[], float]
+# Bounds of the buckets of sweeps, in seconds: most are a request, the longest a quarter of an hour.
+_SWEEP_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900)
 
 
 class Questions(Protocol):
@@ -69,6 +32,14 @@ class Questions(Protocol):
         """How many watches were refused because their turn would have come too late."""
 
 
+class InFlight(Protocol):
+    """The calls that have begun and not ended."""
+
+    @property
+    def by_method(self) -> Mapping[str, int]:
+        """How many there are, by method."""
+
+
 class Buffers(Protocol):
     """What all buffers of the process hold together, and may hold, in bytes."""
 
@@ -79,232 +50,134 @@ class Buffers(Protocol):
 
 
 class Metrics:
-    """Counts what is reported to it. Each instance has a registry of its own."""
+    """Counts what is reported to it. Each one has instruments of its own."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        # Memory, descriptors and processor time, by the names that every program has for them.
-        ProcessCollector(registry=self._registry)
-        self._calls = Histogram(
-            "grpc_server_call_duration_seconds",
-            "How long RPCs took, from the whole request to the status",
-            ("grpc_method", "grpc_status"),
-            buckets=_LATENCY_BUCKETS,
-            registry=self._registry,
+        self.instruments = made = Instruments()
+        self._calls = CallMetrics(made)
+        self._upstream = UpstreamMetrics(made)
+        self._feed = FeedMetrics(made)
+        self._deliveries = made.counted(
+            "gateway_backfill_deliveries", "Deliveries examined by backfill, by outcome", "outcome"
         )
-        self._attempts = Counter(
-            "gateway_upstream_requests",
-            "Requests to the provider by operation, kind (first or retry) and outcome",
-            ("method", "kind", "outcome"),
-            registry=self._registry,
+        self._sweeps = made.counted(
+            "gateway_backfill_sweeps", "Backfill sweeps by cause and outcome", "cause", "outcome"
         )
-        self._call_series: dict[tuple[str, str], Histogram] = {}
-        self._attempt_series: dict[tuple[str, str, str], Counter] = {}
-        self._webhooks = Counter(
-            "gateway_webhooks",
-            "Requests to the webhook address by outcome",
-            ("outcome",),
-            registry=self._registry,
+        self._sweep_durations = made.measured(
+            "gateway_backfill_sweep_duration_seconds",
+            "How long backfill sweeps took",
+            "outcome",
+            buckets=_SWEEP_BUCKETS,
         )
-        self._webhook_series: dict[tuple[str, str], list[Counter]] = {}
-        self._events = Counter(
-            "gateway_events",
-            "Events stored by type",
-            ("type",),
-            registry=self._registry,
-        )
-        self._notes = Counter(
-            "gateway_event_notes",
-            "Events that do not show all of their webhook as it was sent, by reason",
-            ("reason",),
-            registry=self._registry,
-        )
-
-        self._deliveries = Counter(
-            "gateway_backfill_deliveries",
-            "Deliveries examined by backfill, by outcome",
-            ("outcome",),
-            registry=self._registry,
-        )
-        self._sweeps = Counter(
-            "gateway_backfill_sweeps",
-            "Backfill sweeps by cause and outcome",
-            ("cause", "outcome"),
-            registry=self._registry,
-        )
-
-        self._refusals = Counter(
+        self._refusals = made.counted(
             "gateway_refusals",
             "Webhooks, calls and connections refused, by the limit or rule",
-            ("subject", "kind"),
-            registry=self._registry,
+            "subject",
+            "kind",
         )
-        self._refusal_series: dict[tuple[Subject, str], Counter] = {}
 
     def refused(self, refused: Refused) -> None:
         """Count something refused."""
-        key = (refused.subject, refused.kind)
-        found = self._refusal_series.get(key)
-        if found is None:
-            found = self._refusal_series[key] = self._refusals.labels(*key)
-        found.inc()
+        self._refusals.add((refused.subject, refused.kind))
 
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""
-        key = (call.method, call.status)
-        # Looking up labels costs more than counting; there are few combinations of them.
-        found = self._call_series.get(key)
-        if found is None:
-            found = self._call_series[key] = self._calls.labels(*key)
-        found.observe(call.seconds)
+        self._calls.ended(call)
 
     def attempt_ended(self, attempt: AttemptEnded) -> None:
         """Count a request to the provider."""
-        key = (attempt.operation, "first" if attempt.number == 1 else "retry", attempt.result)
-        found = self._attempt_series.get(key)
-        if found is None:
-            found = self._attempt_series[key] = self._attempts.labels(*key)
-        found.inc()
+        self._upstream.ended(attempt)
 
     def webhook_received(self, received: WebhookReceived) -> None:
         """Count a request to the webhook address."""
-        key = (received.result, received.event_type)
-        found = self._webhook_series.get(key)
-        if found is None:
-            if len(self._webhook_series) >= _SERIES_MAX or len(received.event_type) > _TYPE_MAX:
-                key = (received.result, "other")
-            found = [self._webhooks.labels(received.result)]
-            if received.result == "stored":
-                found.append(self._events.labels(key[1]))
-            self._webhook_series[key] = found
-        for series in found:
-            series.inc()
+        self._feed.webhook_received(received)
 
     def event_noted(self, noted: EventNoted) -> None:
         """Count an event that does not show its webhook as it was sent."""
-        self._notes.labels(noted.reason).inc()
+        self._feed.event_noted(noted)
+
+    def commit_ended(self, commit: CommitEnded) -> None:
+        """Count a commit to the log."""
+        self._feed.commit_ended(commit)
+
+    def round_ended(self, round_: RoundEnded) -> None:
+        """Count a delivery of new events to streams."""
+        self._feed.round_ended(round_)
 
     def delivery_checked(self, checked: DeliveryChecked) -> None:
         """Count a delivery that backfill has examined."""
-        self._deliveries.labels(checked.verdict.value).inc()
+        self._deliveries.add((checked.verdict.value,))
 
     def sweep_ended(self, ended: SweepEnded) -> None:
         """Count a sweep of backfill."""
         result = "succeeded" if ended.succeeded else "failed"
-        self._sweeps.labels(ended.cause.value, result).inc()
+        self._sweeps.add((ended.cause.value, result))
+        self._sweep_durations.add((result,), ended.seconds)
+
+    def watch_calls(self, in_flight: InFlight) -> None:
+        """Show from now on how many calls have begun."""
+        self._calls.watch(lambda: in_flight.by_method)
 
     def watch_feed(self, gauges: FeedGauges) -> None:
         """Show the state of the feed from now on."""
-        for name, text, value in (
-            ("gateway_feed_subscribers", "Open subscriptions", gauges.subscribers),
-            ("gateway_feed_newest_sequence", "Number of the newest event", gauges.newest_sequence),
-            ("gateway_log_events", "Events stored in the log", gauges.held_events),
-            (
-                "gateway_backfill_complete_until_seconds",
-                "Backfill watermark: Unix time before which no event is known to be missing",
-                gauges.complete_until,
-            ),
-            (
-                "gateway_clock_ahead_seconds",
-                "How far the gateway's clock is ahead of the provider's, in seconds",
-                gauges.clock_ahead,
-            ),
-        ):
-            Gauge(name, text, registry=self._registry).set_function(value)
+        self._feed.watch_feed(gauges)
+
+    def watch_log(self, gauges: LogGauges) -> None:
+        """Show the state of the log from now on."""
+        self._feed.watch_log(gauges)
 
     def watch_upstream(self, gauges: UpstreamGauges) -> None:
         """Show the state of the requests to the provider from now on."""
-        for name, text, value in (
-            ("in_flight", "Requests to the provider in flight", gauges.in_flight),
-            (
-                "abandoned",
-                "Requests to the provider in flight whose callers have gone",
-                gauges.abandoned,
-            ),
-            ("waiting", "Requests to the provider waiting to be sent", gauges.waiting),
-            (
-                "stalled_seconds",
-                "Seconds for which the maximum number has been in flight without a response",
-                gauges.stalled,
-            ),
-        ):
-            gauge = Gauge(f"gateway_upstream_{name}", text, registry=self._registry)
-            gauge.set_function(value)
+        self._upstream.watch(gauges)
 
     def watch_questions(self, questions: Questions) -> None:
         """Show from now on how many questions about watched conferences wait for their turn."""
-        waiting = Gauge(
+        self.instruments.looked_up_by(
             "gateway_watch_waiting",
             "Reads of watched conferences waiting for their turn, by kind",
-            ("kind",),
-            registry=self._registry,
+            "kind",
+            lambda: questions.waiting,
         )
-        for kind in questions.waiting:
-            waiting.labels(kind).set_function(partial(_waiting, questions, kind))
         text = "Watches rejected because their turn would have come too late"
-        self._registry.register(_Kept("gateway_watch_refused", text, lambda: questions.refused))
+        self.instruments.kept("gateway_watch_refused", text, lambda: questions.refused)
 
-    def watch_buffers(self, buffers: Buffers) -> None:
-        """Show from now on what is held in all buffers together."""
-        for name, text, value in (
-            ("bytes", "Bytes in all buffers together", lambda: buffers.held),
-            (
-                "bytes_max",
-                "Size of all buffers above which new work is rejected",
-                lambda: buffers.limit,
-            ),
-        ):
-            gauge = Gauge(f"gateway_buffered_{name}", text, registry=self._registry)
-            gauge.set_function(value)
-        text = "Work rejected because the buffers were full"
-        self._registry.register(_Kept("gateway_buffers_refused", text, lambda: buffers.refused))
+    def watch_components(self, works: Mapping[str, Callable[[], bool]]) -> None:
+        """Show from now on which components work, by name."""
+        self.instruments.looked_up_by(
+            "gateway_component_ready",
+            "Whether a component works: 1, or 0 if not",
+            "component",
+            lambda: {name: working() for name, working in works.items()},
+        )
 
     def watch_certificates(self, expiries: Mapping[str, Callable[[], float]]) -> None:
         """Show from now on when the certificate of each address expires, by the address's name."""
-        gauge = Gauge(
+        self.instruments.looked_up_by(
             "gateway_certificate_expiry_seconds",
             "Unix time at which the certificate expires that an address is served with",
-            ("address",),
-            registry=self._registry,
+            "address",
+            lambda: {address: expiry() for address, expiry in expiries.items()},
         )
-        for address, expiry in expiries.items():
-            gauge.labels(address).set_function(expiry)
+
+    def watch_buffers(self, buffers: Buffers) -> None:
+        """Show from now on what is held in all buffers together."""
+        made = self.instruments
+        text = "Bytes in all buffers together"
+        made.looked_up("gateway_buffered_bytes", text, lambda: buffers.held)
+        text = "Size of all buffers above which new work is rejected"
+        made.looked_up("gateway_buffered_bytes_max", text, lambda: buffers.limit)
+        text = "Work rejected because the buffers were full"
+        made.kept("gateway_buffers_refused", text, lambda: buffers.refused)
 
     def watch_logs(self, counts: LogCounts | None) -> None:
         """Show from now on how many log records have no line of their own, if that is counted."""
         if counts is None:
             return
-        for name, text, value in (
-            (
-                "gateway_log_lines_counted",
-                "Log records merged into another line of their kind",
-                lambda: counts.counted,
-            ),
-            (
-                "gateway_log_lines_dropped",
-                "Log lines dropped because nobody read them or they could not be written",
-                lambda: counts.dropped,
-            ),
-        ):
-            self._registry.register(_Kept(name, text, value))
+        text = "Log records merged into another line of their kind"
+        self.instruments.kept("gateway_log_lines_counted", text, lambda: counts.counted)
+        text = "Log lines dropped because nobody read them or they could not be written"
+        self.instruments.kept("gateway_log_lines_dropped", text, lambda: counts.dropped)
 
-    def text(self) -> bytes:
-        """Return all metrics as text."""
-        return generate_latest(self._registry)
-
-
-def _waiting(questions: Questions, kind: str) -> float:
-    return questions.waiting[kind]
-
-
-class _Kept:
-    """A counter that is kept elsewhere."""
-
-    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
-        self._name = name
-        self._text = text
-        self._value = value
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """See `prometheus_client.registry.Collector`."""
-        yield CounterMetricFamily(self._name, self._text, value=self._value())
+    def text(self, *, openmetrics: bool = False) -> bytes:
+        """Return all metrics as text, in the OpenMetrics format or in the older one."""
+        return self.instruments.page(openmetrics=openmetrics)

@@ -1,6 +1,7 @@
 """Lines about what was refused: one form for all faces, one line of a kind per second (`flood`)."""
 
 import logging
+from collections.abc import Mapping
 
 from gateway.records.connections import ConnectionClosed
 from gateway.records.refusals import Refused, Subject
@@ -21,15 +22,22 @@ _DETAIL_MAX = 300
 _log = logging.getLogger(__name__)
 
 
-def log_refused(refused: Refused) -> None:
-    """Write a line about something refused: what, which kind, why and from whom."""
+def log_refused(refused: Refused, fields: Mapping[str, object] | None = None) -> None:
+    """Write a line about something refused: what, which kind, why and from whom.
+
+    `fields` are further members of the line (see `lines`).
+    """
     _log.log(
         logging.WARNING if refused.is_shortage else logging.INFO,
         "%s: %s%s",
         _DONE[refused.subject],
         refused.kind,
         f": {refused.detail[:_DETAIL_MAX]}" if refused.detail else "",
-        extra={"kind": (refused.subject, refused.kind), "peer": refused.peer},
+        extra={
+            "kind": (refused.subject, refused.kind),
+            "peer": refused.peer,
+            "fields": fields or {},
+        },
     )
 
 

@@ -6,22 +6,34 @@ from typing import assert_never
 from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
+from gateway.records.commits import CommitEnded
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
+from gateway.records.deliveries import RoundEnded
 from gateway.records.observer import Record
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import EventNoted, WebhookReceived
+from gateway.telemetry.call_lines import AccessLog, CallLines
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.refusals import log_closed, log_refused
 from gateway.telemetry.sweeps import log_sweep
+from gateway.telemetry.webhook_lines import WebhookLines
 
 _log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """Takes the records of all rooms. A fault in it changes nothing of what they tell of."""
+    """Takes the records of all rooms. A fault in it changes nothing of what they tell of.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    `access_log` says which calls and webhooks have a line, and `slow_s` after how many seconds they
+    are slow (see `CallLines`).
+    """
+
+    def __init__(
+        self, metrics: Metrics, access_log: AccessLog = "failures", slow_s: float = 1.0
+    ) -> None:
+        self.metrics = metrics
+        self._calls = CallLines(access_log, slow_s)
+        self._webhooks = WebhookLines(access_log, slow_s)
 
     def observe(self, record: Record) -> None:
         """Take a record; never raises, as all observers."""
@@ -34,19 +46,25 @@ class Telemetry:
         # The most frequent ones first.
         match record:
             case CallEnded():
-                self._metrics.call_ended(record)
-                self._refused(record.refused)
+                self.metrics.call_ended(record)
+                self._count(record.refused)
+                self._calls.tell(record)
             case AttemptEnded():
-                self._metrics.attempt_ended(record)
+                self.metrics.attempt_ended(record)
             case WebhookReceived():
-                self._metrics.webhook_received(record)
-                self._refused(record.refused)
+                self.metrics.webhook_received(record)
+                self._count(record.refused)
+                self._webhooks.tell(record)
+            case CommitEnded():
+                self.metrics.commit_ended(record)
+            case RoundEnded():
+                self.metrics.round_ended(record)
             case EventNoted():
-                self._metrics.event_noted(record)
+                self.metrics.event_noted(record)
             case DeliveryChecked():
-                self._metrics.delivery_checked(record)
+                self.metrics.delivery_checked(record)
             case SweepEnded():
-                self._metrics.sweep_ended(record)
+                self.metrics.sweep_ended(record)
                 log_sweep(record)
             case Refused():
                 self._refused(record)
@@ -57,10 +75,13 @@ class Telemetry:
             case _:
                 assert_never(record)
 
-    def _refused(self, refused: Refused | None) -> None:
+    def _count(self, refused: Refused | None) -> None:
         if refused is not None:
-            self._metrics.refused(refused)
-            log_refused(refused)
+            self.metrics.refused(refused)
+
+    def _refused(self, refused: Refused) -> None:
+        self.metrics.refused(refused)
+        log_refused(refused)
 
 
 def _refusal(held: ConnectionHeld) -> Refused:

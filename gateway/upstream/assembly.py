@@ -44,6 +44,7 @@ class Upstream:
 
     client: TelnyxClient
     requests: LimitedTransport
+    retries: RetryBudget
     work: dict[str, Callable[[], Coroutine[Any, Any, None]]]
     _health: ProviderHealth
     _saturation: Saturation
@@ -79,10 +80,11 @@ class Upstream:
             settings.upstream_waiting,
         )
         saturation = Saturation(limited, hooks.changed)
+        retries = RetryBudget()
         sending = Sending(
             limited,
             RetryPolicy(),
-            RetryBudget(),
+            retries,
             random.Random(),
             hooks.attempt_ended,
             settings.hedge_after,
@@ -93,7 +95,7 @@ class Upstream:
             "the provider's health check": watch.run,
             "the check for stalled requests": saturation.run,
         }
-        return cls(client, limited, work, health, saturation)
+        return cls(client, limited, retries, work, health, saturation)
 
     @property
     def not_ready(self) -> str | None:

@@ -15,6 +15,8 @@ class UpstreamCall:
     operation: Operation[object]
     request: Any
     rest: RestRequest
+    # The id of the call that it is made for, empty for what the gateway itself wants.
+    request_id: str = ""
     # Requests sent, or refused before they could leave.
     attempts: int = 0
     # Whether any of them may have run without a response that says so.

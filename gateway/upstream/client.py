@@ -64,15 +64,16 @@ class TelnyxClient:
         deadline: Deadline,
         *,
         begun: Callable[[UpstreamCall], None] | None = None,
+        request_id: str = "",
     ) -> R:
         """Send a request and return what the response says.
 
         `begun` is given the call before anything is sent; the call is kept up to date, also when it
-        is cancelled. Raises InvalidRequestError for a request that cannot be sent and
-        UpstreamError for a call that fails.
+        is cancelled. `request_id` is sent with the requests. Raises InvalidRequestError for a
+        request that cannot be sent and UpstreamError for a call that fails.
         """
         rest = operation.prepare(request)
-        call = UpstreamCall(operation, request, rest)
+        call = UpstreamCall(operation, request, rest, request_id)
         if begun is not None:
             begun(call)
         body = await self._exchanged(call, deadline)
@@ -99,12 +100,10 @@ class TelnyxClient:
     async def _exchanged(self, call: UpstreamCall, deadline: Deadline) -> bytes:
         """Return the body of a 2xx response. Raises UpstreamError."""
         rest = call.rest
-        request = HttpRequest(
-            rest.method,
-            self._base_url + rest.path,
-            self._headers if rest.body is None else self._body_headers,
-            rest.body,
-        )
+        headers = self._headers if rest.body is None else self._body_headers
+        if call.request_id:
+            headers = {**headers, "x-request-id": call.request_id}
+        request = HttpRequest(rest.method, self._base_url + rest.path, headers, rest.body)
         try:
             result = await Exchange(self._sending, call, request, deadline).run()
         except TooLateError as reason:

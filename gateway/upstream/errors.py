@@ -52,8 +52,6 @@ class UpstreamError(Exception):
     # Seconds after which a retry makes sense, where the provider or the gateway knows.
     retry_after: float | None = None
     help_url: str = ""
-    # The provider's id of the request that failed.
-    request_id: str = ""
 
     def __str__(self) -> str:
         return f"{self.reason.name}: {self.message}"

@@ -19,7 +19,7 @@ def _told(log: LogUnderTest) -> list[Entry]:
 
 
 def _entries(log: LogUnderTest, numbers: Sequence[int]) -> list[Entry]:
-    return [Entry(it, log.model.events[it.sequence].keys) for it in log.frames(numbers)]
+    return [log.entry(it) for it in log.frames(numbers)]
 
 
 @check

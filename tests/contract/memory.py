@@ -226,7 +226,7 @@ class MemoryIndex:
 
     def entry(self, sequence: int) -> Entry:
         framed = Framed(sequence, b"".join(self.framing.frame(sequence, self._body(sequence))))
-        return Entry(framed, self.keys_of(sequence))
+        return Entry(framed, self.keys_of(sequence), self.kept.events[sequence].received_at_us)
 
     def keys_of(self, sequence: int) -> Keys:
         if sequence not in self._keys:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.journal.events import Entry, Framed
+from gateway.journal.events import Framed
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.reading import NOBODY, READ_BYTES_MAX, StoredEvent
 from tests.contract.check import check
@@ -112,9 +112,7 @@ async def one_read_is_not_larger_than_it_may_be(log: LogUnderTest) -> None:
 async def the_newest_are_given_oldest_first(log: LogUnderTest) -> None:
     await log.append_in_order(*[event(room=f"r{number}", size=100) for number in range(10)])
 
-    entries = [
-        Entry(framed, log.model.events[framed.sequence].keys) for framed in log.frames(range(1, 11))
-    ]
+    entries = [log.entry(framed) for framed in log.frames(range(1, 11))]
     for limit in (1, 3, 10, 50):
         assert list(await log.index.recent(limit, PLENTY)) == entries[-limit:]
     three = sum(len(it.framed.frame) for it in entries[-3:])

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from gateway.journal.events import Appended, Framed, NewEvent
+from gateway.journal.events import Appended, Entry, Framed, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.format import EventFormat
 from gateway.journal.ports import Checkpoints, EventLog, Index, Journal
@@ -94,6 +94,11 @@ class LogUnderTest:
     def frames(self, numbers: Iterable[int]) -> list[Framed]:
         """Return events as readers must get them."""
         return [self.framing.framed(it, self.model.events[it].body) for it in numbers]
+
+    def entry(self, framed: Framed) -> Entry:
+        """Return what listeners must be told of an event."""
+        event = self.model.events[framed.sequence]
+        return Entry(framed, event.keys, event.received_at_us)
 
     async def followed(
         self,

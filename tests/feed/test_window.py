@@ -31,9 +31,9 @@ def test_the_window_finds_what_a_scan_finds(
 
         found = window.after(position, wanted, limit)
 
-        scanned = [it for it, keys in arrived if it.sequence > position and wanted.matches(keys)]
+        scanned = [it for it, keys, _ in arrived if it.sequence > position and wanted.matches(keys)]
         assert found == scanned[:limit]
-        held = [it for it, _ in arrived if it.sequence > window.start]
+        held = [it for it, *_ in arrived if it.sequence > window.start]
         assert window.after(window.start, ALL, 100) == held
         assert [it.sequence for it in held] == list(range(window.start + 1, window.newest + 1))
         assert len(held) <= 8

@@ -7,7 +7,7 @@ from tests.harness.clock import ManualClock
 def test_scrapes_are_fresh_and_a_flood_of_them_takes_a_small_share_of_the_time() -> None:
     clock, written = ManualClock(), 0
 
-    def write() -> bytes:
+    def write(*, openmetrics: bool) -> bytes:
         nonlocal written
         written += 1
         clock.advance(0.01)
@@ -25,3 +25,17 @@ def test_scrapes_are_fresh_and_a_flood_of_them_takes_a_small_share_of_the_time()
 
     assert 20 <= written - 5 <= 40
     assert page.text() == b"%d" % written
+
+
+def test_each_format_has_a_page_of_its_own_also_when_there_is_no_time_left() -> None:
+    clock = ManualClock()
+
+    def write(*, openmetrics: bool) -> bytes:
+        clock.advance(10)
+        return b"open" if openmetrics else b"plain"
+
+    page = MetricsPage(write, clock)
+
+    assert page.text() == b"plain"
+    assert page.text(openmetrics=True) == b"open"
+    assert page.text() == b"plain"

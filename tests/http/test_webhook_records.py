@@ -17,11 +17,17 @@ async def test_a_webhook_has_taken_until_it_is_stored(stage: Stage) -> None:
     stage.log.lets.set()
     await stage.passes(0)
 
-    assert stage.received == [
-        WebhookReceived(
-            "stored", "conference.participant.joined", len(webhook()), began=5.0, seconds=2.5
-        )
-    ]
+    (received,) = stage.received
+    size = len(webhook(id_=received.event_id))
+    assert received == WebhookReceived(
+        "stored",
+        "conference.participant.joined",
+        size,
+        began=5.0,
+        seconds=2.5,
+        event_id=received.event_id,
+    )
+    assert received.event_id.startswith("event-")
 
 
 @staged

@@ -9,10 +9,11 @@ from gateway.journal.errors import LogUnavailableError
 from gateway.journal.events import Appended, NewEvent
 from gateway.journal.reading import Span
 from gateway.journal.sqlite import opening, reads, schema, writer
+from gateway.journal.sqlite.expiry import Bounds
 from gateway.journal.sqlite.log import SqliteIndex, SqliteJournal
 from gateway.journal.sqlite.rows import numbers_of
 from gateway.journal.sqlite.schema import set_meta
-from gateway.journal.sqlite.writer import Bounds, GroupWriter
+from gateway.journal.sqlite.writer import GroupWriter
 
 Patches = Sequence[tuple[Any, str, Any]]
 

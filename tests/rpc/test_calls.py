@@ -199,6 +199,15 @@ class GoneContext:
     def peer(self) -> str:
         return "ipv4:192.0.2.1:40000"
 
+    def invocation_metadata(self) -> None:
+        return None
+
+    def set_trailing_metadata(self, metadata: object) -> None:
+        pass
+
+    async def send_initial_metadata(self, metadata: object) -> None:
+        pass
+
     async def read(self) -> bytes:
         return b""
 

@@ -75,12 +75,12 @@ def test_a_client_that_has_stopped_reading_is_cut_off_in_the_end(
 
 def test_a_client_that_goes_leaves_nothing_behind(fresh: RunningGateway) -> None:
     streams = [opened(fresh)[0] for _ in range(20)]
-    assert fresh.gauge("gateway_feed_subscribers") == 20
+    assert fresh.gauge(r'gateway_feed_subscribers\{caller=""\}') == 20
 
     for stream in streams:
         stream.cancel()
 
-    until(lambda: fresh.gauge("gateway_feed_subscribers") == 0)
+    until(lambda: fresh.gauge(r'gateway_feed_subscribers\{caller=""\}') == 0)
     fresh.stop()  # returns when the calls have ended
     assert len(fresh.app.rules.in_flight) == 0
 

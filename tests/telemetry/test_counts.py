@@ -8,10 +8,14 @@ import pytest
 from gateway.records.attempts import ABANDONED, AttemptEnded
 from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
 from gateway.records.calls import CallEnded
+from gateway.records.commits import CommitEnded
+from gateway.records.deliveries import RoundEnded
 from gateway.records.observer import Record
 from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.telemetry import Telemetry
+
+SIZE = "_total_compressed_message_size_bytes"
 
 # Records in their order, and the series with their values that come of them.
 COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
@@ -25,10 +29,47 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
     ),
     (
         [
+            CallEnded("p.S/M", "OK", 0, 1, caller="a", received_bytes=200, sent_bytes=3_000),
+            CallEnded("p.S/M", "OK", 0, 1, caller="a", received_bytes=1_000, sent_bytes=5_000),
+            CallEnded("p.S/M", "OK", 0, 1, caller="b"),
+        ],
+        {
+            f'grpc_server_call_rcvd{SIZE}_sum{{grpc_method="p.S/M",grpc_status="OK"}}': 1_200,
+            f'grpc_server_call_sent{SIZE}_sum{{grpc_method="p.S/M",grpc_status="OK"}}': 8_000,
+            f"grpc_server_call_sent{SIZE}_bucket"
+            '{grpc_method="p.S/M",grpc_status="OK",le="512.0"}': 1,
+            'gateway_calls_total{caller="a",grpc_status="OK"}': 2,
+            'gateway_calls_total{caller="b",grpc_status="OK"}': 1,
+        },
+    ),
+    (
+        [
+            CommitEnded(30, 28, 9_000, 5.0, 0.02, 0.5),
+            CommitEnded(1, 0, 0, 6.0, 0.01, 0.1, succeeded=False),
+        ],
+        {
+            'gateway_log_commit_duration_seconds_sum{outcome="committed"}': 0.02,
+            'gateway_log_commit_duration_seconds_sum{outcome="failed"}': 0.01,
+            'gateway_log_append_duration_seconds_bucket{le="0.5"}': 0,
+            'gateway_log_append_duration_seconds_bucket{le="1.0"}': 1,
+            'gateway_log_commit_events_bucket{le="16.0"}': 0,
+            'gateway_log_commit_events_bucket{le="32.0"}': 1,
+        },
+    ),
+    (
+        [RoundEnded(3, 100, 0.03)],
+        {
+            'gateway_feed_lag_seconds_bucket{le="0.025"}': 0,
+            'gateway_feed_lag_seconds_bucket{le="0.05"}': 1,
+        },
+    ),
+    (
+        [
             AttemptEnded("GetQueue", 1, "503", 0.0, 0.1),
             AttemptEnded("GetQueue", 2, "200", 0.2, 0.1),
             AttemptEnded("GetQueue", 3, "200", 0.2, 0.1),
             AttemptEnded("GetQueue", 1, ABANDONED, 0.0, 0.1),
+            AttemptEnded("GetQueue", 2, "429", 0.0, 0.2, True, waited_s=3.0, pause_s=20.0),
         ],
         {
             'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="503"}': 1,
@@ -36,6 +77,11 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
             'gateway_upstream_requests_total{kind="first",method="GetQueue",outcome="abandoned"}': (
                 1
             ),
+            'gateway_upstream_requests_total{kind="hedge",method="GetQueue",outcome="429"}': 1,
+            'gateway_upstream_request_duration_seconds_sum{method="GetQueue",outcome="429"}': 0.2,
+            'gateway_upstream_wait_seconds_bucket{le="2.5"}': 4,
+            'gateway_upstream_wait_seconds_bucket{le="5.0"}': 5,
+            'gateway_upstream_pause_seconds_sum{outcome="429"}': 20,
         },
     ),
     (
@@ -49,6 +95,7 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
             'gateway_webhooks_total{outcome="duplicate"}': 1,
             'gateway_webhooks_total{outcome="not_json"}': 1,
             'gateway_events_total{type="call.hangup"}': 1,
+            'gateway_webhook_duration_seconds_count{outcome="not_json"}': 1,
         },
     ),
     (
@@ -64,6 +111,7 @@ COUNTS: list[tuple[Sequence[Record], dict[str, float]]] = [
         {
             'gateway_backfill_sweeps_total{cause="start",outcome="succeeded"}': 1,
             'gateway_backfill_sweeps_total{cause="start",outcome="failed"}': 1,
+            'gateway_backfill_sweep_duration_seconds_sum{outcome="failed"}': 1,
         },
     ),
 ]
@@ -83,7 +131,9 @@ def series(metrics: Metrics) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("records", "counts"), COUNTS, ids=[type(it[0][0]).__name__ for it in COUNTS]
+    ("records", "counts"),
+    COUNTS,
+    ids=lambda it: type(it[0]).__name__ if isinstance(it, list) else "",
 )
 def test_records_are_counted(records: Sequence[Record], counts: dict[str, float]) -> None:
     metrics = Metrics()

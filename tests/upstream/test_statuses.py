@@ -122,7 +122,7 @@ def test_a_rate_limit_says_when_to_come_back(
     assert (retry.retry_delay.ToTimedelta().total_seconds() if retry else None) == seconds
 
 
-def test_the_providers_help_and_request_id_are_passed_on(
+def test_the_providers_help_and_its_request_id_are_passed_on(
     gateway: RunningGateway, provider: RecordingProvider
 ) -> None:
     url = "https://developers.telnyx.com/docs/errors/90018"
@@ -133,7 +133,7 @@ def test_the_providers_help_and_request_id_are_passed_on(
     failure = failure_of(gateway.conferences.JoinConference, JOIN)
 
     assert failure.detail(error_details_pb2.Help).links[0].url == url
-    assert failure.detail(error_details_pb2.RequestInfo).request_id == "req-7"
+    assert failure.info.metadata["provider_request_id"] == "req-7"
 
 
 @pytest.mark.parametrize(

@@ -181,8 +181,9 @@ class WebhookReceiver:
         except (NoRoomError, TooManyError):
             return refuse("GATEWAY_OVERLOADED", "too many large bodies are in memory", again)
         except LogUnavailableError as error:
-            _log.error("a webhook could not be stored; the provider will retry it: %s", error)
-            return refuse("LOG_UNAVAILABLE", "the event could not be stored", again)
+            detail = f"it could not be stored; the provider will retry it: {error}"
+            text = "the event could not be stored"
+            return refuse("LOG_UNAVAILABLE", text, again, detail=detail, event_id=event.id)
         except asyncio.CancelledError:
             # By a shutdown that does not wait any longer. The task ends with this response.
             text = "the gateway shut down before the event was stored"
@@ -194,7 +195,9 @@ class WebhookReceiver:
             return refuse("GATEWAY_FAILURE", text, again)
         result = "duplicate" if appended.duplicate else "stored"
         seconds = self._clock() - began
-        self._observe(WebhookReceived(result, event.type, len(body), began, seconds))
+        self._observe(
+            WebhookReceived(result, event.type, len(body), began, seconds, event_id=event.id)
+        )
         return _DUPLICATE if appended.duplicate else _STORED
 
     def _refuse(
@@ -205,16 +208,39 @@ class WebhookReceiver:
         reason: str,
         message: str,
         headers: Iterable[tuple[str, str]] = (),
+        *,
+        detail: str = "",
+        event_id: str = "",
     ) -> _Response:
-        self._note(Subject.WEBHOOK, reason, _peer(scope), body.size, began)
+        self._note(Subject.WEBHOOK, reason, _peer(scope), body.size, began, detail, event_id)
         document = {"error": {"reason": reason, "message": message}}
         return _Response.of(STATUS_OF_REASON[reason], document, headers)
 
-    def _note(self, subject: Subject, reason: str, peer: str, size: int, began: float) -> None:
-        is_shortage = STATUS_OF_REASON.get(reason) == _UNAVAILABLE
-        refused = Refused(subject, reason, peer, is_shortage=is_shortage)
+    def _note(
+        self,
+        subject: Subject,
+        reason: str,
+        peer: str,
+        size: int,
+        began: float,
+        detail: str = "",
+        event_id: str = "",
+    ) -> None:
+        status = STATUS_OF_REASON.get(reason, 0)
+        refused = Refused(subject, reason, peer, detail, is_shortage=status == _UNAVAILABLE)
         seconds = self._clock() - began
-        self._observe(WebhookReceived(reason.lower(), "", size, began, seconds, refused))
+        self._observe(
+            WebhookReceived(
+                reason.lower(),
+                "",
+                size,
+                began,
+                seconds,
+                refused,
+                status=status,
+                event_id=event_id,
+            )
+        )
 
 
 def _peer(scope: Scope) -> str:

@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from gateway.journal.retention import Retention
+
 # Events looked at in one step, so that appends wait for milliseconds at the most.
 PRUNE_STEP = 1_000
 
@@ -17,6 +19,30 @@ _ROW_BYTES = 300
 
 # (sequence, received_at_us, size in bytes)
 _Row: TypeAlias = tuple[int, int, int]
+
+
+class Bounds(NamedTuple):
+    """What may stay: received at `before_us` or later, seen at `now_us`; and so many bytes.
+
+    Times are microseconds since 1970.
+    """
+
+    before_us: int
+    now_us: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, retention: Retention, now: float) -> "Bounds":
+        """Return what a retention leaves at a time, in seconds since 1970."""
+        now_us = round(now * 1e6)
+        return cls(now_us - round(retention.age_s * 1e6), now_us, retention.size_bytes)
+
+
+class Pruned(NamedTuple):
+    """How many events a step has deleted, and whether there is more to do."""
+
+    events: int
+    more: bool
 
 
 class Expired(NamedTuple):

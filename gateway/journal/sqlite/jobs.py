@@ -24,6 +24,8 @@ class Append(NamedTuple):
 
     event: NewEvent
     done: asyncio.Future[Appended]
+    # When it was asked for, on the monotonic clock.
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,25 @@ from gateway.journal.reading import (
     TimeBounds,
 )
 from gateway.journal.retention import Retention
+from gateway.journal.sqlite.expiry import Bounds
 from gateway.journal.sqlite.opening import open_files
 from gateway.journal.sqlite.reader import LogReader
-from gateway.journal.sqlite.writer import Bounds, GroupWriter
+from gateway.journal.sqlite.writer import GroupWriter
+from gateway.records.commits import CommitEnded
+from gateway.records.observer import Observer, ignore
 from gateway.schema.event_keys import EventKey
 
 
-async def open_log(path: Path, format_: EventFormat) -> EventLog:
-    """Open the log in a file, making it first where there is none. Raises LogOpenError."""
+async def open_log(
+    path: Path, format_: EventFormat, observe: Observer[CommitEnded] = ignore
+) -> EventLog:
+    """Open the log in a file, making it first where there is none. Raises LogOpenError.
+
+    `observe` is told of each commit of events.
+    """
     opened = open_files(path, format_)
     try:
-        writer = GroupWriter(opened, format_, asyncio.get_running_loop())
+        writer = GroupWriter(opened, format_, asyncio.get_running_loop(), observe)
         reader = LogReader(opened.files.database, format_.keys, opened.watch)
     except BaseException:
         opened.close()

@@ -66,14 +66,15 @@ def recent(
     found: list[Entry] = []
     size = 0
     names = "".join(f", {key.name}" for key in keys)
-    for sequence, frame, *values in connection.execute(
-        f"SELECT sequence, frame{names} FROM events ORDER BY sequence DESC LIMIT ?", (limit,)
+    for sequence, received_at_us, frame, *values in connection.execute(
+        f"SELECT sequence, received_at_us, frame{names} FROM events ORDER BY sequence DESC LIMIT ?",
+        (limit,),
     ):
         _must_be_bytes(sequence, frame)
         size += len(frame)
         if size > bytes_max:
             break
-        found.append(Entry(Framed(sequence, frame), tuple(values)))
+        found.append(Entry(Framed(sequence, frame), tuple(values), received_at_us))
     return found[::-1]
 
 

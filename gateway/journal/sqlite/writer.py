@@ -7,15 +7,16 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from time import monotonic
+from typing import Any, TypeVar
 
 from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.events import Appended, Entry, Framed, NewEvent
 from gateway.journal.format import EventFormat
 from gateway.journal.ports import Listener
 from gateway.journal.reading import Span
-from gateway.journal.retention import Retention
-from gateway.journal.sqlite.expiry import PRUNE_STEP, expired
+from gateway.journal.sqlite.commits import commit_of
+from gateway.journal.sqlite.expiry import PRUNE_STEP, Bounds, Pruned, expired
 from gateway.journal.sqlite.faults import UNREADABLE, described
 from gateway.journal.sqlite.indexing import Indexing, Member, member_of
 from gateway.journal.sqlite.jobs import Alone, Append, JobQueue
@@ -24,6 +25,8 @@ from gateway.journal.sqlite.opening import OpenFiles
 from gateway.journal.sqlite.postings import block_of, drop_postings
 from gateway.journal.sqlite.rows import Row, columns_of, insert_events, numbers_of
 from gateway.journal.sqlite.schema import read_meta, set_meta
+from gateway.records.commits import CommitEnded
+from gateway.records.observer import Observer, ignore
 
 # Later than any time in the log, in microseconds.
 _FOR_EVER_US = 2**62
@@ -40,32 +43,8 @@ class Held:
     deleted_received_at_us: int | None
 
 
-class Bounds(NamedTuple):
-    """What may stay: received at `before_us` or later, seen at `now_us`; and so many bytes.
-
-    Times are microseconds since 1970.
-    """
-
-    before_us: int
-    now_us: int
-    size_bytes: int
-
-    @classmethod
-    def of(cls, retention: Retention, now: float) -> "Bounds":
-        """Return what a retention leaves at a time, in seconds since 1970."""
-        now_us = round(now * 1e6)
-        return cls(now_us - round(retention.age_s * 1e6), now_us, retention.size_bytes)
-
-
-class Pruned(NamedTuple):
-    """How many events a step has deleted, and whether there is more to do."""
-
-    events: int
-    more: bool
-
-
 class GroupWriter:
-    """Owns the thread that uses the writing connection.
+    """Owns the thread that uses the writing connection. `observe` is told of each group of events.
 
     Raises LogOpenError at construction.
     """
@@ -75,7 +54,9 @@ class GroupWriter:
         opened: OpenFiles,
         format_: EventFormat,
         loop: asyncio.AbstractEventLoop,
+        observe: Observer[CommitEnded] = ignore,
     ) -> None:
+        self._observe = observe
         self._connection = connection = opened.connection
         self._keys = keys = format_.keys
         self._columns = columns_of(keys)
@@ -135,7 +116,7 @@ class GroupWriter:
     async def append(self, event: NewEvent) -> Appended:
         """Store an event; returns after the commit. Raises LogUnavailableError."""
         done: asyncio.Future[Appended] = self._loop.create_future()
-        self._submit(Append(event, done))
+        self._submit(Append(event, done, monotonic()))
         return await done
 
     async def prune(self, bounds: Bounds) -> Pruned:
@@ -168,13 +149,15 @@ class GroupWriter:
             if isinstance(group, Alone):
                 self._finish([group.done], partial(self._reported, group.work))
             else:
-                self._finish([job.done for job in group], partial(self._store, group))
+                self._finish([job.done for job in group], partial(self._store, group), group)
 
     def _finish(
         self,
         futures: Sequence[asyncio.Future[R]],
         work: Callable[[], tuple[Sequence[R], Sequence[Entry]]],
+        group: Sequence[Append] = (),
     ) -> None:
+        began = monotonic()
         changes = self._connection.total_changes
         try:
             self._watch.check()
@@ -186,11 +169,13 @@ class GroupWriter:
                 self._upkeep.save()  # the files are whole, and only have lost their names
             self._upkeep.failed()
             failure = LogUnavailableError(f"the event log cannot be written: {self._told(error)}")
-            self._in_loop(lambda: self._fail(futures, failure))
+            ended = commit_of(group, began, None)
+            self._in_loop(lambda: self._fail(futures, failure, ended))
             return
+        ended = commit_of(group, began, entries)
         held = self._held()
         wrote = self._connection.total_changes > changes
-        self._in_loop(lambda: self._deliver(held, entries, futures, results, wrote))
+        self._in_loop(lambda: self._deliver(held, entries, futures, results, wrote, ended))
 
     def _deliver(
         self,
@@ -199,6 +184,7 @@ class GroupWriter:
         futures: Sequence[asyncio.Future[R]],
         results: Sequence[R],
         wrote: bool,
+        ended: CommitEnded | None,
     ) -> None:
         if wrote:
             self._problem = None
@@ -209,12 +195,21 @@ class GroupWriter:
         for future, result in zip(futures, results, strict=True):
             if not future.done():
                 future.set_result(result)
+        if ended is not None:
+            self._observe(ended)
 
-    def _fail(self, futures: Sequence[asyncio.Future[R]], failure: LogUnavailableError) -> None:
+    def _fail(
+        self,
+        futures: Sequence[asyncio.Future[R]],
+        failure: LogUnavailableError,
+        ended: CommitEnded | None,
+    ) -> None:
         self._problem = str(failure)
         for future in futures:
             if not future.done():
                 future.set_exception(failure)
+        if ended is not None:
+            self._observe(ended)
 
     def _told(self, error: Exception) -> str:
         if isinstance(error, UNREADABLE):
@@ -255,7 +250,7 @@ class GroupWriter:
             numbers[event.id] = sequence
             framed = self._framing.frame(sequence, event.body)
             frame, keys = b"".join(framed), event.keys
-            entries.append(Entry(Framed(sequence, frame), keys))
+            entries.append(Entry(Framed(sequence, frame), keys, event.received_at_us))
             members.append(member_of(self._keys, sequence, keys))
             lengths = len(framed.head), len(framed.tail)
             found = (sequence, event.id, event.received_at_us, *keys)

@@ -13,6 +13,7 @@ from gateway.callers.errors import UnidentifiedError
 from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.shell import MethodHandler, abort_arguments
 from gateway.server.hooks.identity import Identity
+from gateway.server.request_ids import request_id_of
 from gateway.server.statuses import error_of
 
 
@@ -85,14 +86,14 @@ class _ForCallers(grpc.GenericRpcHandler):
         return run
 
     async def _check(self, context: Any, method: str) -> None:
+        metadata = context.invocation_metadata() or ()
         try:
-            metadata = context.invocation_metadata() or ()
             found = self._identity.caller_of(metadata, context.auth_context)
             if not isinstance(found, Identified):
                 await found
             return
         except UnidentifiedError as error:
-            told = abort_arguments(error_of(error, method))
+            told = abort_arguments(error_of(error, method), request_id_of(metadata))
         await context.abort(*told)
 
 

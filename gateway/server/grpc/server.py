@@ -22,6 +22,7 @@ from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.sockets import Bound
 from gateway.server.grpc.tls import server_credentials
+from gateway.server.grpc.unknown import UnknownMethods
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 from gateway.socketfile import SocketFilePlace
@@ -135,6 +136,8 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(
             beside.handlers(self._health, service_names, rules.identity)
         )
+        # The last one: it takes whatever is left.
+        self._server.add_generic_rpc_handlers((UnknownMethods(rules.shell),))
 
     async def start(
         self, address: Address, certificates: CurrentCredentials | None = None

@@ -21,6 +21,7 @@ from gateway.server.call import Call
 from gateway.server.errors import GatewayError, invalid_argument, status_of
 from gateway.server.hooks.hook import Hook
 from gateway.server.hooks.silence import NO_MESSAGE
+from gateway.server.request_ids import HEADER
 from gateway.server.statuses import error_of
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Shell:
         async def respond(call: Call[Any]) -> bytes:
             response = write(await handler(call))
             call.outflow.respond(len(response))
+            call.sent_bytes = len(response)
             return response
 
         # For gRPC the requests are streams: so we see calls that have no message.
@@ -79,10 +81,17 @@ class Shell:
 
     def stream(self, method: str, read: Callable[[bytes], Any], handler: Handler) -> MethodHandler:
         """Return gRPC's handler of a method whose responses are a stream of bytes."""
-        return grpc.stream_stream_rpc_method_handler(self._wrap(method, read, handler))
+        return grpc.stream_stream_rpc_method_handler(
+            self._wrap(method, read, handler, is_stream=True)
+        )
 
     def _wrap(
-        self, method: str, read: Callable[[bytes], Any], respond: _Respond
+        self,
+        method: str,
+        read: Callable[[bytes], Any],
+        respond: _Respond,
+        *,
+        is_stream: bool = False,
     ) -> Callable[[Any, _Context], Awaitable[Any]]:
         name = method.removeprefix("/")
 
@@ -91,17 +100,23 @@ class Shell:
             assert task is not None
             call: Call[Any] = Call(name, context, self._now(), task)
             code = grpc.StatusCode.OK
-            hooked = _Hooked(call, self._now)
+            hooked = _Hooked(call, self._now, is_stream=is_stream)
+            id_ = ((HEADER, call.request_id),)
+            # Behind the response, with the status: before it would be a write of its own.
+            context.set_trailing_metadata(id_)
             # The status goes out after this function has ended, and before its task has.
             task.add_done_callback(hooked.ended)
             try:
                 try:
                     await hooked.start(self._hooks)
+                    if is_stream:
+                        # Nobody waits for the status of a stream to learn its id.
+                        await context.send_initial_metadata(id_)
                     return await self._run(call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
-                    told = abort_arguments(error)
-                    hooked.refused = _refused(call, error)
+                    told = abort_arguments(error, call.request_id)
+                    hooked.failed(error)
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
                 await context.abort(*told)
@@ -132,6 +147,7 @@ class Shell:
         """Return what a handler returns; whatever goes wrong in it becomes a GatewayError."""
         try:
             data = await _message(call, context)
+            call.received_bytes = len(data)
             for on_message in self._on_message:
                 on_message(call, len(data))
             call.message = _read(read, data)
@@ -144,20 +160,31 @@ class Shell:
                 raise call.ended_by() from None
             raise
         except Exception as error:
-            raise error_of(error, call.method) from None
+            raise error_of(error, call.method, call.request_id) from None
 
 
 class _Hooked:
     """A call and the hooks that have let it begin."""
 
-    __slots__ = ("_call", "_now", "_started", "code", "refused")
+    __slots__ = (
+        "_call",
+        "_is_stream",
+        "_message",
+        "_now",
+        "_reason",
+        "_refused",
+        "_started",
+        "code",
+    )
 
-    def __init__(self, call: Call[Any], now: Callable[[], float]) -> None:
+    def __init__(self, call: Call[Any], now: Callable[[], float], *, is_stream: bool) -> None:
         self._call = call
         self._now = now
+        self._is_stream = is_stream
         self._started: tuple[Hook, ...] = ()
         self.code = grpc.StatusCode.OK
-        self.refused: Refused | None = None
+        self._reason = self._message = ""
+        self._refused: Refused | None = None
 
     async def start(self, hooks: tuple[Hook, ...]) -> None:
         """Tell hooks of the call's beginning until one refuses it. Raises GatewayError."""
@@ -171,15 +198,33 @@ class _Hooked:
                     raise self._call.ended_by() from None
                 raise
             except Exception as error:
-                raise error_of(error, self._call.method) from None
+                raise error_of(error, self._call.method, self._call.request_id) from None
             self._started = hooks[: number + 1]
+
+    def failed(self, error: GatewayError) -> None:
+        """Take note of the error that its caller gets: no more of it is kept than its words."""
+        self._reason, self._message = error.reason, error.message
+        self._refused = _refused(self._call, error)
 
     def ended(self, task: "asyncio.Task[Any]") -> None:
         """Tell them of its end."""
         call = self._call
-        seconds = self._now() - call.began
-        name = call.caller.name
-        end = CallEnded(call.method, self.code.name, call.began, seconds, self.refused, name)
+        end = CallEnded(
+            call.method,
+            self.code.name,
+            call.began,
+            self._now() - call.began,
+            self._refused,
+            peer=call.peer,
+            caller=call.caller.name,
+            reason=self._reason,
+            message=self._message,
+            attempts=0 if call.asked is None else call.asked.attempts,
+            received_bytes=call.received_bytes,
+            sent_bytes=call.sent_bytes,
+            is_stream=self._is_stream,
+            request_id=call.request_id,
+        )
         for hook in reversed(self._started):
             try:
                 hook.on_end(call, end)
@@ -218,10 +263,12 @@ def _refused(call: Call[Any], error: GatewayError) -> Refused | None:
     return Refused(Subject.CALL, error.refusal, call.peer, detail, is_shortage)
 
 
-def abort_arguments(error: GatewayError) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
+def abort_arguments(
+    error: GatewayError, request_id: str
+) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
     """Return what gRPC is given to end a call with an error."""
-    status = rpc_status.to_status(status_of(error))
-    metadata = tuple(status.trailing_metadata)
+    status = rpc_status.to_status(status_of(error, request_id))
+    metadata = (*status.trailing_metadata, (HEADER, request_id))
     if error.retry_after is not None:
         # Tells gRPC's own retries how long to wait (gRFC A6, "pushback").
         metadata += (("grpc-retry-pushback-ms", str(round(error.retry_after * 1_000))),)

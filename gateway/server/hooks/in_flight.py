@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from grpc import StatusCode
@@ -37,6 +39,11 @@ class InFlight(Hook):
     def peers(self) -> frozenset[str]:
         """Who has calls in flight, as gRPC names them (`ipv4:127.0.0.1:40000`)."""
         return frozenset(call.peer for call in self._calls)
+
+    @property
+    def by_method(self) -> Mapping[str, int]:
+        """How many there are, by method."""
+        return Counter(call.method for call in self._calls)
 
     @property
     def refusing(self) -> bool:

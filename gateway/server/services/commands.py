@@ -67,7 +67,11 @@ class CommandHandler(grpc.GenericRpcHandler):
             # From before the command is sent: its effects come after that.
             cursor = self._newest_cursor()
             response: Any = await self._client.call(
-                operation, request, deadline, begun=partial(_explain_cut_off, call)
+                operation,
+                request,
+                deadline,
+                begun=partial(_asked, call),
+                request_id=call.request_id,
             )
             if operation.safety is not Safety.READ:
                 response.receipt.cursor = cursor
@@ -77,5 +81,6 @@ class CommandHandler(grpc.GenericRpcHandler):
         return handler
 
 
-def _explain_cut_off(call: Call[Any], command: UpstreamCall) -> None:
+def _asked(call: Call[Any], command: UpstreamCall) -> None:
+    call.asked = command
     call.explain_cut_off = lambda: gateway_error(cut_off(command))

@@ -114,6 +114,7 @@ class SubscribeStream:
         with self._feed.subscribe(
             options.wanted, call.visible, start.position, options.batch_max
         ) as subscription:
+            subscription.caller = call.caller.name
             bound = self._feed.newest
             # With the loss in it, if there is one: the cursor stands behind it already.
             await call.write(self._response((), start.position, subscription.live, gap=gap))

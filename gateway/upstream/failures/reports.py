@@ -36,12 +36,12 @@ def refused(call: UpstreamCall, response: HttpResponse) -> UpstreamError:
             http_status=str(response.status),
             provider_code=first.code,
             provider_pointer=first.pointer,
+            provider_request_id=response.headers.get("x-request-id", ""),
         ),
         _violations(call, reason, body),
         call.operation.missing(call.request, first) if reason is Reason.NOT_FOUND else None,
         call.retry_after_s if reason in _RETRIABLE else None,
         first.help_url,
-        response.headers.get("x-request-id", ""),
     )
 
 

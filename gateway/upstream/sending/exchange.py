@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, time
+from typing import NamedTuple
 
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.deadline import Deadline
@@ -65,6 +66,13 @@ class Sending:
     aside: Aside = field(default_factory=Aside)
 
 
+class _Attempt(NamedTuple):
+    """A request in flight."""
+
+    sent: SentRequest
+    is_hedge: bool
+
+
 class Exchange:
     """One call's requests. The call is kept up to date for whoever reports what became of it."""
 
@@ -81,7 +89,7 @@ class Exchange:
         self._request = request
         self._deadline = deadline
         # By the number of the attempt.
-        self._in_flight: dict[int, SentRequest] = {}
+        self._in_flight: dict[int, _Attempt] = {}
         self._last: AttemptResult | None = None
         self._began_at = sending.now()
         # After this nothing that may have run is retried: the provider would take it for a new
@@ -102,13 +110,13 @@ class Exchange:
         try:
             return await self._run()
         finally:
-            for number, sent in self._in_flight.items():
-                if sent.left_at is None:
+            for number, attempt in self._in_flight.items():
+                if attempt.sent.left_at is None:
                     self._call.attempts -= 1
                 else:
                     self._call.may_have_run = True
-                    self._observe(number, sent, ABANDONED)
-                sent.give_up()
+                    self._observe(number, attempt, ABANDONED)
+                attempt.sent.give_up()
             now = self._sending.now()
             if self._call.rest.command_id:
                 self._call.remembered_s = max(0.0, self._forgotten_at - now)
@@ -125,8 +133,6 @@ class Exchange:
                 assert self._last is not None
                 return self._last
             for result in await self._ended():
-                if result.end not in _SUCCESSES:
-                    self._note_wish(result)
                 if RULES[result.end].is_final:
                     return result
                 self._last = result
@@ -137,15 +143,16 @@ class Exchange:
         wait = min(self._next_at - self._sending.now(), self._deadline.remaining() - SEND_MARGIN_S)
         await self._sleep(wait)
         results = []
-        for number, sent in tuple(self._in_flight.items()):
-            if sent.ended.done():
-                result = await self._result_of(sent)
+        for number, attempt in tuple(self._in_flight.items()):
+            if attempt.sent.ended.done():
+                result = await self._result_of(attempt.sent)
                 del self._in_flight[number]
                 results.append(result)
                 self._call.note(result.end)
                 if result.end is End.OVERLOADED:
                     self._call.attempts -= 1  # refused before it was one
-                self._observe(number, sent, result.label)
+                pause_s = None if result.end in _SUCCESSES else self._note_wish(result)
+                self._observe(number, attempt, result.label, pause_s)
         return results
 
     async def _sleep(self, seconds: float) -> None:
@@ -164,32 +171,34 @@ class Exchange:
         if not self._woken.done():
             self._woken.set_result(None)
 
-    def _note_wish(self, result: AttemptResult) -> None:
-        """Take note of when the provider wants a retry."""
-        if result.response is not None:
-            response = result.response
-            is_limited = result.end is End.RATE_LIMITED
-            wait = retry_after(response.headers, self._sending.wall, is_limited=is_limited)
-            if wait is not None:
-                self._not_before = max(self._not_before or 0.0, self._sending.now() + wait)
+    def _note_wish(self, result: AttemptResult) -> float | None:
+        """Take note of when the provider wants a retry; returns in how many seconds."""
+        if result.response is None:
+            return None
+        is_limited = result.end is End.RATE_LIMITED
+        wait = retry_after(result.response.headers, self._sending.wall, is_limited=is_limited)
+        if wait is not None:
+            self._not_before = max(self._not_before or 0.0, self._sending.now() + wait)
+        return wait
 
     def _send_next(self) -> None:
         """Send a request if the budget has one, and plan what comes after it."""
         self._next_at = math.inf
         sending, call, in_flight = self._sending, self._call, self._in_flight.values()
-        if in_flight and any(sent.left_at is None for sent in in_flight):
+        is_hedge = bool(in_flight)
+        if is_hedge and any(it.sent.left_at is None for it in in_flight):
             # It has not even left: another one would wait behind it.
             self._plan_hedge()
             return
-        if call.attempts and not self._budget_has_one(hedge=bool(in_flight)):
+        if call.attempts and not self._budget_has_one(hedge=is_hedge):
             return
         call.attempts += 1
         request = self._request
-        if in_flight or call.may_have_run:
+        if is_hedge or call.may_have_run:
             request = request._replace(send_by=self._forgotten_at)
         sent = sending.transport.start(request, self._deadline.at, sending.policy.attempt_max_s)
         sent.ended.add_done_callback(self._wake)
-        self._in_flight[call.attempts] = sent
+        self._in_flight[call.attempts] = _Attempt(sent, is_hedge)
         self._plan_hedge()
 
     def _budget_has_one(self, *, hedge: bool) -> bool:
@@ -229,7 +238,7 @@ class Exchange:
             self._next_at = now + wait
 
     def _why_too_late(self) -> str:
-        if any(sent.left_at is not None for sent in self._in_flight.values()):
+        if any(it.sent.left_at is not None for it in self._in_flight.values()):
             return "no response"
         if self._in_flight:
             return "too many requests to the provider were in flight to send it"
@@ -266,8 +275,21 @@ class Exchange:
             return AttemptResult.of_error(UnansweredError(words))
         return AttemptResult.of_response(response)
 
-    def _observe(self, number: int, sent: SentRequest, result: str) -> None:
+    def _observe(
+        self, number: int, attempt: _Attempt, result: str, pause_s: float | None = None
+    ) -> None:
+        sent, is_hedge = attempt
         began = sent.asked_at if sent.left_at is None else sent.left_at
-        seconds = self._sending.now() - began
-        name = self._call.operation.name
-        self._sending.observe(AttemptEnded(name, number, result, began, seconds))
+        self._sending.observe(
+            AttemptEnded(
+                self._call.operation.name,
+                number,
+                result,
+                began,
+                self._sending.now() - began,
+                is_hedge,
+                request_id=self._call.request_id,
+                waited_s=began - sent.asked_at,
+                pause_s=pause_s,
+            )
+        )

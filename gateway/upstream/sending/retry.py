@@ -59,6 +59,11 @@ class RetryBudget:
         self.balance_max = balance_max
         self._balance = balance_max
 
+    @property
+    def balance(self) -> float:
+        """How many retries could be sent now."""
+        return self._balance
+
     def call_made(self) -> None:
         """Add a call's share."""
         if self._balance < self.balance_max:
