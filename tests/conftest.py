@@ -1,6 +1,7 @@
 """Fixtures that every room's tests use."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from conferencing.v1.queue_service_pb2 import DeleteQueueRequest
 from gateway.sandbox import SandboxServer, SandboxSettings
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
+from tests.harness.pair import QUEUE, Pair
 from tests.harness.provider import RecordingProvider
 
 # Examples are the same in every run, and a slow machine is no failure.
@@ -87,3 +89,18 @@ def gateway(
 def fresh(start_gateway: StartGateway, provider: RecordingProvider) -> RunningGateway:
     """A gateway in front of `provider` whose feed is empty."""
     return start_gateway(provider.base_url)
+
+
+@pytest.fixture
+def pair(start_gateway: StartGateway, tmp_path: Path) -> Iterator[Pair]:
+    """Two gateways, each before a provider of its own."""
+    with ExitStack() as stack:
+        providers = [stack.enter_context(RecordingProvider()) for _ in range(2)]
+        gateways = []
+        for number, provider in enumerate(providers):
+            provider.answer = QUEUE
+            log = f"sqlite:///{tmp_path / str(number) / 'events.db'}"
+            gateways.append(start_gateway(provider.base_url, GATEWAY_EVENT_LOG=log))
+        pair = Pair(gateways, providers)
+        stack.callback(pair.close)
+        yield pair

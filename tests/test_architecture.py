@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "journal/sqlite": {"journal", "records", "schema"},
     "feed": {"journal", "records", "schema"},
     "callers": {"journal", "watchedfile"},
+    "health": {"records"},
     "upstream": {"aside", "bytebudget", "config", "deadline", "details", "records", "schema"},
     "conference": {"deadline", "journal", "tokenbucket"},
     "ingest": {"aside", "bytebudget", "clock", "journal", "records", "schema", "upstream"},
@@ -72,7 +73,7 @@ MAY_IMPORT = {
         "tokens",
         "upstream",
     },
-    "server/http": {"address", "ingest", "process", "socketfile", "telemetry", "tls"},
+    "server/http": {"address", "health", "ingest", "process", "socketfile", "telemetry", "tls"},
     # What is made of records depends on nobody who makes them.
     "telemetry": {"records"},
     "gauges": {"clock", "feed", "journal", "telemetry", "upstream"},
@@ -102,6 +103,7 @@ MAY_IMPORT = {
     "process": set[str](),
     "background": set[str](),
     "watchedfile": set[str](),
+    "loopwatch": set[str](),
 }
 
 # Errors get their status at the edge: these rooms serve any face.
@@ -110,6 +112,7 @@ WITHOUT_GRPC = {
     "conference",
     "details",
     "feed",
+    "health",
     "ingest",
     "journal",
     "journal/sqlite",

@@ -7,6 +7,7 @@ from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
 from gateway.records.commits import CommitEnded
+from gateway.records.components import ComponentChanged
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.deliveries import RoundEnded
 from gateway.records.refusals import Refused
@@ -17,6 +18,7 @@ Record: TypeAlias = (
     AttemptEnded
     | CallEnded
     | CommitEnded
+    | ComponentChanged
     | ConnectionClosed
     | ConnectionHeld
     | DeliveryChecked

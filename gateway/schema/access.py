@@ -33,7 +33,8 @@ class Access(NamedTuple):
 def compile_access(services: Iterable[ServiceDescriptor]) -> dict[str, Access]:
     """Return who may call each method, by its full name (`package.Service/Method`).
 
-    Raises AccessError.
+    Raises AccessError. To be called also where nobody is asked who calls: a method that nobody may
+    call must not go unnoticed.
     """
     return {
         f"{service.full_name}/{method.name}": access_of(method)

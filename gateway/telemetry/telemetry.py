@@ -1,24 +1,29 @@
 """What is made of records: a count of each, and a line where one is due."""
 
 import logging
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
 from gateway.records.calls import CallEnded
 from gateway.records.commits import CommitEnded
+from gateway.records.components import ComponentChanged
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.deliveries import RoundEnded
 from gateway.records.observer import Record
 from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.call_lines import AccessLog, CallLines
+from gateway.telemetry.components import log_component
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.refusals import log_closed, log_refused
 from gateway.telemetry.sweeps import log_sweep
 from gateway.telemetry.webhook_lines import WebhookLines
 
 _log = logging.getLogger(__name__)
+
+
+_Rare: TypeAlias = SweepEnded | Refused | ConnectionHeld | ConnectionClosed | ComponentChanged
 
 
 class Telemetry:
@@ -63,6 +68,11 @@ class Telemetry:
                 self.metrics.event_noted(record)
             case DeliveryChecked():
                 self.metrics.delivery_checked(record)
+            case _:
+                self._take_rare(record)
+
+    def _take_rare(self, record: _Rare) -> None:
+        match record:
             case SweepEnded():
                 self.metrics.sweep_ended(record)
                 log_sweep(record)
@@ -72,6 +82,8 @@ class Telemetry:
                 self._refused(_refusal(record))
             case ConnectionClosed():
                 log_closed(record)
+            case ComponentChanged():
+                log_component(record)
             case _:
                 assert_never(record)
 

@@ -25,6 +25,11 @@ class ServedCertificates:
         """When each expires, in seconds since 1970, asked anew each time; by the address's name."""
         return {port: _expiry_of(it) for port, it in self._current.items()}
 
+    def expired(self, now: float) -> str | None:
+        """Say which have expired at a time, in seconds since 1970; None if none has."""
+        ports = [port for port, expires in self.expiries.items() if expires() <= now]
+        return f"the certificate has expired of: {', '.join(ports)}" if ports else None
+
     @property
     def work(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What has to run for as long as addresses are served, each by what it is called."""

@@ -98,9 +98,19 @@ class Upstream:
         return cls(client, limited, retries, work, health, saturation)
 
     @property
-    def not_ready(self) -> str | None:
-        """Why commands cannot be accepted, None if they can."""
-        return self._health.not_ready or self._saturation.not_ready
+    def key_problem(self) -> str | None:
+        """That the provider rejects the key, None if it does not."""
+        return self._health.key_problem
+
+    @property
+    def provider_problem(self) -> str | None:
+        """Why the provider cannot be reached, None if it can."""
+        return self._health.provider_problem
+
+    @property
+    def requests_problem(self) -> str | None:
+        """That requests to the provider hang, None if they do not."""
+        return self._saturation.not_ready
 
 
 def transport_of(settings: Settings, buffers: ByteBudget) -> Transport:

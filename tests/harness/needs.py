@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +16,8 @@ as_root = pytest.mark.skipif(
 on_linux = pytest.mark.skipif(
     sys.platform != "linux" and not _IN_CI, reason="asks Linux's kernel, or has it do something"
 )
+
+# Where it is put by default is not always where a shell looks.
+GO = shutil.which("go") or "/usr/local/go/bin/go"
+
+with_go = pytest.mark.skipif(not Path(GO).exists() and not _IN_CI, reason="builds a client in Go")

@@ -137,26 +137,6 @@ def test_protos_that_use_the_numbers_of_private_options_can_be_linked_beside_our
     assert len(kinds) == 3
 
 
-def test_the_documented_retry_policy_leaves_out_what_a_retry_would_do_twice() -> None:
-    text = (ROOT / "docs" / "clients.md").read_text()
-    (block,) = re.findall(r"```json\n(.+?)```", text, re.DOTALL)
-    retried, excluded = json.loads(block)["methodConfig"]
-
-    assert retried["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
-    assert {it["service"] for it in retried["name"]} == {
-        service.full_name for service in COMMAND_SERVICES
-    }
-    # An entry for a method goes before that for its service: this one has no retry policy.
-    assert set(excluded) == {"name"}
-    unsafe = descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN
-    assert {(it["service"], it["method"]) for it in excluded["name"]} == {
-        (service.full_name, method.name)
-        for service in COMMAND_SERVICES
-        for method in service.methods
-        if method.GetOptions().idempotency_level == unsafe
-    }
-
-
 def test_the_documented_python_compiles() -> None:
     text = (ROOT / "docs" / "clients.md").read_text()
     for block in re.findall(r"```python\n(.+?)```", text, re.DOTALL):

@@ -108,6 +108,16 @@ def test_nobody_may_call_anything(guarded: RunningGateway, method: MethodDescrip
         assert refusal_of(called(guarded.channel, method, metadata)) == wanted, shown
 
 
+def test_a_method_that_nobody_serves_is_said_to_be_none_to_callers_only(
+    guarded: RunningGateway,
+) -> None:
+    method: Any = guarded.channel.unary_unary("/conferencing.v1.EventService/Nothing")
+
+    assert info_of(failure_of(method, b""))[:2] == MISSING[:2]
+    known = failure_of(method, b"", metadata=bearer("reader"))
+    assert info_of(known)[:2] == ("UNIMPLEMENTED", "METHOD_NOT_FOUND")
+
+
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
 def test_the_scheme_has_no_case(guarded: RunningGateway, scheme: str) -> None:
     metadata = (("authorization", f"{scheme} reader"),)

@@ -104,6 +104,11 @@ def _health_handler(servicer: Any) -> grpc.GenericRpcHandler:
             health_pb2.HealthCheckRequest.FromString,
             health_pb2.HealthCheckResponse.SerializeToString,
         ),
+        "List": grpc.unary_unary_rpc_method_handler(
+            servicer.List,
+            health_pb2.HealthListRequest.FromString,
+            health_pb2.HealthListResponse.SerializeToString,
+        ),
         "Watch": grpc.unary_stream_rpc_method_handler(
             servicer.Watch,
             health_pb2.HealthCheckRequest.FromString,

@@ -4,10 +4,9 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
-from grpc_health.v1 import health, health_pb2
 
 from gateway.address import Address, SocketFile, TcpAddress
 from gateway.background import kept_running
@@ -19,6 +18,7 @@ from gateway.server.grpc.beside import OPEN, Beside
 from gateway.server.grpc.connections import Connections
 from gateway.server.grpc.crowd import Crowd
 from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
+from gateway.server.grpc.health import HealthService
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.sockets import Bound
 from gateway.server.grpc.tls import server_credentials
@@ -70,6 +70,10 @@ HANDSHAKE_MS = 10_000
 # have their refusals by then, even where the network or the machine is slow.
 _LOOK_EVERY_S = 0.2
 _LOOKS_BEFORE_CLOSING = 4
+
+# How long a drain waits for those who watch the health to be told of it, in seconds: one that takes
+# nothing must not hold up the end.
+_HEALTH_HEARD_S = 0.2
 
 # How long calls that are cut off have for getting their status out, and how long gRPC then has for
 # closing what is left, each in seconds.
@@ -128,8 +132,7 @@ class GrpcServer:
             ]
         )
         self._server.add_generic_rpc_handlers(tuple(handlers))
-        self._health = health.aio.HealthServicer()
-        self._names = frozenset(["", *service_names])
+        self._health = HealthService(frozenset(["", *service_names]))
         self._connections: Connections | None = None
         self._place: SocketFilePlace | None = None
         self._tls: grpc.ServerCredentials | None = None
@@ -162,7 +165,6 @@ class GrpcServer:
         self._floods = Floods(bound, self._rules.peers.explained, self._observe)
         self._rules.peers.on_flood = self._floods.flooded
         self._watch = asyncio.create_task(kept_running("the check of connections", self._look))
-        await self.set_serving(True)
         return address
 
     def _bind_port(self, address: TcpAddress) -> int:
@@ -191,11 +193,9 @@ class GrpcServer:
             raise OSError(errno.EADDRNOTAVAIL, "gRPC does not say why")
         return port
 
-    async def set_serving(self, serving: bool, names: Iterable[str] | None = None) -> None:
-        """Tell health checks whether to send calls here, by default of all services."""
-        status = health_pb2.HealthCheckResponse
-        for name in self._names if names is None else names:
-            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+    def tell_health(self, serving: Mapping[str, bool]) -> None:
+        """Tell health checks of which services to send calls here; of none until then."""
+        self._health.tell(serving)
 
     async def _look(self) -> None:
         """Look after connections and their calls for ever."""
@@ -215,16 +215,16 @@ class GrpcServer:
     async def drain(self, within_s: float) -> None:
         """Let calls in flight end, and each connection after its last one.
 
-        New calls are refused already. Listening ends at once. What is in flight after
-        `within_s` seconds is cut off. Health checks on connections that are still open say
-        NOT_SERVING.
+        New calls are refused already, and health checks say NOT_SERVING: those who watch hear it
+        before connections are told to go. Listening ends at once. What is in flight after
+        `within_s` seconds is cut off.
         """
-        await self.set_serving(False)
         if self._place is not None:
             self._place.remove()
         if self._connections is None:
             return
         self._connections.stop_listening()
+        await self._health.heard(_HEALTH_HEARD_S)
         time, calls = asyncio.get_running_loop().time, self._rules.in_flight
         ends_at = time() + within_s
         waiting = True

@@ -11,7 +11,7 @@ from gateway.callers.callers import Callers, Identified
 from gateway.callers.errors import UnidentifiedError
 from gateway.records.calls import CallEnded
 from gateway.schema.access import Access
-from gateway.server.call import AuthContext, Call, Metadata
+from gateway.server.call import OTHER, AuthContext, Call, Metadata
 from gateway.server.credentials import credentials_of
 from gateway.server.errors import GatewayError
 from gateway.server.hooks.hook import Hook
@@ -83,6 +83,8 @@ class Identity(Hook):
 
     def _begin(self, call: Call[Any], found: Identified) -> None:
         call.caller = found.caller
+        if call.method == OTHER:
+            return  # It does nothing but say so, which those who are unknown need not hear.
         access = self._access[call.method]
         _check_role(found.caller, access, call.method)
         if access.is_stream:

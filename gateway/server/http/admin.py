@@ -6,9 +6,11 @@ from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.health.health import Report
+from gateway.server.http.health import health_routes
 from gateway.server.http.server import Application
 from gateway.telemetry.instruments import content_type, takes_openmetrics
 from gateway.telemetry.metrics import Metrics
@@ -56,18 +58,11 @@ class MetricsPage:
         return self._written[openmetrics]
 
 
-def admin_app(metrics: Metrics, not_ready: Callable[[], str | None]) -> Application:
-    """Return the application. `not_ready` says why the gateway is not ready, None if it is."""
+def admin_app(
+    metrics: Metrics, look: Callable[[], Report], dead: Callable[[], str | None]
+) -> Application:
+    """Return the application. For `look` and `dead` see `health_routes`."""
     page = MetricsPage(metrics.text)
-
-    async def healthz(request: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def readyz(request: Request) -> Response:
-        reason = not_ready()
-        if reason is None:
-            return PlainTextResponse("ready\n")
-        return PlainTextResponse(f"not ready: {reason}\n", 503)
 
     async def show_metrics(request: Request) -> Response:
         openmetrics = takes_openmetrics(request.headers.get("accept", ""))
@@ -80,8 +75,7 @@ def admin_app(metrics: Metrics, not_ready: Callable[[], str | None]) -> Applicat
 
     return Starlette(
         routes=[
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            *health_routes(look, dead),
             Route("/metrics", show_metrics),
         ],
         exception_handlers={404: not_found},

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic, time
 
@@ -27,14 +28,15 @@ CONNECTIONS = 1
 TICK_S = 1.0
 
 # How often to probe while something is wrong, in seconds.
-_TROUBLE_S = 2.0
+TROUBLE_S = 2.0
 # Younger trouble often passes before a probe could confirm it, in seconds.
 _SUSPICION_S = 4.0
-# How long there may be no sign of the provider before it is probed, in seconds. With the time that
-# trouble must last, a dead provider is noticed within a minute even if nobody calls.
-_SILENCE_S = 20.0
+# How long there may be no sign of the provider itself before it is probed, in seconds. A dead
+# provider is noticed within a minute even if nobody calls and each probe takes its full time: this
+# and a tick, the first probe, then 30 s of trouble and at most one further probe and a tick.
+SILENCE_S = 15.0
 # How long a probe may take, in seconds.
-_PROBE_S = 5.0
+PROBE_S = 5.0
 
 # A query that any account can make, whatever it has: the first of its queues.
 _PROBE = "/queues?page%5Bsize%5D=1"
@@ -42,6 +44,10 @@ _PROBE = "/queues?page%5Bsize%5D=1"
 # The responses whose `Retry-After` and the like are obeyed. Others have the same headers for what
 # they count, whatever the response is.
 _WISHES = frozenset({Sign.BUSY, Sign.FAILING})
+
+# What every resource of the provider's is under, and nothing that responds in its place has. Looked
+# for as it is: parsing each response would cost more than it tells.
+_DATA = re.compile(rb'"data"\s*:')
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 
@@ -142,13 +148,13 @@ class ProviderWatch:
         health = self._health
         is_suspect = health.trouble_s is not None and health.trouble_s >= _SUSPICION_S
         if is_suspect or health.not_ready is not None:
-            return self._now() - self._probed_at >= _TROUBLE_S
-        return self._probe_first and health.silence_s >= _SILENCE_S
+            return self._now() - self._probed_at >= TROUBLE_S
+        return self._probe_first and health.silence_s >= SILENCE_S
 
     async def _probe(self) -> None:
         self._probed_at = self._now()
         try:
-            response = await self._transport.send(self._request, _PROBE_S)
+            response = await self._transport.send(self._request, PROBE_S)
         except TransportError as error:
             self._health.note(*_sign_of_error(error), probe=True)
         else:
@@ -157,7 +163,7 @@ class ProviderWatch:
             if wait:
                 self._not_before = self._now() + wait
                 words = f"it asks for a retry in {wait:.0f} s: {words}"
-            self._health.note(sign, words, probe=True)
+            self._health.note(sign, words, probe=True, unasked_s=wait or 0.0)
 
 
 def _wish(response: HttpResponse, wall: Callable[[], float]) -> float | None:
@@ -180,7 +186,7 @@ def _sign_of(response: HttpResponse) -> tuple[Sign, str]:
         return Sign.BUSY, ""
     if end in (End.TRANSIENT, End.SERVER_ERROR):
         return Sign.FAILING, f"HTTP {status} {response.body.decode(errors='replace')}"
-    if end is End.SUCCESS and "json" in response.headers.get("content-type", "json"):
+    if end is End.SUCCESS and _DATA.search(response.body):
         return Sign.WELL, ""
     return Sign.RESPONDED, ""
 
