@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.background import Background
 from gateway.bytebudget import ByteBudget
+from gateway.callers.assembly import FiledCallers
 from gateway.clock import Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
@@ -30,9 +31,12 @@ from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
 from gateway.records.refusals import Refused, Subject
 from gateway.rotation import rotation
+from gateway.schema.access import compile_access
 from gateway.schema.event_keys import declared_keys
+from gateway.server.grpc.beside import Beside
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
+from gateway.server.hooks.identity import Identity
 from gateway.server.http.admin import admin_app
 from gateway.server.http.public import public_app
 from gateway.server.http.refusals import TOO_MANY_CONNECTIONS
@@ -93,8 +97,10 @@ class Gateway:
         telemetry: Telemetry,
         log_counts: LogCounts | None = None,
         traces: Traces | None = None,
+        callers: FiledCallers | None = None,
     ) -> None:
         self._settings = settings
+        self.callers = callers
         self._clock = clock
         self._log = log
         self._feed = feed
@@ -135,7 +141,11 @@ class Gateway:
             FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
         )
         self.metrics.watch_questions(self._conferences)
-        self.rules = Rules.of(self._observe, self._buffers, begin=self._traces.begin)
+        access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
+        identity = None if callers is None else Identity(callers.callers, access)
+        self.rules = Rules.of(
+            self._observe, self._buffers, begin=self._traces.begin, identity=identity
+        )
         self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()
         self._background = Background()
@@ -165,19 +175,21 @@ class Gateway:
 
         `traces` makes traces, and is closed at the end; without it trace contexts are passed on.
 
-        Raises BindingError for protos that cannot be bound, LogError for a log that cannot be
-        opened or read, CredentialsError for a certificate that nobody can be served with, and
-        OSError for an address that cannot be had; nothing is left running then.
+        Raises BindingError for protos that cannot be bound and AccessError for those that do not
+        say who may call, CallersFileError for a callers file that cannot be used, LogError for a
+        log that cannot be opened or read, CredentialsError for a certificate that nobody can be
+        served with, and OSError for an address that cannot be had; nothing is left running then.
         """
         clock = Clock(time.time, time.monotonic)
+        callers = None if settings.callers is None else FiledCallers(settings.callers)
         telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call, traces)
         form = event_format(declared_keys())
         log = await open_log(settings.event_log, form, telemetry.observe)
         try:
             feed = Feed(log.index, await Window.of(log.index))
-            completeness = await Completeness.load(log.checkpoints)
+            complete = await Completeness.load(log.checkpoints)
             gateway = cls(
-                settings, log, feed, completeness, transport, clock, telemetry, logs, traces
+                settings, log, feed, complete, transport, clock, telemetry, logs, traces, callers
             )
         except BaseException:
             await log.close()
@@ -231,6 +243,7 @@ class Gateway:
             **self._upstream.work,
             **self._ingest.work,
             **self.certificates.work,
+            **({} if self.callers is None else self.callers.work),
             "the look after the health": self._health.run,
             "the watch on the event loop": LoopWatch().run,
             **rotation(
@@ -278,6 +291,7 @@ class Gateway:
             self.rules,
             settings.grpc_connections,
             self._observe,
+            Beside(settings.health, settings.reflection),
         )
 
     def _build_health(self) -> Health:

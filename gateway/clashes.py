@@ -8,7 +8,11 @@ from gateway.values import check_system_certificates, plaintext_host
 
 def clashes(given: Mapping[str, str]) -> list[str]:
     """Return the mistakes that only several settings together make; `given` has their texts."""
-    return [*_sends_key_unencrypted(given), *mistakes_of_ports(given)]
+    return [
+        *_sends_key_unencrypted(given),
+        *_callers_of_no_file(given),
+        *mistakes_of_ports(given),
+    ]
 
 
 def mistakes_of_system(env: Mapping[str, str]) -> list[str]:
@@ -32,4 +36,12 @@ def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
     return [
         f"TELNYX_BASE_URL would send the API key unencrypted to {host}: use https://, or set"
         " GATEWAY_UPSTREAM_PLAINTEXT=allowed if the network is private"
+    ]
+
+
+def _callers_of_no_file(given: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}=callers requires GATEWAY_CALLERS, which says who they are"
+        for name in ("GATEWAY_REFLECTION", "GATEWAY_HEALTH")
+        if given.get(name, "").lower() == "callers" and "GATEWAY_CALLERS" not in given
     ]

@@ -1,4 +1,4 @@
-"""The command line: serve, demo, sandbox, tail, health, version."""
+"""The command line: serve, demo, sandbox, tail, health, token, version."""
 
 import asyncio
 import gc
@@ -15,6 +15,8 @@ from gateway import healthcheck
 from gateway.address import Address, TcpAddress
 from gateway.app import Gateway, gateway_version
 from gateway.background import kept_running
+from gateway.callers.errors import CallersFileError
+from gateway.callers.tokens import line_for_file, new_token
 from gateway.client.channel import Connection
 from gateway.client.demo import Cast, Demo
 from gateway.config import (
@@ -32,6 +34,7 @@ from gateway.output import Program, say, tell
 from gateway.ports import HTTP
 from gateway.process import raise_descriptors, tune_interpreter
 from gateway.running import run, signalled, until_signalled
+from gateway.schema.access import AccessError
 from gateway.schema.binding import BindingError
 from gateway.tailing import tail
 from gateway.telemetry.logs import LogCounts, logs_set_up
@@ -150,6 +153,14 @@ def health(ready: bool) -> None:
 
 
 @main.command()
+def token() -> None:
+    """Print a new token for a caller, and the identity to add to the file in GATEWAY_CALLERS."""
+    made = new_token()
+    say(made)
+    tell(f"-- for the callers file: {line_for_file(made)}")
+
+
+@main.command()
 def version() -> None:
     """Print the version."""
     say(gateway_version())
@@ -175,7 +186,14 @@ async def _serve(
     try:
         traces = traces_of(environment(), gateway_version())
         gateway = await Gateway.start(settings, logs=counts, traces=traces)
-    except (BindingError, CredentialsError, LogError, OSError) as error:
+    except (
+        AccessError,
+        BindingError,
+        CallersFileError,
+        CredentialsError,
+        LogError,
+        OSError,
+    ) as error:
         return error
     # What has been made up to here stays, and need not be walked over at all.
     gc.freeze()

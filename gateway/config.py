@@ -4,26 +4,36 @@ The only module that reads the environment. Secrets are held as SecretStr, which
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Field,
-    JsonValue,
     PrivateAttr,
     SecretStr,
     ValidationError,
 )
 
 from gateway import values
-from gateway.address import Address, read_address
 from gateway.clashes import clashes, mistakes_of_system
+from gateway.fields import (
+    File,
+    Trust,
+    Where,
+    Word,
+    cert_of,
+    client_ca_of,
+    duration,
+    key_of,
+    named,
+    read_by,
+    secret,
+    trust_of,
+)
 from gateway.names import SDK_NAMES, NameJudge
-from gateway.ports import ADMIN, GRPC, HTTP, PORTS, Port
+from gateway.ports import ADMIN, GRPC, HTTP, PORTS
 from gateway.textfiles import read_texts
 from gateway.tls.files import TlsFiles
 from gateway.values import Certificates
@@ -36,62 +46,6 @@ class SettingsError(Exception):
     """Settings that cannot be used. The text lists every mistake, a line each."""
 
 
-def _read(reader: Callable[..., Any], *bounds: Any) -> BeforeValidator:
-    """Return what turns a text into a value, and leaves values alone."""
-
-    def read(value: Any) -> Any:
-        return reader(value, *bounds) if isinstance(value, str) else value
-
-    return BeforeValidator(read)
-
-
-def _secret(reader: Callable[[str], str]) -> BeforeValidator:
-    return _read(lambda text: SecretStr(reader(text)))
-
-
-Where = Annotated[Address, _read(read_address)]
-Word = _read(str.lower)
-File = Annotated[Path, _read(Path)] | None
-Trust = Annotated[Literal["none", "network"], Word]
-
-
-def _duration(least: str, most: str) -> BeforeValidator:
-    return _read(values.read_duration, least, most)
-
-
-def _cert(port: Port) -> Any:
-    meaning = (
-        f"File of the certificate (PEM, the chain after it) that `{port.address}` is served with in"
-        " TLS. Unset: in clear."
-    )
-    return _named(port.cert, None, meaning)
-
-
-def _key(port: Port) -> Any:
-    return _named(port.key, None, f"File of the key (PEM) of `{port.cert}`.")
-
-
-def _client_ca(port: Port) -> Any:
-    meaning = (
-        "File of CA certificates (PEM); clients must have a certificate that one of them signed."
-    )
-    return _named(port.client_ca, None, meaning)
-
-
-def _trust(port: Port) -> Any:
-    meaning = (
-        f"Whether `{port.address}` may be open to other hosts without TLS: `network` if a sidecar"
-        " or a private network guards it, or `none`."
-    )
-    return _named(port.trust, "none", meaning)
-
-
-def _named(name: str, default: Any, description: str, *, may_be_filed: bool = False) -> Any:
-    """Declare a setting; the text of one that `may_be_filed` can be in a file, by `NAME_FILE`."""
-    extra: dict[str, JsonValue] = {"may_be_filed": may_be_filed}
-    return Field(default, alias=name, description=description, json_schema_extra=extra)
-
-
 class Settings(BaseModel):
     """Everything that can be set, by the name of its environment variable."""
 
@@ -99,148 +53,164 @@ class Settings(BaseModel):
         frozen=True, validate_default=True, hide_input_in_errors=True, ser_json_bytes="base64"
     )
 
-    api_key: Annotated[SecretStr, _secret(values.read_api_key)] | None = _named(
+    api_key: Annotated[SecretStr, secret(values.read_api_key)] | None = named(
         "TELNYX_API_KEY", None, "The provider's API key (v2).", may_be_filed=True
     )
-    public_keys: Annotated[tuple[bytes, ...], _read(values.read_public_keys)] = _named(
+    public_keys: Annotated[tuple[bytes, ...], read_by(values.read_public_keys)] = named(
         "TELNYX_PUBLIC_KEY",
         (),
         "The provider's public keys for verifying webhooks, separated by commas.",
         may_be_filed=True,
     )
-    base_url: Annotated[str, _read(values.read_base_url)] = _named(
+    base_url: Annotated[str, read_by(values.read_base_url)] = named(
         "TELNYX_BASE_URL", DEFAULT_BASE_URL, "The provider's REST base URL."
     )
-    grpc_address: Where = _named(GRPC.address, GRPC.default, "Address to serve gRPC on.")
-    grpc_trust: Trust = _trust(GRPC)
-    grpc_tls_cert: File = _cert(GRPC)
-    grpc_tls_key: File = _key(GRPC)
-    grpc_tls_client_ca: File = _client_ca(GRPC)
-    grpc_connections: Annotated[int, _read(values.read_count, 1, 100_000)] = _named(
+    grpc_address: Where = named(GRPC.address, GRPC.default, "Address to serve gRPC on.")
+    grpc_trust: Trust = trust_of(GRPC)
+    grpc_tls_cert: File = cert_of(GRPC)
+    grpc_tls_key: File = key_of(GRPC)
+    grpc_tls_client_ca: File = client_ca_of(GRPC)
+    grpc_connections: Annotated[int, read_by(values.read_count, 1, 100_000)] = named(
         "GATEWAY_GRPC_CONNECTIONS",
         2_000,
         "Maximum number of open gRPC connections; further ones are closed on arrival.",
     )
-    http_address: Where = _named(HTTP.address, HTTP.default, "Address to receive webhooks on.")
-    http_trust: Trust = _trust(HTTP)
-    http_tls_cert: File = _cert(HTTP)
-    http_tls_key: File = _key(HTTP)
-    http_tls_client_ca: File = _client_ca(HTTP)
-    admin_address: Where = _named(
+    http_address: Where = named(HTTP.address, HTTP.default, "Address to receive webhooks on.")
+    http_trust: Trust = trust_of(HTTP)
+    http_tls_cert: File = cert_of(HTTP)
+    http_tls_key: File = key_of(HTTP)
+    http_tls_client_ca: File = client_ca_of(HTTP)
+    admin_address: Where = named(
         ADMIN.address, ADMIN.default, "Address to serve health and metrics on."
     )
-    admin_trust: Trust = _trust(ADMIN)
-    admin_tls_cert: File = _cert(ADMIN)
-    admin_tls_key: File = _key(ADMIN)
-    admin_tls_client_ca: File = _client_ca(ADMIN)
-    event_log: Annotated[Path, _read(values.read_event_log)] = _named(
+    admin_trust: Trust = trust_of(ADMIN)
+    admin_tls_cert: File = cert_of(ADMIN)
+    admin_tls_key: File = key_of(ADMIN)
+    admin_tls_client_ca: File = client_ca_of(ADMIN)
+    callers: Annotated[Path, read_by(values.read_file_path)] | None = named(
+        "GATEWAY_CALLERS",
+        None,
+        "File of callers (TOML): who may call, and what. Unset: everybody who reaches the gRPC port"
+        " may call everything.",
+    )
+    reflection: Annotated[Literal["open", "callers", "off"], Word] = named(
+        "GATEWAY_REFLECTION",
+        "open",
+        "Whom gRPC reflection responds to: everybody (`open`), known `callers`, or nobody (`off`).",
+    )
+    health: Annotated[Literal["open", "callers"], Word] = named(
+        "GATEWAY_HEALTH",
+        "open",
+        "Whom `grpc.health.v1` responds to: everybody (`open`) or known `callers`.",
+    )
+    event_log: Annotated[Path, read_by(values.read_event_log)] = named(
         "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where to store events."
     )
-    retention_age: Annotated[float, _duration("1s", "3650d")] = _named(
+    retention_age: Annotated[float, duration("1s", "3650d")] = named(
         "GATEWAY_RETENTION_AGE",
         "7d",
         "Maximum age of events; older ones are deleted once the provider's clock agrees with the"
         " gateway's.",
     )
-    retention_size: Annotated[int, _read(values.read_size, "1KiB", "1024TiB")] = _named(
+    retention_size: Annotated[int, read_by(values.read_size, "1KiB", "1024TiB")] = named(
         "GATEWAY_RETENTION_SIZE",
         "4GiB",
         "Maximum size of the log's file; the oldest events are deleted to keep it below that.",
     )
-    call_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
+    call_timeout: Annotated[float, duration("0.1s", "1h")] = named(
         "GATEWAY_CALL_TIMEOUT", "10s", "Deadline of commands and queries that set none."
     )
-    upstream_proxy: Annotated[SecretStr, _secret(values.read_proxy)] | None = _named(
+    upstream_proxy: Annotated[SecretStr, secret(values.read_proxy)] | None = named(
         "GATEWAY_UPSTREAM_PROXY",
         None,
         "HTTP proxy for requests to the provider: `http://[user:password@]host:port`.",
         may_be_filed=True,
     )
-    upstream_ca: Annotated[Certificates, _read(values.read_certificates)] | None = _named(
+    upstream_ca: Annotated[Certificates, read_by(values.read_certificates)] | None = named(
         "GATEWAY_UPSTREAM_CA",
         None,
         "File of CA certificates (PEM) to trust in addition to the system's.",
     )
-    upstream_plaintext: Annotated[Literal["refused", "allowed"], Word] = _named(
+    upstream_plaintext: Annotated[Literal["refused", "allowed"], Word] = named(
         "GATEWAY_UPSTREAM_PLAINTEXT",
         "refused",
         "Whether `TELNYX_BASE_URL` may be `http://` to another host, which sends the API key"
         " unencrypted: `allowed` or `refused`.",
     )
-    upstream_in_flight: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
+    upstream_in_flight: Annotated[int, read_by(values.read_count, 1, 10_000)] = named(
         "GATEWAY_UPSTREAM_IN_FLIGHT",
         100,
         "Maximum number of requests in flight to the provider, not counting those that their"
         " callers have abandoned.",
     )
-    upstream_waiting: Annotated[int, _read(values.read_count, 0, 100_000)] = _named(
+    upstream_waiting: Annotated[int, read_by(values.read_count, 0, 100_000)] = named(
         "GATEWAY_UPSTREAM_WAITING",
         1_000,
         "Maximum number of requests waiting to be sent; further RPCs are rejected at once.",
     )
-    watch_requests: Annotated[int, _read(values.read_count, 1, 10_000)] = _named(
+    watch_requests: Annotated[int, read_by(values.read_count, 1, 10_000)] = named(
         "GATEWAY_WATCH_REQUESTS",
         50,
         "Maximum number of requests per second that read watched conferences, for all of them"
         " together; bursts may be ten times as large. One read takes two requests.",
     )
-    upstream_probe: Annotated[Literal["on", "off"], Word] = _named(
+    upstream_probe: Annotated[Literal["on", "off"], Word] = named(
         "GATEWAY_UPSTREAM_PROBE",
         "on",
         "Whether to probe the provider at the start and after 20 s of silence: `on` or `off`.",
     )
-    hedge_after: Annotated[float, _duration("0.01s", "10s")] | None = _named(
+    hedge_after: Annotated[float, duration("0.01s", "10s")] | None = named(
         "GATEWAY_HEDGE_AFTER",
         None,
         "Hedging: a request without a response after this long is sent once more in parallel, where"
         " that is harmless. Unset: after half of the RPC's remaining time, 1 s to 10 s.",
     )
-    webhook_tolerance: Annotated[float, _duration("1s", "1d")] = _named(
+    webhook_tolerance: Annotated[float, duration("1s", "1d")] = named(
         "GATEWAY_WEBHOOK_TOLERANCE",
         "300s",
         "Maximum difference between a webhook's timestamp and the clock.",
     )
-    webhook_urls: Annotated[tuple[str, ...], _read(values.read_webhook_urls)] = _named(
+    webhook_urls: Annotated[tuple[str, ...], read_by(values.read_webhook_urls)] = named(
         "GATEWAY_WEBHOOK_URL",
         (),
         "URLs that the provider posts webhooks to, separated by commas; backfill takes only what"
         " was sent there. Unset: any URL ending in `/webhooks/telnyx`.",
     )
-    backfill: Annotated[Literal["on", "off"], Word] = _named(
+    backfill: Annotated[Literal["on", "off"], Word] = named(
         "GATEWAY_BACKFILL",
         "on",
         "Whether to fetch missed webhooks from the provider: `on` or `off`.",
     )
-    backfill_interval: Annotated[float, _duration("0.1s", "1d")] = _named(
+    backfill_interval: Annotated[float, duration("0.1s", "1d")] = named(
         "GATEWAY_BACKFILL_INTERVAL", "60s", "How often to ask the provider for missed webhooks."
     )
-    stream_age_max: Annotated[float, _duration("0.1s", "1d")] = _named(
+    stream_age_max: Annotated[float, duration("0.1s", "1d")] = named(
         "GATEWAY_STREAM_AGE_MAX", "1h", "Maximum age of a stream; it is then closed gracefully."
     )
-    drain_timeout: Annotated[float, _duration("0.1s", "1h")] = _named(
+    drain_timeout: Annotated[float, duration("0.1s", "1h")] = named(
         "GATEWAY_DRAIN_TIMEOUT", "20s", "How long a shutdown waits for RPCs in flight."
     )
-    buffers: Annotated[int, _read(values.read_size, "16MiB", "1TiB")] | None = _named(
+    buffers: Annotated[int, read_by(values.read_size, "16MiB", "1TiB")] | None = named(
         "GATEWAY_BUFFERS",
         None,
         "Maximum size of all buffers together; above it new work is rejected. Unset: `128MiB`, or a"
         " quarter of the container's memory if that is less.",
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Word] = _named(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Word] = named(
         "GATEWAY_LOG_LEVEL",
         "info",
         "Lowest level of messages to log: `debug`, `info`, `warning` or `error`.",
     )
-    log_format: Annotated[Literal["text", "json"], Word] = _named(
+    log_format: Annotated[Literal["text", "json"], Word] = named(
         "GATEWAY_LOG_FORMAT", "text", "Format of log messages: `text` or `json`."
     )
-    access_log: Annotated[Literal["off", "failures", "all"], Word] = _named(
+    access_log: Annotated[Literal["off", "failures", "all"], Word] = named(
         "GATEWAY_ACCESS_LOG",
         "failures",
         "Which RPCs and webhooks have a line in the log output: `failures` and slow ones, `all`, or"
         " `off`; those that the gateway rejected or is at fault for always have one.",
     )
-    slow_call: Annotated[float, _duration("0.001s", "1h")] = _named(
+    slow_call: Annotated[float, duration("0.001s", "1h")] = named(
         "GATEWAY_SLOW_CALL",
         "1s",
         "How long an RPC that is no stream, or a webhook, may take before it counts as slow.",

@@ -148,6 +148,17 @@ def read_proxy(text: str) -> str:
     return text.rstrip("/")
 
 
+def read_file_path(text: str) -> Path:
+    """Read the path of a file, which must be readable; what is in it is read later."""
+    path = Path(text)
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
+    return path
+
+
 def read_certificates(text: str) -> Certificates:
     """Read a file of CA certificates in PEM, all of which must be readable."""
     blocks = _certificates(text)

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     # A home of the log: only the composition root knows which there is.
     "journal/sqlite": {"journal", "records", "schema"},
     "feed": {"journal", "records", "schema", "tracecontext"},
-    "callers": {"journal"},
+    "callers": {"journal", "watchedfile"},
     "health": {"records"},
     "upstream": {
         "aside",
@@ -65,8 +65,10 @@ MAY_IMPORT = {
     },
     "server/hooks": {
         "bytebudget",
+        "callers",
         "details",
         "records",
+        "schema",
         "server",
         "tokenbucket",
         "tracecontext",
@@ -75,6 +77,7 @@ MAY_IMPORT = {
         "address",
         "background",
         "bytebudget",
+        "callers",
         "details",
         "process",
         "records",
@@ -110,7 +113,7 @@ MAY_IMPORT = {
     "running": set[str](),
     "sandbox": set[str](),
     "simulation": {"sandbox"},
-    "config": {"address", "clashes", "names", "ports", "textfiles", "tls", "values"},
+    "config": {"clashes", "fields", "names", "ports", "textfiles", "tls", "values"},
     "ports": {"address", "tls"},
     "tls": set[str](),
     "names": set[str](),
@@ -129,12 +132,13 @@ MAY_IMPORT = {
     "memory": {"bytebudget"},
     "process": set[str](),
     "background": set[str](),
-    "loopwatch": set[str](),
     "watchedfile": set[str](),
+    "loopwatch": set[str](),
     "textfiles": {"watchedfile"},
     "healthcheck": {"address"},
     "clashes": {"ports", "values"},
     "rotation": {"config", "textfiles", "watchedfile"},
+    "fields": {"address", "ports"},
 }
 
 # Errors get their status at the edge: these rooms serve any face.
@@ -154,7 +158,8 @@ WITHOUT_GRPC = {
 
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
-    "httpx": {"sandbox/posting.py"},
+    "httpx": {"callers/fetching.py", "sandbox/posting.py"},
+    "jwt": {"callers/keys.py", "callers/webtokens.py"},
     "pyreqwest": {"upstream/transports/pyreqwest_transport.py"},
     "jsonschema": {"sandbox/schema_checks.py"},
     "nacl": {"ingest/webhooks/signature.py", "sandbox/signing.py"},
@@ -177,9 +182,9 @@ KEPT_BY = {
     "prometheus_client": {"telemetry/instruments.py"},
     "opentelemetry": {"telemetry/otel.py"},
     "requests": {"telemetry/otel.py"},
-    "pydantic": {"config.py"},
+    "pydantic": {"config.py", "fields.py"},
     "click": {"cli.py", "connecting.py", "output.py", "tailing.py"},
-    "cryptography": {"tls/credentials.py"},
+    "cryptography": {"callers/keys.py", "tls/credentials.py"},
 }
 
 # Where an RPC or an event may be named: what a conference goes through is no more than that, and

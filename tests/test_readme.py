@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 DEFAULTS_IN_WORDS = {
     "TELNYX_API_KEY": "required",
     "TELNYX_PUBLIC_KEY": "required",
+    "GATEWAY_CALLERS": "unset",
     "GATEWAY_HEDGE_AFTER": "unset",
     "GATEWAY_UPSTREAM_PROXY": "unset",
     "GATEWAY_UPSTREAM_CA": "unset",

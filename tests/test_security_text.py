@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
+from gateway.callers import keyring, webtokens
+from gateway.callers.file import read_callers
 from gateway.config import Settings
 from gateway.feed import search
 from gateway.ingest.webhooks import body, signature, verification
@@ -105,3 +107,19 @@ def test_the_other_texts_have_the_same_numbers() -> None:
     unread = peers.UNREAD_PER_CONNECTION_MAX // MIB
     assert f"{unread} MiB of responses on the connection" in errors
     assert f"did not arrive within {silence.MESSAGE_S:.0f} s" in errors
+
+
+def test_the_numbers_about_callers_are_those_of_the_code() -> None:
+    fetches = f"a URL every {keyring.URL_EVERY_S:.0f} s, from a file every"
+    assert f"{fetches} {keyring.FILE_EVERY_S:.0f} s" in TEXT
+    assert f"at most every {keyring.AGAIN_AFTER_S:.0f} s" in TEXT
+    assert f"({keyring.FETCH_S:.0f} s at most, {keyring.WAITING_MAX} calls)" in TEXT
+    assert f"Clocks may be {webtokens.LEEWAY_S:.0f} s apart" in TEXT
+
+
+def test_the_callers_file_that_is_shown_is_one() -> None:
+    shown = (ROOT / "docs" / "security.md").read_text().split("```toml\n")[1].split("```")[0]
+    roster = read_callers(shown.encode())
+
+    assert len(roster) == 4
+    assert len(roster.issuers) == 1

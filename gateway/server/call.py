@@ -1,7 +1,7 @@
 """A call, as handlers and hooks see it. What gRPC has of it stays in the shell."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from gateway.callers.caller import UNNAMED, Caller
@@ -12,11 +12,18 @@ from gateway.tracecontext import Span
 
 M = TypeVar("M")
 
+# What the method of a call is called that nobody serves: its name is the caller's to invent (gRFC
+# A66).
+OTHER = "other"
+
 # Responses of a stream up to this size, in bytes, do not wait for room and are not counted: each
 # stream has one of them on its way at a time, and the number of streams is bounded.
 SMALL_RESPONSE_BYTES = 64 * 1024
 
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
+
+# What the handshake of a connection has shown, by gRPC's names: `peer_uri`, `peer_dns`, ...
+AuthContext: TypeAlias = Mapping[str, Iterable[bytes]]
 
 
 class Wire(Protocol):
@@ -30,6 +37,9 @@ class Wire(Protocol):
 
     def invocation_metadata(self) -> Metadata | None:
         """Return what the caller sent beside the message."""
+
+    def auth_context(self) -> AuthContext:
+        """Return what the handshake of the connection has shown."""
 
     def write(self, response: bytes, /) -> Awaitable[None]:
         """Send a response; done when the next one may be sent."""
@@ -172,6 +182,10 @@ class Call(Generic[M]):
         if not self._request_id:
             self._request_id = request_id_of(self.metadata)
         return self._request_id
+
+    def connection(self) -> AuthContext:
+        """Return what its connection's handshake has shown, above all the client's certificate."""
+        return self._wire.auth_context()
 
     @property
     def visible(self) -> Filter:

@@ -4,6 +4,7 @@ import logging
 
 from grpc import StatusCode
 
+from gateway.callers.errors import Unidentified, UnidentifiedError
 from gateway.conference.errors import EndlessListError, TooBusyError
 from gateway.journal.errors import LogBusyError, LogUnavailableError
 from gateway.schema.invalid import InvalidRequestError
@@ -21,6 +22,17 @@ OVERLOAD_RETRY_S = 1.0
 # served.
 WATCH_RETRY_S = 5.0
 
+# What helps a caller who is not known, if it is more than the operator's to know.
+_HOW_TO_BE_KNOWN = {
+    Unidentified.CREDENTIALS_MISSING: ": send one of them (metadata `authorization: Bearer ...`)",
+    Unidentified.TOKEN_EXPIRED: ": send one that is valid",
+    Unidentified.KEYS_UNAVAILABLE: ": retry later",
+}
+
+# When to retry when the keys of a token's issuer are not known, in seconds: they are asked for
+# again after that.
+_KEYS_RETRY_S = 5.0
+
 
 def error_of(error: Exception, method: str, request_id: str = "") -> GatewayError:
     """Return the error that the caller of a method gets.
@@ -34,6 +46,8 @@ def error_of(error: Exception, method: str, request_id: str = "") -> GatewayErro
             return invalid_argument(error.violations)
         case UpstreamError():
             return gateway_error(error)
+        case UnidentifiedError():
+            return _unidentified(error)
         case LogBusyError():
             text = f"{error}; retry later"
             return GatewayError(
@@ -61,3 +75,13 @@ def error_of(error: Exception, method: str, request_id: str = "") -> GatewayErro
     _log.error("%s failed unexpectedly", method, exc_info=error, extra={"fields": fields})
     text = "the gateway failed unexpectedly; its log has the cause"
     return GatewayError(StatusCode.INTERNAL, "GATEWAY_FAILURE", text)
+
+
+def _unidentified(error: UnidentifiedError) -> GatewayError:
+    reason = error.why.name
+    text = f"{error}{_HOW_TO_BE_KNOWN.get(error.why, '')}"
+    if error.why is Unidentified.KEYS_UNAVAILABLE:
+        # Not the caller's fault, which may be known in a moment.
+        code, retry_after = StatusCode.UNAVAILABLE, _KEYS_RETRY_S
+        return GatewayError(code, reason, text, retry_after=retry_after, refusal=reason)
+    return GatewayError(StatusCode.UNAUTHENTICATED, reason, text, refusal=reason)

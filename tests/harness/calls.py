@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gateway.server.call import Call, Metadata, Unbounded, Wire
+from gateway.server.call import AuthContext, Call, Metadata, Unbounded, Wire
 
 M = TypeVar("M")
 
@@ -22,7 +22,9 @@ class HeldWire:
         self,
         write: Callable[[bytes], Awaitable[None]] = _into_nothing,
         left_s: Callable[[], float | None] = lambda: None,
+        metadata: Metadata | None = None,
     ) -> None:
+        self._metadata = metadata
         self.write = write
         self.time_remaining = left_s
 
@@ -30,7 +32,10 @@ class HeldWire:
         return PEER
 
     def invocation_metadata(self) -> Metadata | None:
-        return None
+        return self._metadata
+
+    def auth_context(self) -> AuthContext:
+        return {}
 
 
 class HeldOutflow(Unbounded):

@@ -8,12 +8,13 @@ import grpc
 import pytest
 
 from gateway.bytebudget import ByteBudget
+from gateway.callers.caller import Caller, Role
 from gateway.records.calls import CallEnded
 from gateway.server.call import SMALL_RESPONSE_BYTES, Call, Unbounded
 from gateway.server.errors import GatewayError
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.shell import Handler, Shell
-from gateway.server.hooks.hook import Hook
+from gateway.server.hooks.hook import Hook, Observed
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.clock import ManualClock
 
@@ -189,6 +190,21 @@ def test_a_call_is_recorded_with_its_times_by_the_clock_of_the_shell() -> None:
         ("s/M", "OK", 100.0, 2.5),
         ("s/M", "RESOURCE_EXHAUSTED", 102.5, 1.0),
     ]
+
+
+class Naming(Hook):
+    """Finds out who calls."""
+
+    def on_start(self, call: Call[Any]) -> None:
+        call.caller = Caller("desk", Role.READER)
+
+
+def test_the_end_of_a_call_is_recorded_with_its_caller() -> None:
+    ended: list[CallEnded] = []
+    outcome(Shell((Observed(ended.append), Naming())))
+    outcome(Shell((Observed(ended.append), Noting("refuses", [], refuses=True), Naming())))
+
+    assert [(it.status, it.caller) for it in ended] == [("OK", "desk"), ("RESOURCE_EXHAUSTED", "")]
 
 
 class CountingOutflow(Unbounded):

@@ -64,6 +64,9 @@ class Caller:
     def invocation_metadata(self) -> None:
         return None
 
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {}
+
     async def write(self, response: bytes) -> None:
         await asyncio.sleep(self._takes_s)
         self.got.append(WatchConferenceResponse.FromString(response))

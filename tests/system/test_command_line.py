@@ -14,6 +14,7 @@ from conferencing.v1.event_service_pb2 import EventFilter
 from gateway.app import gateway_version
 from gateway.client import tail_errors
 from gateway.journal.cursor import Cursor
+from tests.harness.callers import digest, put, with_token
 from tests.harness.process import GatewayProcess, command, environment
 
 
@@ -53,6 +54,26 @@ def test_the_demonstration_tells_its_story_and_succeeds(tmp_path: Path) -> None:
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
     assert run(tmp_path, "version").stdout == gateway_version() + "\n"
+
+
+def test_a_new_token_is_printed_alone_with_its_identity_beside_it(tmp_path: Path) -> None:
+    first, second = run(tmp_path, "token"), run(tmp_path, "token")
+    token = first.stdout.removesuffix("\n")
+
+    assert token.startswith("tgw_")
+    assert token.split() == [token]
+    assert first.stderr == f'-- for the callers file: {{ token_sha256 = "{digest(token)}" }}\n'
+    assert second.stdout != first.stdout
+
+
+def test_a_callers_file_with_mistakes_is_refused_with_all_of_them(tmp_path: Path) -> None:
+    path = put(tmp_path / "callers.toml", with_token("desk", "king", "x"), with_token("a", "admin"))
+    result = run(tmp_path, "serve", "--sandbox", GATEWAY_CALLERS=str(path))
+
+    assert result.returncode == 1
+    assert f"telnyx-gateway: {path}:\n  callers.desk.role must be" in result.stderr
+    assert "\n  callers.a.identities must list" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from gateway.records.calls import CallEnded
 from gateway.records.observer import Observer
 from gateway.server.grpc.shell import Shell
 from gateway.server.hooks.admission import Admission
-from gateway.server.hooks.hook import Observed
+from gateway.server.hooks.hook import Hook, Observed
+from gateway.server.hooks.identity import Identity
 from gateway.server.hooks.in_flight import InFlight
 from gateway.server.hooks.peers import Peers
 from gateway.server.hooks.silence import Silence
@@ -25,6 +26,7 @@ class Rules:
     in_flight: InFlight
     silence: Silence
     peers: Peers
+    identity: Identity | None
 
     @classmethod
     def of(
@@ -33,14 +35,27 @@ class Rules:
         budget: ByteBudget,
         now: Callable[[], float] = monotonic,
         begin: Begin = passed_on,
+        identity: Identity | None = None,
     ) -> "Rules":
         """Return rules that tell `observe` of every end; `budget` is what all buffers share.
 
         `now` is the monotonic clock, in seconds, and `begin` begins the span of each call.
+        `identity` finds out who calls; without it every caller is unnamed, and may do and see
+        everything.
         """
         in_flight, peers = InFlight(), Peers(budget, now)
         silence = Silence(lambda: in_flight.refusing, now)
         # From the outside in: what comes first sees the most. Refused calls are observed, too, and
         # none is in flight or counts for its connection. Errors become statuses around all of them.
-        hooks = (Observed(observe), Traced(begin), in_flight, silence, Admission(peers))
-        return cls(Shell(hooks, now), in_flight, silence, peers)
+        # Who is unknown counts for its connection, too: what bounds that must hold for everybody,
+        # and whoever opens calls and gives them up needs no credentials for it.
+        hooks: tuple[Hook, ...] = (
+            Observed(observe),
+            Traced(begin),
+            in_flight,
+            silence,
+            Admission(peers),
+        )
+        if identity is not None:
+            hooks += (identity,)
+        return cls(Shell(hooks, now), in_flight, silence, peers, identity)

@@ -7,8 +7,6 @@ import socket
 from collections.abc import Mapping, Sequence
 
 import grpc
-from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 
 from gateway.address import Address, SocketFile, TcpAddress
 from gateway.background import kept_running
@@ -16,11 +14,11 @@ from gateway.process import within_descriptors
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.observer import Observer, ignore
 from gateway.records.refusals import Refused, Subject
+from gateway.server.grpc.beside import OPEN, Beside
 from gateway.server.grpc.connections import Connections
 from gateway.server.grpc.crowd import Crowd
 from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
 from gateway.server.grpc.health import HealthService
-from gateway.server.grpc.reflection import reflection_handlers
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.sockets import Bound
 from gateway.server.grpc.tls import server_credentials
@@ -104,6 +102,7 @@ class GrpcServer:
         rules: Rules,
         connections_max: int,
         observe: Observer[Refused | ConnectionHeld | ConnectionClosed] = ignore,
+        beside: Beside = OPEN,
     ) -> None:
         self._rules = rules
         self._observe = observe
@@ -134,11 +133,12 @@ class GrpcServer:
         )
         self._server.add_generic_rpc_handlers(tuple(handlers))
         self._health = HealthService(frozenset(["", *service_names]))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._connections: Connections | None = None
         self._place: SocketFilePlace | None = None
         self._tls: grpc.ServerCredentials | None = None
-        self._server.add_generic_rpc_handlers(reflection_handlers((*service_names, HEALTH_SERVICE)))
+        self._server.add_generic_rpc_handlers(
+            beside.handlers(self._health, service_names, rules.identity)
+        )
         # The last one: it takes whatever is left.
         self._server.add_generic_rpc_handlers((UnknownMethods(rules.shell),))
 
@@ -205,6 +205,8 @@ class GrpcServer:
             self._floods.look()
             self._rules.silence.end_late()
             self._rules.peers.forget_idle()
+            if self._rules.identity is not None:
+                self._rules.identity.end_revoked()
             for peer in self._rules.peers.stalled():
                 self._observe(_stalled(peer))
             if (crowded := self._crowd.look(self._floods.connections)) is not None:

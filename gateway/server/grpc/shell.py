@@ -108,14 +108,14 @@ class Shell:
             task.add_done_callback(hooked.ended)
             try:
                 try:
-                    hooked.start(self._hooks)
+                    await hooked.start(self._hooks)
                     if is_stream:
                         # Nobody waits for the status of a stream to learn its id.
                         await context.send_initial_metadata(id_)
                     return await self._run(call, read, respond, context)
                 except GatewayError as error:
                     code = error.code
-                    told = _abort_arguments(error, call.request_id)
+                    told = abort_arguments(error, call.request_id)
                     hooked.failed(error)
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
@@ -186,11 +186,17 @@ class _Hooked:
         self._reason = self._message = ""
         self._refused: Refused | None = None
 
-    def start(self, hooks: tuple[Hook, ...]) -> None:
+    async def start(self, hooks: tuple[Hook, ...]) -> None:
         """Tell hooks of the call's beginning until one refuses it. Raises GatewayError."""
         for number, hook in enumerate(hooks):
             try:
-                hook.on_start(self._call)
+                waits = hook.on_start(self._call)
+                if waits is not None:
+                    await waits
+            except asyncio.CancelledError:
+                if self._call.ended_by is not None:
+                    raise self._call.ended_by() from None
+                raise
             except Exception as error:
                 raise error_of(error, self._call.method, self._call.request_id) from None
             self._started = hooks[: number + 1]
@@ -258,7 +264,7 @@ def _refused(call: Call[Any], error: GatewayError) -> Refused | None:
     return Refused(Subject.CALL, error.refusal, call.peer, detail, is_shortage)
 
 
-def _abort_arguments(
+def abort_arguments(
     error: GatewayError, request_id: str
 ) -> tuple[grpc.StatusCode, str, tuple[Any, ...]]:
     """Return what gRPC is given to end a call with an error."""

@@ -6,12 +6,9 @@ import grpc
 from grpc import StatusCode
 
 from gateway.details import shortened
-from gateway.server.call import Call
+from gateway.server.call import OTHER, Call
 from gateway.server.errors import GatewayError
 from gateway.server.grpc.shell import MethodHandler, Shell
-
-# What calls of them are called in records: their names are the callers' to invent (gRFC A66).
-OTHER = "other"
 
 # How much of a name is repeated in the error, in bytes.
 _NAME_BYTES = 200

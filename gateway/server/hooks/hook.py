@@ -1,5 +1,6 @@
 """Hooks: what holds for all calls, each rule in one place, around every call in one order."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from gateway.records.calls import CallEnded
@@ -14,11 +15,13 @@ class Hook:
     that it needs.
     """
 
-    def on_start(self, call: Call[Any]) -> None:
+    def on_start(self, call: Call[Any]) -> Awaitable[None] | None:
         """Let a call begin, whose message has not come yet.
 
-        Raises GatewayError to refuse it: then no later hook hears of the call.
+        Returns what must be awaited before that, None if there is nothing. Raises GatewayError to
+        refuse it, at once or when that is awaited: then no later hook hears of the call.
         """
+        return None
 
     def on_message(self, call: Call[Any], size: int) -> None:
         """Take note of a call's message: it has come, with so many bytes."""

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from conferencing.v1 import access_pb2 as conferencing_dot_v1_dot_access__pb2
 from conferencing.v1 import common_pb2 as conferencing_dot_v1_dot_common__pb2
 from conferencing.v1 import effects_pb2 as conferencing_dot_v1_dot_effects__pb2
 from conferencing.v1 import queue_pb2 as conferencing_dot_v1_dot_queue__pb2
@@ -29,7 +30,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#conferencing/v1/queue_service.proto\x12\x0f\x63onferencing.v1\x1a\x1c\x63onferencing/v1/common.proto\x1a\x1d\x63onferencing/v1/effects.proto\x1a\x1b\x63onferencing/v1/queue.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x89\x02\n\x12\x45nqueueCallRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nqueue_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x03 \x01(\t\x12\x12\n\ncommand_id\x18\x04 \x01(\t\x12\x1e\n\x11keep_after_hangup\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08max_size\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x1f\n\x12max_wait_time_secs\x18\x07 \x01(\x05H\x02\x88\x01\x01\x42\x14\n\x12_keep_after_hangupB\x0b\n\t_max_sizeB\x15\n\x13_max_wait_time_secs\"G\n\x13\x45nqueueCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"\\\n\x11LeaveQueueRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x02 \x01(\t\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"F\n\x12LeaveQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x12\x43reateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x08max_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13\x43reateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"+\n\x0fGetQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"j\n\x10GetQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\":\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9a\x01\n\x12ListQueuesResponse\x12&\n\x06queues\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"X\n\x12UpdateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x08max_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13UpdateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\".\n\x12\x44\x65leteQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x13\x44\x65leteQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"Y\n\x16ListQueuedCallsRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa3\x01\n\x17ListQueuedCallsResponse\x12*\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"O\n\x14GetQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"s\n\x15GetQueuedCallResponse\x12)\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"\x88\x01\n\x17UpdateQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x11keep_after_hangup\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x14\n\x12_keep_after_hangup\"L\n\x18UpdateQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x17RemoveQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\x18RemoveQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt2\xa3\x0c\n\x0cQueueService\x12\xa3\x01\n\x0b\x45nqueueCall\x12#.conferencing.v1.EnqueueCallRequest\x1a$.conferencing.v1.EnqueueCallResponse\"I\x90\x02\x02\x82\xd3\xe4\x93\x02-\"(/calls/{call_control_id}/actions/enqueue:\x01*\xda\xf8\xae\xee\x0c\rcall.enqueued\x12\xa4\x01\n\nLeaveQueue\x12\".conferencing.v1.LeaveQueueRequest\x1a#.conferencing.v1.LeaveQueueResponse\"M\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\",/calls/{call_control_id}/actions/leave_queue:\x01*\xda\xf8\xae\xee\x0c\rcall.dequeued\x12l\n\x0b\x43reateQueue\x12#.conferencing.v1.CreateQueueRequest\x1a$.conferencing.v1.CreateQueueResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\"\x07/queues:\x01*\x12p\n\x08GetQueue\x12 .conferencing.v1.GetQueueRequest\x1a!.conferencing.v1.GetQueueResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/queues/{queue_name}\x12i\n\nListQueues\x12\".conferencing.v1.ListQueuesRequest\x1a#.conferencing.v1.ListQueuesResponse\"\x12\x90\x02\x01\x82\xd3\xe4\x93\x02\t\x12\x07/queues\x12|\n\x0bUpdateQueue\x12#.conferencing.v1.UpdateQueueRequest\x1a$.conferencing.v1.UpdateQueueResponse\"\"\x90\x02\x02\x82\xd3\xe4\x93\x02\x19\"\x14/queues/{queue_name}:\x01*\x12y\n\x0b\x44\x65leteQueue\x12#.conferencing.v1.DeleteQueueRequest\x1a$.conferencing.v1.DeleteQueueResponse\"\x1f\x90\x02\x02\x82\xd3\xe4\x93\x02\x16*\x14/queues/{queue_name}\x12\x8b\x01\n\x0fListQueuedCalls\x12\'.conferencing.v1.ListQueuedCallsRequest\x1a(.conferencing.v1.ListQueuedCallsResponse\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/queues/{queue_name}/calls\x12\x97\x01\n\rGetQueuedCall\x12%.conferencing.v1.GetQueuedCallRequest\x1a&.conferencing.v1.GetQueuedCallResponse\"7\x90\x02\x01\x82\xd3\xe4\x93\x02.\x12,/queues/{queue_name}/calls/{call_control_id}\x12\xa3\x01\n\x10UpdateQueuedCall\x12(.conferencing.v1.UpdateQueuedCallRequest\x1a).conferencing.v1.UpdateQueuedCallResponse\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\x32,/queues/{queue_name}/calls/{call_control_id}:\x01*\x12\xb3\x01\n\x10RemoveQueuedCall\x12(.conferencing.v1.RemoveQueuedCallRequest\x1a).conferencing.v1.RemoveQueuedCallResponse\"J\x90\x02\x02\x82\xd3\xe4\x93\x02.*,/queues/{queue_name}/calls/{call_control_id}\xda\xf8\xae\xee\x0c\rcall.dequeuedB\xcd\x01\n\x0f\x63onferencing.v1B\x11QueueServiceProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#conferencing/v1/queue_service.proto\x12\x0f\x63onferencing.v1\x1a\x1c\x63onferencing/v1/access.proto\x1a\x1c\x63onferencing/v1/common.proto\x1a\x1d\x63onferencing/v1/effects.proto\x1a\x1b\x63onferencing/v1/queue.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x89\x02\n\x12\x45nqueueCallRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nqueue_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x03 \x01(\t\x12\x12\n\ncommand_id\x18\x04 \x01(\t\x12\x1e\n\x11keep_after_hangup\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08max_size\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x1f\n\x12max_wait_time_secs\x18\x07 \x01(\x05H\x02\x88\x01\x01\x42\x14\n\x12_keep_after_hangupB\x0b\n\t_max_sizeB\x15\n\x13_max_wait_time_secs\"G\n\x13\x45nqueueCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"\\\n\x11LeaveQueueRequest\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x0c\x63lient_state\x18\x02 \x01(\t\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"F\n\x12LeaveQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x12\x43reateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x08max_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13\x43reateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"+\n\x0fGetQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"j\n\x10GetQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\":\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9a\x01\n\x12ListQueuesResponse\x12&\n\x06queues\x18\x01 \x03(\x0b\x32\x16.conferencing.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"X\n\x12UpdateQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x08max_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x42\x0b\n\t_max_size\"\x9f\x01\n\x13UpdateQueueResponse\x12%\n\x05queue\x18\x01 \x01(\x0b\x32\x16.conferencing.v1.Queue\x12\x30\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\x12/\n\nunreadable\x18\x03 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\".\n\x12\x44\x65leteQueueRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x13\x44\x65leteQueueResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"Y\n\x16ListQueuedCallsRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa3\x01\n\x17ListQueuedCallsResponse\x12*\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12/\n\nunreadable\x18\x04 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"O\n\x14GetQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"s\n\x15GetQueuedCallResponse\x12)\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x1b.conferencing.v1.QueuedCall\x12/\n\nunreadable\x18\x02 \x01(\x0b\x32\x1b.conferencing.v1.Unreadable\"\x88\x01\n\x17UpdateQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x11keep_after_hangup\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x14\n\x12_keep_after_hangup\"L\n\x18UpdateQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt\"R\n\x17RemoveQueuedCallRequest\x12\x18\n\nqueue_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x63\x61ll_control_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\x18RemoveQueuedCallResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.conferencing.v1.CommandReceipt2\xb6\x0c\n\x0cQueueService\x12\xa3\x01\n\x0b\x45nqueueCall\x12#.conferencing.v1.EnqueueCallRequest\x1a$.conferencing.v1.EnqueueCallResponse\"I\x90\x02\x02\x82\xd3\xe4\x93\x02-\"(/calls/{call_control_id}/actions/enqueue:\x01*\xda\xf8\xae\xee\x0c\rcall.enqueued\x12\xa4\x01\n\nLeaveQueue\x12\".conferencing.v1.LeaveQueueRequest\x1a#.conferencing.v1.LeaveQueueResponse\"M\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\",/calls/{call_control_id}/actions/leave_queue:\x01*\xda\xf8\xae\xee\x0c\rcall.dequeued\x12r\n\x0b\x43reateQueue\x12#.conferencing.v1.CreateQueueRequest\x1a$.conferencing.v1.CreateQueueResponse\"\x18\x82\xd3\xe4\x93\x02\x0c\"\x07/queues:\x01*\xb0\xc1\xbc\xa6\x04\x03\x12p\n\x08GetQueue\x12 .conferencing.v1.GetQueueRequest\x1a!.conferencing.v1.GetQueueResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/queues/{queue_name}\x12i\n\nListQueues\x12\".conferencing.v1.ListQueuesRequest\x1a#.conferencing.v1.ListQueuesResponse\"\x12\x90\x02\x01\x82\xd3\xe4\x93\x02\t\x12\x07/queues\x12\x82\x01\n\x0bUpdateQueue\x12#.conferencing.v1.UpdateQueueRequest\x1a$.conferencing.v1.UpdateQueueResponse\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x19\"\x14/queues/{queue_name}:\x01*\xb0\xc1\xbc\xa6\x04\x03\x12\x7f\n\x0b\x44\x65leteQueue\x12#.conferencing.v1.DeleteQueueRequest\x1a$.conferencing.v1.DeleteQueueResponse\"%\x90\x02\x02\x82\xd3\xe4\x93\x02\x16*\x14/queues/{queue_name}\xb0\xc1\xbc\xa6\x04\x03\x12\x8b\x01\n\x0fListQueuedCalls\x12\'.conferencing.v1.ListQueuedCallsRequest\x1a(.conferencing.v1.ListQueuedCallsResponse\"%\x90\x02\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/queues/{queue_name}/calls\x12\x97\x01\n\rGetQueuedCall\x12%.conferencing.v1.GetQueuedCallRequest\x1a&.conferencing.v1.GetQueuedCallResponse\"7\x90\x02\x01\x82\xd3\xe4\x93\x02.\x12,/queues/{queue_name}/calls/{call_control_id}\x12\xa3\x01\n\x10UpdateQueuedCall\x12(.conferencing.v1.UpdateQueuedCallRequest\x1a).conferencing.v1.UpdateQueuedCallResponse\":\x90\x02\x02\x82\xd3\xe4\x93\x02\x31\x32,/queues/{queue_name}/calls/{call_control_id}:\x01*\x12\xb3\x01\n\x10RemoveQueuedCall\x12(.conferencing.v1.RemoveQueuedCallRequest\x1a).conferencing.v1.RemoveQueuedCallResponse\"J\x90\x02\x02\x82\xd3\xe4\x93\x02.*,/queues/{queue_name}/calls/{call_control_id}\xda\xf8\xae\xee\x0c\rcall.dequeuedB\xcd\x01\n\x0f\x63onferencing.v1B\x11QueueServiceProtoP\x01Z:telnyx-grpc-gateway.invalid/conferencing/v1;conferencingv1\xa2\x02\x03\x43VX\xaa\x02\x0f\x43onferencing.V1\xba\x02\x10\x43onferencing_V1_\xca\x02\x0f\x43onferencing\\V1\xe2\x02\x18\x43onferencing\\V1\\Metadata\xea\x02\x10\x43onferencing::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,15 +73,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUESERVICE'].methods_by_name['LeaveQueue']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['LeaveQueue']._serialized_options = b'\220\002\002\202\323\344\223\0021\",/calls/{call_control_id}/actions/leave_queue:\001*\332\370\256\356\014\rcall.dequeued'
   _globals['_QUEUESERVICE'].methods_by_name['CreateQueue']._loaded_options = None
-  _globals['_QUEUESERVICE'].methods_by_name['CreateQueue']._serialized_options = b'\202\323\344\223\002\014\"\007/queues:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['CreateQueue']._serialized_options = b'\202\323\344\223\002\014\"\007/queues:\001*\260\301\274\246\004\003'
   _globals['_QUEUESERVICE'].methods_by_name['GetQueue']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['GetQueue']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/queues/{queue_name}'
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['ListQueues']._serialized_options = b'\220\002\001\202\323\344\223\002\t\022\007/queues'
   _globals['_QUEUESERVICE'].methods_by_name['UpdateQueue']._loaded_options = None
-  _globals['_QUEUESERVICE'].methods_by_name['UpdateQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\031\"\024/queues/{queue_name}:\001*'
+  _globals['_QUEUESERVICE'].methods_by_name['UpdateQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\031\"\024/queues/{queue_name}:\001*\260\301\274\246\004\003'
   _globals['_QUEUESERVICE'].methods_by_name['DeleteQueue']._loaded_options = None
-  _globals['_QUEUESERVICE'].methods_by_name['DeleteQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\026*\024/queues/{queue_name}'
+  _globals['_QUEUESERVICE'].methods_by_name['DeleteQueue']._serialized_options = b'\220\002\002\202\323\344\223\002\026*\024/queues/{queue_name}\260\301\274\246\004\003'
   _globals['_QUEUESERVICE'].methods_by_name['ListQueuedCalls']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['ListQueuedCalls']._serialized_options = b'\220\002\001\202\323\344\223\002\034\022\032/queues/{queue_name}/calls'
   _globals['_QUEUESERVICE'].methods_by_name['GetQueuedCall']._loaded_options = None
@@ -89,50 +90,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUESERVICE'].methods_by_name['UpdateQueuedCall']._serialized_options = b'\220\002\002\202\323\344\223\00212,/queues/{queue_name}/calls/{call_control_id}:\001*'
   _globals['_QUEUESERVICE'].methods_by_name['RemoveQueuedCall']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['RemoveQueuedCall']._serialized_options = b'\220\002\002\202\323\344\223\002.*,/queues/{queue_name}/calls/{call_control_id}\332\370\256\356\014\rcall.dequeued'
-  _globals['_ENQUEUECALLREQUEST']._serialized_start=210
-  _globals['_ENQUEUECALLREQUEST']._serialized_end=475
-  _globals['_ENQUEUECALLRESPONSE']._serialized_start=477
-  _globals['_ENQUEUECALLRESPONSE']._serialized_end=548
-  _globals['_LEAVEQUEUEREQUEST']._serialized_start=550
-  _globals['_LEAVEQUEUEREQUEST']._serialized_end=642
-  _globals['_LEAVEQUEUERESPONSE']._serialized_start=644
-  _globals['_LEAVEQUEUERESPONSE']._serialized_end=714
-  _globals['_CREATEQUEUEREQUEST']._serialized_start=716
-  _globals['_CREATEQUEUEREQUEST']._serialized_end=798
-  _globals['_CREATEQUEUERESPONSE']._serialized_start=801
-  _globals['_CREATEQUEUERESPONSE']._serialized_end=960
-  _globals['_GETQUEUEREQUEST']._serialized_start=962
-  _globals['_GETQUEUEREQUEST']._serialized_end=1005
-  _globals['_GETQUEUERESPONSE']._serialized_start=1007
-  _globals['_GETQUEUERESPONSE']._serialized_end=1113
-  _globals['_LISTQUEUESREQUEST']._serialized_start=1115
-  _globals['_LISTQUEUESREQUEST']._serialized_end=1173
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=1176
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=1330
-  _globals['_UPDATEQUEUEREQUEST']._serialized_start=1332
-  _globals['_UPDATEQUEUEREQUEST']._serialized_end=1420
-  _globals['_UPDATEQUEUERESPONSE']._serialized_start=1423
-  _globals['_UPDATEQUEUERESPONSE']._serialized_end=1582
-  _globals['_DELETEQUEUEREQUEST']._serialized_start=1584
-  _globals['_DELETEQUEUEREQUEST']._serialized_end=1630
-  _globals['_DELETEQUEUERESPONSE']._serialized_start=1632
-  _globals['_DELETEQUEUERESPONSE']._serialized_end=1703
-  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_start=1705
-  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_end=1794
-  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_start=1797
-  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_end=1960
-  _globals['_GETQUEUEDCALLREQUEST']._serialized_start=1962
-  _globals['_GETQUEUEDCALLREQUEST']._serialized_end=2041
-  _globals['_GETQUEUEDCALLRESPONSE']._serialized_start=2043
-  _globals['_GETQUEUEDCALLRESPONSE']._serialized_end=2158
-  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_start=2161
-  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_end=2297
-  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_start=2299
-  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_end=2375
-  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_start=2377
-  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_end=2459
-  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_start=2461
-  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_end=2537
-  _globals['_QUEUESERVICE']._serialized_start=2540
-  _globals['_QUEUESERVICE']._serialized_end=4111
+  _globals['_ENQUEUECALLREQUEST']._serialized_start=240
+  _globals['_ENQUEUECALLREQUEST']._serialized_end=505
+  _globals['_ENQUEUECALLRESPONSE']._serialized_start=507
+  _globals['_ENQUEUECALLRESPONSE']._serialized_end=578
+  _globals['_LEAVEQUEUEREQUEST']._serialized_start=580
+  _globals['_LEAVEQUEUEREQUEST']._serialized_end=672
+  _globals['_LEAVEQUEUERESPONSE']._serialized_start=674
+  _globals['_LEAVEQUEUERESPONSE']._serialized_end=744
+  _globals['_CREATEQUEUEREQUEST']._serialized_start=746
+  _globals['_CREATEQUEUEREQUEST']._serialized_end=828
+  _globals['_CREATEQUEUERESPONSE']._serialized_start=831
+  _globals['_CREATEQUEUERESPONSE']._serialized_end=990
+  _globals['_GETQUEUEREQUEST']._serialized_start=992
+  _globals['_GETQUEUEREQUEST']._serialized_end=1035
+  _globals['_GETQUEUERESPONSE']._serialized_start=1037
+  _globals['_GETQUEUERESPONSE']._serialized_end=1143
+  _globals['_LISTQUEUESREQUEST']._serialized_start=1145
+  _globals['_LISTQUEUESREQUEST']._serialized_end=1203
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=1206
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=1360
+  _globals['_UPDATEQUEUEREQUEST']._serialized_start=1362
+  _globals['_UPDATEQUEUEREQUEST']._serialized_end=1450
+  _globals['_UPDATEQUEUERESPONSE']._serialized_start=1453
+  _globals['_UPDATEQUEUERESPONSE']._serialized_end=1612
+  _globals['_DELETEQUEUEREQUEST']._serialized_start=1614
+  _globals['_DELETEQUEUEREQUEST']._serialized_end=1660
+  _globals['_DELETEQUEUERESPONSE']._serialized_start=1662
+  _globals['_DELETEQUEUERESPONSE']._serialized_end=1733
+  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_start=1735
+  _globals['_LISTQUEUEDCALLSREQUEST']._serialized_end=1824
+  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_start=1827
+  _globals['_LISTQUEUEDCALLSRESPONSE']._serialized_end=1990
+  _globals['_GETQUEUEDCALLREQUEST']._serialized_start=1992
+  _globals['_GETQUEUEDCALLREQUEST']._serialized_end=2071
+  _globals['_GETQUEUEDCALLRESPONSE']._serialized_start=2073
+  _globals['_GETQUEUEDCALLRESPONSE']._serialized_end=2188
+  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_start=2191
+  _globals['_UPDATEQUEUEDCALLREQUEST']._serialized_end=2327
+  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_start=2329
+  _globals['_UPDATEQUEUEDCALLRESPONSE']._serialized_end=2405
+  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_start=2407
+  _globals['_REMOVEQUEUEDCALLREQUEST']._serialized_end=2489
+  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_start=2491
+  _globals['_REMOVEQUEUEDCALLRESPONSE']._serialized_end=2567
+  _globals['_QUEUESERVICE']._serialized_start=2570
+  _globals['_QUEUESERVICE']._serialized_end=4160
 # @@protoc_insertion_point(module_scope)

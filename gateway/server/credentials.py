@@ -1,0 +1,56 @@
+"""What gRPC has of who makes a call, as credentials."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from gateway.callers.credentials import Credentials
+from gateway.callers.patterns import CertificateName, NameKind
+from gateway.server.call import AuthContext, Metadata
+
+_BEARER = "bearer "
+
+
+def credentials_of(metadata: Metadata, connection: Callable[[], AuthContext]) -> Credentials:
+    """Return what a call shows of its caller: the token in its metadata, or else its certificate.
+
+    `connection` is asked only if there is no token, which decides alone.
+    """
+    bearer = bearer_of(metadata)
+    return Credentials(names_of(connection()) if bearer is None else None, bearer)
+
+
+def names_of(connection: AuthContext) -> tuple[CertificateName, ...] | None:
+    """Return the names in the client certificate of a connection, None if it has none.
+
+    The server asks for certificates only where it requires and verifies them, so one that is there
+    is of a client CA. Names of other kinds (addresses, the subject) name no caller. More than one
+    URI makes a certificate that is no SPIFFE document ("The X.509 SVID", 2): none of them counts.
+    """
+    if "x509_pem_cert" not in connection:
+        return None
+    return _names(tuple(connection.get("peer_uri", ())), tuple(connection.get("peer_dns", ())))
+
+
+def bearer_of(metadata: Metadata) -> str | None:
+    """Return the bearer token of a call (RFC 6750, 2.1); see `Credentials`."""
+    given = [value for key, value in metadata if key == "authorization"]
+    if not given:
+        return None
+    text = given[0]
+    if len(given) > 1 or not isinstance(text, str) or text[: len(_BEARER)].lower() != _BEARER:
+        return ""
+    return text[len(_BEARER) :].strip()
+
+
+# Of each certificate that comes, its names are read once; a client CA has signed it.
+@lru_cache(4_096)
+def _names(uris: tuple[bytes, ...], dns: tuple[bytes, ...]) -> tuple[CertificateName, ...]:
+    found: list[CertificateName | None] = []
+    if len(uris) == 1:
+        found.append(CertificateName.of(NameKind.SPIFFE, _text(uris[0])))
+    found += [CertificateName.of(NameKind.DNS, _text(it)) for it in dns]
+    return tuple(it for it in found if it is not None)
+
+
+def _text(name: bytes) -> str:
+    return name.decode("ascii", "replace")
