@@ -42,6 +42,7 @@ from gateway.server.http.public import public_app
 from gateway.server.http.refusals import TOO_MANY_CONNECTIONS
 from gateway.server.http.server import HttpServer
 from gateway.server.http.slots import admin_connections_max, connections_max
+from gateway.server.services.bounds import CallerBounds
 from gateway.server.services.commands import CommandHandler
 from gateway.server.services.conference_events import FeedEvents
 from gateway.server.services.event_service import EventHandler
@@ -230,18 +231,21 @@ class Gateway:
 
     def _build_grpc(self) -> GrpcServer:
         settings, feed, age_max_s = self._settings, self._feed, self._settings.stream_age_max
+        operations = operations_of(COMMAND_SERVICES)
+        bounds = CallerBounds.of(operations, self._client, feed.index, settings.call_timeout)
         commands = CommandHandler(
-            operations_of(COMMAND_SERVICES),
+            operations,
             self._client,
             feed.cursor,
             self._conferences.command_accepted,
             settings.call_timeout,
             self.rules.shell,
+            bounds,
         )
         random_ = random.Random()
         parts = (
             SubscribeStream(feed, age_max_s, random_),
-            WatchStream(self._conferences, feed.cursor, age_max_s, random_),
+            WatchStream(self._conferences, feed.cursor, age_max_s, random_, bounds),
             StoredEvents(feed.index),
             FeedInfo(feed, self._log.home, self._retention, self._backfill_report, self._clock.now),
         )

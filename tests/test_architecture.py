@@ -29,7 +29,7 @@ MAY_IMPORT = {
     # A home of the log: only the composition root knows which there is.
     "journal/sqlite": {"journal", "records", "schema"},
     "feed": {"journal", "records", "schema"},
-    "callers": {"journal"},
+    "callers": {"deadline", "journal", "schema"},
     "health": {"records"},
     "upstream": {"aside", "bytebudget", "config", "deadline", "details", "records", "schema"},
     "conference": {"deadline", "journal", "tokenbucket"},
@@ -51,6 +51,7 @@ MAY_IMPORT = {
     },
     "server/services": {
         "bytebudget",
+        "callers",
         "clock",
         "conference",
         "deadline",

@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol, TypeVar
 
+from google.protobuf.message import Message
+
 from gateway.callers.caller import Caller
 from gateway.callers.kinds import Kind
 from gateway.callers.refusals import (
@@ -23,7 +25,7 @@ REMEMBERED_MAX = 10_000
 # The most calls that one request may name: more than a conference may have.
 CALLS_MAX = 1_000
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Message)
 
 
 class ConferenceOwners(Protocol):
@@ -41,10 +43,10 @@ class ConferenceOwners(Protocol):
 class CallTies(Protocol):
     """What the feed knows of the connections of calls."""
 
-    async def connection_of(self, call_id: str, deadline: Deadline) -> str | None:
+    async def connection_of(self, call_id: str, asker: str) -> str | None:
         """Return the connection that the newest event of a call names, None if none does.
 
-        What it raises is passed on.
+        `asker` is the name of the caller that wants to know. What it raises is passed on.
         """
 
 
@@ -79,7 +81,7 @@ class Guard:
         region = getattr(request, "region", 0) if scope.has_region else 0
         for _, conference_id in scope.named(request, scope.conferences):
             await self.admit_to_conference(caller, conference_id, region, deadline)
-        await self._admit_to_calls(scope, caller, request, deadline)
+        await self._admit_to_calls(scope, caller, request)
         if listing is not None and listing.kind is Kind.CONNECTION:
             return _by_connection(listing, caller.connections, request)
         return request
@@ -111,14 +113,12 @@ class Guard:
         allowed = caller.queues if listing.kind is Kind.QUEUE else caller.connections
         if allowed is None:
             return
-        listing.keep(response, allowed)
-        if listing.kind is Kind.QUEUE:
-            # The provider has counted all queues of the account; nobody has counted these.
+        # The provider counts all queues of the account, and so it would whatever else it did not
+        # choose by what it was asked for: nobody has counted what is left.
+        if listing.keep(response, allowed) or listing.kind is Kind.QUEUE:
             response.total_size = 0
 
-    async def _admit_to_calls(
-        self, scope: Scope, caller: Caller, request: Any, deadline: Deadline
-    ) -> None:
+    async def _admit_to_calls(self, scope: Scope, caller: Caller, request: Any) -> None:
         assert caller.connections is not None
         named = dict.fromkeys(scope.named(request, scope.calls))
         if len(named) > CALLS_MAX:
@@ -127,13 +127,13 @@ class Guard:
             known = self._calls.get(call_id)
             if known is not None and known in caller.connections:
                 continue
-            found = await self._ties.connection_of(call_id, deadline)
+            found = await self._ties.connection_of(call_id, caller.name)
             if not found or found not in caller.connections:
                 raise CallNotTiedError(field, call_id)
             self._calls.put(call_id, found)
 
 
-def _by_connection(listing: Listing, connections: frozenset[str], request: Any) -> Any:
+def _by_connection(listing: Listing, connections: frozenset[str], request: M) -> M:
     """Return the request for a list by one of some connections."""
     chosen = listing.chosen(request)
     if chosen in connections:

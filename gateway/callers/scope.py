@@ -7,12 +7,14 @@ own: a call that joins a conference need not have been in it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.callers.kinds import Kind, Kinds
+
+M = TypeVar("M", bound=Message)
 
 # Where conferences are hosted, which requests that name one say in a field of this name.
 _REGION = "region"
@@ -36,7 +38,7 @@ class Listing:
         holder, name = self._holder(request)
         return str(getattr(holder, name))
 
-    def choose(self, request: Message, value: str) -> Message:
+    def choose(self, request: M, value: str) -> M:
         """Return the request with that condition."""
         copy = type(request)()
         copy.CopyFrom(request)
@@ -44,13 +46,15 @@ class Listing:
         setattr(holder, name, value)
         return copy
 
-    def keep(self, response: Any, allowed: frozenset[str]) -> None:
-        """Take out of a response what is not among some values."""
+    def keep(self, response: Any, allowed: frozenset[str]) -> bool:
+        """Take out of a response what is not among some values; tells whether there was such."""
         items = getattr(response, self.items)
         kept = [it for it in items if getattr(it, self.field) in allowed]
-        if len(kept) < len(items):
-            del items[:]
-            items.extend(kept)
+        if len(kept) == len(items):
+            return False
+        del items[:]
+        items.extend(kept)
+        return True
 
     def _holder(self, request: Any) -> tuple[Any, str]:
         *path, name = self.chosen_by
@@ -74,10 +78,18 @@ class Scope:
     is_known: bool = True
 
     @classmethod
-    def compile(cls, method: MethodDescriptor, path: Sequence[str], kinds: Kinds) -> "Scope":
+    def compile(
+        cls,
+        request_class: type[Message],
+        response_class: type[Message],
+        path: Sequence[str],
+        kinds: Kinds,
+    ) -> "Scope":
         """Compile a method's scope; `path` are the fields in the path of its REST operation."""
-        fields = list(method.input_type.fields)
-        scope = cls(has_region=_REGION in method.input_type.fields_by_name)
+        request = cast("Descriptor", request_class.DESCRIPTOR)
+        response = cast("Descriptor", response_class.DESCRIPTOR)
+        fields = list(request.fields)
+        scope = cls(has_region=_REGION in request.fields_by_name)
         for field in fields:
             if field.name in path[1:]:
                 continue
@@ -97,7 +109,7 @@ class Scope:
             return replace(scope, is_known=path[0] in by_kind and not _is_hidden(fields, kinds))
         if scope.conferences or scope.calls or scope.queues:
             return replace(scope, is_known=not _is_hidden(fields, kinds))
-        listing = _listing(method, kinds)
+        listing = _listing(request, response, kinds)
         return replace(scope, listing=listing, is_known=listing is not None)
 
     def named(self, request: Any, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -127,14 +139,14 @@ def _names_something(message: Descriptor, kinds: Kinds, seen: set[str]) -> bool:
     )
 
 
-def _listing(method: MethodDescriptor, kinds: Kinds) -> Listing | None:
-    for field in method.output_type.fields:
+def _listing(request: Descriptor, response: Descriptor, kinds: Kinds) -> Listing | None:
+    for field in response.fields:
         if field.is_repeated and field.message_type is not None:
             found = kinds.of_item(field.message_type, (Kind.CONNECTION, Kind.QUEUE))
             if found is None:
                 return None
             kind, name = found
-            chosen_by = _condition(method.input_type, kind, kinds)
+            chosen_by = _condition(request, kind, kinds)
             # All conferences of an account cannot be told from a page which are whose.
             if kind is Kind.CONNECTION and not chosen_by:
                 return None

@@ -11,6 +11,7 @@ from gateway.deadline import Deadline
 from gateway.schema.rest import Safety
 from gateway.server.call import Call
 from gateway.server.grpc.shell import Handler, MethodHandler, Shell
+from gateway.server.services.bounds import Bounds
 from gateway.server.upstream_statuses import gateway_error
 from gateway.upstream.bound import BoundOperation
 from gateway.upstream.calls import UpstreamCall
@@ -27,7 +28,7 @@ class CommandHandler(grpc.GenericRpcHandler):
 
     `newest_cursor` gives the feed position for receipts; `accepted` is given the request of each
     command that the provider accepted; `default_timeout_s` is the deadline of calls that come
-    without one, in seconds.
+    without one, in seconds. `bounds` says what callers that are bound may ask for.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class CommandHandler(grpc.GenericRpcHandler):
         accepted: Callable[[Message], None],
         default_timeout_s: float,
         shell: Shell,
+        bounds: Bounds,
     ) -> None:
         self._client = client
+        self._bounds = bounds
         self._newest_cursor = newest_cursor
         self._accepted = accepted
         self._default_timeout_s = default_timeout_s
@@ -66,6 +69,9 @@ class CommandHandler(grpc.GenericRpcHandler):
             deadline = Deadline.before_callers(granted, default=self._default_timeout_s)
             # From before the command is sent: its effects come after that.
             cursor = self._newest_cursor()
+            bound = call.caller.is_bound
+            if bound:
+                request = await self._bounds.admit(call, operation, deadline)
             response: Any = await self._client.call(
                 operation,
                 request,
@@ -76,6 +82,8 @@ class CommandHandler(grpc.GenericRpcHandler):
             if operation.safety is not Safety.READ:
                 response.receipt.cursor = cursor
                 self._accepted(request)
+            if bound:
+                self._bounds.trim(call, operation, response)
             return response
 
         return handler

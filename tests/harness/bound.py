@@ -1,0 +1,44 @@
+"""Callers that are bound, on a gateway whose callers nobody is asked for: a call says who it is."""
+
+from typing import Any
+
+from gateway.callers.caller import Caller, Role
+from gateway.callers.kinds import Kinds
+from gateway.callers.visible import binding
+from gateway.server.call import Call
+from gateway.server.hooks.hook import Hook
+from tests.harness.events import KEYS
+from tests.harness.gateway import RunningGateway
+
+bind = binding(Kinds(KEYS))
+
+
+def caller(*connections: str, queues: set[str] | None = None, name: str = "desk") -> Caller:
+    """A caller that is bound to these connections; without any it is not bound to some."""
+    of = frozenset(connections) if connections else None
+    return bind(Caller(name, Role.ADMIN, of, None if queues is None else frozenset(queues)))
+
+
+class Introduced(Hook):
+    """Takes the name in a call's metadata for who calls."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, Caller] = {}
+
+    def on_start(self, call: Call[Any]) -> None:
+        name = dict(call.metadata).get("x-caller")
+        if name is not None:
+            call.caller = self.callers[str(name)]
+
+    def calling(self, caller: Caller) -> dict[str, Any]:
+        """What a call of this caller has beside its message."""
+        self.callers[caller.name] = caller
+        return {"metadata": (("x-caller", caller.name),)}
+
+
+def introduced(gateway: RunningGateway) -> Introduced:
+    """Have a gateway believe who its callers say they are."""
+    hook, shell = Introduced(), gateway.app.rules.shell
+    # Read when a call begins: also the methods that are registered already have it.
+    shell._hooks = (*shell._hooks, hook)
+    return hook
