@@ -9,6 +9,7 @@ from gateway.server.call import Call
 from gateway.server.hooks.hook import Hook
 from tests.harness.events import KEYS
 from tests.harness.gateway import RunningGateway
+from tests.harness.provider import Answer, SentRequest
 
 bind = binding(Kinds(KEYS))
 
@@ -42,3 +43,32 @@ def introduced(gateway: RunningGateway) -> Introduced:
     # Read when a call begins: also the methods that are registered already have it.
     shell._hooks = (*shell._hooks, hook)
     return hook
+
+
+# What the provider has: conferences by their connections, and its queues.
+CONFERENCES = {"conf-a": "a", "conf-b": "b", "conf-c": "c"}
+QUEUES = ("support", "sales")
+
+_NOT_FOUND = {"errors": [{"code": "10005", "title": "Resource not found", "detail": "gone"}]}
+
+
+def account(request: SentRequest) -> Answer:
+    """Respond as a provider does that has these conferences and queues."""
+    match request.method, request.path.removeprefix("/v2").split("/")[1:]:
+        case "GET", ["conferences"]:
+            wanted = request.query.get("filter[connection_id]")
+            found = [it for it in CONFERENCES.items() if wanted in (None, it[1])]
+            return _listed([{"id": id_, "connection_id": of} for id_, of in found])
+        case "GET", ["conferences", id_]:
+            if id_ not in CONFERENCES:
+                return Answer(404, _NOT_FOUND)
+            return Answer(body={"data": {"id": id_, "connection_id": CONFERENCES[id_]}})
+        case "GET", ["queues"]:
+            return _listed([{"name": name} for name in QUEUES])
+        case "GET", [*_, "participants" | "calls"]:
+            return _listed([])
+    return Answer(body={"data": {"result": "ok"}})
+
+
+def _listed(items: list[dict[str, str]]) -> Answer:
+    return Answer(body={"data": items, "meta": {"total_results": len(items), "total_pages": 1}})
