@@ -15,7 +15,7 @@ from gateway.callers.refusals import (
     TooManyCallsError,
 )
 from gateway.callers.remembered import Remembered
-from gateway.callers.scope import Listing, Scope
+from gateway.callers.scope import Scope
 from gateway.deadline import Deadline
 
 # How many conferences and calls are remembered with their connections, each: more than there are at
@@ -63,8 +63,10 @@ class Guard:
         self._conferences = Remembered(REMEMBERED_MAX)
         self._calls = Remembered(REMEMBERED_MAX)
 
-    async def admit(self, scope: Scope, caller: Caller, request: M, deadline: Deadline) -> M:
-        """Return the request that may be sent for one of a bound caller.
+    async def admit(
+        self, scope: Scope, caller: Caller, request: Message, deadline: Deadline
+    ) -> None:
+        """Let a request of a bound caller through, as `narrowed` has made it.
 
         Raises OutOfBoundsError, and what its sources raise.
         """
@@ -77,14 +79,11 @@ class Guard:
         if listing is not None and listing.kind is Kind.QUEUE and not caller.has_queues:
             raise QueueNotGrantedError
         if caller.connections is None:
-            return request
+            return
         region = getattr(request, "region", 0) if scope.has_region else 0
         for _, conference_id in scope.named(request, scope.conferences):
             await self.admit_to_conference(caller, conference_id, region, deadline)
         await self._admit_to_calls(scope, caller, request)
-        if listing is not None and listing.kind is Kind.CONNECTION:
-            return _by_connection(listing, caller.connections, request)
-        return request
 
     async def admit_to_conference(
         self, caller: Caller, conference_id: str, region: int, deadline: Deadline
@@ -133,12 +132,18 @@ class Guard:
             self._calls.put(call_id, found)
 
 
-def _by_connection(listing: Listing, connections: frozenset[str], request: M) -> M:
-    """Return the request for a list by one of some connections."""
-    chosen = listing.chosen(request)
-    if chosen in connections:
+def narrowed(scope: Scope, caller: Caller, request: M) -> M:
+    """Return the request for that part of a list which its caller may see.
+
+    Raises ConnectionNotNamedError if the caller has to say which part it wants.
+    """
+    listing = scope.listing
+    if listing is None or listing.kind is not Kind.CONNECTION or caller.connections is None:
         return request
-    if chosen or len(connections) != 1:
+    chosen = listing.chosen(request)
+    if chosen in caller.connections:
+        return request
+    if chosen or len(caller.connections) != 1:
         raise ConnectionNotNamedError(".".join(listing.chosen_by))
-    (connection,) = connections
+    (connection,) = caller.connections
     return listing.choose(request, connection)

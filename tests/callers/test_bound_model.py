@@ -48,7 +48,9 @@ def model(who: Caller, rpc: str, request: Any) -> str:
 
 def named_calls(request: Any, names: list[str]) -> list[str]:
     one = [getattr(request, it) for it in names if it.endswith("call_control_id")]
-    many = [call for it in names if it.endswith("call_control_ids") for call in getattr(request, it)]
+    many = [
+        call for it in names if it.endswith("call_control_ids") for call in getattr(request, it)
+    ]
     return [it for it in [*one, *many] if it]
 
 
@@ -172,7 +174,9 @@ def test_events_are_seen_as_the_model_says(stage: Stage) -> None:
             found = stage.ends(events.GetEvent, GetEventRequest(event_id=id_), who)
             assert found == ("" if id_ in seen else "NOT_FOUND")
         conference_id = random_.choice([*CONFERENCES, "conf-unknown"])
-        watch = events.WatchConference(WatchConferenceRequest(conference_id=conference_id), **called)
+        watch = events.WatchConference(
+            WatchConferenceRequest(conference_id=conference_id), **called
+        )
         may = conference_id in CONFERENCES and (own is None or CONFERENCES[conference_id] in own)
         assert opened(watch) == ("" if may else "NOT_FOUND")
 

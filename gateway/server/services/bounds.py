@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from gateway.callers.guard import Guard
+from gateway.callers.guard import Guard, narrowed
 from gateway.callers.kinds import Kind, Kinds
 from gateway.callers.scope import Scope
 from gateway.conference.reader import ConferenceRef
@@ -60,13 +60,14 @@ class CallerBounds:
 
     async def admit(self, call: Call[Any], operation: BoundOperation, deadline: Deadline) -> Any:
         """See `Bounds`. What is wrong with a request in itself comes first, as for all callers."""
-        request = call.message
-        operation.prepare(request)
         scope = self._scopes[operation.binding.full_name]
+        request = narrowed(scope, call.caller, call.message)
+        operation.prepare(request)
         try:
-            return await self._guard.admit(scope, call.caller, request, deadline)
+            await self._guard.admit(scope, call.caller, request, deadline)
         except UpstreamError as error:
             raise _of_the_call(error, operation.name, operation.safety) from None
+        return request
 
     def trim(self, call: Call[Any], operation: BoundOperation, response: Any) -> None:
         """See `Bounds`."""
@@ -77,9 +78,7 @@ class CallerBounds:
     ) -> None:
         """See `ConferenceGuard`."""
         deadline = Deadline.before_callers(left_s, default=self._timeout_s)
-        await self._guard.admit_to_conference(
-            call.caller, ref.conference_id, ref.region, deadline
-        )
+        await self._guard.admit_to_conference(call.caller, ref.conference_id, ref.region, deadline)
 
 
 def scopes_of(operations: Iterable[BoundOperation], kinds: Kinds) -> dict[str, Scope]:
