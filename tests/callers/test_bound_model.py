@@ -1,11 +1,11 @@
 """Random callers, events and RPCs on a real gateway, compared with a model of ten lines."""
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
+from google.api.field_behavior_pb2 import REQUIRED, field_behavior
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1.event_service_pb2 import (
@@ -17,7 +17,6 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.app import COMMAND_SERVICES
 from gateway.callers.caller import Caller
-from gateway.schema.binding import _is_required
 from tests.conftest import StartGateway
 from tests.harness.bound import CONFERENCES, QUEUES, Introduced, account, caller, introduced
 from tests.harness.gateway import Failure, RunningGateway
@@ -36,9 +35,9 @@ def model(who: Caller, rpc: str, request: Any) -> str:
     granted = who.queues if who.queues is not None else QUEUES if own is None else ()
     if not {*queues} <= {*granted} or (rpc == "ListQueues" and not granted):
         return "QUEUE_NOT_GRANTED"
-    if own is not None and "conference_id" in names:
-        if CONFERENCES.get(request.conference_id) not in own:
-            return "NOT_FOUND"
+    conferences = [request.conference_id] if "conference_id" in names and own is not None else []
+    if any(CONFERENCES.get(it) not in (own or ()) for it in conferences):
+        return "NOT_FOUND"
     if own is not None and rpc == "ListConferences":
         chosen = request.filter.connection_id
         return "" if chosen in own or (not chosen and len(own) == 1) else "INVALID_REQUEST"
@@ -65,7 +64,7 @@ def drawn_request(random_: random.Random, method: Any) -> Any:
     for field in method.input_type.fields:
         if field.name == "filter" and method.name == "ListConferences":
             request.filter.connection_id = random_.choice(["", "", "a", "b", "z"])
-        elif not _is_required(field) and not (
+        elif REQUIRED not in field.GetOptions().Extensions[field_behavior] and not (
             field.name.endswith(("call_control_id", "call_control_ids")) and random_.random() < 0.5
         ):
             continue
@@ -110,13 +109,13 @@ class Stage:
 
 
 @pytest.fixture
-def stage(start_gateway: StartGateway, provider: RecordingProvider) -> Iterator[Stage]:
+def stage(start_gateway: StartGateway, provider: RecordingProvider) -> Stage:
     stage = Stage(start_gateway(provider.base_url), provider)
     for call, connection in CALLS.items():
         if connection is not None:
             stage.post(call_control_id=call, connection_id=connection, conference_id="conf-a")
     stage.post(call_control_id="v3:none", conference_id="conf-a")
-    yield stage
+    return stage
 
 
 def test_commands_and_queries_do_what_the_model_says(stage: Stage) -> None:

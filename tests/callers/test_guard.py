@@ -48,8 +48,8 @@ def test_a_request_may_name_so_many_calls_and_no_more() -> None:
     fits = c.MuteParticipantsRequest(call_control_ids=calls[:-1])
     asyncio.run(guard.admit(scope, caller("a"), fits, LATER))
     ties.asked.clear()
+    request = c.MuteParticipantsRequest(call_control_ids=calls)
     with pytest.raises(TooManyCallsError):
-        request = c.MuteParticipantsRequest(call_control_ids=calls)
         asyncio.run(guard.admit(scope, caller("a"), request, LATER))
 
     assert ties.asked == []

@@ -6,7 +6,6 @@ from gateway.callers.caller import Caller, Role
 from gateway.callers.kinds import Kinds
 from gateway.callers.visible import binding
 from gateway.server.call import Call
-from gateway.server.hooks.hook import Hook
 from tests.harness.events import KEYS
 from tests.harness.gateway import RunningGateway
 from tests.harness.provider import Answer, SentRequest
@@ -20,13 +19,13 @@ def caller(*connections: str, queues: set[str] | None = None, name: str = "desk"
     return bind(Caller(name, Role.ADMIN, of, None if queues is None else frozenset(queues)))
 
 
-class Introduced(Hook):
+class Introduced:
     """Takes the name in a call's metadata for who calls."""
 
     def __init__(self) -> None:
         self.callers: dict[str, Caller] = {}
 
-    def on_start(self, call: Call[Any]) -> None:
+    def meet(self, call: Call[Any]) -> None:
         name = dict(call.metadata).get("x-caller")
         if name is not None:
             call.caller = self.callers[str(name)]
@@ -38,11 +37,16 @@ class Introduced(Hook):
 
 
 def introduced(gateway: RunningGateway) -> Introduced:
-    """Have a gateway believe who its callers say they are."""
-    hook, shell = Introduced(), gateway.app.rules.shell
-    # Read when a call begins: also the methods that are registered already have it.
-    shell._hooks = (*shell._hooks, hook)
-    return hook
+    """Have a gateway believe who its callers say they are, before any handler asks."""
+    introduced, in_flight = Introduced(), gateway.app.rules.in_flight
+    let_begin = in_flight.on_start
+
+    def on_start(call: Call[Any]) -> None:
+        let_begin(call)
+        introduced.meet(call)
+
+    in_flight.on_start = on_start  # type: ignore[method-assign]
+    return introduced
 
 
 # What the provider has: conferences by their connections, and its queues.

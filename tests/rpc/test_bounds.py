@@ -1,6 +1,5 @@
 """What callers that are bound get of a gateway, in the details that a model leaves out."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -9,6 +8,7 @@ from google.rpc import error_details_pb2
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
+from conferencing.v1.common_pb2 import REGION_EUROPE
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, WatchConferenceRequest
 from gateway.callers.caller import Caller
 from tests.conftest import StartGateway
@@ -47,8 +47,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(start_gateway: StartGateway, provider: RecordingProvider) -> Iterator[Stage]:
-    yield Stage(start_gateway(provider.base_url), provider)
+def stage(start_gateway: StartGateway, provider: RecordingProvider) -> Stage:
+    return Stage(start_gateway(provider.base_url), provider)
 
 
 @pytest.mark.parametrize("rpc", ["GetConference", "EndConference", "WatchConference"])
@@ -96,7 +96,7 @@ def test_for_a_caller_that_is_not_bound_nothing_is_looked_up(stage: Stage) -> No
 
 
 def test_the_region_of_a_conference_is_asked_about(stage: Stage) -> None:
-    request = c.GetConferenceRequest(conference_id="conf-a", region=3)
+    request = c.GetConferenceRequest(conference_id="conf-a", region=REGION_EUROPE)
     stage.conferences.GetConference(request, **stage.calling(A))
 
     assert stage.provider.requests[0].query["region"]

@@ -18,7 +18,6 @@ from gateway.journal.reading import Asker
 from gateway.journal.retention import Retention
 from gateway.server.call import Call
 
-
 # What tells how much there is that a caller may not see, and when the last of it came. A cursor
 # does so, too: it stands for a number in the log, and no caller can do without it.
 _OF_ALL_EVENTS: tuple[
