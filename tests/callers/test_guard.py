@@ -13,6 +13,7 @@ from gateway.callers.remembered import Remembered
 from gateway.callers.scope import Scope
 from gateway.deadline import Deadline
 from gateway.journal.filter import EVERYTHING
+from gateway.server.statuses import error_of
 from tests.harness.bound import bind, caller
 from tests.harness.events import choosing, keys_of
 
@@ -87,3 +88,10 @@ def test_a_caller_without_connections_sees_nothing_and_not_everything() -> None:
         assert not visible.is_everything
         assert not visible.matches(keys_of(connection_id="a"))
         assert not visible.matches(keys_of())
+
+
+def test_who_may_not_call_a_method_is_told_which_and_what_to_do() -> None:
+    error = error_of(MethodNotScopedError(), "conferencing.v1.ConferenceService/Transfer")
+
+    assert (error.code.name, error.reason) == ("PERMISSION_DENIED", "METHOD_NOT_SCOPED")
+    assert "Transfer" in error.message

@@ -103,10 +103,14 @@ def test_the_region_of_a_conference_is_asked_about(stage: Stage) -> None:
     assert stage.provider.requests[0].query == stage.provider.requests[1].query
 
 
-def test_a_request_with_a_fault_is_told_of_it_before_anything_is_looked_up(stage: Stage) -> None:
-    failure = stage.fails(stage.conferences.EndConference, c.EndConferenceRequest())
+@pytest.mark.parametrize("conference_id", ["conf-a", "conf-b", ABSENT])
+def test_a_request_with_a_fault_is_told_of_it_before_anything_is_looked_up(
+    stage: Stage, conference_id: str
+) -> None:
+    request = c.SpeakTextRequest(conference_id=conference_id, payload="Hi")
+    failure = stage.fails(stage.conferences.SpeakText, request)
 
-    assert failure.violations == {"conference_id": "is required"}
+    assert failure.violations == {"voice": "is required"}
     assert stage.sent() == []
 
 
