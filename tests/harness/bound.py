@@ -33,7 +33,8 @@ class Introduced:
     def calling(self, caller: Caller) -> dict[str, Any]:
         """What a call of this caller has beside its message."""
         self.callers[caller.name] = caller
-        return {"metadata": (("x-caller", caller.name),)}
+        # With one request id for all, so that errors which say the same are the same.
+        return {"metadata": (("x-caller", caller.name), ("x-request-id", "one"))}
 
 
 def introduced(gateway: RunningGateway) -> Introduced:
