@@ -10,6 +10,8 @@ from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_ser
 from gateway.background import Background
 from gateway.bytebudget import ByteBudget
 from gateway.callers.assembly import FiledCallers
+from gateway.callers.kinds import Kinds
+from gateway.callers.visible import binding
 from gateway.clock import Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
@@ -42,6 +44,7 @@ from gateway.server.http.public import public_app
 from gateway.server.http.refusals import TOO_MANY_CONNECTIONS
 from gateway.server.http.server import HttpServer
 from gateway.server.http.slots import admin_connections_max, connections_max
+from gateway.server.services.bounds import CallerBounds
 from gateway.server.services.commands import CommandHandler
 from gateway.server.services.conference_events import FeedEvents
 from gateway.server.services.event_service import EventHandler
@@ -181,7 +184,11 @@ class Gateway:
         served with, and OSError for an address that cannot be had; nothing is left running then.
         """
         clock = Clock(time.time, time.monotonic)
-        callers = None if settings.callers is None else FiledCallers(settings.callers)
+        callers = (
+            None
+            if settings.callers is None
+            else FiledCallers(settings.callers, binding(Kinds(declared_keys())))
+        )
         telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call, traces)
         form = event_format(declared_keys())
         log = await open_log(settings.event_log, form, telemetry.observe)
@@ -261,19 +268,22 @@ class Gateway:
 
     def _build_grpc(self) -> GrpcServer:
         settings, feed, age_max_s = self._settings, self._feed, self._settings.stream_age_max
+        operations = operations_of(COMMAND_SERVICES)
+        bounds = CallerBounds.of(operations, self._client, feed.index, settings.call_timeout)
         commands = CommandHandler(
-            operations_of(COMMAND_SERVICES),
+            operations,
             self._client,
             feed.cursor,
             self._conferences.command_accepted,
             settings.call_timeout,
             self.rules.shell,
+            bounds,
             Effects.following(feed.index, COMMAND_SERVICES, self._observe),
         )
         random_ = random.Random()
         parts = (
             SubscribeStream(feed, age_max_s, random_),
-            WatchStream(self._conferences, feed.cursor, age_max_s, random_),
+            WatchStream(self._conferences, feed.cursor, age_max_s, random_, bounds),
             StoredEvents(feed.index),
             FeedInfo(
                 feed,

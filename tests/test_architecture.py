@@ -29,7 +29,7 @@ MAY_IMPORT = {
     # A home of the log: only the composition root knows which there is.
     "journal/sqlite": {"journal", "records", "schema"},
     "feed": {"journal", "records", "schema", "tracecontext"},
-    "callers": {"journal", "watchedfile"},
+    "callers": {"deadline", "journal", "schema", "watchedfile"},
     "health": {"records"},
     "upstream": {
         "aside",
@@ -90,6 +90,7 @@ MAY_IMPORT = {
     },
     "server/services": {
         "bytebudget",
+        "callers",
         "clock",
         "conference",
         "deadline",

@@ -37,17 +37,26 @@ class Limit(NamedTuple):
         return value in self.values or (bool(self.prefixes) and value.startswith(self.prefixes))
 
     def within(self, other: "Limit") -> "Limit":
-        """Return what both allow of the same key, perhaps nothing."""
+        """Return what both allow of the same key, perhaps nothing.
+
+        It has at most as many prefixes, and as many values, as both together.
+        """
         values = {it for it in self.values if other.allows(it)}
         values.update(it for it in other.values if self.allows(it))
         # Of two prefixes one of which begins with the other, the longer one is what both allow.
-        prefixes = [
-            longer
-            for one, another in ((self, other), (other, self))
-            for longer in one.prefixes
-            if any(longer.startswith(shorter) for shorter in another.prefixes)
-        ]
-        return Limit(self.key, frozenset(values), tuple(dict.fromkeys(prefixes)))
+        longer = {it for it in self.prefixes if it.startswith(other.prefixes)}
+        longer.update(it for it in other.prefixes if it.startswith(self.prefixes))
+        return Limit(self.key, frozenset(values), _without_covered(longer))
+
+
+def _without_covered(prefixes: Iterable[str]) -> tuple[str, ...]:
+    """Return the prefixes that are not longer than another one with the same beginning."""
+    kept: list[str] = []
+    # In this order what begins with a prefix follows it, and nothing else stands between.
+    for prefix in sorted(prefixes):
+        if not (kept and prefix.startswith(kept[-1])):
+            kept.append(prefix)
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ import logging
 from grpc import StatusCode
 
 from gateway.callers.errors import Unidentified, UnidentifiedError
+from gateway.callers.refusals import OutOfBoundsError
 from gateway.conference.errors import EndlessListError, TooBusyError
 from gateway.journal.errors import LogBusyError, LogUnavailableError
 from gateway.schema.invalid import InvalidRequestError
+from gateway.server.bound_statuses import out_of_bounds
 from gateway.server.errors import GatewayError, invalid_argument
 from gateway.server.upstream_statuses import gateway_error
 from gateway.upstream.errors import UpstreamError
@@ -68,6 +70,8 @@ def error_of(error: Exception, method: str, request_id: str = "") -> GatewayErro
                 retry_after=WATCH_RETRY_S,
                 refusal="TOO_MANY_WATCHES",
             )
+        case OutOfBoundsError():
+            return out_of_bounds(error, method)
         case EndlessListError():
             return GatewayError(StatusCode.INTERNAL, "UPSTREAM_UNREADABLE_RESPONSE", str(error))
     # The text of an exception nobody foresaw may hold anything: it goes to the log.

@@ -62,3 +62,19 @@ def test_what_two_filters_exclude_from_each_other_is_nothing_and_wakes_nobody() 
     assert nothing == Filter((Limit(number, frozenset()),))
     assert nothing.wake_keys() == ()
     assert not nothing.is_everything
+
+
+def test_prefixes_within_prefixes_do_not_multiply() -> None:
+    one = choosing(type=["a*", *(f"b{number:02}*" for number in range(99))])
+    another = choosing(type=["b*", *(f"a{number:02}*" for number in range(99))])
+
+    (limit,) = one.within(another).within(one).within(another).limits
+    assert len(limit.prefixes) == 198
+    assert set(limit.prefixes) == {f"{it}{number:02}" for it in "ab" for number in range(99)}
+
+
+def test_of_prefixes_that_cover_each_other_the_shortest_is_left() -> None:
+    one, another = choosing(type=["ab*", "abcd*"]), choosing(type=["a*", "abc*"])
+
+    (limit,) = one.within(another).limits
+    assert limit.prefixes == ("ab",)

@@ -7,6 +7,7 @@ from google.rpc import error_details_pb2
 from conferencing.v1.event_service_pb2 import EventFilter, SubscribeRequest
 from gateway.server.services import subscribe
 from tests.conftest import StartGateway
+from tests.harness.bound import caller, introduced
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.reading import ids, opened
@@ -88,6 +89,24 @@ def test_the_filters_of_all_streams_have_a_budget(
     (told,) = refusals_of(gateway, loop, caplog)
     assert told.text.startswith("refused a call: NO_ROOM_FOR_FILTER: ")
     for stream in [opened(gateway, filter=it)[0] for it in filters[1:]]:
+        stream.cancel()
+
+
+def test_what_a_caller_may_see_counts_as_a_part_of_its_filters(
+    start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribe, "FILTERS_BYTES_MAX", 400_000)
+    gateway = start_gateway()
+    many = caller(*(str(number) for number in range(500)))
+    called = introduced(gateway).calling(many)
+
+    streams = [gateway.events.Subscribe(SubscribeRequest(), **called) for _ in range(2)]
+    for stream in streams:
+        next(stream)
+    failure = failure_of(gateway.events.Subscribe, SubscribeRequest(), **called)
+
+    assert (failure.code, failure.info.reason) == (Code.RESOURCE_EXHAUSTED, "GATEWAY_OVERLOADED")
+    for stream in streams:
         stream.cancel()
 
 

@@ -194,6 +194,7 @@ class _Handler:
             lambda *_: None,
             10.0,
             Shell(()),
+            Any,  # type: ignore[arg-type]
         )
         respond = handler._handler(_Binding())  # type: ignore[arg-type]
         wire = HeldWire(left_s=lambda: granted)

@@ -123,10 +123,17 @@ class NotingEvents:
         raise _AskedError
 
 
+class Everybody:
+    """Lets everybody watch everything."""
+
+    async def admit_to_conference(self, *_: Any) -> None:
+        pass
+
+
 def test_a_watch_is_opened_with_what_its_caller_may_see(loop: LoopThread) -> None:
     events = NotingEvents()
     conferences = loop.call(lambda: Conferences(events, Any, 1.0, 10))  # type: ignore[arg-type]
-    stream = WatchStream(conferences, str, 60.0, random.Random(1))
+    stream = WatchStream(conferences, str, 60.0, random.Random(1), Everybody())
 
     with pytest.raises(_AskedError):
         loop.run(stream.watch_conference(called(WatchConferenceRequest(conference_id="c1"))))

@@ -73,6 +73,13 @@ class Caller:
         self.got_at.append(virtual_now())
 
 
+class Everybody:
+    """Lets everybody watch everything."""
+
+    async def admit_to_conference(self, *_: object) -> None:
+        pass
+
+
 class Stage:
     def __init__(self, caller: Caller, seed: int) -> None:
         self.events = PostedEvents()
@@ -83,7 +90,12 @@ class Stage:
         self.outflow: Outflow = Unbounded()
         self.began = virtual_now()
         self._stream = WatchStream(
-            self.conferences, lambda at: f"@{at}", AGE_MAX_S, random.Random(seed), virtual_now
+            self.conferences,
+            lambda at: f"@{at}",
+            AGE_MAX_S,
+            random.Random(seed),
+            Everybody(),
+            virtual_now,
         )
 
     async def watch(self) -> None:

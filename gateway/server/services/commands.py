@@ -13,6 +13,7 @@ from gateway.schema.invalid import InvalidRequestError
 from gateway.schema.rest import Safety
 from gateway.server.call import Call
 from gateway.server.grpc.shell import Handler, MethodHandler, Shell
+from gateway.server.services.bounds import Bounds
 from gateway.server.upstream_statuses import gateway_error
 from gateway.upstream.bound import BoundOperation
 from gateway.upstream.calls import UpstreamCall
@@ -33,7 +34,8 @@ class CommandHandler(grpc.GenericRpcHandler):
 
     `newest_cursor` gives the feed position for receipts; `accepted` is given the request of each
     command that the provider accepted; `default_timeout_s` is the deadline of calls that come
-    without one, in seconds. `effects` waits for those of traced commands.
+    without one, in seconds. `bounds` says what callers that are bound may ask for. `effects` waits
+    for those of traced commands.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class CommandHandler(grpc.GenericRpcHandler):
         accepted: Callable[[Message], None],
         default_timeout_s: float,
         shell: Shell,
+        bounds: Bounds,
         effects: Effects | None = None,
     ) -> None:
         self._client = client
+        self._bounds = bounds
         self._newest_cursor = newest_cursor
         self._accepted = accepted
         self._effects = effects
@@ -72,6 +76,9 @@ class CommandHandler(grpc.GenericRpcHandler):
             if granted is not None:
                 granted = min(granted, self._timeout_max_s)
             deadline = Deadline.before_callers(granted, default=self._default_timeout_s)
+            bound = call.caller.is_bound
+            if bound:
+                request = await self._bounds.admit(call, operation, deadline)
             # From before the command is sent: its effects come after that.
             cursor = self._newest_cursor()
             expected = self._expected(call, cursor)
@@ -92,6 +99,8 @@ class CommandHandler(grpc.GenericRpcHandler):
             if operation.safety is not Safety.READ:
                 response.receipt.cursor = cursor
                 self._accepted(request)
+            if bound:
+                self._bounds.trim(call, operation, response)
             return response
 
         return handler

@@ -1,6 +1,7 @@
 """GetFeedInfo: what the log holds, and how well it is known to be complete."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,6 +17,32 @@ from gateway.ingest.backfill.report import Report
 from gateway.journal.reading import Asker
 from gateway.journal.retention import Retention
 from gateway.server.call import Call
+
+# What tells how much there is that a caller may not see, and when the last of it came. A cursor
+# does so, too: it stands for a number in the log, and no caller can do without it.
+_OF_ALL_EVENTS: tuple[
+    Literal[
+        "event_count",
+        "size_bytes",
+        "oldest_sequence",
+        "newest_sequence",
+        "oldest_received_at",
+        "newest_received_at",
+        "subscribers",
+    ],
+    ...,
+] = (
+    "event_count",
+    "size_bytes",
+    "oldest_sequence",
+    "newest_sequence",
+    "oldest_received_at",
+    "newest_received_at",
+    "subscribers",
+)
+_OF_ALL_MISSED_EVENTS: tuple[
+    Literal["stored_events", "unreadable_entries", "skipped_pieces", "error"], ...
+] = ("stored_events", "unreadable_entries", "skipped_pieces", "error")
 
 
 class FeedInfo:
@@ -36,7 +63,7 @@ class FeedInfo:
         self._clock = clock
 
     async def get_feed_info(self, call: Call[GetFeedInfoRequest]) -> bytes:
-        """Return what the log holds."""
+        """Return what the log holds; to who may not see all of it, no more than it must know."""
         measures = await self._feed.index.measures(Asker(call.peer))
         span = measures.span
         response = GetFeedInfoResponse(
@@ -59,6 +86,11 @@ class FeedInfo:
         response.clock.state = ClockState.Value(f"CLOCK_STATE_{clock.state.name}")
         if clock.ahead is not None:
             response.clock.ahead.FromMilliseconds(round(clock.ahead * 1_000))
+        if not call.visible.is_everything:
+            for field in _OF_ALL_EVENTS:
+                response.ClearField(field)
+            for of_missed in _OF_ALL_MISSED_EVENTS:
+                response.backfill.ClearField(of_missed)
         return response.SerializeToString()
 
     def _add_backfill(self, response: GetFeedInfoResponse) -> None:

@@ -95,7 +95,8 @@ class SubscribeStream:
         request = call.message
         options = self._read(request)
         # gRPC keeps the request's bytes until the stream ends, and so the stream pays for both.
-        size = request.ByteSize() + options.wanted.size_bytes
+        # What its caller may see is a part of the filter that it is woken by.
+        size = request.ByteSize() + options.wanted.within(call.visible).size_bytes
         if not self._filters.try_take(size):
             raise _no_room(size)
         try:

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable
 from time import monotonic
+from typing import Any, Protocol
 
 from conferencing.v1.event_service_pb2 import (
     DRAIN_REASON_MAX_AGE,
@@ -21,10 +22,23 @@ from gateway.server.services.requests import read_heartbeat
 from gateway.server.services.stream_times import StreamTimes
 
 
+class ConferenceGuard(Protocol):
+    """Knows which conferences a caller may see."""
+
+    async def admit_to_conference(
+        self, call: Call[Any], ref: ConferenceRef, left_s: float | None
+    ) -> None:
+        """Raise the error of whoever may not see a conference.
+
+        `left_s` is how long the caller waits, in seconds, None meaning for ever.
+        """
+
+
 class WatchStream:
     """Serves WatchConference. `age_max_s` is how long one stream stays open, in seconds.
 
-    `cursor` returns the cursor of a position in the feed.
+    `cursor` returns the cursor of a position in the feed, and `guard` knows which conferences a
+    caller may see.
     """
 
     def __init__(
@@ -33,8 +47,10 @@ class WatchStream:
         cursor: Callable[[int], str],
         age_max_s: float,
         random_: random.Random,
+        guard: ConferenceGuard,
         now: Callable[[], float] = monotonic,
     ) -> None:
+        self._guard = guard
         self._conferences = conferences
         self._cursor = cursor
         self._age_max_s = age_max_s
@@ -47,6 +63,10 @@ class WatchStream:
         given = request.heartbeat_interval if request.HasField("heartbeat_interval") else None
         times = StreamTimes(read_heartbeat(given), self._age_max_s).jittered(self._random)
         ref = ConferenceRef(request.conference_id, request.region)
+        left_s = call.time_remaining()
+        # All watches of a conference share what the provider says of it, so only those may watch
+        # it who may see all of that.
+        await self._guard.admit_to_conference(call, ref, left_s)
         left_s = call.time_remaining()
         patience_s = math.inf if left_s is None else left_s
         # Callers are connections, until they have names.

@@ -600,7 +600,9 @@ Global___GetFeedInfoRequest: _TypeAlias = GetFeedInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetFeedInfoResponse(_message.Message):
-    """Which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
+    """Which events the log has, how large it is, and the state of backfill and of the gateway's clock. For a caller that may
+    not see all events, numbers, sizes and times of events are unset, and so are `subscribers` and what backfill counts.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

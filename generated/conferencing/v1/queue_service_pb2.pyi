@@ -324,7 +324,9 @@ class ListQueuesResponse(_message.Message):
     that is shorter than requested, or empty, need not be the last.
     """
     total_size: _builtins.int
-    """How many queues there are on all pages. Zero also if the provider does not say."""
+    """How many queues there are on all pages. Zero also if the provider does not say, and for a caller that may use
+    only some of them.
+    """
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[_queue_pb2.Queue]:
         """The queues of this page."""
