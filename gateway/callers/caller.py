@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 
+from gateway.callers.limits import DEFAULTS, Limits
 from gateway.journal.filter import EVERYTHING, Filter
 
 
@@ -22,7 +23,8 @@ class Caller:
     applications) that it is bound to, None if it is not bound. `queues` are the names of the queues
     that it may touch; None for all of them, or for none if it is bound to connections, as queues
     belong to the account. `visible` is the condition on events that follows from the connections:
-    what is not within it does not exist for the caller.
+    what is not within it does not exist for the caller. `limits` bound all that it does at a time,
+    over whatever connections; they do not hold for UNNAMED.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Caller:
     connections: frozenset[str] | None = None
     queues: frozenset[str] | None = None
     visible: Filter = EVERYTHING
+    limits: Limits = DEFAULTS
 
     @property
     def is_bound(self) -> bool:
