@@ -44,6 +44,11 @@ class TokenBucket:
         """Put back tokens that were taken and not used."""
         self.spend(-tokens)
 
+    def change(self, per_s: float, burst: float) -> None:
+        """Go on at another rate, with what is held as far as there is room for it."""
+        self._held = min(burst, self.held)
+        self.per_s, self.burst = per_s, burst
+
     def wait_s(self, tokens: float) -> float:
         """Return in how many seconds there will be so many tokens, if nobody takes any."""
         return max(0.0, (tokens - self.held) / self.per_s)

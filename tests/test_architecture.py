@@ -29,7 +29,7 @@ MAY_IMPORT = {
     # A home of the log: only the composition root knows which there is.
     "journal/sqlite": {"journal", "records", "schema"},
     "feed": {"journal", "records", "schema", "tracecontext"},
-    "callers": {"deadline", "journal", "schema", "watchedfile"},
+    "callers": {"deadline", "journal", "schema", "tokenbucket", "watchedfile"},
     "health": {"records"},
     "upstream": {
         "aside",

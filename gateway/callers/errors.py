@@ -1,4 +1,4 @@
-"""Why a call has no caller. What that means to whoever called is said at the edge."""
+"""Why a call has no caller, or its caller no more room. The edge tells what that means."""
 
 from enum import Enum
 
@@ -21,6 +21,33 @@ class UnidentifiedError(Exception):
     def __init__(self, why: Unidentified, detail: str = "") -> None:
         super().__init__(detail or why.value)
         self.why = why
+
+
+# What each limit says when it is met, by its name in the callers file.
+_MET = {
+    "calls_per_second": "may begin {most:,} calls a second: call less often",
+    "calls_in_progress": "has {most:,} calls in progress, its maximum: wait for some to end",
+    "streams": "has {most:,} streams open, its maximum: end some, or follow more with each",
+    "watched_conferences": "watches {most:,} conferences, its maximum: end some of the streams",
+    "filter_bytes": "may have filters of {most:,} bytes in its open streams: use fewer values",
+    "searches": "has {most:,} searches of the event log in progress, its maximum: wait for them",
+}
+
+
+class LimitExceededError(Exception):
+    """A call that is beyond one of its caller's limits.
+
+    `limit` is the name of that in the callers file, `most` its value, and `retry_s` the seconds
+    after which a retry makes sense.
+    """
+
+    def __init__(self, caller: str, limit: str, most: float, retry_s: float) -> None:
+        met = _MET[limit].format(most=most)
+        super().__init__(f"{caller} {met} ({limit} in the gateway's callers file)")
+        self.caller = caller
+        self.limit = limit
+        self.most = most
+        self.retry_s = retry_s
 
 
 class CallersFileError(ValueError):

@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 from gateway.callers.caller import Caller, Role
 from gateway.callers.claims import ClaimIdentity, Issuer, check_keys_at
 from gateway.callers.errors import CallersFileError
+from gateway.callers.limits import DEFAULTS, Limits
 from gateway.callers.patterns import NameKind, NamePattern
 from gateway.callers.roster import Entry, Identity, Roster, clashes
 from gateway.callers.tokens import TokenDigest
@@ -39,6 +40,9 @@ IDENTITIES_MAX = 20
 
 # The largest file, in bytes.
 BYTES_MAX = 1024 * 1024
+
+# What can be said of a caller.
+_KEYS = ("role", "identities", "connections", "queues", "limits")
 
 _ROLES = {role.name.lower(): role for role in Role}
 
@@ -95,12 +99,13 @@ class _Reading:
             where = f"callers.{name[:80]!r}"
             self._wrong(where, "is no name: use up to 63 letters, digits, - and _")
         table = self._table(where, value)
-        self._check_keys(where, table, ("role", "identities", "connections", "queues"))
+        self._check_keys(where, table, _KEYS)
         caller = Caller(
             name,
             self._role(f"{where}.role", table.get("role")),
             self._bounds(f"{where}.connections", table.get("connections")),
             self._bounds(f"{where}.queues", table.get("queues")),
+            limits=self._limits(f"{where}.limits", table.get("limits", {})),
         )
         if caller.connections is not None or caller.queues is not None:
             caller = self._bound(where, caller)
@@ -131,6 +136,14 @@ class _Reading:
         if role is None:
             self._wrong(where, f"must be one of {', '.join(_ROLES)}")
         return role or Role.READER
+
+    def _limits(self, where: str, value: Any) -> Limits:
+        try:
+            return Limits.of(self._table(where, value))
+        except ValueError as error:
+            for line in str(error).splitlines():
+                self._wrong(f"{where}:", line)
+            return DEFAULTS
 
     def _bounds(self, where: str, value: Any) -> frozenset[str] | None:
         if value is None:

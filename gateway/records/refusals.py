@@ -23,7 +23,8 @@ class Refused(NamedTuple):
     `kind` names the bound or the rule, in UPPER_SNAKE: it comes from a small set, whatever is sent.
     `peer` is who sent it, as far as the face knows. `detail` says more to people, without anything
     that was sent. `is_shortage` says that the gateway has no room for it, whoever is to blame,
-    rather than that something is wrong with it.
+    rather than that something is wrong with it. `limit` is the limit of its caller that it met, by
+    its name in the callers file, empty if it met none.
     """
 
     subject: Subject
@@ -31,3 +32,4 @@ class Refused(NamedTuple):
     peer: str
     detail: str = ""
     is_shortage: bool = False
+    limit: str = ""

@@ -1,7 +1,7 @@
 """A call, as handlers and hooks see it. What gRPC has of it stays in the shell."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from gateway.callers.caller import UNNAMED, Caller
@@ -89,7 +89,37 @@ class Unbounded:
         """See `Outflow`."""
 
 
+class Allowance(Protocol):
+    """What a call may take of its caller's limits, beside beginning. It is given back at its end.
+
+    Raises LimitExceededError where that is nothing.
+    """
+
+    def search(self) -> None:
+        """Take a search of the event log."""
+
+    def keep_filter(self, size: int, /) -> None:
+        """Take room for a filter of `size` bytes."""
+
+    def watch(self, conference: Hashable, /) -> None:
+        """Take a conference that is watched; once per call."""
+
+
+class Unlimited:
+    """An allowance without limits."""
+
+    def search(self) -> None:
+        """See `Allowance`."""
+
+    def keep_filter(self, size: int) -> None:
+        """See `Allowance`."""
+
+    def watch(self, conference: Hashable) -> None:
+        """See `Allowance`."""
+
+
 _UNBOUNDED = Unbounded()
+_UNLIMITED = Unlimited()
 
 
 class Call(Generic[M]):
@@ -106,6 +136,7 @@ class Call(Generic[M]):
         "_request_id",
         "_task",
         "_wire",
+        "allowance",
         "asked",
         "began",
         "caller",
@@ -113,6 +144,7 @@ class Call(Generic[M]):
         "explain_cut_off",
         "granted_s",
         "has_responded",
+        "is_stream",
         "lacks_message",
         "method",
         "outflow",
@@ -128,6 +160,7 @@ class Call(Generic[M]):
         wire: Wire,
         began: float,
         task: "asyncio.Task[Any] | None" = None,
+        is_stream: bool = False,
     ) -> None:
         self._wire = wire
         self._task = task
@@ -140,6 +173,9 @@ class Call(Generic[M]):
         self.began = began
         # Who calls, which a hook finds out before any later one asks.
         self.caller: Caller = UNNAMED
+        self.allowance: Allowance = _UNLIMITED
+        # Whether its responses are a stream, which lasts.
+        self.is_stream = is_stream
         # Its place in a trace, which a hook finds out first of all; None if it has none.
         self.span: Span | None = None
         self.granted_s = wire.time_remaining()
@@ -191,6 +227,14 @@ class Call(Generic[M]):
     def visible(self) -> Filter:
         """Which events its caller may see."""
         return self.caller.visible
+
+    @property
+    def account(self) -> str:
+        """Whom the call counts for where callers take turns.
+
+        Its caller by name, over whatever connections; where callers have no names, its connection.
+        """
+        return self.caller.name or self.peer
 
     def release_message(self) -> None:
         """Give up the request, which would be held for as long as a stream is open."""

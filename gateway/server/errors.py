@@ -47,6 +47,8 @@ class GatewayError(Exception):
     # Which bound or rule of the gateway's the call met, for logs and metrics (see `Refused.kind`);
     # empty where the gateway itself has refused nothing.
     refusal: str = ""
+    # The limit of its caller that the call met, by its name in the callers file; else empty.
+    limit: str = ""
 
     def __str__(self) -> str:
         return f"{self.code.name} {self.reason}: {self.message}"

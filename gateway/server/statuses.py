@@ -4,7 +4,7 @@ import logging
 
 from grpc import StatusCode
 
-from gateway.callers.errors import Unidentified, UnidentifiedError
+from gateway.callers.errors import LimitExceededError, Unidentified, UnidentifiedError
 from gateway.callers.refusals import OutOfBoundsError
 from gateway.conference.errors import EndlessListError, TooBusyError
 from gateway.journal.errors import LogBusyError, LogUnavailableError
@@ -50,6 +50,16 @@ def error_of(error: Exception, method: str, request_id: str = "") -> GatewayErro
             return gateway_error(error)
         case UnidentifiedError():
             return _unidentified(error)
+        case LimitExceededError():
+            return GatewayError(
+                StatusCode.RESOURCE_EXHAUSTED,
+                "LIMIT_EXCEEDED",
+                str(error),
+                {"caller": error.caller, "limit": error.limit, "maximum": f"{error.most:g}"},
+                retry_after=error.retry_s,
+                refusal=f"CALLER_{error.limit.upper()}",
+                limit=error.limit,
+            )
         case LogBusyError():
             text = f"{error}; retry later"
             return GatewayError(

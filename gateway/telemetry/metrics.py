@@ -76,10 +76,21 @@ class Metrics:
             "subject",
             "kind",
         )
+        # Callers are named by the callers file, and limits by the code: there are few of both.
+        self._limited = made.counted(
+            "gateway_caller_limited",
+            "Calls refused because their caller was at a limit of its own",
+            "caller",
+            "limit",
+        )
 
     def refused(self, refused: Refused) -> None:
         """Count something refused."""
         self._refusals.add((refused.subject, refused.kind))
+
+    def caller_limited(self, caller: str, limit: str) -> None:
+        """Count a call refused for a limit of its caller."""
+        self._limited.add((caller, limit))
 
     def call_ended(self, call: CallEnded) -> None:
         """Count an RPC."""

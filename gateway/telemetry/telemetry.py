@@ -61,6 +61,8 @@ class Telemetry:
             case CallEnded():
                 self.metrics.call_ended(record)
                 self._count(record.refused)
+                if record.refused is not None and record.refused.limit:
+                    self.metrics.caller_limited(record.caller, record.refused.limit)
                 self._calls.tell(record)
                 self._traced(record)
             case AttemptEnded():

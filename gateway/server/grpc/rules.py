@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from gateway.bytebudget import ByteBudget
+from gateway.callers.accounts import Accounts
 from gateway.records.calls import CallEnded
 from gateway.records.observer import Observer
 from gateway.server.grpc.shell import Shell
@@ -12,6 +13,7 @@ from gateway.server.hooks.admission import Admission
 from gateway.server.hooks.hook import Hook, Observed
 from gateway.server.hooks.identity import Identity
 from gateway.server.hooks.in_flight import InFlight
+from gateway.server.hooks.limits import CallerLimits
 from gateway.server.hooks.peers import Peers
 from gateway.server.hooks.silence import Silence
 from gateway.server.hooks.traced import Traced
@@ -27,6 +29,7 @@ class Rules:
     silence: Silence
     peers: Peers
     identity: Identity | None
+    limits: CallerLimits | None
 
     @classmethod
     def of(
@@ -56,6 +59,8 @@ class Rules:
             silence,
             Admission(peers),
         )
+        limits = None
         if identity is not None:
-            hooks += (identity,)
-        return cls(Shell(hooks, now), in_flight, silence, peers, identity)
+            limits = CallerLimits(Accounts(now))
+            hooks += (identity, limits)
+        return cls(Shell(hooks, now), in_flight, silence, peers, identity, limits)

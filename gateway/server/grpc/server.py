@@ -207,6 +207,8 @@ class GrpcServer:
             self._rules.peers.forget_idle()
             if self._rules.identity is not None:
                 self._rules.identity.end_revoked()
+            if self._rules.limits is not None:
+                self._rules.limits.forget_idle()
             for peer in self._rules.peers.stalled():
                 self._observe(_stalled(peer))
             if (crowded := self._crowd.look(self._floods.connections)) is not None:

@@ -98,7 +98,7 @@ class Shell:
         async def wrapped(_messages: Any, context: _Context) -> Any:
             task = asyncio.current_task()
             assert task is not None
-            call: Call[Any] = Call(name, context, self._now(), task)
+            call: Call[Any] = Call(name, context, self._now(), task, is_stream)
             code = grpc.StatusCode.OK
             hooked = _Hooked(call, self._now, is_stream=is_stream)
             id_ = ((HEADER, call.request_id),)
@@ -259,9 +259,10 @@ def _refused(call: Call[Any], error: GatewayError) -> Refused | None:
     """Return what is recorded of an error: no more of it is kept than its words."""
     if not error.refusal:
         return None
-    is_shortage = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    # The gateway has room for others where its caller alone has none left.
+    is_shortage = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and not error.limit
     detail = f"{call.method}: {error.message}"
-    return Refused(Subject.CALL, error.refusal, call.peer, detail, is_shortage)
+    return Refused(Subject.CALL, error.refusal, call.peer, detail, is_shortage, error.limit)
 
 
 def abort_arguments(

@@ -13,6 +13,11 @@ from gateway.server.hooks.peers import GIVEN_UP_WITHIN_S, Peer, Peers
 # 32 for each. Some 200 fields at the most. gRPC's default, from which on it would refuse at random.
 METADATA_BYTES_MAX = 8 * 1024
 
+# Bytes of a message that may have come although nobody reads it, of a call that is refused before:
+# the largest that the event service takes. A caller at a limit of its own is refused, and must not
+# have the connection closed that it may share with others.
+_REFUSED_BYTES = 144 * 1024
+
 # The status of a call whose caller has gone before its end.
 _CANCELLED = StatusCode.CANCELLED.name
 
@@ -31,13 +36,17 @@ class Admission(Hook):
     def on_message(self, call: Call[Any], size: int) -> None:
         """See `Hook`."""
         # So many of its connection's bytes are explained.
-        self._admitted[call].peer.requests += size + METADATA_BYTES_MAX
+        admitted = self._admitted[call]
+        admitted.peer.requests += size + METADATA_BYTES_MAX
+        admitted.has_message = True
 
     def on_end(self, call: Call[Any], end: CallEnded) -> None:
         """See `Hook`."""
         admitted = self._admitted.pop(call)
         admitted.end_turn()
         admitted.taken(admitted.unread)
+        if end.refused is not None and end.refused.limit and not admitted.has_message:
+            admitted.peer.requests += _REFUSED_BYTES + METADATA_BYTES_MAX
         self._peers.ended(
             admitted.peer,
             # A stream that has had a response is no flood when it is left.
@@ -51,11 +60,12 @@ class Admission(Hook):
 class _Admitted:
     """What an admitted call holds of its connection's room."""
 
-    __slots__ = ("_has_turn", "_peers", "peer", "unread")
+    __slots__ = ("_has_turn", "_peers", "has_message", "peer", "unread")
 
     def __init__(self, peers: Peers, peer: Peer) -> None:
         self._peers = peers
         self.peer = peer
+        self.has_message = False
         # Bytes of a response that the client has not taken.
         self.unread = 0
         self._has_turn = False

@@ -64,7 +64,7 @@ class FeedInfo:
 
     async def get_feed_info(self, call: Call[GetFeedInfoRequest]) -> bytes:
         """Return what the log holds; to who may not see all of it, no more than it must know."""
-        measures = await self._feed.index.measures(Asker(call.peer))
+        measures = await self._feed.index.measures(Asker(call.account))
         span = measures.span
         response = GetFeedInfoResponse(
             epoch=self._feed.index.epoch.hex(),

@@ -50,6 +50,7 @@ class StoredEvents:
         end = _read_token(request, self._index.span.newest, violations)
         if violations:
             raise invalid_argument(violations)
+        call.allowance.search()
         query = Query(
             wanted,
             call.visible,
@@ -57,7 +58,7 @@ class StoredEvents:
             size + 1,  # one more than the page tells whether there is another page
             request.newest_first,
             end,
-            Asker(call.peer),
+            Asker(call.account),
         )
         left = call.time_remaining()
         seconds = SEARCH_S if left is None else left * SEARCH_SHARE
@@ -77,7 +78,7 @@ class StoredEvents:
         request = call.message
         if not request.event_id:
             raise invalid_argument([FieldViolation("event_id", "is required")])
-        stored = await self._index.find(request.event_id, call.visible, Asker(call.peer))
+        stored = await self._index.find(request.event_id, call.visible, Asker(call.account))
         if stored is None:
             raise GatewayError(
                 StatusCode.NOT_FOUND,

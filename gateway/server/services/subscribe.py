@@ -97,6 +97,7 @@ class SubscribeStream:
         # gRPC keeps the request's bytes until the stream ends, and so the stream pays for both.
         # What its caller may see is a part of the filter that it is woken by.
         size = request.ByteSize() + options.wanted.within(call.visible).size_bytes
+        call.allowance.keep_filter(size)
         if not self._filters.try_take(size):
             raise _no_room(size)
         try:

@@ -69,8 +69,8 @@ class WatchStream:
         await self._guard.admit_to_conference(call, ref, left_s)
         left_s = call.time_remaining()
         patience_s = math.inf if left_s is None else left_s
-        # Callers are connections, until they have names.
-        async with self._conferences.watch(ref, call.visible, call.peer, patience_s) as watch:
+        call.allowance.watch(ref)
+        async with self._conferences.watch(ref, call.visible, call.account, patience_s) as watch:
             await self._follow(watch, times, call)
 
     async def _follow(
