@@ -1,10 +1,13 @@
 """The numbers in `docs/security.md` against the constants in the code."""
 
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 from gateway import aside, bytebudget, process
 from gateway.callers import keyring, webtokens
 from gateway.callers.file import read_callers
+from gateway.callers.limits import Limits
 from gateway.config import Settings
 from gateway.feed import search
 from gateway.ingest.webhooks import body, signature, verification
@@ -75,6 +78,13 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     assert f"{sizes}; {subscribe.FILTERS_BYTES_MAX // MIB} MiB for all open streams" in TEXT
     waiting = f"{reader.SEARCHES_WAITING_MAX} waiting; {search.SEARCHED_MAX:,} events"
     assert f"{waiting}, {search.SEARCH_S:.0f} s and half of the deadline" in TEXT
+
+
+def test_the_limits_of_a_caller_are_those_of_the_code() -> None:
+    defaults = asdict(Limits())
+    section = (ROOT / "docs/security.md").read_text().split("## Limits of a caller\n")[1]
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", section.split("\n## ")[0], re.MULTILINE)
+    assert {name: int(number.replace(",", "")) for name, number in rows} == defaults
 
 
 def test_the_other_numbers_are_those_of_the_code() -> None:

@@ -11,6 +11,7 @@ from gateway.callers.caller import Caller, Role
 from gateway.callers.credentials import CertificateProof
 from gateway.callers.errors import CallersFileError, UnidentifiedError
 from gateway.callers.file import CALLERS_MAX, IDENTITIES_MAX, read_callers
+from gateway.callers.limits import Limits
 from gateway.callers.patterns import CertificateName, NameKind
 from gateway.callers.roster import Roster
 from gateway.callers.tokens import TokenDigest, line_for_file, new_token
@@ -214,6 +215,24 @@ def test_who_binds_callers_is_given_those_that_are_bound() -> None:
     assert roster.caller_of(TokenDigest.of("bound")) == Caller(
         "bound", Role.READER, frozenset({"17"}), frozenset({"support", "sales"}), seen
     )
+
+
+def test_a_caller_has_the_limits_that_the_file_sets_and_defaults_for_the_rest() -> None:
+    desk, board = with_token("desk", "reader", "one"), with_token("board", "reader", "two")
+    roster = read(desk, "limits = { streams = 3, calls_per_second = 2.5 }", board)
+
+    assert roster.caller_of(TokenDigest.of("one")).limits == Limits(2.5, 5, streams=3)
+    assert roster.caller_of(TokenDigest.of("two")).limits == Limits()
+
+
+def test_every_mistake_about_limits_is_named() -> None:
+    desk, board = with_token("desk", "reader", "one"), with_token("board", "reader", "two")
+
+    assert mistakes(desk, "limits = { streams = 0, burs = 1 }", board, "limits = 5") == [
+        "callers.desk.limits: streams must be a whole number from 1 to 100,000",
+        "callers.desk.limits: 'burs' is no limit: did you mean burst?",
+        "callers.board.limits must be a table",
+    ]
 
 
 def test_files_that_say_the_same_are_equal() -> None:

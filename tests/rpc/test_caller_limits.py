@@ -58,7 +58,7 @@ def limit_of(failure: Failure | None) -> str:
         return ""
     assert failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED, failure.message
     assert failure.info.reason == "LIMIT_EXCEEDED"
-    return failure.info.metadata["limit"]
+    return str(failure.info.metadata["limit"])
 
 
 def test_calls_beyond_the_burst_are_refused_in_words_with_the_time_to_retry(
