@@ -23,11 +23,13 @@ from conferencing.v1.event_service_pb2 import (
     WatchConferenceRequest,
 )
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
+from gateway.callers.caller import Caller, Role
 from gateway.callers.limits import Limits
 from gateway.sandbox import SandboxServer
 from gateway.server.services.filters import FILTER_BYTES_MAX
 from tests.conftest import StartGateway
 from tests.harness.callers import bearer
+from tests.harness.calls import PEER, call_of
 from tests.harness.gateway import Failure
 from tests.harness.limited import Limited
 from tests.harness.loop import LoopThread
@@ -290,3 +292,11 @@ def test_nothing_is_kept_of_callers_that_have_gone(
     assert limits.streams("desk") == 0
     assert len(limits) == 0
     assert not [it for it in caplog.records if it.levelno >= logging.ERROR]
+
+
+def test_a_call_counts_for_its_caller_or_where_there_is_no_name_for_its_connection() -> None:
+    call = call_of(INFO)
+    assert call.account == PEER
+
+    call.caller = Caller("desk", Role.READER)
+    assert call.account == "desk"
