@@ -63,13 +63,13 @@ class WatchStream:
         given = request.heartbeat_interval if request.HasField("heartbeat_interval") else None
         times = StreamTimes(read_heartbeat(given), self._age_max_s).jittered(self._random)
         ref = ConferenceRef(request.conference_id, request.region)
+        call.allowance.watch(ref)
         left_s = call.time_remaining()
         # All watches of a conference share what the provider says of it, so only those may watch
         # it who may see all of that.
         await self._guard.admit_to_conference(call, ref, left_s)
         left_s = call.time_remaining()
         patience_s = math.inf if left_s is None else left_s
-        call.allowance.watch(ref)
         async with self._conferences.watch(ref, call.visible, call.account, patience_s) as watch:
             await self._follow(watch, times, call)
 
