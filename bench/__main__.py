@@ -1,7 +1,7 @@
 """`python -m bench` measures everything, `python -m bench profile` one call from within.
 
-`python -m bench unary`, `traced` and `feed` measure one part, `python -m bench feed --only NAME`
-one thing of it. What was measured takes its place in the results, the rest stays.
+`python -m bench unary`, `guarded`, `traced` and `feed` measure one part, `python -m bench feed
+--only NAME` one thing of it. What was measured takes its place in the results, the rest stays.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from bench.processes import Cores, ProcessFailedError
 from bench.profiling import profile_gateway
 from bench.results import Section, write_results
 from bench.tools import MissingToolsError
+from bench.guarded import run_guarded
 from bench.traced import run_traced
 from bench.unary import Plan, run_unary
 
@@ -27,6 +28,8 @@ EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
 DEFAULT_PROFILE_FOLDER = Path(".cache/profile")
+
+COMMANDS = ("all", "unary", "guarded", "traced", "feed", "profile")
 
 
 def main() -> int:
@@ -42,6 +45,8 @@ def main() -> int:
             plan = Plan(options.rounds, options.get_rounds, options.turn, cores)
             if options.command in ("all", "unary"):
                 _show(run_unary(plan))
+            if options.command in ("all", "guarded"):
+                _show(run_guarded(plan))
             if options.command in ("all", "traced"):
                 _show(run_traced(plan))
             if options.command in ("all", "feed"):
@@ -69,9 +74,7 @@ def _show(section: Section) -> None:
 def _options() -> argparse.Namespace:
     plan = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "command", nargs="?", choices=("all", "unary", "traced", "feed", "profile"), default="all"
-    )
+    parser.add_argument("command", nargs="?", choices=COMMANDS, default="all")
     parser.add_argument("--only", choices=MEASUREMENTS, help="one measurement of the feed")
     parser.add_argument("--rounds", type=int, default=plan.join_rounds, help="of JoinConference")
     parser.add_argument("--get-rounds", type=int, default=plan.get_rounds, help="of GetConference")

@@ -9,8 +9,10 @@ upstream has to have been asked as often.
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from bench import tools
 from bench.processes import Processes
@@ -29,6 +31,9 @@ _STATUSES = re.compile(r"status codes: (\d+) 2xx")
 _DATA = re.compile(r"\((\d+)\) data")
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+# What is sent beside a call's message.
+Metadata: TypeAlias = Sequence[tuple[str, str]]
 
 
 class LoadError(Exception):
@@ -63,7 +68,13 @@ class H2load:
         self._program = tools.program("h2load")
 
     def run(
-        self, address: str, rpc_path: str, request: bytes, answer_length: int, calls: int
+        self,
+        address: str,
+        rpc_path: str,
+        request: bytes,
+        answer_length: int,
+        calls: int,
+        metadata: Metadata = (),
     ) -> Load:
         """Make `calls` calls. Raises LoadError unless each brings `answer_length` bytes."""
         body = self._body(request)
@@ -77,6 +88,7 @@ class H2load:
                 f"--data={body}",
                 "--header=content-type: application/grpc",
                 "--header=te: trailers",
+                *(f"--header={name}: {value}" for name, value in metadata),
                 f"http://{address}{rpc_path}",
             ],
             _LOAD_S_MAX,

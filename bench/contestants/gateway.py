@@ -13,7 +13,7 @@ from bench import calls
 from bench.calls import UnaryCall
 from bench.contestants.contestant import Described
 from bench.contestants.rpc import RpcContestant
-from bench.load import H2load
+from bench.load import H2load, Metadata
 from bench.processes import Process, Processes, free_port, wait_for_port
 from conferencing.v1.conference_service_pb2 import GetConferenceResponse, JoinConferenceResponse
 
@@ -83,12 +83,16 @@ def start_gateway(
     command: Sequence[str] = COMMAND,
     described: Described = GATEWAY,
     env: Mapping[str, str] = NOTHING_MORE,
+    metadata: Metadata = (),
 ) -> RpcContestant:
-    """Start the gateway in front of an upstream, to be called; `env` is set beside the rest."""
+    """Start the gateway in front of an upstream, to be called with this metadata.
+
+    `env` is set beside the rest.
+    """
     public_key = base64.b64encode(bytes(SigningKey.generate().verify_key)).decode()
     log = processes.folder / f"unary-events-{described.name}.db"
     gateway = launch_gateway(processes, upstream_url, public_key, log, command, env)
-    return RpcContestant(described, gateway.process, gateway.address, h2load, _verdict)
+    return RpcContestant(described, gateway.process, gateway.address, h2load, _verdict, metadata)
 
 
 def _verdict(call: UnaryCall, answer: bytes) -> str | None:

@@ -8,7 +8,7 @@ import grpc
 
 from bench.calls import UnaryCall
 from bench.contestants.contestant import CheckError, Described
-from bench.load import H2load, Load
+from bench.load import H2load, Load, Metadata
 from bench.processes import READY_S, Process
 
 # Says what is wrong with an answer, None if nothing is.
@@ -16,7 +16,10 @@ Verdict = Callable[[UnaryCall, bytes], str | None]
 
 
 class RpcContestant:
-    """A gRPC server in a process. `verdict` judges the answers of the check."""
+    """A gRPC server in a process. `verdict` judges the answers of the check.
+
+    `metadata` is sent with each call.
+    """
 
     def __init__(
         self,
@@ -25,10 +28,12 @@ class RpcContestant:
         address: str,
         h2load: H2load,
         verdict: Verdict,
+        metadata: Metadata = (),
     ) -> None:
         self._described = described
         self._h2load = h2load
         self._verdict = verdict
+        self._metadata = tuple(metadata)
         self._answer_lengths: dict[str, int] = {}
         self.process = process
         self.address = address
@@ -56,6 +61,7 @@ class RpcContestant:
             call.request.SerializeToString(),
             self.answer_length(call),
             calls,
+            self._metadata,
         )
         after = self.process.cpu_s()
         if before is None or after is None:
@@ -69,7 +75,9 @@ class RpcContestant:
             method: Any = channel.unary_unary(call.rpc_path)
             request = call.request.SerializeToString()
             try:
-                answer: bytes = method(request, timeout=READY_S, wait_for_ready=True)
+                answer: bytes = method(
+                    request, timeout=READY_S, wait_for_ready=True, metadata=self._metadata
+                )
             except grpc.RpcError as error:
                 raise CheckError(
                     f"{self._described.title} does not answer {call.name}: {error}"
