@@ -13,12 +13,12 @@ from types import FrameType
 from bench.contestants.contestant import CheckError
 from bench.feed.part import MEASUREMENTS, FeedPlan, run_feed
 from bench.figures import ImpossibleFigureError
+from bench.guarded import run_guarded
 from bench.load import LoadError
 from bench.processes import Cores, ProcessFailedError
 from bench.profiling import profile_gateway
 from bench.results import Section, write_results
 from bench.tools import MissingToolsError
-from bench.guarded import run_guarded
 from bench.traced import run_traced
 from bench.unary import Plan, run_unary
 
