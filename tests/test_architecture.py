@@ -116,7 +116,7 @@ MAY_IMPORT = {
     "simulation": {"sandbox"},
     "config": {"clashes", "fields", "names", "ports", "textfiles", "tls", "values"},
     "ports": {"address", "tls"},
-    "tls": set[str](),
+    "tls": {"watchedfile"},
     "names": set[str](),
     "output": set[str](),
     "values": {"address"},

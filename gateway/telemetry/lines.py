@@ -53,11 +53,11 @@ class _TextLines:
     """Writes a record for people; a traceback stands below it, behind a margin."""
 
     def __init__(self) -> None:
-        self._times = logging.Formatter(datefmt="%H:%M:%S")
+        self._time = _Times("%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        time = self._times.formatTime(record, "%H:%M:%S")
+        time = self._time.of(record)
         line = f"{time} {record.levelname:<7} {shown(record.name)}  {_message(record)}"
         peer, more, fields = _beside(record)
         if peer and "peer" not in fields:
@@ -73,12 +73,12 @@ class _JsonLines:
     """Writes a record as one JSON object."""
 
     def __init__(self) -> None:
-        self._times = logging.Formatter()
+        self._time = _Times("%Y-%m-%dT%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         line: dict[str, object] = {
-            "time": self._times.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "time": self._time.of(record),
             "level": record.levelname.lower(),
             "logger": shown(record.name),
             "message": _message(record),
@@ -92,6 +92,23 @@ class _JsonLines:
         if traceback := _traceback(record):
             line["exception"] = "\n".join(traceback)
         return orjson.dumps(line).decode()
+
+
+class _Times:
+    """Times of records in whole seconds, each of which is made into a text once."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._formatter = logging.Formatter()
+        self._last = (-1, "")
+
+    def of(self, record: logging.LogRecord) -> str:
+        """Return when a record was made, by the machine's own time zone."""
+        second, text = self._last  # at once: another thread may be here, too
+        if int(record.created) != second:
+            text = self._formatter.formatTime(record, self._pattern)
+            self._last = (int(record.created), text)
+        return text
 
 
 def _beside(record: logging.LogRecord) -> tuple[object, int, dict[str, object]]:

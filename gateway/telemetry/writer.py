@@ -4,7 +4,7 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 
 # What waits to be written, in bytes. A reader that stands still for a moment loses nothing; one
@@ -20,6 +20,11 @@ _PIECE_BYTES = 4_096
 
 # How often to look whether the end has come while nobody reads, in seconds.
 _LOOK_S = 0.25
+
+# How long lines are gathered before they are written together, in seconds. Nobody reads a log that
+# soon. A thread that woke for each line would take the interpreter from the event loop each time:
+# with a line for each call that was the larger part of what the lines cost.
+_GATHER_S = 0.02
 
 
 class LineWriter:
@@ -63,7 +68,9 @@ class LineWriter:
                 return
             self._bytes += size
             self._lines.append(line)
-            self._changed.notify()
+            # Else the thread has been told of those that are gathered already.
+            if len(self._lines) == 1:
+                self._changed.notify()
 
     def remind(self) -> None:
         """Have `more` asked from now on, until it returns None."""
@@ -83,9 +90,13 @@ class LineWriter:
     def _run(self) -> None:
         while True:
             with self._changed:
-                ending = self._ends_at is not None
-                if not (self._lines or ending):
+                if not (self._lines or self._ends_at is not None):
                     self._changed.wait(self._every_s if self._reminded else None)
+                if self._lines and self._ends_at is None:
+                    # Until then only the end is worth waking for: `put` and `remind` may wake too,
+                    # and then there is a little less to write.
+                    self._changed.wait(_GATHER_S)
+                ending = self._ends_at is not None
                 lines, self._lines = self._lines, deque()
                 untold, self._untold = self._untold, 0
                 # Before it is asked: what is to be told after that is a reminder of its own.
@@ -114,14 +125,14 @@ class LineWriter:
     def _write(self, lines: Sequence[bytes]) -> bool:
         """Write lines; returns whether all were written."""
         all_ = True
-        for line in lines:
-            self.is_read = self._write_all(line)
+        for lot in _lots(lines):
+            self.is_read = self._write_all(b"".join(lot))
             all_ = all_ and self.is_read
             # Only now: what is being written takes up room, too.
             with self._changed:
-                self._bytes -= len(line) + _LINE_BYTES
+                self._bytes -= sum(len(it) + _LINE_BYTES for it in lot)
                 if not self.is_read:
-                    self._drop()
+                    self._drop(len(lot))
         return all_
 
     def _write_all(self, data: bytes) -> bool:
@@ -150,6 +161,20 @@ class LineWriter:
     def _is_over(self) -> bool:
         return self._ends_at is not None and monotonic() >= self._ends_at
 
-    def _drop(self) -> None:
-        self.dropped += 1
-        self._untold += 1
+    def _drop(self, lines: int = 1) -> None:
+        self.dropped += lines
+        self._untold += lines
+
+
+def _lots(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Return lines in lots that are written at one time, each whole: a longer one is alone."""
+    lot: list[bytes] = []
+    size = 0
+    for line in lines:
+        if lot and size + len(line) > _PIECE_BYTES:
+            yield lot
+            lot, size = [], 0
+        lot.append(line)
+        size += len(line)
+    if lot:
+        yield lot

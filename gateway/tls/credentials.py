@@ -18,9 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.tls.files import NamedFile, TlsFiles
-
-# The largest file that is read, in bytes: all public CA certificates together are 300 KiB.
-_FILE_BYTES_MAX = 4 * 1024 * 1024
+from gateway.watchedfile import contents_of
 
 
 class CredentialsError(Exception):
@@ -93,15 +91,9 @@ class Credentials:
 
 def _content(file: NamedFile) -> bytes:
     try:
-        with file.path.open("rb") as opened:
-            data = opened.read(_FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise CredentialsError(
-            f"{file.setting} names a file that cannot be read: {error.strerror}"
-        ) from None
-    if len(data) > _FILE_BYTES_MAX:
-        raise CredentialsError(f"{file.setting} names a file of more than {_FILE_BYTES_MAX} bytes")
-    return data
+        return contents_of(file.path)
+    except ValueError as error:
+        raise CredentialsError(f"{file.setting} names a file that {error}") from None
 
 
 def _certificates(pem: bytes, setting: str) -> list[x509.Certificate]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,27 @@ def test_lines_are_written_in_their_order(pipe: Pipe) -> None:
     writer.close(5)
     assert writer.dropped == 0
     assert writer.is_read
+
+
+def test_lines_that_come_together_are_written_together_each_whole() -> None:
+    # Of which one `write` makes one datagram.
+    source, sink = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with source, sink:
+        writer = LineWriter(sink.fileno(), lost)
+        lines = [b"line %d\n" % n for n in range(800)] + [b"x" * 5_000 + b"\n", b"last\n"]
+        for line in lines:
+            writer.put(line)
+        written = b""
+        pieces = []
+        while not written.endswith(b"last\n"):
+            pieces.append(source.recv(65_536))
+            written += pieces[-1]
+        writer.close(5)
+
+    assert written == b"".join(lines)
+    assert len(pieces) < 10
+    assert all(it.endswith(b"\n") for it in pieces if len(it) < 4_096)
+    assert writer.dropped == 0
 
 
 def test_who_logs_never_waits_and_every_line_is_written_or_counted(pipe: Pipe) -> None:

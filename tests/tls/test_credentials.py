@@ -68,7 +68,7 @@ BAD: dict[str, tuple[Callable[[Folder], None], str]] = {
     ),
     "a file without end": (
         text_in("cert", b"x" * (4 * 2**20 + 1)),
-        f"{CERT} names a file of more than 4194304 bytes",
+        f"{CERT} names a file that has more than 4194304 bytes",
     ),
 }
 
