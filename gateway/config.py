@@ -157,7 +157,7 @@ class Settings(BaseModel):
     upstream_probe: Annotated[Literal["on", "off"], Word] = named(
         "GATEWAY_UPSTREAM_PROBE",
         "on",
-        "Whether to probe the provider at the start and after 20 s of silence: `on` or `off`.",
+        "Whether to probe the provider at the start and after 15 s of silence: `on` or `off`.",
     )
     hedge_after: Annotated[float, duration("0.01s", "10s")] | None = named(
         "GATEWAY_HEDGE_AFTER",
