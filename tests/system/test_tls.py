@@ -141,7 +141,8 @@ def test_all_three_addresses_in_tls(served: Served) -> None:
     _, metrics = served.ask(str(app.admin_address), path="/metrics")
     found = re.findall(rb'gateway_certificate_expiry_seconds{address="(\w+)"} (\S+)', metrics)
     assert [name for name, _ in found] == [b"grpc", b"http", b"admin"]
-    assert {round(float(at) - time.time(), -3) for _, at in found} == {86_000}
+    # They are good for a day, and were made when the tests began.
+    assert all(3_600 < float(at) - time.time() <= 86_400 for _, at in found)
 
 
 def test_tls_on_socket_files(start_gateway: StartGateway, tmp_path: Path) -> None:

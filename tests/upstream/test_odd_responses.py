@@ -205,7 +205,9 @@ def test_what_an_honest_provider_sends_keeps_its_connection(loop: LoopThread) ->
     ):
         found, connections = loop.run(asked(written(data), requests=20))
         assert all(isinstance(it, HttpResponse) for it in found)
-        assert connections == 1
+        # A connection is given back by a thread of pyreqwest's: a request that is quicker opens
+        # another one. One that is not kept at all makes twenty.
+        assert connections <= 3
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from typing import Any
 from grpc import StatusCode
 
 from gateway.records.calls import CallEnded
-from gateway.server.call import Call
+from gateway.server.call import OTHER, Call
 from gateway.server.hooks.hook import Hook
 from gateway.server.hooks.peers import GIVEN_UP_WITHIN_S, Peer, Peers
 
@@ -35,9 +35,11 @@ class Admission(Hook):
 
     def on_message(self, call: Call[Any], size: int) -> None:
         """See `Hook`."""
-        # So many of its connection's bytes are explained.
         admitted = self._admitted[call]
-        admitted.peer.requests += size + METADATA_BYTES_MAX
+        # So many of its connection's bytes are explained. Calls of methods that nobody has explain
+        # nothing: no honest client makes many of them, and each costs as much as another.
+        if call.method != OTHER:
+            admitted.peer.requests += size + METADATA_BYTES_MAX
         admitted.has_message = True
 
     def on_end(self, call: Call[Any], end: CallEnded) -> None:
