@@ -377,8 +377,15 @@ _ALL_AT_ONCE = (
     "of each connection 256 KiB are read before the first word can be refused: 2,000 of them at"
     " once take the loop 0.4 to 0.7 s"
 )
+_AS_DEAR_AS_OTHERS = (
+    "calls of methods that nobody has are told, counted and refused by our own code, one after the"
+    " other: what two connections send before they are held takes 0.7 to 0.8 s; left to gRPC, which"
+    " tells nobody, it takes 0.3 s"
+)
 KNOWN_FAULTS = {
+    "mesh: methods that nobody knows": _AS_DEAR_AS_OTHERS,
     "mesh: large filters of streams": _ONE_BY_ONE,
+    "mesh: streams that are not read any more": _ONE_BY_ONE,
     "mesh: searches in a queue": _ONE_BY_ONE,
     "mesh: responses that are not read": _ONE_BY_ONE,
     "mesh: watches on thousands of conferences": _ONE_BY_ONE,

@@ -51,12 +51,21 @@ class Admission(Hook):
             admitted.peer.requests += _REFUSED_BYTES + METADATA_BYTES_MAX
         self._peers.ended(
             admitted.peer,
-            # A stream that has had a response is no flood when it is left.
-            given_up=end.status == _CANCELLED
-            and end.seconds < GIVEN_UP_WITHIN_S
-            and not call.has_responded,
+            given_up=_is_given_up(call, end),
             silent=call.lacks_message,
         )
+
+
+def _is_given_up(call: Call[Any], end: CallEnded) -> bool:
+    """Tell whether a call was for nothing, so that many of them are a flood.
+
+    One of a method that nobody has costs as much as another, and no honest client goes on with it.
+    """
+    if call.method == OTHER:
+        return True
+    is_short = end.status == _CANCELLED and end.seconds < GIVEN_UP_WITHIN_S
+    # A stream that has had a response is no flood when it is left.
+    return is_short and not call.has_responded
 
 
 class _Admitted:
