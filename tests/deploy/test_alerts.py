@@ -1,7 +1,6 @@
 """The alerts: each asks for what a gateway shows, and fires when it should, by promtool."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tests.deploy.metrics import Shown
 from tests.deploy.queries import chosen
 from tests.harness.described import described
 from tests.harness.gateway import RunningGateway
+from tests.harness.needs import with_tool
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 GROUPS = yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
@@ -21,10 +21,8 @@ RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 
-# Of Prometheus itself; Debian's package `prometheus` has it, and no registry of Python's.
-with_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="evaluates rules: needs promtool"
-)
+# Prometheus's own judge of rules.
+with_promtool = with_tool("promtool")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda it: str(it["alert"]))

@@ -23,6 +23,7 @@ from tests.deploy.manifests import (
     of_kind,
     pod,
 )
+from tests.harness.needs import with_tool
 
 # `sleep` as a hook before the end is from 1.30 on.
 VERSIONS = ("1.30", "1.33", "1.37")
@@ -62,7 +63,7 @@ def test_a_kustomization_names_each_file_beside_it(path: Path) -> None:
     assert {*said["resources"]} == beside
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl")
+@with_tool("kubectl")
 def test_kustomize_puts_all_of_it_together(tmp_path: Path) -> None:
     shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
     (tmp_path / "kustomization.yaml").write_text(

@@ -1,15 +1,13 @@
 """The systemd unit, judged by systemd's own tools, which need no systemd that runs."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from gateway.cli import EXIT_USAGE
 from gateway.config import Settings, file_names, names
 from tests.deploy.manifests import LATE_S
+from tests.harness.needs import with_tool
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "telnyx-gateway.service"
 TEXT = UNIT.read_text()
@@ -17,9 +15,7 @@ TEXT = UNIT.read_text()
 # How much a unit may be open to, from 0 to 10: a server that is on the network cannot be below 1.
 EXPOSURE_MAX = 1.5
 
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze"
-)
+needs_systemd = with_tool("systemd-analyze")
 
 
 def analyze(*arguments: object) -> str:

@@ -20,4 +20,11 @@ on_linux = pytest.mark.skipif(
 # Where it is put by default is not always where a shell looks.
 GO = shutil.which("go") or "/usr/local/go/bin/go"
 
+
+def with_tool(name: str) -> pytest.MarkDecorator:
+    """Mark a test that runs a program which no registry of Python's has; `.ci/run` installs it."""
+    missing = shutil.which(name) is None and not _IN_CI
+    return pytest.mark.skipif(missing, reason=f"runs {name}, which is not here")
+
+
 with_go = pytest.mark.skipif(not Path(GO).exists() and not _IN_CI, reason="builds a client in Go")
