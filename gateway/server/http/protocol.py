@@ -70,7 +70,6 @@ class RequestProtocol(HttpToolsProtocol):
         super().__init__(*args, **named)
         self._observe_end = observe
         self._slots = slots
-        self._has_served = False
         self._stage = _Stage.REQUEST
         # The sender has closed its side; it may still wait for responses.
         self._half_closed = False
@@ -115,11 +114,6 @@ class RequestProtocol(HttpToolsProtocol):
     def is_busy(self) -> bool:
         """Whether a complete request waits for its response."""
         return bool(self.pipeline) or (self._is_responding and self._stage is not _Stage.BODY)
-
-    @property
-    def has_served(self) -> bool:
-        """Whether a request was complete."""
-        return self._has_served
 
     def give_way(self) -> None:
         """Close, for another connection to have the slot.
@@ -223,7 +217,7 @@ class RequestProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_message_complete()
-        self._has_served = True
+        self._slots.served(self)
         self._enter(_Stage.REQUEST)
 
     def _declared_rest(self) -> int:

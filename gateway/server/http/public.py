@@ -17,14 +17,15 @@ _NOT_FOUND = (
 
 def public_app(receiver: WebhookReceiver) -> Application:
     """Return the application."""
+    # Made once: who asks for paths that are not here should cost little.
+    not_found = JSONResponse({"error": {"reason": "NOT_FOUND", "message": _NOT_FOUND}}, 404)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         # Of every method, so that the receiver can say what is wrong with it.
         if _is_for_webhooks(scope["path"]):
             await receiver(scope, receive, send)
             return
-        error = {"reason": "NOT_FOUND", "message": _NOT_FOUND}
-        await JSONResponse({"error": error}, 404)(scope, receive, send)
+        await not_found(scope, receive, send)
 
     return application
 

@@ -8,6 +8,7 @@ refused.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Protocol
 
 from gateway.process import within_descriptors
@@ -48,10 +49,6 @@ class Connection(Protocol):
     def is_busy(self) -> bool:
         """Whether a complete request waits for its response."""
 
-    @property
-    def has_served(self) -> bool:
-        """Whether a request was complete."""
-
     def give_way(self) -> None:
         """Close at once; `ConnectionSlots.leave` may come later."""
 
@@ -62,8 +59,37 @@ class Slots(Protocol):
     def enter(self, connection: Connection) -> bool:
         """Give a new connection a slot. Returns False if there is none."""
 
+    def served(self, connection: Connection) -> None:
+        """Take note that a connection has had a complete request."""
+
     def leave(self, connection: Connection) -> None:
         """Free the slot of a connection, if it has one."""
+
+
+class _Same:
+    """The connections of one address, each kind in the order in which they came to it.
+
+    They are kept apart so that a flood of new connections finds at once which gives way: a look at
+    all of them for each new one took longer than to serve it.
+    """
+
+    def __init__(self) -> None:
+        # On which no request was complete yet, and the others.
+        self.new: dict[Connection, None] = {}
+        self.served: dict[Connection, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.served)
+
+    def __contains__(self, connection: Connection) -> bool:
+        return connection in self.new or connection in self.served
+
+    def remove(self, connection: Connection) -> None:
+        self.new.pop(connection, None)
+        self.served.pop(connection, None)
+
+    def can_give_way(self) -> Iterator[Connection]:
+        return (it for it in chain(self.new, self.served) if not it.is_busy)
 
 
 class ConnectionSlots:
@@ -71,33 +97,37 @@ class ConnectionSlots:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # By address; each in the order in which they were opened.
-        self._open: dict[str, dict[Connection, None]] = {}
+        self._open: dict[str, _Same] = {}
         self.count = 0
 
     def enter(self, connection: Connection) -> bool:
         """Give a new connection a slot. Returns False if there is none."""
         if self.count >= self.limit:
-            other = next(self._can_give_way(), None)
+            other = self._gives_way()
             if other is None:
                 return False
             self.leave(other)
             other.give_way()
-        self._open.setdefault(connection.address, {})[connection] = None
+        self._open.setdefault(connection.address, _Same()).new[connection] = None
         self.count += 1
         return True
 
+    def served(self, connection: Connection) -> None:
+        """Take note that a connection has had a complete request."""
+        same = self._open.get(connection.address)
+        if same is not None and connection in same.new:
+            del same.new[connection]
+            same.served[connection] = None
+
     def leave(self, connection: Connection) -> None:
         """Free the slot of a connection, if it has one."""
-        same = self._open.get(connection.address, {})
-        if connection in same:
-            del same[connection]
+        same = self._open.get(connection.address)
+        if same is not None and connection in same:
+            same.remove(connection)
             self.count -= 1
             if not same:
                 del self._open[connection.address]
 
-    def _can_give_way(self) -> Iterator[Connection]:
-        for same in sorted(self._open.values(), key=len, reverse=True):
-            idle = [connection for connection in same if not connection.is_busy]
-            yield from (connection for connection in idle if not connection.has_served)
-            yield from idle
+    def _gives_way(self) -> Connection | None:
+        by_size = sorted(self._open.values(), key=len, reverse=True)
+        return next((it for same in by_size for it in same.can_give_way()), None)

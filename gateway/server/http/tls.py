@@ -99,7 +99,6 @@ class _Handshake:
     """Holds the slot of a connection until its handshake is over; then the connection has it."""
 
     is_busy = False
-    has_served = False
 
     def __init__(
         self, address: str, slots: ConnectionSlots, observe: Callable[[str, str], None]
@@ -120,6 +119,10 @@ class _Handshake:
         """See `Slots`."""
         self._slots.leave(self)
         return self._slots.enter(connection)
+
+    def served(self, connection: Connection) -> None:
+        """See `Slots`."""
+        self._slots.served(connection)
 
     def leave(self, connection: Connection) -> None:
         """See `Slots`."""
