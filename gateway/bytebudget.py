@@ -25,15 +25,21 @@ class ByteBudget:
         self.held = 0
         self.refused = 0
 
+    def has_room(self, size: int) -> bool:
+        """Tell whether `size` bytes could be taken now; if not, it counts as a refusal."""
+        if self.held + size <= self.limit:
+            return True
+        self.refused += 1
+        _log.warning(
+            "buffers are full: new work is rejected while they hold %d of %d MiB",
+            self.held // _MIB,
+            self.limit // _MIB,
+        )
+        return False
+
     def try_take(self, size: int) -> bool:
         """Take `size` bytes and return True, or take nothing if they exceed what is left."""
-        if self.held + size > self.limit:
-            self.refused += 1
-            _log.warning(
-                "buffers are full: new work is rejected while they hold %d of %d MiB",
-                self.held // _MIB,
-                self.limit // _MIB,
-            )
+        if not self.has_room(size):
             return False
         self.held += size
         return True
@@ -65,6 +71,10 @@ class Share:
             return False
         self._held = size
         return True
+
+    def could_grow_to(self, size: int) -> bool:
+        """Tell whether there is room now for holding `size` bytes."""
+        return size <= self._held or self._budget.has_room(size - self._held)
 
     def close(self) -> None:
         """Give all of it back."""

@@ -32,6 +32,16 @@ class Body:
         self._pieces: list[bytes] = []
         self.size = 0
 
+    def expect(self, size: int) -> None:
+        """Take note of the declared size. Raises TooLargeError, and NoRoomError if there is none.
+
+        Nothing is held for what has not come. But what could not be held is not even received.
+        """
+        if size > BODY_BYTES_MAX:
+            raise TooLargeError
+        if size > ALWAYS_BYTES and not all(it.could_grow_to(size) for it in self._shares):
+            raise NoRoomError
+
     def add(self, piece: bytes) -> None:
         """Add a piece. Raises TooLargeError or NoRoomError."""
         self.size += len(piece)

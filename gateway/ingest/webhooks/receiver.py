@@ -174,8 +174,7 @@ class WebhookReceiver:
                     [("allow", "POST")],
                 )
             # First what is known before a byte of the body has come.
-            if _declared_length(scope["headers"]) > BODY_BYTES_MAX:
-                raise TooLargeError
+            body_received.expect(_declared_length(scope["headers"]))
             readings = self._verifier.read(scope["headers"])
             await _read_body(scope, receive, body_received)
             body = body_received.whole()

@@ -20,6 +20,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
+from gateway.server.http.incoming import ReadBuffer
 from gateway.server.http.outgoing import OutgoingTransport
 from gateway.server.http.refusals import (
     BAD_REQUEST,
@@ -53,21 +54,18 @@ class _Stage(enum.Enum):
     BODY = enum.auto()
 
 
-# What comes next on a connection may be so large, in bytes, and what is said if it is larger.
-_BOUNDS = {
-    _Stage.HEAD: (HEAD_BYTES_MAX, HEAD_TOO_LARGE),
-    _Stage.BODY: (BODY_WIRE_BYTES_MAX, BODY_TOO_LARGE),
-}
-
 # Given the reason of an end that the application does not hear of, and the peer's address.
 Observe = Callable[[str, str], None]
 
 
-class RequestProtocol(HttpToolsProtocol):
-    """One connection, if `slots` has one for it."""
+class RequestProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
+    """One connection, if `slots` has one for it. What comes is read into `buffer`."""
 
-    def __init__(self, *args: Any, observe: Observe, slots: Slots, **named: Any) -> None:
+    def __init__(
+        self, *args: Any, observe: Observe, slots: Slots, buffer: ReadBuffer, **named: Any
+    ) -> None:
         super().__init__(*args, **named)
+        self._buffer = buffer
         self._observe_end = observe
         self._slots = slots
         self._stage = _Stage.REQUEST
@@ -122,6 +120,15 @@ class RequestProtocol(HttpToolsProtocol):
         """
         self._refuse(TOO_MANY_CONNECTIONS)
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See `asyncio.BufferedProtocol`."""
+        buffer = self._buffer
+        return buffer.for_body if self._stage is _Stage.BODY else buffer.for_head
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See `asyncio.BufferedProtocol`."""
+        self.data_received(self._buffer.taken(nbytes))
+
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         # What the number of changes is after a piece that holds nothing but a part of this stage.
@@ -132,16 +139,21 @@ class RequestProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._beyond or BAD_REQUEST)
             return
-        if self._changes == whole and self._stage in _BOUNDS:
+        if self._changes == whole:
             self._bytes += len(data)
-            limit, refusal = _BOUNDS[self._stage]
-            if self._bytes > limit:
-                self._refuse(refusal)
+            if self._stage is _Stage.HEAD and self._bytes > HEAD_BYTES_MAX:
+                self._refuse(HEAD_TOO_LARGE)
+                return
+            if self._stage is _Stage.BODY and self._bytes > BODY_WIRE_BYTES_MAX:
+                self._refuse(BODY_TOO_LARGE)
                 return
         # Here and not at each change: a request that comes in one piece needs no timer.
         if self._timed_change != self._changes:
             self._timed_change = self._changes
             self._cancel_timer()
+            if self._stage is _Stage.BODY and not self.pipeline:
+                # Until the application wants the rest: it may refuse the request by its head.
+                self.flow.pause_reading()
             if self._stage is not _Stage.REQUEST:
                 self._set_timer(HEAD_S if self._stage is _Stage.HEAD else BODY_S)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 import uvicorn
 
 from gateway.address import Address, TcpAddress
+from gateway.server.http.incoming import ReadBuffer
 from gateway.server.http.protocol import Observe, RequestProtocol
 from gateway.server.http.refusals import IDLE_S
 from gateway.server.http.slots import ConnectionSlots, Slots
@@ -50,7 +51,8 @@ class HttpServer:
     def __init__(self, app: Application, observe: Observe, connections_max: int) -> None:
         self._slots = ConnectionSlots(connections_max)
         self._observe = observe
-        protocol = partial(RequestProtocol, observe=observe, slots=self._slots)
+        self._buffer = ReadBuffer()
+        protocol = partial(RequestProtocol, observe=observe, slots=self._slots, buffer=self._buffer)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -128,6 +130,7 @@ class HttpServer:
             {},
             observe=self._observe,
             slots=slots,
+            buffer=self._buffer,
         )
 
     def _listen(self, address: Address) -> socket.socket:
