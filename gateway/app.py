@@ -47,7 +47,7 @@ from gateway.server.http.slots import admin_connections_max, connections_max
 from gateway.server.services.bounds import CallerBounds
 from gateway.server.services.commands import CommandHandler
 from gateway.server.services.conference_events import FeedEvents
-from gateway.server.services.event_service import EventHandler
+from gateway.server.services.event_service import event_methods
 from gateway.server.services.feed_info import FeedInfo
 from gateway.server.services.stored_events import StoredEvents
 from gateway.server.services.subscribe import SubscribeStream
@@ -147,7 +147,11 @@ class Gateway:
         access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
         identity = None if callers is None else Identity(callers.callers, access)
         self.rules = Rules.of(
-            self._observe, self._buffers, begin=self._traces.begin, identity=identity
+            self._observe,
+            self._buffers,
+            begin=self._traces.begin,
+            identity=identity,
+            observe_unknown=self._observe,
         )
         self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()
@@ -294,7 +298,8 @@ class Gateway:
             ),
         )
         return GrpcServer(
-            (commands, EventHandler(EVENT_SERVICE, parts, self.rules.shell)),
+            (commands,),
+            {EVENT_SERVICE.full_name: event_methods(EVENT_SERVICE, parts, self.rules.shell)},
             [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
             age_max_s * _CONNECTION_AGE_FACTOR,
             age_max_s + max(age_max_s * _LATE_STREAM_FACTOR, _LATE_CALL_S),

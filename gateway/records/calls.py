@@ -5,6 +5,10 @@ from typing import NamedTuple
 from gateway.records.refusals import Refused
 from gateway.tracecontext import Span
 
+# What the method of a call is called that nobody serves: its name is the caller's to invent (gRFC
+# A66).
+OTHER = "other"
+
 
 class CallEnded(NamedTuple):
     """A call whose status has been handed to the network.
@@ -40,3 +44,10 @@ class CallEnded(NamedTuple):
     def trace_id(self) -> str:
         """The id of its trace, empty if it is in none."""
         return "" if self.span is None else self.span.context.trace_id
+
+
+class UnknownCalls(NamedTuple):
+    """Calls of methods that nobody has, refused by gRPC: why, and how many."""
+
+    reason: str
+    calls: int

@@ -5,7 +5,7 @@ from typing import TypeAlias, TypeVar
 
 from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
-from gateway.records.calls import CallEnded
+from gateway.records.calls import CallEnded, UnknownCalls
 from gateway.records.commits import CommitEnded
 from gateway.records.components import ComponentChanged
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
@@ -28,6 +28,7 @@ Record: TypeAlias = (
     | Refused
     | RoundEnded
     | SweepEnded
+    | UnknownCalls
     | WebhookReceived
 )
 

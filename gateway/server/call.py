@@ -12,10 +12,6 @@ from gateway.tracecontext import Span
 
 M = TypeVar("M")
 
-# What the method of a call is called that nobody serves: its name is the caller's to invent (gRFC
-# A66).
-OTHER = "other"
-
 # Responses of a stream up to this size, in bytes, do not wait for room and are not counted: each
 # stream has one of them on its way at a time, and the number of streams is bounded.
 SMALL_RESPONSE_BYTES = 64 * 1024

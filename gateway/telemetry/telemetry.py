@@ -5,7 +5,7 @@ from typing import TypeAlias, assert_never
 
 from gateway.records.attempts import AttemptEnded
 from gateway.records.backfill import DeliveryChecked, SweepEnded
-from gateway.records.calls import CallEnded
+from gateway.records.calls import OTHER, CallEnded, UnknownCalls
 from gateway.records.commits import CommitEnded
 from gateway.records.components import ComponentChanged
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
@@ -26,7 +26,12 @@ from gateway.telemetry.webhook_lines import WebhookLines
 _log = logging.getLogger(__name__)
 
 
-_Rare: TypeAlias = SweepEnded | Refused | ConnectionHeld | ConnectionClosed | ComponentChanged
+_Rare: TypeAlias = (
+    SweepEnded | Refused | ConnectionHeld | ConnectionClosed | ComponentChanged | UnknownCalls
+)
+
+# Who called is not known of these.
+_UNKNOWN = CallEnded(OTHER, "UNIMPLEMENTED", 0.0, 0.0)
 
 
 class Telemetry:
@@ -93,6 +98,8 @@ class Telemetry:
                 log_sweep(record)
             case Refused():
                 self._refused(record)
+            case UnknownCalls():
+                self._unknown(record)
             case ConnectionHeld():
                 self._refused(_refusal(record))
             case ConnectionClosed():
@@ -113,6 +120,14 @@ class Telemetry:
 
     def _refused(self, refused: Refused) -> None:
         self.metrics.refused(refused)
+        log_refused(refused)
+
+    def _unknown(self, unknown: UnknownCalls) -> None:
+        text = f"{unknown.calls} calls of methods that nobody has, refused by gRPC itself"
+        refused = Refused(Subject.CALL, unknown.reason, "", text)
+        for _ in range(unknown.calls):
+            self.metrics.call_ended(_UNKNOWN)
+            self.metrics.refused(refused)
         log_refused(refused)
 
 

@@ -13,7 +13,7 @@ from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import event_service_pb2
 from gateway.app import COMMAND_SERVICES
 from gateway.server.grpc.shell import Shell
-from gateway.server.services.event_service import EventHandler, MissingMethodError
+from gateway.server.services.event_service import MissingMethodError, event_methods
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider
@@ -139,7 +139,7 @@ def test_a_method_that_nobody_answers_stops_the_start() -> None:
     service = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 
     with pytest.raises(MissingMethodError, match=r"EventService\.Subscribe"):
-        EventHandler(service, (), Shell(()))
+        event_methods(service, (), Shell(()))
 
 
 @pytest.mark.slow

@@ -4,8 +4,8 @@ from typing import Any
 
 from grpc import StatusCode
 
-from gateway.records.calls import CallEnded
-from gateway.server.call import OTHER, Call
+from gateway.records.calls import OTHER, CallEnded
+from gateway.server.call import Call
 from gateway.server.hooks.hook import Hook
 from gateway.server.hooks.peers import GIVEN_UP_WITHIN_S, Peer, Peers
 

@@ -9,9 +9,9 @@ from grpc import StatusCode
 from gateway.callers.caller import Caller, Role
 from gateway.callers.callers import Callers, Identified
 from gateway.callers.errors import UnidentifiedError
-from gateway.records.calls import CallEnded
+from gateway.records.calls import OTHER, CallEnded
 from gateway.schema.access import Access
-from gateway.server.call import OTHER, AuthContext, Call, Metadata
+from gateway.server.call import AuthContext, Call, Metadata
 from gateway.server.credentials import credentials_of
 from gateway.server.errors import GatewayError
 from gateway.server.hooks.hook import Hook

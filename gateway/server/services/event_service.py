@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 
-import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -24,25 +23,22 @@ class MissingMethodError(Exception):
     """No object serves a method of a service; the text names the method."""
 
 
-class EventHandler(grpc.GenericRpcHandler):
-    """Serves a service whose methods several objects serve.
+def event_methods(
+    service: ServiceDescriptor, parts: tuple[object, ...], shell: Shell
+) -> dict[str, MethodHandler]:
+    """Return the handlers of a service whose methods several objects serve, by their names.
 
     `ListEvents` is served by whichever of `parts` has `list_events`. Responses are bytes that
-    are already encoded. Raises MissingMethodError at construction.
+    are already encoded. Raises MissingMethodError.
     """
-
-    def __init__(self, service: ServiceDescriptor, parts: tuple[object, ...], shell: Shell) -> None:
-        self._handlers: dict[str, MethodHandler] = {}
-        for method in service.methods:
-            path = f"/{service.full_name}/{method.name}"
-            register = shell.stream if method.server_streaming else shell.unary
-            read = _bounded(GetMessageClass(method.input_type).FromString)
-            handler = _handler(method.full_name, method.name, parts)
-            self._handlers[path] = register(path, read, handler)
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
-        """Return the handler of a method, None if it is not one of these."""
-        return self._handlers.get(handler_call_details.method)
+    handlers: dict[str, MethodHandler] = {}
+    for method in service.methods:
+        path = f"/{service.full_name}/{method.name}"
+        register = shell.stream if method.server_streaming else shell.unary
+        read = _bounded(GetMessageClass(method.input_type).FromString)
+        handler = _handler(method.full_name, method.name, parts)
+        handlers[method.name] = register(path, read, handler)
+    return handlers
 
 
 def _bounded(read: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
