@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from gateway.callers.caller import Caller
 from gateway.callers.claims import ClaimsProof
-from gateway.callers.credentials import CertificateProof, Credentials, Proof
+from gateway.callers.credentials import CertificateProof, Credentials, ForwardedProof, Proof
 from gateway.callers.errors import Unidentified, UnidentifiedError
+from gateway.callers.forwarded import HEADER, ForwardedFormatError, forwarded_names
 from gateway.callers.keyring import Fetch, KeyRings
+from gateway.callers.patterns import CertificateName
 from gateway.callers.roster import Roster
 from gateway.callers.tokens import TokenDigest
 from gateway.callers.webtokens import WebTokens, may_be_web_token
@@ -72,11 +74,14 @@ class Callers:
         Raises UnidentifiedError, now or when it is awaited.
 
         A token, if there is one, decides alone: whoever sends one that has been revoked must not
-        get in as the proxy whose certificate the connection has.
+        get in as the proxy whose certificate the connection has. Nor does a proxy itself call: it
+        says whose call it carries, and nobody else may say that.
         """
         if shown.bearer is not None:
             return self._of_token(shown.bearer)
         if shown.names is not None:
+            if self._roster.has_proxy(shown.names):
+                return self._identified(_forwarded(shown.names, shown.forwarded))
             return self._identified(CertificateProof(shown.names))
         raise UnidentifiedError(Unidentified.CREDENTIALS_MISSING)
 
@@ -131,3 +136,17 @@ class Callers:
         # A token must not outlive the key that signed it.
         self._verified.clear()
         self.version += 1
+
+
+def _forwarded(proxy: tuple[CertificateName, ...], text: str | None) -> ForwardedProof:
+    """Return what a trusted proxy says of its client. Raises UnidentifiedError."""
+    if text is None:
+        raise UnidentifiedError(
+            Unidentified.CREDENTIALS_MISSING,
+            "the proxy has forwarded neither a bearer token nor a client certificate",
+        )
+    try:
+        return ForwardedProof(forwarded_names(text), proxy)
+    except ForwardedFormatError as error:
+        detail = f"the proxy's {HEADER} {error}"
+        raise UnidentifiedError(Unidentified.FORWARDED_UNREADABLE, detail) from None

@@ -15,10 +15,13 @@ class Credentials:
     `names` are those in the certificate of its connection, which the TLS library has verified: None
     if there is no certificate, and perhaps none that could be a caller's. `bearer` is the token in
     its metadata, None if there is none, and empty if what stands there is no bearer token.
+    `forwarded` is what its metadata says of the certificate of somebody else, None if nothing:
+    anybody can write that, and it counts only if `names` are those of a trusted proxy.
     """
 
     names: tuple[CertificateName, ...] | None = None
     bearer: str | None = field(default=None, repr=False)
+    forwarded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,14 @@ class CertificateProof:
     names: tuple[CertificateName, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ForwardedProof:
+    """The names in a certificate that a proxy has verified, and those in the proxy's own."""
+
+    names: tuple[CertificateName, ...]
+    proxy: tuple[CertificateName, ...]
+
+
 # What is verified of a caller, and kept for as long as a stream of its is open: with it the caller
 # can be looked up again in another version of the file.
-Proof: TypeAlias = CertificateProof | TokenDigest | ClaimsProof
+Proof: TypeAlias = CertificateProof | ForwardedProof | TokenDigest | ClaimsProof

@@ -8,6 +8,7 @@ class Unidentified(Enum):
 
     CREDENTIALS_MISSING = "the call has neither a bearer token nor a client certificate"
     CALLER_UNKNOWN = "the credentials are of no caller that the gateway knows"
+    FORWARDED_UNREADABLE = "the x-forwarded-client-cert of the proxy cannot be read"
     TOKEN_EXPIRED = "the token has expired"
     KEYS_UNAVAILABLE = "the keys of the token's issuer are not known yet"
 

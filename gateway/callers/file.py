@@ -4,6 +4,9 @@
     audience = "telnyx-gateway"
     jwks = "https://id.example.org/.well-known/jwks.json"
 
+    [[proxies]]
+    spiffe = "spiffe://example.org/ns/edge/sa/envoy"
+
     [callers.desk]
     role = "operator"
     identities = [
@@ -20,15 +23,16 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from gateway.callers.caller import Caller, Role
 from gateway.callers.claims import ClaimIdentity, Issuer, check_keys_at
 from gateway.callers.errors import CallersFileError
 from gateway.callers.limits import DEFAULTS, Limits
 from gateway.callers.patterns import NameKind, NamePattern
-from gateway.callers.roster import Entry, Identity, Roster, clashes
+from gateway.callers.roster import Entry, Identity, Roster, clashes, speaking
 from gateway.callers.tokens import TokenDigest
 
 # So that a name is a label in metrics, a word in lines, and a bare key in the file.
@@ -45,6 +49,18 @@ BYTES_MAX = 1024 * 1024
 _KEYS = ("role", "identities", "connections", "queues", "limits")
 
 _ROLES = {role.name.lower(): role for role in Role}
+
+# What tells certificates by a name, and what else a caller may be known by.
+_NAMES: Mapping[str, Callable[[str], NamePattern]] = {
+    "spiffe": partial(NamePattern.read, NameKind.SPIFFE),
+    "dns": partial(NamePattern.read, NameKind.DNS),
+}
+_IDENTITIES: Mapping[str, Callable[[str], Identity]] = {
+    **_NAMES,
+    "token_sha256": TokenDigest.read,
+}
+
+_Read = TypeVar("_Read")
 
 Bind: TypeAlias = Callable[[Caller], Caller]
 
@@ -75,7 +91,7 @@ class _Reading:
         self.mistakes: list[str] = []
 
     def roster(self, document: Mapping[str, Any]) -> Roster:
-        self._check_keys("the file", document, ("callers", "issuers"))
+        self._check_keys("the file", document, ("callers", "issuers", "proxies"))
         issuers = tuple(
             issuer
             for name, table in self._table("issuers", document.get("issuers", {})).items()
@@ -91,7 +107,27 @@ class _Reading:
         placed: list[tuple[str, str, Identity]] = []
         entries = [self._entry(name, table, placed) for name, table in tables.items()]
         self.mistakes += clashes(placed)
-        return Roster(tuple(entries), issuers)
+        proxies = self._proxies(document.get("proxies", []))
+        self.mistakes += speaking(placed, proxies)
+        return Roster(tuple(entries), issuers, tuple(pattern for _, pattern in proxies))
+
+    def _proxies(self, value: Any) -> list[tuple[str, NamePattern]]:
+        """Read who may say whose calls they carry: each with where it stands."""
+        if not isinstance(value, list):
+            self._wrong("proxies", "must be a list of tables: [[proxies]]")
+            return []
+        if len(value) > IDENTITIES_MAX:
+            self._wrong("proxies", f"has {len(value)} proxies; {IDENTITIES_MAX} is the maximum")
+            return []
+        found: list[tuple[str, NamePattern]] = []
+        for number, one in enumerate(value, 1):
+            where = f"proxies[{number}]"
+            table = self._table(where, one)
+            self._check_keys(where, table, _NAMES)
+            pattern = self._one_of(where, table, _NAMES, _NAMES)
+            if pattern is not None:
+                found.append((where, pattern))
+        return found
 
     def _entry(self, name: str, value: Any, placed: list[tuple[str, str, Identity]]) -> Entry:
         where = f"callers.{name}"
@@ -161,17 +197,22 @@ class _Reading:
         table = self._table(where, value)
         if "issuer" in table:
             return self._claims(where, table)
-        kinds: dict[str, Callable[[str], Identity]] = {
-            "spiffe": lambda text: NamePattern.read(NameKind.SPIFFE, text),
-            "dns": lambda text: NamePattern.read(NameKind.DNS, text),
-            "token_sha256": TokenDigest.read,
-        }
-        self._check_keys(where, table, (*kinds, "issuer"))
+        listed = (*_IDENTITIES, "issuer")
+        self._check_keys(where, table, listed)
+        return self._one_of(where, table, _IDENTITIES, listed)
+
+    def _one_of(
+        self,
+        where: str,
+        table: Mapping[str, Any],
+        kinds: Mapping[str, Callable[[str], _Read]],
+        listed: Iterable[str],
+    ) -> _Read | None:
+        """Read the one text of a table, by its kind."""
         chosen = [kind for kind in kinds if kind in table]
         if len(chosen) != 1:
             if table.keys() <= kinds.keys():
-                listed = ", ".join((*kinds, "issuer"))
-                self._wrong(where, f"must have one of {listed}, and only one")
+                self._wrong(where, f"must have one of {', '.join(listed)}, and only one")
             return None
         (kind,) = chosen
         if not isinstance(table[kind], str):

@@ -1,6 +1,7 @@
 """Names in certificates, and patterns of them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,6 +101,17 @@ class NamePattern:
 
     def __str__(self) -> str:
         return _text(self.kind, self.segments)
+
+
+def names_in(uris: Sequence[str], dns: Sequence[str]) -> tuple[CertificateName, ...]:
+    """Return the names that a certificate with these alternative names has for a caller.
+
+    Names of other kinds (addresses, the subject) name no caller. More than one URI makes a
+    certificate that is no SPIFFE document ("The X.509 SVID", 2): none of them counts.
+    """
+    found = [CertificateName.of(NameKind.SPIFFE, it) for it in uris if len(uris) == 1]
+    found += [CertificateName.of(NameKind.DNS, it) for it in dns]
+    return tuple(it for it in found if it is not None)
 
 
 def _segments(kind: NameKind, text: str) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from gateway.callers.caller import Caller
 from gateway.callers.claims import ClaimIdentity, ClaimsProof, Issuer
-from gateway.callers.credentials import CertificateProof, Proof
+from gateway.callers.credentials import CertificateProof, ForwardedProof, Proof
 from gateway.callers.errors import Unidentified, UnidentifiedError
 from gateway.callers.patterns import CertificateName, NameKind, NamePattern
 from gateway.callers.tokens import TokenDigest
@@ -28,11 +28,20 @@ class Entry:
 
 
 class Roster:
-    """Knows callers by their proofs. What it is made of is equal if it is."""
+    """Knows callers by their proofs. What it is made of is equal if it is.
 
-    def __init__(self, entries: Sequence[Entry], issuers: Sequence[Issuer] = ()) -> None:
+    `proxies` are those that may say whose calls they carry, and are no callers.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        issuers: Sequence[Issuer] = (),
+        proxies: Sequence[NamePattern] = (),
+    ) -> None:
         self._entries = tuple(entries)
         self.issuers = tuple(issuers)
+        self._proxies = tuple(proxies)
         self._by_token: dict[bytes, Caller] = {}
         self._by_name: dict[tuple[NameKind, tuple[str, ...]], Caller] = {}
         # By kind and number of segments.
@@ -45,6 +54,9 @@ class Roster:
         self._by_names: Callable[[tuple[CertificateName, ...]], tuple[Caller, ...]] = lru_cache(
             _REMEMBERED
         )(self._find)
+        self._is_proxy: Callable[[tuple[CertificateName, ...]], bool] = lru_cache(_REMEMBERED)(
+            lambda names: any(proxy.fits(name) for proxy in self._proxies for name in names)
+        )
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -54,9 +66,14 @@ class Roster:
             isinstance(other, Roster)
             and self._entries == other._entries
             and self.issuers == other.issuers
+            and self._proxies == other._proxies
         )
 
     __hash__ = None  # type: ignore[assignment]  # nothing looks a roster up
+
+    def has_proxy(self, names: tuple[CertificateName, ...]) -> bool:
+        """Tell whether a certificate with these names is that of a trusted proxy."""
+        return bool(self._proxies) and self._is_proxy(names)
 
     def has_token(self, digest: TokenDigest) -> bool:
         """Tell whether a token is that of a caller."""
@@ -71,6 +88,8 @@ class Roster:
                 found = () if caller is None else (caller,)
             case CertificateProof(names):
                 found = self._by_names(names)
+            case ForwardedProof(names, proxy):
+                found = self._by_names(names) if self.has_proxy(proxy) else ()
             case ClaimsProof(issuer, _, claims):
                 fits = (it for rule, it in self._claims.get(issuer, ()) if rule.fits(claims))
                 found = tuple({it.name: it for it in fits}.values())
@@ -108,12 +127,12 @@ def _of_nobody(proof: Proof, found: Sequence[Caller]) -> str:
     It knows the names in its certificate; whether a token was nearly right is nobody's business.
     """
     match proof:
-        case CertificateProof(names) if names:
+        case CertificateProof(names) | ForwardedProof(names) if names:
             text = ", ".join(map(str, names))
             if found:
                 return f"the names in the client certificate are of more than one caller: {text}"
             return f"no caller that the gateway knows has a name of the client certificate: {text}"
-        case CertificateProof():
+        case CertificateProof() | ForwardedProof():
             return "the client certificate has neither a SPIFFE id (as its only URI) nor a DNS name"
         case ClaimsProof() if found:
             return "the token's claims are of more than one caller"
@@ -145,6 +164,23 @@ def clashes(placed: Iterable[tuple[str, str, Identity]]) -> Iterator[str]:
         yield from _overlapping(same)
     for rules in claims.values():
         yield from _covering(rules)
+
+
+def speaking(
+    placed: Iterable[tuple[str, str, Identity]], proxies: Iterable[tuple[str, NamePattern]]
+) -> Iterator[str]:
+    """Return a line for each identity of a caller that fits a name of a proxy, too.
+
+    A call that the proxy carries for nobody would be that caller's.
+    """
+    named = [(where, it) for where, _, it in placed if isinstance(it, NamePattern)]
+    for proxy_where, proxy in proxies:
+        for where, pattern in named:
+            if proxy.overlaps(pattern):
+                yield (
+                    f"{proxy_where} ({proxy}) and {where} ({pattern}) fit one name:"
+                    " a proxy is no caller"
+                )
 
 
 def _covering(rules: Sequence[tuple[str, str, ClaimIdentity]]) -> Iterator[str]:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from gateway.callers.credentials import Credentials
-from gateway.callers.patterns import CertificateName, NameKind
+from gateway.callers.forwarded import HEADER
+from gateway.callers.patterns import CertificateName, names_in
 from gateway.server.call import AuthContext, Metadata
 
 _BEARER = "bearer "
@@ -16,19 +17,29 @@ def credentials_of(metadata: Metadata, connection: Callable[[], AuthContext]) ->
     `connection` is asked only if there is no token, which decides alone.
     """
     bearer = bearer_of(metadata)
-    return Credentials(names_of(connection()) if bearer is None else None, bearer)
+    if bearer is not None:
+        return Credentials(bearer=bearer)
+    return Credentials(names_of(connection()), forwarded=forwarded_of(metadata))
 
 
 def names_of(connection: AuthContext) -> tuple[CertificateName, ...] | None:
     """Return the names in the client certificate of a connection, None if it has none.
 
     The server asks for certificates only where it requires and verifies them, so one that is there
-    is of a client CA. Names of other kinds (addresses, the subject) name no caller. More than one
-    URI makes a certificate that is no SPIFFE document ("The X.509 SVID", 2): none of them counts.
+    is of a client CA.
     """
     if "x509_pem_cert" not in connection:
         return None
     return _names(tuple(connection.get("peer_uri", ())), tuple(connection.get("peer_dns", ())))
+
+
+def forwarded_of(metadata: Metadata) -> str | None:
+    """Return what a call says of the certificate of somebody else, None if it says nothing.
+
+    Several headers are one with commas (RFC 9110, 5.3).
+    """
+    given = [value for key, value in metadata if key == HEADER and isinstance(value, str)]
+    return ",".join(given) if given else None
 
 
 def bearer_of(metadata: Metadata) -> str | None:
@@ -45,11 +56,7 @@ def bearer_of(metadata: Metadata) -> str | None:
 # Of each certificate that comes, its names are read once; a client CA has signed it.
 @lru_cache(4_096)
 def _names(uris: tuple[bytes, ...], dns: tuple[bytes, ...]) -> tuple[CertificateName, ...]:
-    found: list[CertificateName | None] = []
-    if len(uris) == 1:
-        found.append(CertificateName.of(NameKind.SPIFFE, _text(uris[0])))
-    found += [CertificateName.of(NameKind.DNS, _text(it)) for it in dns]
-    return tuple(it for it in found if it is not None)
+    return names_in([*map(_text, uris)], [*map(_text, dns)])
 
 
 def _text(name: bytes) -> str:
