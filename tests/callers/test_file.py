@@ -278,6 +278,32 @@ def test_every_mistake_about_jwts_is_named() -> None:
     ]
 
 
+def test_every_mistake_about_proxies_is_named() -> None:
+    desk = entry("desk", "reader", 'dns = "desk.svc"', 'spiffe = "spiffe://example.org/sa/envoy"')
+    found = mistakes(
+        desk,
+        '[[proxies]]\ndns = "*.svc"',
+        '[[proxies]]\nspiffe = "spiffe://example.org/sa/*"',
+        '[[proxies]]\ntoken_sha256 = "x"\ndns = "envoy.example"',
+        "[[proxies]]",
+        '[[proxies]]\ndns = "*"',
+    )
+
+    assert found == [
+        "proxies[3] has 'token_sha256', which means nothing; known are spiffe, dns",
+        "proxies[4] must have one of spiffe, dns, and only one",
+        "proxies[5].dns ends in *: name the domain that is trusted",
+        "proxies[1] (*.svc) and callers.desk.identities[1] (desk.svc) fit one name:"
+        " a proxy is no caller",
+        "proxies[2] (spiffe://example.org/sa/*) and callers.desk.identities[2]"
+        " (spiffe://example.org/sa/envoy) fit one name: a proxy is no caller",
+    ]
+    assert mistakes("proxies = 3", desk) == ["proxies must be a list of tables: [[proxies]]"]
+    many = "[[proxies]]\ndns = 'envoy.example'\n" * (IDENTITIES_MAX + 1)
+    assert mistakes(desk, many) == ["proxies has 21 proxies; 20 is the maximum"]
+    assert read(desk) != read(desk, '[[proxies]]\ndns = "envoy.example"')
+
+
 def test_claims_that_fit_one_token_and_are_of_two_callers_are_refused() -> None:
     issuer = '[issuers.i]\naudience = "x"\njwks = "https://i.example/jwks"'
     found = mistakes(
