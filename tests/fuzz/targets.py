@@ -17,6 +17,8 @@ from conferencing.v1 import conference_service_pb2, queue_service_pb2
 from conferencing.v1.event_pb2 import EVENT_NOTE_REASON_NOT_READ, Event
 from conferencing.v1.event_service_pb2 import EventFilter
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
+from gateway.callers.forwarded import ForwardedFormatError, forwarded_names
+from gateway.callers.patterns import names_in
 from gateway.details import FieldViolation
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
@@ -240,6 +242,23 @@ _RESPONSE = json.dumps(
 _LIST = json.dumps({"data": [{"id": "x"}], "meta": {"page_number": 1, "total_pages": 2}}).encode()
 
 
+# --- What a proxy forwards of its client's certificate
+
+
+def forwarded_certificate(data: bytes) -> None:
+    text = data.decode("latin-1")
+    try:
+        found = forwarded_names(text)
+    except ForwardedFormatError:
+        return
+    # Whatever a hop before has said, quoted or not, names nobody.
+    assert forwarded_names(f"{text},URI={_CLIENT}") == names_in([_CLIENT], [])
+    assert forwarded_names(f'Subject="CN=a,URI=b";DNS=a.svc,{text}') == found
+
+
+_CLIENT = "spiffe://example.org/sa/desk"
+
+
 TARGETS = (
     Target(
         "signed_headers",
@@ -251,6 +270,14 @@ TARGETS = (
         ),
     ),
     Target("webhook_body", webhook_body, (BODY, webhook("call.enqueued", {"queue": "q"}))),
+    Target(
+        "forwarded_certificate",
+        forwarded_certificate,
+        (
+            b"By=spiffe://example.org/envoy;Hash=ab;URI=spiffe://example.org/sa/desk;DNS=a.svc",
+            b'Subject="CN=\\"a\\", b";URI=,DNS="b.svc";Cert="x"',
+        ),
+    ),
     Target("cursor", cursor, (str(Cursor(b"epoch-12", 7)).encode(), b"\0epoch-12" + bytes(8))),
     Target(
         "page_token",
