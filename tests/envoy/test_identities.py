@@ -101,7 +101,7 @@ def is_up(mesh: Mesh) -> bool:
 
 def may(channel: grpc.Channel, metadata: Any = ()) -> dict[str, str]:
     """How a query and a command of admins end."""
-    calls = {
+    calls: dict[str, tuple[Any, Any]] = {
         "query": (EventServiceStub(channel).GetFeedInfo, INFO),
         "command": (QueueServiceStub(channel).DeleteQueue, DELETE),
     }

@@ -25,7 +25,7 @@ FILE = (
     + with_token("bot", "reader", "token-of-bot")
 )
 INFO, DELETE = method_named("GetFeedInfo"), method_named("DeleteQueue")
-UNKNOWN = ("UNAUTHENTICATED", "CALLER_UNKNOWN", {})
+UNKNOWN: Any = ("UNAUTHENTICATED", "CALLER_UNKNOWN", {})
 ADMIN = "By=x;Hash=y;URI=spiffe://example.org/sa/admin"
 READER = 'Hash=y;Subject="CN=a";URI=spiffe://example.org/sa/reader;DNS=reader.svc'
 
@@ -49,8 +49,9 @@ class Proxied:
 
     def outcome(self, name: str, metadata: Any, method: Any = INFO) -> Any:
         """What a client with a certificate of this name gets."""
-        kind = {"uris": [name]} if name.startswith("spiffe") else {}
-        shown = self.authority.client(*(() if kind else (name,)), **kind)
+        is_uri = name.startswith("spiffe")
+        client = self.authority.client
+        shown = client(uris=[name]) if is_uri else client(name)
         credentials = grpc.ssl_channel_credentials(self.authority.pem, shown.key, shown.cert)
         with self.server.channel(credentials) as channel:
             found = called(channel, method, metadata)
@@ -97,7 +98,7 @@ def test_a_proxy_that_says_nothing_is_nobody(proxied: Proxied) -> None:
 
 @pytest.mark.parametrize("text", [f"{ADMIN},", f'Subject="x;{ADMIN}', "admin.svc", ""])
 def test_what_cannot_be_read_is_refused_with_where_it_ends(proxied: Proxied, text: str) -> None:
-    reason = ("UNAUTHENTICATED", "FORWARDED_UNREADABLE", {})
+    reason: Any = ("UNAUTHENTICATED", "FORWARDED_UNREADABLE", {})
     assert proxied.outcome("envoy.svc", forwarded(text)) == reason
     assert "x-forwarded-client-cert is malformed at character" in proxied.message
 
