@@ -222,6 +222,8 @@ def test_why_is_of_few_words() -> None:
     assert {it.name for it in Unidentified} == {
         "CREDENTIALS_MISSING",
         "CALLER_UNKNOWN",
+        # Only of what a trusted proxy has written.
+        "FORWARDED_UNREADABLE",
         "TOKEN_EXPIRED",
         "KEYS_UNAVAILABLE",
     }
