@@ -147,11 +147,7 @@ class Gateway:
         access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
         identity = None if callers is None else Identity(callers.callers, access)
         self.rules = Rules.of(
-            self._observe,
-            self._buffers,
-            begin=self._traces.begin,
-            identity=identity,
-            observe_unknown=self._observe,
+            self._observe, self._buffers, begin=self._traces.begin, identity=identity
         )
         self.metrics.watch_calls(self.rules.in_flight)
         self._grpc = self._build_grpc()

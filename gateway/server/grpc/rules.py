@@ -6,10 +6,9 @@ from time import monotonic
 
 from gateway.bytebudget import ByteBudget
 from gateway.callers.accounts import Accounts
-from gateway.records.calls import CallEnded, UnknownCalls
-from gateway.records.observer import Observer, ignore
+from gateway.records.calls import CallEnded
+from gateway.records.observer import Observer
 from gateway.server.grpc.shell import Shell
-from gateway.server.grpc.unknown import UnknownMethods
 from gateway.server.hooks.admission import Admission
 from gateway.server.hooks.hook import Hook, Observed
 from gateway.server.hooks.identity import Identity
@@ -23,13 +22,9 @@ from gateway.tracecontext import Begin, passed_on
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is around every handler. `shell` is what handlers are registered with.
-
-    `unknown_methods` is to be registered behind all of them.
-    """
+    """What is around every handler. `shell` is what handlers are registered with."""
 
     shell: Shell
-    unknown_methods: UnknownMethods
     in_flight: InFlight
     silence: Silence
     peers: Peers
@@ -44,13 +39,12 @@ class Rules:
         now: Callable[[], float] = monotonic,
         begin: Begin = passed_on,
         identity: Identity | None = None,
-        observe_unknown: Observer[UnknownCalls] = ignore,
     ) -> "Rules":
         """Return rules that tell `observe` of every end; `budget` is what all buffers share.
 
         `now` is the monotonic clock, in seconds, and `begin` begins the span of each call.
         `identity` finds out who calls; without it every caller is unnamed, and may do and see
-        everything. `observe_unknown` is told of calls that gRPC refuses for us.
+        everything.
         """
         in_flight, peers = InFlight(), Peers(budget, now)
         silence = Silence(lambda: in_flight.refusing, now)
@@ -69,6 +63,4 @@ class Rules:
         if identity is not None:
             limits = CallerLimits(Accounts(now))
             hooks += (identity, limits)
-        shell = Shell(hooks, now)
-        unknown_methods = UnknownMethods(shell, observe_unknown, now)
-        return cls(shell, unknown_methods, in_flight, silence, peers, identity, limits)
+        return cls(Shell(hooks, now), in_flight, silence, peers, identity, limits)

@@ -11,6 +11,7 @@ import grpc
 from gateway.address import Address, SocketFile, TcpAddress
 from gateway.background import kept_running
 from gateway.process import within_descriptors
+from gateway.records.calls import UnknownCalls
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.records.observer import Observer, ignore
 from gateway.records.refusals import Refused, Subject
@@ -23,6 +24,7 @@ from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.shell import MethodHandler
 from gateway.server.grpc.sockets import Bound
 from gateway.server.grpc.tls import server_credentials
+from gateway.server.grpc.unknown import UnknownMethods
 from gateway.server.hooks.admission import METADATA_BYTES_MAX
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX, STREAMED_PER_CONNECTION_MAX
 from gateway.socketfile import SocketFilePlace
@@ -89,8 +91,8 @@ class GrpcServer:
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
     reading ends in no other way. `connections_max` of all clients may be open at one time, within a
     share of the descriptors; gRPC closes further ones as they come. `rules` are those that the
-    handlers are registered with, and `observe` is told of connections that meet a bound: of calls
-    the rules tell.
+    handlers are registered with, and `observe` is told of connections that meet a bound, and of
+    calls that gRPC refuses by itself: of all others the rules tell.
 
     `apart` are handlers of services, by the service and the method. gRPC keeps a queue for each of
     these methods, and one for all calls of other methods: who opens a thousand streams in one go
@@ -106,7 +108,7 @@ class GrpcServer:
         connection_grace_s: float,
         rules: Rules,
         connections_max: int,
-        observe: Observer[Refused | ConnectionHeld | ConnectionClosed] = ignore,
+        observe: Observer[Refused | ConnectionHeld | ConnectionClosed | UnknownCalls] = ignore,
         beside: Beside = OPEN,
     ) -> None:
         self._rules = rules
@@ -147,7 +149,7 @@ class GrpcServer:
             beside.handlers(self._health, service_names, rules.identity)
         )
         # The last one: it takes whatever is left.
-        self._server.add_generic_rpc_handlers((rules.unknown_methods,))
+        self._server.add_generic_rpc_handlers((UnknownMethods(rules.shell, observe),))
 
     async def start(
         self, address: Address, certificates: CurrentCredentials | None = None
