@@ -148,6 +148,7 @@ class Call(Generic[M]):
         "received_bytes",
         "sent_bytes",
         "span",
+        "stands_for",
     )
 
     def __init__(
@@ -188,6 +189,8 @@ class Call(Generic[M]):
         # What the status says if a shutdown cuts the call off, called when its handler has ended.
         # None: that the call had no effect. Whoever has one sets this before.
         self.explain_cut_off: Callable[[], GatewayError] | None = None
+        # How many calls it counts as for its connection: of some kinds not every call is met.
+        self.stands_for = 1
         # Why the gateway has ended the call itself.
         self.ended_by: Callable[[], GatewayError] | None = None
 

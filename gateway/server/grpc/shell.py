@@ -62,12 +62,13 @@ class Shell:
         read: Callable[[bytes], Any],
         handler: Handler,
         write: Callable[[Any], bytes] = bytes,
+        stands_for: int = 1,
     ) -> MethodHandler:
         """Return gRPC's handler of `/package.Service/Method`, which gives one response.
 
         `read` makes a message of the request's bytes and `write` bytes of the response: gRPC's own
         deserialiser would fail with UNKNOWN on bytes that are none, which to our callers means
-        something else.
+        something else. `stands_for` is how many calls each of its calls counts as.
         """
 
         async def respond(call: Call[Any]) -> bytes:
@@ -77,7 +78,9 @@ class Shell:
             return response
 
         # For gRPC the requests are streams: so we see calls that have no message.
-        return grpc.stream_unary_rpc_method_handler(self._wrap(method, read, respond))
+        return grpc.stream_unary_rpc_method_handler(
+            self._wrap(method, read, respond, stands_for=stands_for)
+        )
 
     def stream(self, method: str, read: Callable[[bytes], Any], handler: Handler) -> MethodHandler:
         """Return gRPC's handler of a method whose responses are a stream of bytes."""
@@ -92,6 +95,7 @@ class Shell:
         respond: _Respond,
         *,
         is_stream: bool = False,
+        stands_for: int = 1,
     ) -> Callable[[Any, _Context], Awaitable[Any]]:
         name = method.removeprefix("/")
 
@@ -99,6 +103,7 @@ class Shell:
             task = asyncio.current_task()
             assert task is not None
             call: Call[Any] = Call(name, context, self._now(), task, is_stream)
+            call.stands_for = stands_for
             code = grpc.StatusCode.OK
             hooked = _Hooked(call, self._now, is_stream=is_stream)
             id_ = ((HEADER, call.request_id),)

@@ -36,7 +36,8 @@ class UnknownMethods(grpc.GenericRpcHandler):
 
     Without it gRPC would refuse such calls by itself, and nobody would see them. `observe` is told
     how many are left to it, which does not say here whose they are; the hooks of `shell` see the
-    others. `now` is the monotonic clock, in seconds.
+    others, each of which stands for those left since the one before: so the connection that sends
+    most of them is soon held for the flood. `now` is the monotonic clock, in seconds.
     """
 
     def __init__(
@@ -44,7 +45,8 @@ class UnknownMethods(grpc.GenericRpcHandler):
     ) -> None:
         self._shell = shell
         self._observe = observe
-        self._left = 0
+        # Calls left to gRPC since the last report, and since the last refusal in words.
+        self._left = self._since_words = 0
         self._in_words = TokenBucket(IN_WORDS_PER_S, IN_WORDS_MAX, now)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
@@ -53,7 +55,9 @@ class UnknownMethods(grpc.GenericRpcHandler):
             if not self._left:
                 asyncio.get_running_loop().call_later(REPORTED_AFTER_S, self._report)
             self._left += 1
+            self._since_words += 1
             return None
+        stands_for, self._since_words = self._since_words + 1, 0
         name = shortened(handler_call_details.method, _NAME_BYTES)
 
         async def refuse(call: Call[Any]) -> NoReturn:
@@ -64,7 +68,7 @@ class UnknownMethods(grpc.GenericRpcHandler):
                 refusal=_REASON,
             )
 
-        return self._shell.unary(OTHER, bytes, refuse)
+        return self._shell.unary(OTHER, bytes, refuse, stands_for=stands_for)
 
     def _report(self) -> None:
         left, self._left = self._left, 0

@@ -51,7 +51,7 @@ class Admission(Hook):
             admitted.peer.requests += _REFUSED_BYTES + METADATA_BYTES_MAX
         self._peers.ended(
             admitted.peer,
-            given_up=_is_given_up(call, end),
+            given_up=call.stands_for if _is_given_up(call, end) else 0,
             silent=call.lacks_message,
         )
 

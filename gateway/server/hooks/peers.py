@@ -148,15 +148,16 @@ class Peers:
         self._calls += 1
         return peer
 
-    def ended(self, peer: Peer, *, given_up: bool, silent: bool = False) -> None:
+    def ended(self, peer: Peer, *, given_up: int, silent: bool = False) -> None:
         """Take note of the end of a call that was admitted.
 
-        `given_up` says that its caller did not wait for it, `silent` that it had no message.
+        `given_up` is how many calls that nobody waited for it counts as, and `silent` says that it
+        had no message.
         """
         peer.calls -= 1
         self._calls -= 1
         if given_up or silent:
-            self._given_up(peer, _WITHOUT_MESSAGE if silent else 1)
+            self._given_up(peer, max(given_up, _WITHOUT_MESSAGE if silent else 1))
         elif peer.patience is not None:
             peer.patience.give_back(1)
 
