@@ -20,7 +20,7 @@ class TooLargeError(Exception):
     """The body is larger than `BODY_BYTES_MAX`."""
 
 
-class NoRoomError(Exception):
+class NoRoomForBodyError(Exception):
     """There is no room for so large a body now."""
 
 
@@ -33,24 +33,24 @@ class Body:
         self.size = 0
 
     def expect(self, size: int) -> None:
-        """Take note of the declared size. Raises TooLargeError, and NoRoomError if there is none.
+        """Take note of the declared size. Raises TooLargeError, and NoRoomForBodyError if there is none.
 
         Nothing is held for what has not come. But what could not be held is not even received.
         """
         if size > BODY_BYTES_MAX:
             raise TooLargeError
         if size > ALWAYS_BYTES and not all(it.could_grow_to(size) for it in self._shares):
-            raise NoRoomError
+            raise NoRoomForBodyError
 
     def add(self, piece: bytes) -> None:
-        """Add a piece. Raises TooLargeError or NoRoomError."""
+        """Add a piece. Raises TooLargeError or NoRoomForBodyError."""
         self.size += len(piece)
         if self.size > BODY_BYTES_MAX:
             raise TooLargeError
         if self.size > ALWAYS_BYTES:
             for share in self._shares:
                 if not share.grow_to(self.size):
-                    raise NoRoomError
+                    raise NoRoomForBodyError
         self._pieces.append(piece)
 
     def whole(self) -> bytes:

@@ -18,7 +18,7 @@ from gateway.ingest.webhooks.body import (
     BODY_BYTES_MAX,
     LARGE_BYTES_MAX,
     Body,
-    NoRoomError,
+    NoRoomForBodyError,
     TooLargeError,
 )
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
@@ -192,7 +192,7 @@ class WebhookReceiver:
             return refuse(refused.reason, str(refused))
         except TooLargeError:
             return refuse("BODY_TOO_LARGE", f"the body is larger than {BODY_BYTES_MAX} bytes")
-        except (NoRoomError, TooManyError):
+        except (NoRoomForBodyError, TooManyError):
             return refuse("GATEWAY_OVERLOADED", "too many large bodies are in memory", again)
         except LogUnavailableError as error:
             detail = f"it could not be stored; the provider will retry it: {error}"
