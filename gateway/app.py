@@ -141,7 +141,10 @@ class Gateway:
         feed.tell(self._observe)
         rest = RestConferences(self._client)
         self._conferences = Conferences(
-            FeedEvents(feed), rest, settings.call_timeout, settings.watch_requests
+            FeedEvents(feed),
+            rest,
+            settings.call_timeout,
+            settings.share_of(settings.watch_requests),
         )
         self.metrics.watch_questions(self._conferences)
         access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))

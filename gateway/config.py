@@ -5,6 +5,7 @@ The only module that reads the environment. Secrets are held as SecretStr, which
 
 import os
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -148,6 +149,12 @@ class Settings(BaseModel):
         1_000,
         "Maximum number of requests waiting to be sent; further RPCs are rejected at once.",
     )
+    upstream_share: Annotated[Fraction, read_by(values.read_share)] = named(
+        "GATEWAY_UPSTREAM_SHARE",
+        "1",
+        "This replica's share of `GATEWAY_UPSTREAM_IN_FLIGHT` and `GATEWAY_WATCH_REQUESTS`, which"
+        " then are limits for all replicas together: `1/3` for one of three.",
+    )
     watch_requests: Annotated[int, read_by(values.read_count, 1, 10_000)] = named(
         "GATEWAY_WATCH_REQUESTS",
         50,
@@ -226,6 +233,10 @@ class Settings(BaseModel):
             if isinstance(path := getattr(self, name), Path)
         }
         return [it for port in PORTS if (it := port.tls_files(files)) is not None]
+
+    def share_of(self, limit: int) -> int:
+        """Return this replica's share of a limit that all replicas have together; at least one."""
+        return max(1, int(limit * self.upstream_share))
 
     @property
     def files(self) -> Mapping[str, Path]:

@@ -9,6 +9,7 @@ import re
 import ssl
 from base64 import b64decode
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -62,6 +63,20 @@ def read_count(text: str, least: int, most: int) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
         raise ValueError(f"is not a whole number between {least} and {most}")
     return int(text)
+
+
+def read_share(text: str) -> Fraction:
+    """Read a share of a whole, such as `1/3`, `0.25` or `25%`: more than nothing, at most all."""
+    number, percent = (text[:-1], 100) if text.endswith("%") else (text, 1)
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6}|/[0-9]{1,6})?", number):
+        raise ValueError("is not a share such as 1/3, 0.25 or 25%")
+    try:
+        share = Fraction(number) / percent
+    except ZeroDivisionError:
+        raise ValueError("is not a share such as 1/3, 0.25 or 25%") from None
+    if not 0 < share <= 1:
+        raise ValueError("is not a share above 0 and of at most 1")
+    return share
 
 
 def read_api_key(text: str) -> str:

@@ -83,7 +83,7 @@ class Upstream:
         )
         limited = LimitedTransport(
             WatchedTransport(dated, health),
-            settings.upstream_in_flight,
+            settings.share_of(settings.upstream_in_flight),
             settings.upstream_waiting,
         )
         saturation = Saturation(limited, hooks.changed)
@@ -136,7 +136,7 @@ def transport_of(settings: Settings, buffers: ByteBudget) -> Transport:
 def _transport(settings: Settings, proxy: str | None, buffers: ByteBudget) -> Transport:
     ca = settings.upstream_ca
     return PyreqwestTransport(
-        settings.upstream_in_flight * CONNECTIONS_PER_REQUEST + CONNECTIONS,
+        settings.share_of(settings.upstream_in_flight) * CONNECTIONS_PER_REQUEST + CONNECTIONS,
         proxy=proxy,
         certificates=ca.der if ca else (),
         budget=buffers,

@@ -2,6 +2,7 @@
 
 import math
 from base64 import b64decode, b64encode
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -180,6 +181,38 @@ def test_a_count_is_a_whole_number_within_bounds(text: str) -> None:
     found = mistake(GATEWAY_UPSTREAM_IN_FLIGHT=text)
 
     assert found == "GATEWAY_UPSTREAM_IN_FLIGHT is not a whole number between 1 and 10000"
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("1/3", Fraction(1, 3)), ("0.25", Fraction(1, 4)), ("50%", Fraction(1, 2)), ("1", 1)],
+)
+def test_a_share_is_a_fraction_a_decimal_or_a_percentage(text: str, share: Fraction) -> None:
+    assert settings(GATEWAY_UPSTREAM_SHARE=text).upstream_share == share
+
+
+@pytest.mark.parametrize("text", ["0", "0/3", "4/3", "1.5", "101%"])
+def test_a_share_is_more_than_nothing_and_at_most_all(text: str) -> None:
+    found = mistake(GATEWAY_UPSTREAM_SHARE=text)
+
+    assert found == "GATEWAY_UPSTREAM_SHARE is not a share above 0 and of at most 1"
+
+
+@pytest.mark.parametrize("text", ["-1", "1/0", "1e-1", "nan", "third", "\u0661", "9" * 5_000])
+def test_a_share_is_no_other_text(text: str) -> None:
+    found = mistake(GATEWAY_UPSTREAM_SHARE=text)
+
+    assert found == "GATEWAY_UPSTREAM_SHARE is not a share such as 1/3, 0.25 or 25%"
+
+
+@given(st.integers(1, 10_000), st.integers(1, 100))
+def test_the_shares_of_all_replicas_are_at_most_the_limit_and_each_has_some(
+    limit: int, replicas: int
+) -> None:
+    part = settings(GATEWAY_UPSTREAM_SHARE=f"1/{replicas}").share_of(limit)
+
+    assert part * replicas <= max(limit, replicas)
+    assert part >= 1
 
 
 # --- All of them at once

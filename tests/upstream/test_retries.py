@@ -123,6 +123,23 @@ def test_a_full_queue_is_refused_at_once(
     assert told.text.startswith(text)
 
 
+def test_a_replica_sends_its_share_of_what_may_be_in_flight(
+    start_gateway: StartGateway, provider: RecordingProvider
+) -> None:
+    gateway = start_gateway(
+        provider.base_url,
+        GATEWAY_UPSTREAM_IN_FLIGHT="6",
+        GATEWAY_UPSTREAM_SHARE="1/3",
+        GATEWAY_UPSTREAM_WAITING="1",
+    )
+
+    with provider.hanging():
+        futures = [gateway.conferences.PlayAudio.future(PLAY, timeout=20) for _ in range(3)]
+        gateway.wait_for_upstream(in_flight=2, waiting=1)
+
+    assert all(future.result().receipt.result == "ok" for future in futures)
+
+
 def test_callers_who_go_hold_no_connection_that_nobody_counts(
     start_gateway: StartGateway, provider: RecordingProvider
 ) -> None:

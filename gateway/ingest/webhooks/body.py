@@ -33,7 +33,7 @@ class Body:
         self.size = 0
 
     def expect(self, size: int) -> None:
-        """Take note of the declared size. Raises TooLargeError, and NoRoomForBodyError if there is none.
+        """Take note of the declared size. Raises TooLargeError and NoRoomForBodyError.
 
         Nothing is held for what has not come. But what could not be held is not even received.
         """
