@@ -1,4 +1,4 @@
-"""The command line: serve, demo, sandbox, tail, health, token, version."""
+"""The command line: its commands, and what they run."""
 
 import asyncio
 import gc
@@ -17,6 +17,7 @@ from gateway.app import Gateway, gateway_version
 from gateway.background import kept_running
 from gateway.callers.errors import CallersFileError
 from gateway.callers.tokens import line_for_file, new_token
+from gateway.calling import call, describe, list_
 from gateway.client.channel import Connection
 from gateway.client.demo import Cast, Demo
 from gateway.config import (
@@ -139,6 +140,9 @@ def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None
         sys.exit(EXIT_FAILED)
 
 
+main.add_command(call)
+main.add_command(list_)
+main.add_command(describe)
 main.add_command(tail)
 
 

@@ -110,6 +110,7 @@ MAY_IMPORT = {
     "gauges": {"clock", "feed", "journal", "telemetry", "upstream"},
     "client": {"address", "schema"},
     "connecting": {"client", "ports"},
+    "calling": {"client", "connecting", "output", "running"},
     "tailing": {"client", "connecting", "output", "running", "schema"},
     "running": set[str](),
     "sandbox": set[str](),
@@ -184,7 +185,7 @@ KEPT_BY = {
     "opentelemetry": {"telemetry/otel.py"},
     "requests": {"telemetry/otel.py"},
     "pydantic": {"config.py", "fields.py"},
-    "click": {"cli.py", "connecting.py", "output.py", "tailing.py"},
+    "click": {"calling.py", "cli.py", "connecting.py", "output.py", "tailing.py"},
     "cryptography": {"callers/keys.py", "tls/credentials.py"},
 }
 

@@ -94,7 +94,7 @@ def _bearers(path: Path) -> list[grpc.aio.ClientInterceptor]:
 
     Its own credentials of calls are refused on a channel in clear, be it to this host.
     """
-    return [_UnaryBearer(path), _StreamBearer(path)]
+    return [_UnaryBearer(path), _StreamBearer(path), _DuplexBearer(path)]
 
 
 class _UnaryBearer(grpc.aio.UnaryUnaryClientInterceptor):
@@ -115,6 +115,16 @@ class _StreamBearer(grpc.aio.UnaryStreamClientInterceptor):
         self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
         return await continuation(_with_token(details, self._path), request)
+
+
+class _DuplexBearer(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def intercept_stream_stream(
+        self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, requests: Any
+    ) -> Any:
+        return await continuation(_with_token(details, self._path), requests)
 
 
 def _with_token(details: grpc.aio.ClientCallDetails, path: Path) -> grpc.aio.ClientCallDetails:

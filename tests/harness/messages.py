@@ -3,8 +3,11 @@
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
@@ -26,6 +29,22 @@ timestamps = st.builds(
     seconds=st.integers(-62_135_596_800, 253_402_300_799),
     nanos=st.integers(0, 999_999_999),
 )
+
+
+durations = st.builds(Duration, seconds=st.integers(0, 315_576_000_000))
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | texts | st.integers(-(2**53), 2**53).map(float),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=4,
+)
+structs = st.dictionaries(texts, _JSON, max_size=2).map(lambda it: ParseDict(it, Struct()))
+
+_OF_PROTOBUF = {
+    "google.protobuf.Timestamp": timestamps,
+    "google.protobuf.Duration": durations,
+    "google.protobuf.Struct": structs,
+}
 
 
 def messages(
@@ -89,12 +108,18 @@ def _value(field: Any) -> st.SearchStrategy[Any]:
             return st.integers(1, 100).map(str) | st.just("infinity")
         case F.TYPE_STRING:
             return texts
+        case F.TYPE_BYTES:
+            return st.binary(max_size=20)
         case F.TYPE_BOOL:
             return st.booleans()
         case F.TYPE_INT32:
             return st.integers(-(2**31), 2**31 - 1)
         case F.TYPE_UINT32:
             return st.integers(0, 2**32 - 1)
+        case F.TYPE_UINT64:
+            return st.integers(0, 2**64 - 1)
+        case F.TYPE_INT64:
+            return st.integers(-(2**63), 2**63 - 1)
         case F.TYPE_DOUBLE:
             return st.floats(allow_nan=False, allow_infinity=False)
         case F.TYPE_ENUM:
@@ -105,9 +130,8 @@ def _value(field: Any) -> st.SearchStrategy[Any]:
 
 
 def _message(descriptor: Descriptor) -> st.SearchStrategy[Any]:
-    if descriptor.full_name == "google.protobuf.Timestamp":
-        return timestamps
-    return messages(GetMessageClass(descriptor))
+    known = _OF_PROTOBUF.get(descriptor.full_name)
+    return messages(GetMessageClass(descriptor)) if known is None else known
 
 
 def has_discriminator(descriptor: Any) -> bool:
