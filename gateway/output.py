@@ -64,6 +64,21 @@ def tell(text: str) -> None:
         click.echo(text, err=True)
 
 
+def has_terminal() -> bool:
+    """Whether somebody looks at standard error, and it can be written over."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+
+
+def overwrite(text: str) -> None:
+    """Show a line on the terminal in place of the last one so shown; an empty one takes it away."""
+    # Back to the beginning of the line, and clear to its end (ECMA-48).
+    with contextlib.suppress(OSError):
+        click.echo(f"\r\x1b[K{text}", err=True, nl=False, color=True)
+
+
 async def while_read(work: Coroutine[Any, Any, int]) -> int:
     """Do work until it is done or nobody reads standard output any more.
 

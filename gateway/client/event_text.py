@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, tzinfo
+from typing import Any, TypeAlias
 
 from conferencing.v1.common_pb2 import AudioFormat
 from conferencing.v1.conference_pb2 import ConferenceEndReason
@@ -15,6 +17,10 @@ _NOT_SHOWN = frozenset({"Cc", "Cf", "Zl", "Zp"})
 # What is played to one participant or to everybody, and where it has come to.
 _SOUND = re.compile(r"conference_(?:participant_)?(playback|speak)_(started|ended)")
 _SOUNDS = {"playback": "audio", "speak": "text"}
+
+
+# Events of one kind have one colour, in the words of terminals.
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue")
 
 
 def shown(text: str) -> str:
@@ -30,17 +36,49 @@ def shown(text: str) -> str:
     )
 
 
-class EventText:
-    """Puts events into words. `names` gives the words for call and conference ids."""
+Style: TypeAlias = Callable[..., str]
+"""Gives a text a colour (`fg`), or has it `dim`: `click.style`, or what leaves it alone."""
 
-    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+
+def _plain(text: str, **_: Any) -> str:
+    return text
+
+
+class EventText:
+    """Puts events into words. `names` gives the words for call and conference ids.
+
+    Times are those of `zone`, by default the machine's, with a date unless they are of `today`.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, str] | None = None,
+        style: Style = _plain,
+        zone: tzinfo | None = None,
+        today: Callable[[], date] = date.today,
+    ) -> None:
         self._names = names or {}
+        self._style = style
+        self._zone = zone
+        self._today = today
 
     def line(self, event: Event) -> str:
         """Return the line of an event: number, time, type, and what it says."""
+        head = shown(f"#{event.sequence:<4} {self._time(event)}")
+        type_ = shown(f"{event.type:<40}")
+        family = event.type.rpartition(".")[0]
+        colour = _COLOURS[sum(family.encode()) % len(_COLOURS)]
+        words = shown(self._words(event))
+        return f"{self._style(head, dim=True)}  {self._style(type_, fg=colour)} {words}"
+
+    def _time(self, event: Event) -> str:
         moment = event.occurred_at if event.HasField("occurred_at") else event.received_at
-        clock = moment.ToDatetime().strftime("%H:%M:%S.%f")[:-3]
-        return shown(f"#{event.sequence:<4} {clock}  {event.type:<40} {self._words(event)}")
+        try:
+            local = moment.ToDatetime(UTC).astimezone(self._zone)
+        except OverflowError:  # beyond the years that the zone can be told of
+            local = moment.ToDatetime(UTC)
+        day = "" if local.date() == self._today() else f"{local:%Y-%m-%d} "
+        return f"{day}{local:%H:%M:%S.%f}"[:-3]
 
     def _words(self, event: Event) -> str:
         who = self._name(event.call_control_id)

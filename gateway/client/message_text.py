@@ -37,13 +37,14 @@ def lines_of(message: Message, depth: int = 0) -> Iterator[str]:
 
 def _entry(name: str, field: FieldDescriptor, value: Any, depth: int) -> Iterator[str]:
     if field.message_type is None or field.message_type.full_name.startswith(_VALUES):
-        yield f"{name} {_text(field, value)}"
+        yield f"{name} {text_of(field, value)}"
         return
     yield name
     yield from lines_of(value, depth + 1)
 
 
-def _text(field: FieldDescriptor, value: Any) -> str:
+def text_of(field: FieldDescriptor, value: Any) -> str:
+    """Return the text of a field's value, or of one of its values; of a message, its JSON."""
     if field.enum_type is not None:
         known = field.enum_type.values_by_number.get(value)
         return str(value) if known is None else enums.word(known)

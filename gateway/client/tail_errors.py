@@ -3,18 +3,12 @@
 The gateway's own texts name fields of the request, which nobody at a terminal can set.
 """
 
-from collections.abc import Iterator
-from typing import TypeVar
-
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from conferencing.v1.event_service_pb2 import Gap, GapReason
+from gateway.client.errors import CallError, FieldFault
+from gateway.client.event_text import shown
 from gateway.schema.event_keys import declared_keys
-
-D = TypeVar("D", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
 
 # The options of `tail` by the fields of the request that they set.
 OPTIONS = {
@@ -37,12 +31,11 @@ WAYS_ON = (
 )
 
 
-def loss_of(error: grpc.RpcError) -> str:
+def loss_of(error: CallError) -> str:
     """Return why events after the cursor are lost, an empty text if that is not the error."""
-    info = _detail(error, error_details_pb2.ErrorInfo())
-    if error.code() is not grpc.StatusCode.OUT_OF_RANGE or info is None:
+    if error.code is not grpc.StatusCode.OUT_OF_RANGE or not error.reason:
         return ""
-    return _loss(info.reason, int(info.metadata.get("missed_events", 0)))
+    return _loss(error.reason, int(error.metadata.get("missed_events", 0)))
 
 
 def gap_line(gap: Gap) -> str:
@@ -51,15 +44,22 @@ def gap_line(gap: Gap) -> str:
     return f"{_loss(reason, gap.missed_events)}; continuing with the oldest stored event"
 
 
-def error_lines(error: grpc.RpcError) -> list[str]:
+def lost_line(error: CallError) -> str:
+    """Return the line about a stream that is lost and will be opened again."""
+    # A certificate that one side does not accept passes by itself least of all; a limit may stay.
+    tells = error.reason or ("handshak" in error.message)
+    why = f": {shown(error.message)}" if tells else ""
+    return f"no connection to the gateway ({error.code.name}{why}); retrying"
+
+
+def error_lines(error: CallError) -> list[str]:
     """Return the lines about an error that ends a tail."""
-    code = error.code().name
+    code = error.code.name
     if loss := loss_of(error):
         return [f"{code}: {loss}", WAYS_ON]
-    request = _detail(error, error_details_pb2.BadRequest())
-    if request is not None and request.field_violations:
-        return [f"{code}: {text}" for text in _violations(request)]
-    return [f"{code}: {error.details()}"]
+    if error.faults:
+        return [f"{code}: {_fault(it)}" for it in error.faults]
+    return [f"{code}: {shown(error.message)}"]
 
 
 def _loss(reason: str, missed: int) -> str:
@@ -67,20 +67,8 @@ def _loss(reason: str, missed: int) -> str:
     return f"{text} ({missed} of them)" if missed else text
 
 
-def _violations(request: error_details_pb2.BadRequest) -> Iterator[str]:
-    for violation in request.field_violations:
-        name, _, index = violation.field.partition("[")
-        option = OPTIONS.get(name, name)
-        which = f" (value {int(index.removesuffix(']')) + 1})" if index else ""
-        yield f"{option}{which}: {violation.description}" if option else violation.description
-
-
-def _detail(error: grpc.RpcError, kind: D) -> D | None:
-    try:
-        status: status_pb2.Status | None = rpc_status.from_call(error)
-    except (ValueError, DecodeError):  # something on the way has changed it
-        return None
-    for packed in status.details if status is not None else ():
-        if packed.Unpack(kind):
-            return kind
-    return None
+def _fault(fault: FieldFault) -> str:
+    name, _, index = fault.field.partition("[")
+    option = OPTIONS.get(name, name)
+    which = f" (value {int(index.removesuffix(']')) + 1})" if index else ""
+    return f"{option}{which}: {fault.description}" if option else fault.description

@@ -16,6 +16,8 @@ import pytest
 from conferencing.v1.event_service_pb2 import SubscribeRequest
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from gateway.client.channel import Connection
+from gateway.client.subscription import Lost, Notice, Subscription
+from gateway.client.tail_errors import lost_line
 from tests.conftest import StartGateway
 from tests.harness.certificates import Authority
 from tests.harness.process import ROOT, command, environment
@@ -204,24 +206,23 @@ def test_tail_and_the_example_follow_a_gateway_in_mutual_tls(
 def test_what_is_wrong_with_a_handshake_is_said_while_tail_retries(
     listener: Listener, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from gateway.client.tail import Tail
-
     caplog.set_level(logging.ERROR)
     told: list[str] = []
 
     async def follow() -> None:
         ended = asyncio.Event()
 
-        def tell(line: str) -> None:
-            told.append(line)
+        def observe(notice: Notice) -> None:
+            assert isinstance(notice, Lost)
+            told.append(lost_line(notice.error))
             ended.set()
 
         connection = Connection(listener.in_tls, ca=Authority("another").write(tmp_path, "other"))
         async with connection.open() as channel:
-            tail = Tail(channel, SubscribeRequest(), tell)
+            subscription = Subscription(channel, SubscribeRequest(), observe)
 
             async def read() -> None:
-                async for _ in tail.events():
+                async for _ in subscription.responses():
                     pass
 
             reading = asyncio.create_task(read())

@@ -90,7 +90,7 @@ def test_tail_prints_what_is_held_and_where_to_go_on(tmp_path: Path) -> None:
         common = ("tail", "--address", gateway.grpc_address, "--stop")
 
         text = run(tmp_path, *common, "--earliest")
-        as_json = run(tmp_path, *common, "--earliest", "--json", "--type", "call.*")
+        as_json = run(tmp_path, *common, "--earliest", "-o", "json", "--type", "call.*")
         cursor = text.stderr.split()[-1]
         nothing = run(tmp_path, *common, "--after", cursor)
 
@@ -108,7 +108,7 @@ def test_tail_goes_on_across_a_restart(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         address, http_address = gateway.grpc_address, gateway.http_address
         tail = subprocess.Popen(
-            command("tail", "--address", address, "--json", "--earliest"),
+            command("tail", "--address", address, "-o", "json", "--earliest"),
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -292,7 +292,7 @@ def test_tail_ends_when_the_reader_of_its_output_has_had_enough(tmp_path: Path) 
     with GatewayProcess(tmp_path) as gateway:
         for number in range(3):
             gateway.webhooks.event(conference_id=f"c{number}")
-        tail = command("tail", "--address", gateway.grpc_address, "--earliest", "--json")
+        tail = command("tail", "--address", gateway.grpc_address, "--earliest", "-o", "json")
 
         result = shell(tmp_path, f"{' '.join(tail)} | head -n 1; exit ${{PIPESTATUS[0]}}")
 
