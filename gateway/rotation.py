@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import Settings, read_value, revealed
-from gateway.textfiles import text_of
+from gateway.textfiles import TEXT_BYTES_MAX, text_of
 from gateway.watchedfile import WatchedFile
 
 _log = logging.getLogger(__name__)
@@ -42,4 +42,5 @@ def _watched(
     def refused(reason: str) -> None:
         _log.error("%s stays as it was: %s", name, reason)
 
-    return WatchedFile((path,), read, taken, refused, settings.value(name))
+    current = settings.value(name)
+    return WatchedFile((path,), read, taken, refused, current, bytes_max=TEXT_BYTES_MAX)

@@ -49,7 +49,8 @@ class WatchedFile(Generic[T]):
     `read` makes a value of the contents, one argument a file in the order of `paths`; it raises
     ValueError if it cannot, and runs in a thread. `taken` is given each value that differs from
     the one before, at first from `current`. `refused` is given, once each, why a change is not
-    taken: the value before stays in force.
+    taken: the value before stays in force. A file above `bytes_max` is not taken, as when it was
+    read first: else the next start would refuse what goes on working until then.
 
     A change counts once it was seen twice, a poll apart: until then somebody may be writing, and
     half a list of keys is a list of keys.
@@ -62,12 +63,14 @@ class WatchedFile(Generic[T]):
         taken: Callable[[T], None],
         refused: Callable[[str], None],
         current: T | None = None,
+        bytes_max: int = FILE_BYTES_MAX,
     ) -> None:
         self._paths = tuple(paths)
         self._read = read
         self._taken = taken
         self._refused = refused
         self._current = current
+        self._bytes_max = bytes_max
         # What the latest two looks saw: contents, or why there are none.
         self._seen: tuple[bytes, ...] | str | None = None
         self._judged: tuple[bytes, ...] | str | None = None
@@ -100,7 +103,7 @@ class WatchedFile(Generic[T]):
         contents = []
         for path in self._paths:
             try:
-                contents.append(contents_of(path))
+                contents.append(contents_of(path, self._bytes_max))
             except ValueError as error:
                 return f"{path} {error}"
         return tuple(contents)

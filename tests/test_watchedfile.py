@@ -85,6 +85,19 @@ def test_what_cannot_be_used_is_refused_once_and_the_old_goes_on(
     assert watch.taken == [2]
 
 
+def test_a_file_is_no_larger_when_it_changes_than_it_may_be_at_first(
+    loop: LoopThread, path: Path
+) -> None:
+    taken: list[int] = []
+    refused: list[str] = []
+    file = WatchedFile((path,), number, taken.append, refused.append, 1, bytes_max=4)
+    path.write_text("22222")
+    for _ in range(5):
+        loop.run(file.look())
+
+    assert (taken, refused) == ([], [f"{path} has more than 4 bytes"])
+
+
 def test_the_same_value_in_other_bytes_is_no_change(loop: LoopThread, path: Path) -> None:
     watch = Watch(loop, path, current=1)
     path.write_text(" 1\n")

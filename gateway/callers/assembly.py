@@ -31,7 +31,9 @@ class FiledCallers:
         except ValueError as error:
             raise CallersFileError(_about(path, error)) from None
         self.callers = Callers(roster, fetch_keys)
-        self._file = WatchedFile((path,), read, self._taken, self._refused, roster)
+        self._file = WatchedFile(
+            (path,), read, self._taken, self._refused, roster, bytes_max=BYTES_MAX
+        )
 
     @property
     def work(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:

@@ -73,7 +73,9 @@ class ClaimIdentity:
 
     def __str__(self) -> str:
         listed = sorted(f"{'.'.join(path)}={value}" for path, value in self.claims)
-        return f"{self.issuer}: {', '.join(listed)}"
+        text = f"{self.issuer}: {', '.join(listed)}"
+        # It goes into a line of mistakes, which a line end in a name would make two.
+        return text if text.isprintable() else ascii(text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,15 +71,21 @@ def read_callers(data: bytes, bind: Bind | None = None) -> Roster:
     `bind` completes each caller that is bound to connections or queues with what follows from
     that; without it none can be bound. Raises CallersFileError.
     """
-    try:
-        document = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CallersFileError(f"is not TOML: {error}") from None
     reading = _Reading(bind)
-    roster = reading.roster(document)
+    roster = reading.roster(_document(data))
     if reading.mistakes:
         raise CallersFileError("\n".join(reading.mistakes))
     return roster
+
+
+def _document(data: bytes) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except ValueError as error:
+        # Not only TOMLDecodeError: a number of more digits than Python converts is another one.
+        raise CallersFileError(f"is not TOML: {error}") from None
+    except RecursionError:
+        raise CallersFileError("has lists or tables that are nested too deeply") from None
 
 
 class _Reading:
@@ -282,7 +288,7 @@ class _Reading:
         return {}
 
     def _check_keys(self, where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
-        for key in table.keys() - set(known):
+        for key in sorted(table.keys() - set(known)):
             meant = difflib.get_close_matches(key, known, 1)
             hint = f": did you mean {meant[0]}?" if meant else f"; known are {', '.join(known)}"
             self._wrong(where, f"has {key[:80]!r}, which means nothing{hint}")

@@ -5,7 +5,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["gateway"]):
+with atheris.instrument_imports(include=["gateway", "jwt", "tomllib"]):
     from tests.fuzz.targets import TARGETS
 
 

@@ -17,8 +17,6 @@ from conferencing.v1 import conference_service_pb2, queue_service_pb2
 from conferencing.v1.event_pb2 import EVENT_NOTE_REASON_NOT_READ, Event
 from conferencing.v1.event_service_pb2 import EventFilter
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
-from gateway.callers.forwarded import ForwardedFormatError, forwarded_names
-from gateway.callers.patterns import names_in
 from gateway.details import FieldViolation
 from gateway.ingest.webhooks.decoder import NotAnEventError, WebhookDecoder
 from gateway.ingest.webhooks.signature import SignatureError, SignatureVerifier
@@ -29,7 +27,17 @@ from gateway.schema.invalid import InvalidRequestError
 from gateway.schema.pages import PAGE_SIZE_MAX, PageError, RequestedPage
 from gateway.server.services.filters import FilterReader
 from gateway.tokens import TokenKind, seal
+from gateway.tracecontext import STATE_MAX, TRACEPARENT, TRACESTATE, received, state_of
 from gateway.upstream.bound import BoundOperation
+from tests.fuzz.identities import (
+    CALLERS_FILE,
+    CLAIMS,
+    GROUPS,
+    callers_file,
+    forwarded_certificate,
+    signed,
+    web_token,
+)
 from tests.harness.events import keys_of
 from tests.harness.webhooks import Signer, webhook
 
@@ -242,21 +250,31 @@ _RESPONSE = json.dumps(
 _LIST = json.dumps({"data": [{"id": "x"}], "meta": {"page_number": 1, "total_pages": 2}}).encode()
 
 
-# --- What a proxy forwards of its client's certificate
+# --- The place in a trace: a line for each header, a name, a colon and a value
 
 
-def forwarded_certificate(data: bytes) -> None:
-    text = data.decode("latin-1")
-    try:
-        found = forwarded_names(text)
-    except ForwardedFormatError:
+def traceparent(data: bytes) -> None:
+    lines = [line.partition(":") for line in data.decode("latin-1").split("\n")]
+    headers = [(name.lower(), value) for name, _, value in lines]
+    context = received(headers)
+    if context is None:
         return
-    # Whatever a hop before has said, quoted or not, names nobody.
-    assert forwarded_names(f"{text},URI={_CLIENT}") == names_in([_CLIENT], [])
-    assert forwarded_names(f'Subject="CN=a,URI=b";DNS=a.svc,{text}') == found
+    (parent,) = [value for name, value in headers if name == TRACEPARENT]
+    states = [value for name, value in headers if name == TRACESTATE]
+    assert parent[3:52] == f"{context.trace_id}-{context.span_id}"
+    assert _TRACEPARENT.fullmatch(context.traceparent), context
+    # What goes on to others is theirs to read, and can break no header.
+    assert received(context.headers.items()) == context
+    assert state_of(context.state) == context.state
+    assert len(context.state) <= STATE_MAX
+    assert re.fullmatch("[ -~]*", context.state, re.ASCII)
+    keys = [it.partition("=")[0] for it in context.state.split(",") if it]
+    assert len(keys) == len({*keys}) <= 32
+    assert all(it in ",".join(states) for it in context.state.split(","))
 
 
-_CLIENT = "spiffe://example.org/sa/desk"
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[0-3]", re.ASCII)
+_PARENT = f"traceparent:00-{'0a' * 16}-{'b1' * 8}-01".encode()
 
 
 TARGETS = (
@@ -276,6 +294,20 @@ TARGETS = (
         (
             b"By=spiffe://example.org/envoy;Hash=ab;URI=spiffe://example.org/sa/desk;DNS=a.svc",
             b'Subject="CN=\\"a\\", b";URI=,DNS="b.svc";Cert="x"',
+        ),
+    ),
+    Target("callers_file", callers_file, (CALLERS_FILE,)),
+    Target(
+        "web_token",
+        web_token,
+        (b"\0" + CLAIMS, b"\0" + GROUPS, signed(CLAIMS).encode(), signed(GROUPS).encode()),
+    ),
+    Target(
+        "traceparent",
+        traceparent,
+        (
+            _PARENT + b"\ntracestate:a=1,t/b@c=x y,\ntracestate:d=" + b"z" * 200,
+            _PARENT.replace(b":00-", b":cc-") + b"-more",
         ),
     ),
     Target("cursor", cursor, (str(Cursor(b"epoch-12", 7)).encode(), b"\0epoch-12" + bytes(8))),

@@ -14,7 +14,7 @@ from gateway.callers.caller import Role
 from gateway.callers.callers import Callers
 from gateway.callers.errors import CallersFileError
 from gateway.callers.fetching import fetch_keys
-from gateway.callers.file import read_callers
+from gateway.callers.file import BYTES_MAX, read_callers
 from gateway.config import SettingsError
 from gateway.schema.access import Access
 from gateway.server.call import Call
@@ -64,6 +64,26 @@ def test_a_broken_version_is_refused_in_words_and_the_one_before_goes_on(
 
     guarded.put(with_token("desk", "reader", "new"))
     assert guarded.may_call("old", "new") == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("a = " + "[" * 2_000 + "]" * 2_000, "nested too deeply"),
+        ("a = " + "1" * 5_000, "is not TOML"),
+        ("# " + "x" * BYTES_MAX, f"has more than {BYTES_MAX} bytes"),
+    ],
+    ids=["nested", "digits", "huge"],
+)
+def test_a_version_that_is_too_much_to_read_is_refused_in_words_as_any_other(
+    make: MakeGuarded, caplog: pytest.LogCaptureFixture, broken: str, says: str
+) -> None:
+    guarded = make(with_token("desk", "reader", "old"))
+    guarded.put(with_token("desk", "reader", "new"), broken)
+
+    assert guarded.may_call("old", "new") == [True, False]
+    (line,) = [it for it in caplog.records if it.levelno >= logging.ERROR]
+    assert says in line.getMessage()
 
 
 def test_a_file_that_is_gone_takes_nobody_their_rights(make: MakeGuarded, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from conferencing.v1.queue_service_pb2 import DeleteQueueRequest
+from gateway.textfiles import TEXT_BYTES_MAX
 from tests.conftest import StartGateway
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
@@ -96,6 +97,11 @@ def test_a_key_that_cannot_be_one_is_refused_loudly_and_the_old_one_goes_on(
 
     path.unlink()
     until(lambda: f"{path} cannot be read: No such file" in caplog.text)
+    assert key_of(with_key, provider) == OLD
+
+    # Larger than the next start would read.
+    path.write_text(NEW + "\n" * TEXT_BYTES_MAX)
+    until(lambda: f"{path} has more than {TEXT_BYTES_MAX} bytes" in caplog.text)
     assert key_of(with_key, provider) == OLD
 
 
