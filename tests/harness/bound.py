@@ -54,6 +54,36 @@ def introduced(gateway: RunningGateway) -> Introduced:
 CONFERENCES = {"conf-a": "a", "conf-b": "b", "conf-c": "c"}
 QUEUES = ("support", "sales")
 
+# What its events say of the connections of calls, and RPCs whose calls are those of a queue.
+CALLS: dict[str, str | None] = {"v3:a": "a", "v3:b": "b", "v3:c": "c", "v3:none": None}
+_OF_QUEUED_CALLS = {"GetQueuedCall", "UpdateQueuedCall", "RemoveQueuedCall"}
+
+
+def model(who: Caller, rpc: str, request: Any) -> str:
+    """What becomes of a call: the reason that it is refused for, or nothing."""
+    own, names = who.connections, [it.name for it in request.DESCRIPTOR.fields]
+    queues = [request.queue_name] if "queue_name" in names else []
+    granted = who.queues if who.queues is not None else QUEUES if own is None else ()
+    if not {*queues} <= {*granted} or (rpc == "ListQueues" and not granted):
+        return "QUEUE_NOT_GRANTED"
+    conferences = [request.conference_id] if "conference_id" in names and own is not None else []
+    if any(CONFERENCES.get(it) not in (own or ()) for it in conferences):
+        return "NOT_FOUND"
+    if own is not None and rpc == "ListConferences":
+        chosen = request.filter.connection_id
+        return "" if chosen in own or (not chosen and len(own) == 1) else "INVALID_REQUEST"
+    calls = [] if rpc in _OF_QUEUED_CALLS or own is None else _named_calls(request, names)
+    return "CALL_NOT_TIED" if any(CALLS.get(it) not in (own or ()) for it in calls) else ""
+
+
+def _named_calls(request: Any, names: list[str]) -> list[str]:
+    one = [getattr(request, it) for it in names if it.endswith("call_control_id")]
+    many = [
+        call for it in names if it.endswith("call_control_ids") for call in getattr(request, it)
+    ]
+    return [it for it in [*one, *many] if it]
+
+
 _NOT_FOUND = {"errors": [{"code": "10005", "title": "Resource not found", "detail": "gone"}]}
 
 
