@@ -1,5 +1,6 @@
 """Health and reflection, and whom they respond to."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from gateway.config import SettingsError
 from tests.conftest import StartGateway
-from tests.harness.callers import bearer, entry, put, with_token
+from tests.harness.callers import bearer, entry, info_of, put, with_token
 from tests.harness.gateway import Failure, RunningGateway
+from tests.harness.guarded import Guarded, end_of
 from tests.harness.issuer import NAME, IssuerServer, Key, claims, issuer_entry
+from tests.harness.loop import LoopThread
+from tests.harness.readiness import until
 
 KEY, FORGED = Key("key"), Key("key")
 
@@ -111,6 +115,52 @@ def test_health_and_reflection_know_callers_by_jwts_whose_keys_they_wait_for(
     assert Failure(waiting.exception()).info.reason == "CALLER_UNKNOWN"
     known = bearer(KEY.sign(claims()))
     assert (reflected(gateway, known), checked(gateway, known)) == ("OK", "OK")
+
+
+def test_who_is_revoked_is_told_no_more_of_health_and_protos(
+    loop: LoopThread, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    both = with_token("board", "reader", "other")
+    settings = {"GATEWAY_REFLECTION": "callers", "GATEWAY_HEALTH": "callers"}
+    path, desk = tmp_path / "callers.toml", with_token("desk", "reader", "token")
+    guarded = Guarded(loop, start_gateway, path, desk, both, **settings)
+    gateway = guarded.gateway
+    watches, reflections = (
+        [opened(gateway, bearer(it)) for it in ("token", "other")] for opened in (watched, asking)
+    )
+    assert guarded.identity.streams == 4
+
+    guarded.put(with_token("desk", "reader", "new"), both)
+
+    for revoked, kept in (watches, reflections):
+        assert info_of(end_of(revoked)) == ("UNAUTHENTICATED", "CALLER_UNKNOWN", {})
+        assert kept.is_active()
+        kept.cancel()
+    until(lambda: guarded.identity.streams == 0)
+
+
+def watched(gateway: RunningGateway, metadata: Metadata) -> Any:
+    """A watch on the health that is open."""
+    stub: Any = health_stub(gateway.channel)
+    watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=20, metadata=metadata)
+    next(watch)
+    return watch
+
+
+def asking(gateway: RunningGateway, metadata: Metadata) -> Any:
+    """A stream of questions about protos of which one has been answered."""
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    method: Any = gateway.channel.stream_stream(REFLECTION)
+
+    def questions() -> Iterator[bytes]:
+        yield request.SerializeToString()
+        ended.wait(20)
+
+    ended = threading.Event()
+    stream = method(questions(), timeout=20, metadata=metadata)
+    stream.add_callback(ended.set)
+    next(stream)
+    return stream
 
 
 def test_reflection_can_be_off(start_gateway: StartGateway) -> None:

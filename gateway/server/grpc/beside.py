@@ -1,5 +1,6 @@
 """What is registered beside our own services: health and reflection, and whom they respond to."""
 
+import asyncio
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -70,31 +71,40 @@ class _ForCallers(grpc.GenericRpcHandler):
         return made
 
     def _known(self, respond: Any, method: str) -> Any:
-        if inspect.isasyncgenfunction(respond):
-
-            async def generate(request: Any, context: Any) -> Any:
-                await self._check(context, method)
-                async for response in respond(request, context):
-                    yield response
-
-            return generate
-
         async def run(request: Any, context: Any) -> Any:
-            await self._check(context, method)
-            return await respond(request, context)
+            metadata = context.invocation_metadata() or ()
+            try:
+                found = self._identity.caller_of(metadata, context.auth_context)
+                identified = found if isinstance(found, Identified) else await found
+                return await self._while_known(respond, request, context, identified)
+            except UnidentifiedError as error:
+                told = abort_arguments(error_of(error, method), request_id_of(metadata))
+            await context.abort(*told)
 
         return run
 
-    async def _check(self, context: Any, method: str) -> None:
-        metadata = context.invocation_metadata() or ()
+    async def _while_known(
+        self, respond: Any, request: Any, context: Any, identified: Identified
+    ) -> Any:
+        """Respond until the caller is none any more. Raises UnidentifiedError then."""
+        task, ended = asyncio.current_task(), list[UnidentifiedError]()
+        assert task is not None
+
+        def end(error: UnidentifiedError) -> None:
+            ended.append(error)
+            task.cancel()
+
         try:
-            found = self._identity.caller_of(metadata, context.auth_context)
-            if not isinstance(found, Identified):
-                await found
-            return
-        except UnidentifiedError as error:
-            told = abort_arguments(error_of(error, method), request_id_of(metadata))
-        await context.abort(*told)
+            with self._identity.kept(identified, end):
+                if not inspect.isasyncgenfunction(respond):
+                    return await respond(request, context)
+                async for response in respond(request, context):
+                    await context.write(response)
+        except asyncio.CancelledError:
+            if not ended:
+                raise
+            raise ended[0] from None
+        return None
 
 
 def _health_handler(servicer: Any) -> grpc.GenericRpcHandler:

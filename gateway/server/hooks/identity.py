@@ -1,8 +1,9 @@
 """Identity: each call gets its caller or is refused, and streams end when their callers do."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import time
-from typing import Any
+from typing import Any, TypeAlias
 
 from grpc import StatusCode
 
@@ -21,6 +22,8 @@ from gateway.server.statuses import error_of
 # seconds: at once.
 _REOPEN_S = 0.1
 
+EndUnidentified: TypeAlias = Callable[[UnidentifiedError], None]
+
 
 class Identity(Hook):
     """A hook that finds out who calls, and refuses who is unknown or must not call the method.
@@ -35,15 +38,16 @@ class Identity(Hook):
         self._callers = callers
         self._now = now
         self._access = access
-        # Streams that are open.
+        # Streams that are open, and those of what any caller may call, by what ends each.
         self._open: dict[Call[Any], Identified] = {}
+        self._beside: dict[EndUnidentified, Identified] = {}
         # The version of the callers that they were last looked up in.
         self._version = callers.version
 
     @property
     def streams(self) -> int:
         """How many streams of known callers are open."""
-        return len(self._open)
+        return len(self._open) + len(self._beside)
 
     def on_start(self, call: Call[Any]) -> Awaitable[None] | None:
         """See `Hook`."""
@@ -63,6 +67,15 @@ class Identity(Hook):
         """Return who calls, or what that can be awaited of; see `Callers.identify`."""
         return self._callers.identify(credentials_of(metadata, connection))
 
+    @contextmanager
+    def kept(self, identified: Identified, end: EndUnidentified) -> Iterator[None]:
+        """Watch over a stream that any caller may open: `end` ends it when its own is none now."""
+        self._beside[end] = identified
+        try:
+            yield
+        finally:
+            self._beside.pop(end, None)
+
     def end_revoked(self) -> None:
         """End streams whose callers have lost what they were opened by, or see something else now.
 
@@ -80,6 +93,14 @@ class Identity(Hook):
             if error is not None:
                 del self._open[call]
                 _end(call, error)
+        for end, identified in tuple(self._beside.items()):
+            if not changed and identified.expires_at > now:
+                continue
+            try:
+                self._callers.again(identified)
+            except UnidentifiedError as unidentified:
+                del self._beside[end]
+                end(unidentified)
 
     def _begin(self, call: Call[Any], found: Identified) -> None:
         call.caller = found.caller
