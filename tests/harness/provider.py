@@ -86,6 +86,12 @@ def _read(stream: BufferedIOBase) -> SentRequest | None:
     return SentRequest(method, path, query, headers, body)
 
 
+class _Server(ThreadingTCPServer):
+    daemon_threads = True
+    # Many are opened at once, and one that finds no place here is tried again a second later.
+    request_queue_size = 256
+
+
 class RecordingProvider:
     """Use as a context manager; `answer` may be a function of the request."""
 
@@ -111,8 +117,7 @@ class RecordingProvider:
                     self.wfile.write(answer.on_the_wire())
                     self.wfile.flush()
 
-        self._server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
