@@ -59,6 +59,7 @@ def test_the_numbers_about_grpc_are_those_of_the_code() -> None:
     share = round(server.SHARE_OF_DESCRIPTORS * 100)
     connections = Settings.model_fields["grpc_connections"].default
     assert f"connections | {connections:,}, at most {share} % of the process's" in TEXT
+    assert f"connections without a call | {server.IDLE_MS // 1_000:,} s;" in TEXT
     each = f"{peers.CALLS_PER_CONNECTION_MAX:,} on a connection"
     assert f"{each}, {peers.CALLS_MAX:,} in all" in TEXT
     assert f"keeps on a connection | {server.STREAMS_PER_CONNECTION_MAX:,} |" in TEXT

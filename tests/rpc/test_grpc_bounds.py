@@ -13,12 +13,14 @@ from bench.feed import http2
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeRequest
 from gateway.server.grpc import server
 from gateway.server.grpc.server import STREAMS_PER_CONNECTION_MAX
+from gateway.server.grpc.sockets import sockets_on
 from gateway.server.hooks.peers import CALLS_PER_CONNECTION_MAX
 from tests.conftest import StartGateway
 from tests.harness.floods import INFO
 from tests.harness.gateway import failure_of
 from tests.harness.http2 import RawClient, message, rpc
 from tests.harness.loop import LoopThread
+from tests.harness.readiness import until
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +120,30 @@ def test_who_does_not_begin_to_speak_http2_is_closed(
     with create_connection((host, int(port)), timeout=20) as silent:
         while silent.recv(1_000):
             pass
+
+
+def test_a_connection_without_a_call_is_closed_and_one_with_a_stream_is_not(
+    start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE_MS", 200)
+    gateway = start_gateway()
+    address = str(gateway.app.grpc_address)
+    watch = HealthStub(gateway.channel).Watch(HealthCheckRequest(), timeout=60)
+    assert next(watch).status == HealthCheckResponse.SERVING
+    with RawClient(address) as silent, RawClient(address) as former:
+        assert former.wait_for(http2.SETTINGS)
+        former.socket.sendall(rpc(1, INFO) + message(1))
+        former.wait_for_streams(1)
+
+        assert former.ended.wait(20)
+        assert former.answered == {1}
+        assert silent.ended.wait(20)
+    assert watch.is_active()
+    # With the watch's end its connection is idle, too, and a client of it does not notice.
+    watch.cancel()
+    port = int(address.rpartition(":")[2])
+    until(lambda: not list(sockets_on(port, listening=False)))
+    gateway.events.GetFeedInfo(GetFeedInfoRequest(), timeout=20)
 
 
 def test_who_pings_too_often_is_closed(start_gateway: StartGateway) -> None:

@@ -67,6 +67,12 @@ STREAMS_PER_CONNECTION_MAX = CALLS_PER_CONNECTION_MAX * 6 // 5
 # How long a new connection may take to show that it speaks HTTP/2, in milliseconds.
 HANDSHAKE_MS = 10_000
 
+# How long a connection may be without a call, in milliseconds; a stream is one, and so is a watch
+# on the health. Each takes a place among those that may be open, and whoever does not use it for a
+# quarter of an hour opens another when there is a call: in milliseconds, and libraries do it by
+# themselves. Shorter, and clients that call every few minutes would shake hands each time.
+IDLE_MS = 1_000_000
+
 # How often a drain looks for connections without calls in flight, in seconds, and after how many
 # further looks one is closed whose client was told to go and stays: calls that it had sent before
 # have their refusals by then, even where the network or the machine is slow.
@@ -132,6 +138,7 @@ class GrpcServer:
                 ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
                 ("grpc.max_allowed_incoming_connections", connections_max),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+                ("grpc.max_connection_idle_ms", IDLE_MS),
                 ("grpc.max_connection_age_ms", round(connection_age_max_s * 1_000)),
                 ("grpc.max_connection_age_grace_ms", round(connection_grace_s * 1_000)),
                 # Two servers on one port would take turns; the second one must fail instead.
