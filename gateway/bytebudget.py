@@ -72,10 +72,6 @@ class Share:
         self._held = size
         return True
 
-    def could_grow_to(self, size: int) -> bool:
-        """Tell whether there is room now for holding `size` bytes."""
-        return size <= self._held or self._budget.has_room(size - self._held)
-
     def close(self) -> None:
         """Give all of it back."""
         self._budget.give_back(self._held)

@@ -35,6 +35,8 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.received = b""
+        # What was written, as it was handed over.
+        self.pieces: list[bytes] = []
         self.protocol: asyncio.Protocol | None = None
         # How many bytes more the other end takes.
         self.takes = math.inf
@@ -43,6 +45,7 @@ class Wire(asyncio.Transport):
         self._closing = False
 
     def write(self, data: Any) -> None:
+        self.pieces.append(data)
         self.waiting += data
         self.take(0)
 

@@ -1,5 +1,7 @@
 """Bodies as they are received, within bounds: of each, and of all that are in memory."""
 
+from collections.abc import Sequence
+
 from gateway.bytebudget import ByteBudget, Share
 
 # The provider's webhooks are a few kilobytes. The limit leaves room for their growth and keeps an
@@ -28,7 +30,9 @@ class Body:
     """A body in pieces; `close` it in any case. `budgets` are what it takes of, if it is large."""
 
     def __init__(self, *budgets: ByteBudget) -> None:
-        self._shares = [Share(budget) for budget in budgets]
+        self._budgets = budgets
+        # None for a usual body: most are.
+        self._shares: Sequence[Share] = ()
         self._pieces: list[bytes] = []
         self.size = 0
 
@@ -39,7 +43,7 @@ class Body:
         """
         if size > BODY_BYTES_MAX:
             raise TooLargeError
-        if size > ALWAYS_BYTES and not all(it.could_grow_to(size) for it in self._shares):
+        if size > ALWAYS_BYTES and not all(it.has_room(size) for it in self._budgets):
             raise NoRoomForBodyError
 
     def add(self, piece: bytes) -> None:
@@ -48,6 +52,7 @@ class Body:
         if self.size > BODY_BYTES_MAX:
             raise TooLargeError
         if self.size > ALWAYS_BYTES:
+            self._shares = self._shares or [Share(it) for it in self._budgets]
             for share in self._shares:
                 if not share.grow_to(self.size):
                     raise NoRoomForBodyError

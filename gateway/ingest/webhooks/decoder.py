@@ -123,13 +123,15 @@ class WebhookDecoder:
             ),
             origin=origin,  # type: ignore[arg-type]
             traceparent=traceparent,
-            notes=notes.first,
             **content,
         )
-        for reason in notes.reasons:
-            name = EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_")
-            self._observe(EventNoted(name))
-        keys = tuple(content.get(name, "") if name != "type" else event_type for name in self._keys)
+        if notes.first:
+            event.notes.extend(notes.first)
+            for reason in notes.reasons:
+                name = EventNoteReason.Name(reason).removeprefix("EVENT_NOTE_REASON_")
+                self._observe(EventNoted(name))
+        content["type"] = event_type
+        keys = tuple([content.get(name, "") for name in self._keys])
         return NewEvent(event_id, event_type, keys, received_at_us, event.SerializeToString(), raw)
 
     def _content(self, event_type: str, data: dict[str, Any], notes: Notes) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from contextlib import closing
 from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
@@ -149,8 +148,11 @@ class WebhookReceiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        with closing(Body(self._large, self._buffers)) as body_received:
+        body_received = Body(self._large, self._buffers)
+        try:
             start, body = await self._response(scope, receive, body_received)
+        finally:
+            body_received.close()
         await send(start)
         await send(body)
 
@@ -296,6 +298,8 @@ class _Way:
 def _context_of(scope: Scope) -> TraceContext | None:
     """Return the trace context of a request's headers, None if they have none that can be read."""
     found = [it for it in scope["headers"] if it[0] in _TRACE_HEADERS]
+    if not found:
+        return None
     return received((name.decode(), value.decode("latin-1")) for name, value in found)
 
 

@@ -112,8 +112,11 @@ def _standard(values: _Values) -> Readings:
     return Readings(found, [name.decode() for name, given in there if not given], broken)
 
 
-def _parts(lines: Iterable[bytes]) -> list[bytes]:
+def _parts(lines: Sequence[bytes]) -> list[bytes]:
     """Return the different members of lines that hold one or, joined by commas, several."""
+    if len(lines) == 1 and b"," not in lines[0]:  # nearly always
+        part = lines[0].strip()
+        return [part] if part else []
     parts = dict.fromkeys(part.strip() for line in lines for part in line.split(b","))
     return [part for part in parts if part]
 
@@ -123,6 +126,8 @@ def _paired(first: Sequence[T], second: Sequence[U]) -> list[tuple[T, U]]:
 
     No more than so many, however long the lists are that somebody has sent.
     """
+    if len(first) == len(second) == 1:  # nearly always
+        return [(first[0], second[0])]
     together = zip(first, second, strict=False)
     others = (
         (one, other)

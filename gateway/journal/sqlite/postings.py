@@ -10,7 +10,7 @@ import sqlite3
 import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TypeAlias, TypeVar
 
@@ -36,6 +36,11 @@ _FEW = 64
 
 # Values in one statement.
 _LOT = 500
+
+# Values whose hashes are kept at hand, of a quarter of a kilobyte each: most keys of an event are
+# those of one just before it. To hash all of them takes 8 us with the interpreter's lock, of the
+# hundred or so that a webhook takes in all.
+_HASHES_KEPT = 4_096
 
 TABLES = """
 CREATE TABLE postings (  -- places of the events of a block that have a value
@@ -191,6 +196,7 @@ def _layout(count: int) -> struct.Struct:
     return struct.Struct(f">{count}H")
 
 
+@lru_cache(_HASHES_KEPT)
 def hash_of(name: str, value: str) -> int:
     """Return what stands for a value of a key: its text would make the index three times as large.
 

@@ -69,6 +69,8 @@ class RequestProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._observe_end = observe
         self._slots = slots
         self._stage = _Stage.REQUEST
+        # Whether a request was complete.
+        self._has_served = False
         # The sender has closed its side; it may still wait for responses.
         self._half_closed = False
         # Of the present stage: bytes so far, as far as whole pieces belong to it. Of the present
@@ -229,7 +231,9 @@ class RequestProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self.parser.should_upgrade():
             return
         super().on_message_complete()
-        self._slots.served(self)
+        if not self._has_served:
+            self._has_served = True
+            self._slots.served(self)
         self._enter(_Stage.REQUEST)
 
     def _declared_rest(self) -> int:
