@@ -13,7 +13,7 @@ import google.api
 import pytest
 from google.protobuf import descriptor_pb2
 
-from conferencing.v1 import effects_pb2, keys_pb2, rest_pb2
+from conferencing.v1 import access_pb2, effects_pb2, keys_pb2, rest_pb2
 from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from tests.harness.descriptors import pool_of_files
 
@@ -96,7 +96,7 @@ def test_the_protos_of_others_are_those_of_the_installed_package() -> None:
 
 OPTIONS: dict[str, Any] = {
     name: option
-    for file in (effects_pb2, keys_pb2, rest_pb2)
+    for file in (access_pb2, effects_pb2, keys_pb2, rest_pb2)
     for name, option in file.DESCRIPTOR.extensions_by_name.items()
 }
 

@@ -108,35 +108,37 @@ class _ResembleSampleRateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Re
     DESCRIPTOR: _descriptor.EnumDescriptor
     RESEMBLE_SAMPLE_RATE_UNSPECIFIED: _ResembleSampleRate.ValueType  # 0
     """Not sent: the engine's default."""
-    RESEMBLE_SAMPLE_RATE_8000: _ResembleSampleRate.ValueType  # 1
+    RESEMBLE_SAMPLE_RATE_HZ_8000: _ResembleSampleRate.ValueType  # 1
     """8 kHz."""
-    RESEMBLE_SAMPLE_RATE_16000: _ResembleSampleRate.ValueType  # 2
+    RESEMBLE_SAMPLE_RATE_HZ_16000: _ResembleSampleRate.ValueType  # 2
     """16 kHz."""
-    RESEMBLE_SAMPLE_RATE_22050: _ResembleSampleRate.ValueType  # 3
+    RESEMBLE_SAMPLE_RATE_HZ_22050: _ResembleSampleRate.ValueType  # 3
     """22.05 kHz."""
-    RESEMBLE_SAMPLE_RATE_32000: _ResembleSampleRate.ValueType  # 4
+    RESEMBLE_SAMPLE_RATE_HZ_32000: _ResembleSampleRate.ValueType  # 4
     """32 kHz."""
-    RESEMBLE_SAMPLE_RATE_44100: _ResembleSampleRate.ValueType  # 5
+    RESEMBLE_SAMPLE_RATE_HZ_44100: _ResembleSampleRate.ValueType  # 5
     """44.1 kHz."""
-    RESEMBLE_SAMPLE_RATE_48000: _ResembleSampleRate.ValueType  # 6
+    RESEMBLE_SAMPLE_RATE_HZ_48000: _ResembleSampleRate.ValueType  # 6
     """48 kHz."""
 
 class ResembleSampleRate(_ResembleSampleRate, metaclass=_ResembleSampleRateEnumTypeWrapper):
-    """Sample rates of Resemble AI, in hertz. The provider encodes them as strings."""
+    """Sample rates of Resemble AI, in hertz. The provider encodes them as strings. `HZ` is in the names because several
+    languages remove the enum's name from those of its values, and no name may begin with a digit.
+    """
 
 RESEMBLE_SAMPLE_RATE_UNSPECIFIED: ResembleSampleRate.ValueType  # 0
 """Not sent: the engine's default."""
-RESEMBLE_SAMPLE_RATE_8000: ResembleSampleRate.ValueType  # 1
+RESEMBLE_SAMPLE_RATE_HZ_8000: ResembleSampleRate.ValueType  # 1
 """8 kHz."""
-RESEMBLE_SAMPLE_RATE_16000: ResembleSampleRate.ValueType  # 2
+RESEMBLE_SAMPLE_RATE_HZ_16000: ResembleSampleRate.ValueType  # 2
 """16 kHz."""
-RESEMBLE_SAMPLE_RATE_22050: ResembleSampleRate.ValueType  # 3
+RESEMBLE_SAMPLE_RATE_HZ_22050: ResembleSampleRate.ValueType  # 3
 """22.05 kHz."""
-RESEMBLE_SAMPLE_RATE_32000: ResembleSampleRate.ValueType  # 4
+RESEMBLE_SAMPLE_RATE_HZ_32000: ResembleSampleRate.ValueType  # 4
 """32 kHz."""
-RESEMBLE_SAMPLE_RATE_44100: ResembleSampleRate.ValueType  # 5
+RESEMBLE_SAMPLE_RATE_HZ_44100: ResembleSampleRate.ValueType  # 5
 """44.1 kHz."""
-RESEMBLE_SAMPLE_RATE_48000: ResembleSampleRate.ValueType  # 6
+RESEMBLE_SAMPLE_RATE_HZ_48000: ResembleSampleRate.ValueType  # 6
 """48 kHz."""
 Global___ResembleSampleRate: _TypeAlias = ResembleSampleRate  # noqa: Y015
 
