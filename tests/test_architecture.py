@@ -174,6 +174,7 @@ KEPT_BY = {
         "journal/sqlite/postings.py",
         "journal/sqlite/reader.py",
         "journal/sqlite/reads.py",
+        "journal/sqlite/renewal.py",
         "journal/sqlite/rows.py",
         "journal/sqlite/expiry.py",
         "journal/sqlite/schema.py",

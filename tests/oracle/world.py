@@ -15,7 +15,7 @@ from tests.harness.clock import ManualClock
 from tests.harness.events import FORMAT
 from tests.harness.logs import writer_of
 from tests.oracle import schedule as s
-from tests.oracle.disk import copy_log, read_log, tear, wal_of
+from tests.oracle.disk import copy_log, one_file, read_log, tear, wal_of
 from tests.oracle.history import After, Opening, Rest, Stream
 from tests.oracle.model import Model, Posted
 from tests.oracle.posts import new_event, posted
@@ -221,7 +221,7 @@ class World:
     # The process
 
     async def _open(self) -> None:
-        self._log = await open_log(self._path, FORMAT)
+        self._log = await open_log(self._path, FORMAT, birth_of=one_file)
         if self._schedule.checkpoints:
             writer = writer_of(self._log)._connection
             writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")

@@ -16,10 +16,10 @@ from gateway.journal.sqlite.schema import read_meta, set_meta
 _BODY = "substr(frame, head + 1, length(frame) - head - tail)"
 
 # Under which the log keeps the version of the framing that made its frames.
-_META = "framed_by"
+FRAMED_BY = "framed_by"
 
-# Between two framings: some frames are by the one, some by the other.
-_UNDER_WAY = -1
+# Instead of a version: some frames are by one framing and some by another, or of another epoch.
+NOT_FRAMED = -1
 
 # Events of one step through the log, of up to half a megabyte each.
 _STEP = 256
@@ -32,12 +32,12 @@ def fit_framing(connection: sqlite3.Connection, framing: Framing) -> None:
 
     It is taken up again where it was broken off: to frame an event twice does no harm.
     """
-    if read_meta(connection).get(_META) == framing.version:
+    if read_meta(connection).get(FRAMED_BY) == framing.version:
         return
     (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
     if events:
         _log.info("framing the log's %d events anew", events)
-        _mark(connection, _UNDER_WAY)
+        _mark(connection, NOT_FRAMED)
         unreadable = sum(_frame_anew(connection, framing, after) for after in steps(connection))
         if unreadable:
             _log.error("%d events are damaged, and are kept as they are", unreadable)
@@ -78,5 +78,5 @@ def _frame_anew(connection: sqlite3.Connection, framing: Framing, after: int) ->
 
 def _mark(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    set_meta(connection, {_META: version})
+    set_meta(connection, {FRAMED_BY: version})
     connection.commit()

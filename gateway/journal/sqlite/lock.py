@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.journal.errors import LogOpenError
+from gateway.journal.sqlite.birth import Birth
 from gateway.journal.sqlite.files import LogFiles
 from gateway.journal.sqlite.private import make_folder, narrow, open_private
 
@@ -34,7 +35,10 @@ _FLOCK = "hhqqi0q"
 
 _HELD = (errno.EACCES, errno.EAGAIN)
 
-_NOTE = re.compile(r"(?P<holder>[^\n]*)\n(?:folded (?P<folded>\d+) of (?P<epoch>[0-9a-f]+)\n)?\Z")
+_NOTE = re.compile(
+    r"(?P<holder>[^\n]*)\n(?:folded (?P<folded>\d+) of (?P<epoch>[0-9a-f]+)\n)?"
+    r"(?P<renew>to be renewed\n)?\Z"
+)
 _NOTE_BYTES_MAX = 1_024
 
 
@@ -69,6 +73,8 @@ class FileLock:
         self._holder = f"process {os.getpid()} on {socket.gethostname()}"
         # How far the log had come under this name when it was last known; None if that is unknown.
         self.left: Mark | None = None
+        # Whether the log is to get a new epoch, because it was further once.
+        self.is_to_renew = False
 
     def acquire(self) -> None:
         """Take the lock, making the directory and an empty file if need be.
@@ -100,14 +106,26 @@ class FileLock:
             raise
         if note and note["folded"]:
             self.left = Mark(note["epoch"], int(note["folded"]))
+        self.is_to_renew = bool(note and note["renew"])
 
-    def leave(self, mark: Mark | None) -> None:
-        """Note how far the log has come, for whoever opens it next; None if that is unknown."""
+    def birth(self, birth_of: Callable[[int], Birth]) -> Birth:
+        """Return the birth of the log's file. Raises OSError."""
+        assert self._own is not None
+        # Of this descriptor: to open one more and close it would drop SQLite's locks.
+        return birth_of(self._own)
+
+    def leave(self, mark: Mark | None, *, is_to_renew: bool = False) -> None:
+        """Note how far the log has come, for whoever opens it next; None if that is unknown.
+
+        `is_to_renew` notes that it must get a new epoch before it is used.
+        """
         assert self._named is not None
-        self.left = mark
+        self.left, self.is_to_renew = mark, is_to_renew
         text = f"{self._holder}\n"
         if mark is not None:
             text += f"folded {mark.folded} of {mark.epoch}\n"
+        if is_to_renew:
+            text += "to be renewed\n"
         data = text.encode()
         with suppress(OSError):  # on a full disk: without a note a mistake or two goes unnoticed
             os.lseek(self._named, 0, os.SEEK_SET)

@@ -1,7 +1,7 @@
 """The three ports on one SQLite file: writer and readers put together."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.journal.events import Appended, Entry, NewEvent
@@ -20,6 +20,7 @@ from gateway.journal.reading import (
     TimeBounds,
 )
 from gateway.journal.retention import Retention
+from gateway.journal.sqlite.birth import Birth, birth_of
 from gateway.journal.sqlite.expiry import Bounds
 from gateway.journal.sqlite.opening import open_files
 from gateway.journal.sqlite.reader import LogReader
@@ -30,13 +31,17 @@ from gateway.schema.event_keys import EventKey
 
 
 async def open_log(
-    path: Path, format_: EventFormat, observe: Observer[CommitEnded] = ignore
+    path: Path,
+    format_: EventFormat,
+    observe: Observer[CommitEnded] = ignore,
+    birth_of: Callable[[int], Birth] = birth_of,
 ) -> EventLog:
     """Open the log in a file, making it first where there is none. Raises LogOpenError.
 
-    `observe` is told of each commit of events.
+    One that is a copy gets a new epoch; `birth_of` tells of an open file which one it is. `observe`
+    is told of each commit of events.
     """
-    opened = open_files(path, format_)
+    opened = open_files(path, format_, birth_of)
     try:
         writer = GroupWriter(opened, format_, asyncio.get_running_loop(), observe)
         reader = LogReader(opened.files.database, format_.keys, opened.watch)

@@ -2,22 +2,27 @@
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.format import EventFormat
+from gateway.journal.sqlite.birth import Birth, birth_of
 from gateway.journal.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.journal.sqlite.files import LogFiles
 from gateway.journal.sqlite.framed import fit_framing
 from gateway.journal.sqlite.key_columns import fit_keys
 from gateway.journal.sqlite.lock import FileLock, Mark
+from gateway.journal.sqlite.renewal import note_birth, renew, why_another
 from gateway.journal.sqlite.reserve import Reserve
 from gateway.journal.sqlite.schema import (
     open_for_reading,
     open_for_writing,
     read_epoch,
+    read_meta,
     read_meta_unfolded,
 )
 from gateway.journal.sqlite.upkeep import Upkeep
@@ -57,19 +62,26 @@ class OpenFiles:
         self.lock.release()
 
 
-def open_files(path: Path, format_: EventFormat) -> OpenFiles:
+def open_files(
+    path: Path, format_: EventFormat, birth_of: Callable[[int], Birth] = birth_of
+) -> OpenFiles:
     """Lock and open the log at a path, making it first where there is none.
 
-    Raises LogOpenError.
+    One that is a copy of another log, or an older state of this one, gets a new epoch. `birth_of`
+    tells of an open file which one it is. Raises LogOpenError.
     """
     files = LogFiles.of(path)
     lock = FileLock(files)
     lock.acquire()
     try:
-        # What was left for another file, or for a later state of it, must not hold for this one.
-        lock.leave(lock.left if _goes_on(files, lock.left) else None)
+        birth = lock.birth(birth_of)
+        found = _found(files, lock.left)
+        # What was left for another file must not hold for this one. That this one has to be renewed
+        # must hold until it is, whatever happens meanwhile.
+        lock.leave(found.mark, is_to_renew=found.is_older or lock.is_to_renew)
         connection, cramped = _connected(files)
         try:
+            _know_itself(connection, files, lock, birth)
             fit_framing(connection, format_.framing_of(read_epoch(connection)))
             fit_keys(connection, format_)
             upkeep = Upkeep(connection, files, lock, Reserve(files.reserve), cramped=cramped)
@@ -81,6 +93,9 @@ def open_files(path: Path, format_: EventFormat) -> OpenFiles:
             raise LogOpenError(
                 f"cannot open the event log {described(error, files.database)}"
             ) from error
+        except LogOpenError:
+            connection.close()
+            raise
         except OSError as error:
             connection.close()
             raise LogOpenError(f"cannot open the event log {files.database}: {error}") from error
@@ -89,19 +104,30 @@ def open_files(path: Path, format_: EventFormat) -> OpenFiles:
         raise
 
 
-def _goes_on(files: LogFiles, left: Mark | None) -> bool:
-    """Return whether the database is the one that was here last, at that state or a later one.
+class _Found(NamedTuple):
+    """What there is under a log's name.
 
-    Raises LogOpenError if it is not, and the write-ahead log is another's: SQLite takes any that it
-    finds for the database's own, and one that was begun when the database was further than it is
-    now would damage it.
+    `mark` is how far it has come, None if it is not what was there last and not known; `is_older`
+    is whether it has been further under this name.
+    """
+
+    mark: Mark | None
+    is_older: bool = False
+
+
+def _found(files: LogFiles, left: Mark | None) -> _Found:
+    """Compare the database with what was left when it was here last.
+
+    Raises LogOpenError if it is another one or an older state, and the write-ahead log is not its
+    own: SQLite takes any that it finds for the database's own, and one that was begun when the
+    database was further than it is now would damage it.
     """
     meta = read_meta_unfolded(files.database)
     if left is None or meta is None:
-        return False  # what is wrong with it, if anything is, shows when it is opened
-    found = Mark.of(meta)
-    if found.follows(left):
-        return True
+        return _Found(None)  # what is wrong with it, if anything is, shows when it is opened
+    mark = Mark.of(meta)
+    if mark.follows(left):
+        return _Found(left)
     if files.wal.exists() and files.wal.stat().st_size:
         raise LogOpenError(
             f"the event log {files.database} was replaced, such as by a copy, and {files.wal} still"
@@ -109,13 +135,29 @@ def _goes_on(files: LogFiles, left: Mark | None) -> bool:
             f" the file as it is, remove {files.wal.name} and {files.shm.name}; or put back the"
             " file that was there"
         )
-    if found.epoch == left.epoch:
-        _log.warning(
-            "%s is an older state of the log, for example a restored copy: later cursors are"
-            " rejected only until the log has grown past them, so have subscribers start over",
-            files.database,
-        )
-    return False
+    is_older = mark.epoch == left.epoch
+    return _Found(mark if is_older else None, is_older)
+
+
+def _know_itself(
+    connection: sqlite3.Connection, files: LogFiles, lock: FileLock, birth: Birth
+) -> None:
+    """Have a log know its own file, and one that is a copy get a new epoch.
+
+    Raises LogOpenError and what is UNREADABLE.
+    """
+    why = why_another(read_meta(connection), birth, is_older=lock.is_to_renew)
+    if why is None:
+        note_birth(connection, birth)
+        return
+    _log.warning(
+        "the event log %s %s: it gets a new epoch, so that cursors from before are rejected"
+        " (EPOCH_CHANGED); have subscribers start over",
+        files.database,
+        why,
+    )
+    renew(connection, files, birth)
+    lock.leave(Mark.of(read_meta(connection)))
 
 
 def _connected(files: LogFiles) -> tuple[sqlite3.Connection, bool]:

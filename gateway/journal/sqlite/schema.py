@@ -69,8 +69,9 @@ def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
     """Return what the log knows about itself. Raises what is UNREADABLE.
 
     That is epoch, pruned_through and folded, how often everything was folded into the database;
-    indexed_for and framed_by, which keys and which framing it was made for; and once something has
-    been deleted, deleted_received_at_us.
+    indexed_for and framed_by, which keys and which framing it was made for; file_inode and
+    file_born_ns, the file that it lives in; once something has been deleted,
+    deleted_received_at_us; and is_backup, if it is one that has not been used yet.
     """
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     for name, value in meta.items():
