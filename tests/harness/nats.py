@@ -1,0 +1,222 @@
+"""Real NATS servers with JetStream, one or three: started, stopped, killed and held by tests.
+
+Each has its folder and its port for as long as it lives, so that it can be started again. They sync
+every message, as a gateway's servers must.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+# It comes with a package, so beside the interpreter.
+SERVER = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.defpath}")
+
+with_nats = pytest.mark.skipif(
+    SERVER is None and not os.environ.get("CI"), reason="runs nats-server, which is not here"
+)
+
+# What a server, or three of them, may take to be ready on the slowest machine, in seconds.
+_PATIENCE_S = 60.0
+_LOOK_EVERY_S = 0.02
+
+_CONFIG = """
+server_name: {name}
+host: 127.0.0.1
+port: {port}
+jetstream {{ store_dir: {store}, sync_interval: {sync} }}
+{more}
+"""
+
+_CLUSTER = """
+cluster {{
+  name: test
+  host: 127.0.0.1
+  port: {port}
+  routes: [{routes}]
+}}
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        held = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in held]
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for something to hold."""
+    ends = time.monotonic() + _PATIENCE_S
+    while not holds():
+        assert time.monotonic() < ends, f"{what}: not within {_PATIENCE_S:.0f} s"
+        time.sleep(_LOOK_EVERY_S)
+
+
+class NatsServer:
+    """One server. It does not run until `start` is called.
+
+    `more` is what its configuration has beside ports and JetStream.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, name: str = "n1", more: str = "", sync: str = "always"
+    ) -> None:
+        self.folder, self.port, self.name = folder, port, name
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.configure(more, sync)
+
+    def configure(self, more: str, sync: str = "always") -> None:
+        """Give it another configuration, which holds from its next start on."""
+        text = _CONFIG.format(
+            name=self.name,
+            port=self.port,
+            store=json.dumps(str(self.folder / "store")),
+            sync=sync,
+            more=more,
+        )
+        (self.folder / "nats.conf").write_text(text)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def store(self) -> Path:
+        """Where it keeps its streams."""
+        return self.folder / "store"
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def start(self) -> None:
+        assert SERVER is not None, "nats-server is not installed"
+        assert self._process is None
+        with (self.folder / "output.txt").open("ab") as output:
+            command = [SERVER, "-c", str(self.folder / "nats.conf")]
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
+
+    def wait(self) -> None:
+        """Wait until it takes connections."""
+        until(self._accepts, f"{self.name} is ready")
+
+    def kill(self) -> None:
+        """End it without a chance to write anything."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it as an operator would."""
+        self._end(signal.SIGTERM)
+
+    def hold(self) -> None:
+        """Have it do nothing, with all its connections open, until `go_on`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        self.start()
+        self.wait()
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
+    def _accepts(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.output
+        try:
+            with closing(socket.create_connection(("127.0.0.1", self.port), timeout=1)) as one:
+                return one.recv(4) == b"INFO"
+        except OSError:
+            return False
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(number)
+            self._process.wait(_PATIENCE_S)
+            self._process = None
+
+
+class NatsCluster:
+    """Some servers that belong together: one, or three that elect a leader."""
+
+    def __init__(self, servers: Sequence[NatsServer]) -> None:
+        self.servers = servers
+
+    @property
+    def replicas(self) -> int:
+        return len(self.servers)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(it.address for it in self.servers)
+
+    def url(self, stream: str) -> str:
+        """Return what `GATEWAY_EVENT_LOG` is for a stream of theirs."""
+        return f"nats://{','.join(self.addresses)}/{stream}"
+
+    def of_name(self, name: str) -> NatsServer:
+        return next(it for it in self.servers if it.name == name)
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+        for server in self.servers:
+            server.wait()
+        if len(self.servers) > 1:
+            elected = "JetStream cluster new metadata leader"
+            until(lambda: any(elected in it.output for it in self.servers), "they have a leader")
+
+    def kill(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+
+def one_server(folder: Path, more: str = "", sync: str = "always") -> NatsCluster:
+    (port,) = free_ports(1)
+    return NatsCluster([NatsServer(folder / "n1", port, more=more, sync=sync)])
+
+
+def three_servers(folder: Path, more: str = "") -> NatsCluster:
+    ports = free_ports(6)
+    routes = ", ".join(f"nats://127.0.0.1:{port}" for port in ports[3:])
+    return NatsCluster(
+        [
+            NatsServer(
+                folder / f"n{number + 1}",
+                ports[number],
+                f"n{number + 1}",
+                _CLUSTER.format(port=ports[3 + number], routes=routes) + more,
+            )
+            for number in range(3)
+        ]
+    )
+
+
+@contextmanager
+def running(cluster: NatsCluster) -> Iterator[NatsCluster]:
+    """Have servers run, and end at the end."""
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.kill()

@@ -1,0 +1,66 @@
+"""The servers that other tests rely on: real ones, which keep what they have acknowledged."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+
+from tests.harness.loop import LoopThread
+from tests.harness.nats import NatsCluster, one_server, running, three_servers, with_nats
+
+pytestmark = with_nats
+
+
+async def _asked(cluster: NatsCluster, subject: str, body: bytes) -> Any:
+    """Ask any of some servers something until one responds."""
+    client = await nats.connect([f"nats://{it}" for it in cluster.addresses])
+    try:
+        async with asyncio.timeout(50):
+            while True:
+                try:
+                    return json.loads((await client.request(subject, body, timeout=1)).data)
+                except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
+                    await asyncio.sleep(0.05)  # they elect a leader
+    finally:
+        await client.close()
+
+
+async def _create(cluster: NatsCluster) -> Any:
+    config = {"name": "S", "subjects": ["S.*"], "num_replicas": cluster.replicas}
+    created = await _asked(cluster, "$JS.API.STREAM.CREATE.S", json.dumps(config).encode())
+    assert "error" not in created
+    return created
+
+
+async def _newest(cluster: NatsCluster) -> Any:
+    info = await _asked(cluster, "$JS.API.STREAM.INFO.S", b"")
+    return info["state"]["last_seq"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", [one_server, three_servers])
+def test_what_servers_have_acknowledged_outlives_them(
+    loop: LoopThread, tmp_path: Path, of: Callable[[Path], NatsCluster]
+) -> None:
+    with running(of(tmp_path)) as cluster:
+        loop.run(_create(cluster), 60)
+        assert loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"] == 1
+
+        cluster.kill()
+        cluster.start()
+
+        assert loop.run(_newest(cluster), 60) == 1
+        assert loop.run(_asked(cluster, "S.b", b"2"), 60)["seq"] == 2
+
+
+@pytest.mark.slow
+def test_two_of_three_servers_go_on(loop: LoopThread, tmp_path: Path) -> None:
+    with running(three_servers(tmp_path)) as cluster:
+        leader = loop.run(_create(cluster), 60)["cluster"]["leader"]
+        cluster.of_name(leader).kill()
+
+        assert loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"] == 1
