@@ -27,6 +27,7 @@ from gateway.config import (
     file_names,
     load_settings,
 )
+from gateway.doctoring import doctor_of
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.journal.errors import LogError
 from gateway.memory import MemoryUpkeep
@@ -144,6 +145,7 @@ main.add_command(call)
 main.add_command(list_)
 main.add_command(describe)
 main.add_command(tail)
+main.add_command(doctor_of(gateway_version()))
 
 
 @main.command()

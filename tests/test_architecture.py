@@ -112,6 +112,18 @@ MAY_IMPORT = {
     "connecting": {"client", "ports"},
     "calling": {"client", "connecting", "output", "running"},
     "tailing": {"client", "connecting", "output", "running", "schema"},
+    "doctor": {
+        "address",
+        "bytebudget",
+        "callers",
+        "clock",
+        "config",
+        "ingest",
+        "ports",
+        "tls",
+        "upstream",
+    },
+    "doctoring": {"client", "config", "doctor", "healthcheck", "output", "running"},
     "running": set[str](),
     "sandbox": set[str](),
     "simulation": {"sandbox"},
@@ -186,7 +198,7 @@ KEPT_BY = {
     "opentelemetry": {"telemetry/otel.py"},
     "requests": {"telemetry/otel.py"},
     "pydantic": {"config.py", "fields.py"},
-    "click": {"calling.py", "cli.py", "connecting.py", "output.py", "tailing.py"},
+    "click": {"calling.py", "cli.py", "connecting.py", "doctoring.py", "output.py", "tailing.py"},
     "cryptography": {"callers/keys.py", "tls/credentials.py"},
 }
 
