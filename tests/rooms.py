@@ -1,4 +1,4 @@
-"""The rooms of `gateway/`, and what each may import. `test_architecture.py` holds the code to it."""
+"""The rooms of `gateway/` and what each may import; `test_architecture.py` holds the code to it."""
 
 # A room may import itself, these rooms, and nothing else of the gateway.
 MAY_IMPORT = {
