@@ -30,6 +30,7 @@ from gateway.config import (
 from gateway.doctoring import doctor_of
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.journal.errors import LogError
+from gateway.keeping import log
 from gateway.memory import MemoryUpkeep
 from gateway.names import unread
 from gateway.output import Program, say, tell
@@ -146,6 +147,7 @@ main.add_command(list_)
 main.add_command(describe)
 main.add_command(tail)
 main.add_command(doctor_of(gateway_version()))
+main.add_command(log)
 
 
 @main.command()

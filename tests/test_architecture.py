@@ -46,6 +46,10 @@ KEPT_BY = {
     "jsonschema": {"sandbox/schema_checks.py"},
     "nacl": {"ingest/webhooks/signature.py", "sandbox/signing.py"},
     "sqlite3": {
+        "journal/sqlite/backup.py",
+        "journal/sqlite/checking/blocks.py",
+        "journal/sqlite/checking/check.py",
+        "journal/sqlite/checking/events.py",
         "journal/sqlite/faults.py",
         "journal/sqlite/framed.py",
         "journal/sqlite/indexing.py",
@@ -66,7 +70,15 @@ KEPT_BY = {
     "opentelemetry": {"telemetry/otel.py"},
     "requests": {"telemetry/otel.py"},
     "pydantic": {"config.py", "fields.py"},
-    "click": {"calling.py", "cli.py", "connecting.py", "doctoring.py", "output.py", "tailing.py"},
+    "click": {
+        "calling.py",
+        "cli.py",
+        "connecting.py",
+        "doctoring.py",
+        "keeping.py",
+        "output.py",
+        "tailing.py",
+    },
     "cryptography": {"callers/keys.py", "tls/credentials.py"},
 }
 

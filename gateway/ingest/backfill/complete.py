@@ -7,7 +7,7 @@ from gateway.journal.errors import LogOpenError
 from gateway.journal.ports import Checkpoints
 
 # The checkpoint's name, and the version of what is written under it.
-_NAME = "complete"
+CHECKPOINT = "complete"
 _VERSION = 1
 
 
@@ -32,8 +32,14 @@ class Completeness:
 
         Raises LogUnavailableError, and LogOpenError for a checkpoint that nobody here can read.
         """
-        value = await checkpoints.get(_NAME)
-        return cls(checkpoints, None if value is None else _decoded(value))
+        value = await checkpoints.get(CHECKPOINT)
+        try:
+            return cls(checkpoints, None if value is None else read_complete(value))
+        except ValueError:
+            raise LogOpenError(
+                "the event log says for which period it is complete in a way that this gateway does"
+                " not know: open it with the gateway that wrote it"
+            ) from None
 
     @property
     def complete(self) -> Complete | None:
@@ -54,7 +60,7 @@ class Completeness:
         Raises LogUnavailableError.
         """
         if complete != self._complete:
-            await self._checkpoints.set(_NAME, _encoded(complete))
+            await self._checkpoints.set(CHECKPOINT, _encoded(complete))
             self._complete = complete
 
 
@@ -62,18 +68,17 @@ def _encoded(complete: Complete) -> bytes:
     return json.dumps({"version": _VERSION, **asdict(complete)}).encode()
 
 
-def _decoded(value: bytes) -> Complete:
+def read_complete(value: bytes) -> Complete:
+    """Return the period that a checkpoint says. Raises ValueError; its words follow the name."""
     try:
-        match json.loads(value):
-            case {
-                "version": version,
-                "since_us": int(since_us),
-                "until_us": int(until_us),
-            } if version == _VERSION:
-                return Complete(since_us, until_us)
+        found = json.loads(value)
     except ValueError:
-        pass
-    raise LogOpenError(
-        "the event log says for which period it is complete in a way that this gateway does not"
-        " know: open it with the gateway that wrote it"
-    )
+        found = None
+    match found:
+        case {
+            "version": version,
+            "since_us": int(since_us),
+            "until_us": int(until_us),
+        } if version == _VERSION:
+            return Complete(since_us, until_us)
+    raise ValueError("cannot be read by this gateway")

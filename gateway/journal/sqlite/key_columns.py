@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from gateway.journal.events import Keys
@@ -34,6 +34,11 @@ def fit_keys(connection: sqlite3.Connection, format_: EventFormat) -> None:
         connection.execute("BEGIN IMMEDIATE")
         found.write(connection, found.rows)
         connection.commit()
+
+
+def are_fitted(meta: Mapping[str, int | bytes], keys: Sequence[EventKey]) -> bool:
+    """Whether a log that says this of itself has the columns and the index of some keys."""
+    return meta.get(_META) == _fingerprint(keys)
 
 
 def members_in(

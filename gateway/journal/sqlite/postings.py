@@ -224,6 +224,14 @@ def _bits(packed: bytes) -> Bits:
     return bits
 
 
+def bits_of(packed: object) -> Bits | None:
+    """Return the places of a row of the index, None if it is damaged."""
+    try:
+        return _bits(packed) if type(packed) is bytes else None
+    except DamagedError:
+        return None
+
+
 def _places(bits: Bits) -> list[int]:
     return [place for place, bit in enumerate(bin(bits)[:1:-1]) if bit == "1"]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import TypeAlias
+from zlib import crc32
 
 from gateway.schema.event_keys import EventKey
 
@@ -34,8 +35,18 @@ def columns_of(keys: Sequence[EventKey]) -> str:
             "tail",
             "frame",
             "raw",
+            "checksum",
         ]
     )
+
+
+def checksum_of(body: bytes, raw: bytes) -> int:
+    """Return a checksum of an event's bytes: SQLite has none of what it keeps.
+
+    The cyclic one: of up to 500 KiB it misses no damage of 32 bits in a row, and it takes a
+    microsecond. It is no protection from those who may write to the file.
+    """
+    return crc32(raw, crc32(body))
 
 
 def insert_events(connection: sqlite3.Connection, columns: str, rows: Sequence[Row]) -> None:

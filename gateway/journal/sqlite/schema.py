@@ -29,6 +29,8 @@ PAGE_BYTES = 8_192
 WAL_PAGES = 1_000
 WAL_BYTES = WAL_PAGES * PAGE_BYTES
 
+_COLUMNS = "PRAGMA table_info(events)"
+
 _TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE events (
@@ -38,7 +40,8 @@ CREATE TABLE events (
   head            INTEGER NOT NULL,  -- bytes of the frame before the event's body
   tail            INTEGER NOT NULL,  -- and after it
   frame           BLOB NOT NULL,
-  raw             BLOB NOT NULL
+  raw             BLOB NOT NULL,
+  checksum        INTEGER  -- of body and raw, see `rows.checksum_of`; NULL in older logs
 ) STRICT;  -- and a column for each key
 CREATE TABLE checkpoints (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
 CREATE INDEX events_by_time ON events (received_at_us);
@@ -63,6 +66,30 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open the log a further time, to read. Raises sqlite3.Error."""
     return _connect(f"{path.absolute().as_uri()}?mode=ro")
+
+
+def open_beside(path: Path, wal: Path) -> sqlite3.Connection:
+    """Open a log to read, whether a gateway has it open or not. Raises sqlite3.Error."""
+    connection = open_for_reading(path)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        # In a folder that cannot be written to there is no room for the index of a write-ahead log,
+        # and nobody who would write one.
+        cannot_open = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN
+        if not cannot_open or wal.exists():
+            raise
+        return open_unchanging(path)
+    return connection
+
+
+def open_unchanging(path: Path) -> sqlite3.Connection:
+    """Open a log's database to read while nobody has it open for writing. Raises sqlite3.Error.
+
+    What the write-ahead log holds is not read.
+    """
+    return _connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
 
 
 def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
@@ -93,7 +120,7 @@ def read_meta_unfolded(path: Path) -> Mapping[str, int | bytes] | None:
     None if it says nothing. Only while nothing else has it open.
     """
     try:
-        with closing(_connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")) as connection:
+        with closing(open_unchanging(path)) as connection:
             return read_meta(connection)
     except UNREADABLE:
         return None
@@ -128,6 +155,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     if not tables:
         _create(connection)
+    elif not any(name == "checksum" for _, name, *_ in connection.execute(_COLUMNS)):
+        connection.execute("ALTER TABLE events ADD COLUMN checksum INTEGER")
 
 
 def _must_be_ours(connection: sqlite3.Connection, path: Path) -> None:

@@ -23,7 +23,7 @@ from gateway.journal.sqlite.jobs import Alone, Append, JobQueue
 from gateway.journal.sqlite.key_columns import members_in
 from gateway.journal.sqlite.opening import OpenFiles
 from gateway.journal.sqlite.postings import block_of, drop_postings
-from gateway.journal.sqlite.rows import Row, columns_of, insert_events, numbers_of
+from gateway.journal.sqlite.rows import Row, checksum_of, columns_of, insert_events, numbers_of
 from gateway.journal.sqlite.schema import read_meta, set_meta
 from gateway.records.commits import CommitEnded
 from gateway.records.observer import Observer, ignore
@@ -254,7 +254,8 @@ class GroupWriter:
             members.append(member_of(self._keys, sequence, keys))
             lengths = len(framed.head), len(framed.tail)
             found = (sequence, event.id, event.received_at_us, *keys)
-            rows.append((*found, *lengths, frame, event.raw))
+            checksum = checksum_of(event.body, event.raw)
+            rows.append((*found, *lengths, frame, event.raw, checksum))
             size += len(frame) + len(event.raw)
             results.append(Appended(sequence, duplicate=False))
         indexing = self._write(rows, self._indexing.joined(members)) if rows else self._indexing

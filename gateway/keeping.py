@@ -1,0 +1,148 @@
+"""The commands `log ...`: look after the log of events, beside the gateway that uses it."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.config import DEFAULT_EVENT_LOG, environment, read_value
+from gateway.feed.format import event_format, stored_event
+from gateway.ingest.backfill.complete import CHECKPOINT, read_complete
+from gateway.journal.content import Content
+from gateway.journal.findings import Report
+from gateway.journal.sqlite.backup import BackupError, back_up
+from gateway.journal.sqlite.checking import check_log
+from gateway.output import say, tell
+from gateway.progress import ProgressLine
+from gateway.schema.event_keys import declared_keys
+
+# The exit code of a log that has faults, and of what could not be done.
+_FAILED = 1
+
+_SETTING = "GATEWAY_EVENT_LOG"
+
+
+class LogAddress(click.ParamType[Path]):
+    """A log: as the setting names one, or the path of its file."""
+
+    name = "log"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path of the log's file."""
+        text = str(value)
+        if "://" not in text:
+            return Path(text)
+        try:
+            return Path(read_value(_SETTING, text))
+        except ValueError as error:
+            self.fail(f"{text!r} {error}", param, ctx)
+
+
+_LOG = LogAddress()
+
+
+@click.group("log")
+def log() -> None:
+    """Check and back up the log of events.
+
+    LOG is sqlite:///path or a path, by default that of GATEWAY_EVENT_LOG.
+    """
+
+
+@log.command()
+@click.argument("log_", metavar="[LOG]", required=False, type=_LOG)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def check(log_: Path | None, as_json: bool) -> None:
+    """Read all of a log, and say what is wrong with it; fails if anything is.
+
+    A gateway may be using it meanwhile. Nothing is changed.
+    """
+    path = log_ or _default()
+    with ProgressLine() as line:
+        report = check_log(path, _content(), line.tell)
+    if as_json:
+        say(json.dumps(_as_json(path, report)))
+    else:
+        for text in (*_contents(path, report), *_faults(report)):
+            say(text)
+    sys.exit(_FAILED if report.faults else 0)
+
+
+@log.command()
+@click.argument("places", metavar="[LOG] TO", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
+def backup(places: tuple[str, ...], as_json: bool) -> None:
+    """Copy a log to a new file, and check the copy.
+
+    A gateway may be using the log meanwhile. The file has its name only when it is whole. When a
+    gateway uses it, it gets a new epoch.
+    """
+    if len(places) > 2:
+        raise click.UsageError("give one LOG and one TO")
+    path = _LOG.convert(places[0], None, None) if len(places) > 1 else _default()
+    try:
+        with ProgressLine() as line:
+            made = back_up(path, Path(places[-1]), _content(), line.tell)
+    except BackupError as error:
+        tell(f"telnyx-gateway: {error}")
+        sys.exit(_FAILED)
+    if as_json:
+        say(json.dumps({"size_bytes": made.size_bytes, **_as_json(made.path, made.report)}))
+        return
+    for text in _contents(made.path, made.report):
+        say(text)
+
+
+def _default() -> Path:
+    """Return the log of the gateway's own setting."""
+    text = environment().get(_SETTING, "").strip() or DEFAULT_EVENT_LOG
+    try:
+        return Path(read_value(_SETTING, text))
+    except ValueError as error:
+        raise click.UsageError(f"{_SETTING} {error}") from None
+
+
+def _content() -> Content:
+    keys = declared_keys()
+    return Content(event_format(keys), stored_event(keys), {CHECKPOINT: read_complete})
+
+
+def _contents(path: Path, report: Report) -> list[str]:
+    if report.span is None or report.epoch is None:
+        return [f"{path}: no log that can be read"]
+    span = report.span
+    numbers = f", numbers {span.oldest:,} to {span.newest:,}" if span.count else ""
+    lines = [f"{path}: {report.events:,} events{numbers}, epoch {report.epoch.hex()}"]
+    if report.without_checksum:
+        lines.append(
+            f"{report.without_checksum:,} of them were stored by an older gateway, without a"
+            " checksum: changed bytes in their bodies would not be seen"
+        )
+    return lines
+
+
+def _faults(report: Report) -> list[str]:
+    if not report.faults:
+        return ["no fault was found"]
+    lines = [f"{it.part}: {it.text}" for it in report.findings]
+    if more := report.faults - len(report.findings):
+        lines.append(f"and {more:,} more")
+    return [*lines, f"faults: {report.faults:,}"]
+
+
+def _as_json(path: Path, report: Report) -> dict[str, object]:
+    span = report.span
+    return {
+        "log": str(path),
+        "ok": not report.faults,
+        "epoch": report.epoch.hex() if report.epoch is not None else None,
+        "oldest": span.oldest if span else None,
+        "newest": span.newest if span else None,
+        "events": report.events,
+        "without_checksum": report.without_checksum,
+        "faults": report.faults,
+        "findings": [it._asdict() for it in report.findings],
+    }
