@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak fuzz bench profile lint format proto proto-check service-config api rules drift lock lock-image clean
+.PHONY: help demo run check quick test soak fuzz bench profile lint format proto proto-check service-config api protos-archive rules drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ proto-check: $(VENV)/ready
 service-config: $(VENV)/ready ## Regenerate docs/service-config/, which gRPC clients load, from protos/
 	rm -rf docs/service-config
 	$(call make_service_config,docs/service-config)
+
+protos-archive: $(VENV)/ready ## Write dist/conferencing-protos-VERSION.tar.gz: protos, Google's, descriptors
+	@$(BIN)/python -m tools.archive dist
 
 api: $(VENV)/ready ## Regenerate the sandbox's API table from the provider's SDK
 	$(BIN)/python -m tools.api gateway/sandbox/api.json

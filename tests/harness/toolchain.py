@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.harness.needs import GO
+from tools.archive.packing import MADE
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "clients" / "README.md"
@@ -31,7 +32,7 @@ def checkout(language: str) -> Path:
     shutil.copy(ROOT / "buf.yaml", folder)
     template = ROOT / "clients" / language
     if template.is_dir():
-        made = shutil.ignore_patterns("gen*", "target", "node_modules", "Cargo.lock")
+        made = shutil.ignore_patterns(*MADE)
         shutil.copytree(template, folder / "clients" / language, ignore=made, dirs_exist_ok=True)
     return folder
 
