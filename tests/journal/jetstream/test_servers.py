@@ -15,16 +15,27 @@ from tests.harness.nats import NatsCluster, one_server, running, three_servers, 
 pytestmark = with_nats
 
 
+# What a server answers that has no leader, or not all of its peers, yet.
+_UNAVAILABLE = 503
+_NOT_NOW = {"error": {"code": _UNAVAILABLE}}
+
+
 async def _asked(cluster: NatsCluster, subject: str, body: bytes) -> Any:
-    """Ask any of some servers something until one responds."""
+    """Ask any of some servers something until one responds that can do it.
+
+    What is asked may have been done before, if only its response was late.
+    """
     client = await nats.connect([f"nats://{it}" for it in cluster.addresses])
     try:
         async with asyncio.timeout(50):
             while True:
                 try:
-                    return json.loads((await client.request(subject, body, timeout=1)).data)
+                    found = json.loads((await client.request(subject, body, timeout=1)).data)
                 except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
-                    await asyncio.sleep(0.05)  # they elect a leader
+                    found = _NOT_NOW  # they elect a leader
+                if found.get("error", {}).get("code") != _UNAVAILABLE:
+                    return found
+                await asyncio.sleep(0.05)
     finally:
         await client.close()
 
@@ -32,7 +43,7 @@ async def _asked(cluster: NatsCluster, subject: str, body: bytes) -> Any:
 async def _create(cluster: NatsCluster) -> Any:
     config = {"name": "S", "subjects": ["S.*"], "num_replicas": cluster.replicas}
     created = await _asked(cluster, "$JS.API.STREAM.CREATE.S", json.dumps(config).encode())
-    assert "error" not in created
+    assert "error" not in created, created
     return created
 
 
@@ -48,13 +59,15 @@ def test_what_servers_have_acknowledged_outlives_them(
 ) -> None:
     with running(of(tmp_path)) as cluster:
         loop.run(_create(cluster), 60)
-        assert loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"] == 1
+        stored = loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"]
+        assert stored >= 1
 
         cluster.kill()
         cluster.start()
 
-        assert loop.run(_newest(cluster), 60) == 1
-        assert loop.run(_asked(cluster, "S.b", b"2"), 60)["seq"] == 2
+        newest = loop.run(_newest(cluster), 60)
+        assert newest >= stored
+        assert loop.run(_asked(cluster, "S.b", b"2"), 60)["seq"] > newest
 
 
 @pytest.mark.slow
@@ -63,4 +76,4 @@ def test_two_of_three_servers_go_on(loop: LoopThread, tmp_path: Path) -> None:
         leader = loop.run(_create(cluster), 60)["cluster"]["leader"]
         cluster.of_name(leader).kill()
 
-        assert loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"] == 1
+        assert loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"] >= 1
