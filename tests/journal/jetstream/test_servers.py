@@ -15,8 +15,8 @@ from tests.harness.nats import NatsCluster, one_server, running, three_servers, 
 pytestmark = with_nats
 
 
-# What a server answers that has no leader, or not all of its peers, yet.
-_UNAVAILABLE = 503
+# What a server answers that has no leader yet, and one that does not know all of its peers yet.
+_UNAVAILABLE, _NO_PEERS = 503, 10005
 _NOT_NOW = {"error": {"code": _UNAVAILABLE}}
 
 
@@ -33,7 +33,8 @@ async def _asked(cluster: NatsCluster, subject: str, body: bytes) -> Any:
                     found = json.loads((await client.request(subject, body, timeout=1)).data)
                 except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
                     found = _NOT_NOW  # they elect a leader
-                if found.get("error", {}).get("code") != _UNAVAILABLE:
+                error = found.get("error", {})
+                if error.get("code") != _UNAVAILABLE and error.get("err_code") != _NO_PEERS:
                     return found
                 await asyncio.sleep(0.05)
     finally:
