@@ -4,7 +4,8 @@ import asyncio
 import logging
 import random
 import time
-from importlib.metadata import PackageNotFoundError, version
+
+from google.protobuf.message import Message
 
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.background import Background
@@ -35,11 +36,13 @@ from gateway.records.refusals import Refused, Subject
 from gateway.rotation import rotation
 from gateway.schema.access import compile_access
 from gateway.schema.event_keys import declared_keys
+from gateway.server.grpc.ages import connection_ages
 from gateway.server.grpc.beside import Beside
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
 from gateway.server.hooks.identity import Identity
 from gateway.server.http.admin import admin_app
+from gateway.server.http.console.assembly import ConsoleAccess, console_of, console_routes
 from gateway.server.http.public import public_app
 from gateway.server.http.refusals import TOO_MANY_CONNECTIONS
 from gateway.server.http.server import HttpServer
@@ -61,23 +64,13 @@ from gateway.upstream.assembly import Hooks, Upstream
 from gateway.upstream.bound import operations_of
 from gateway.upstream.conferences import RestConferences
 from gateway.upstream.transport import Transport
+from gateway.version import gateway_version
 
 COMMAND_SERVICES = (
     conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],
     queue_service_pb2.DESCRIPTOR.services_by_name["QueueService"],
 )
 EVENT_SERVICE = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
-
-# Connections last longer than streams, so that a stream is always closed gracefully before its
-# connection is closed: twice the oldest stream's age.
-_CONNECTION_AGE_FACTOR = 2
-
-# A connection of that age accepts no new calls. What it has may go on until its youngest stream
-# must have been closed gracefully, and then for half as long again, or for as long as a patient
-# caller waits for a response, in seconds. Streams that are left then have stopped reading; health
-# watches, which end in no other way, are opened again by those who watch.
-_LATE_STREAM_FACTOR = 0.5
-_LATE_CALL_S = 60.0
 
 # How long a webhook that is being received when calls have ended has for its rest and its response,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
@@ -147,7 +140,9 @@ class Gateway:
             settings.share_of(settings.watch_requests),
         )
         self.metrics.watch_questions(self._conferences)
+        self._console = console_of(feed, self.metrics.instruments.sums)
         access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
+        self._operations = operations_of(COMMAND_SERVICES)
         identity = None if callers is None else Identity(callers.callers, access)
         self.rules = Rules.of(
             self._observe, self._buffers, begin=self._traces.begin, identity=identity
@@ -161,7 +156,22 @@ class Gateway:
         receiver = self._ingest.receiver
         self._http = HttpServer(public_app(receiver), receiver.connection_ended, connections_max())
         self._admin = HttpServer(
-            admin_app(self.metrics, self._health.look, lambda: self._background.ended),
+            admin_app(
+                self.metrics,
+                self._health.look,
+                lambda: self._background.ended,
+                console_routes(
+                    settings,
+                    self._console,
+                    feed,
+                    self._conferences,
+                    self._operations,
+                    self._client,
+                    self._command_accepted,
+                    self._health.look,
+                    ConsoleAccess(None if callers is None else callers.callers, access),
+                ),
+            ),
             self._admin_connection_ended,
             admin_connections_max(),
         )
@@ -225,6 +235,7 @@ class Gateway:
         self._health.look()
         self.rules.in_flight.refuse()
         self._feed.drain()
+        await self._console.close()
         await self._grpc.drain(self._settings.drain_timeout)
         await asyncio.gather(
             self._grpc.stop(),
@@ -255,6 +266,7 @@ class Gateway:
             **self.certificates.work,
             **({} if self.callers is None else self.callers.work),
             "the look after the health": self._health.run,
+            "the console's charts": self._console.vitals.run,
             "the watch on the event loop": LoopWatch().run,
             **rotation(
                 self._settings,
@@ -271,13 +283,13 @@ class Gateway:
 
     def _build_grpc(self) -> GrpcServer:
         settings, feed, age_max_s = self._settings, self._feed, self._settings.stream_age_max
-        operations = operations_of(COMMAND_SERVICES)
+        operations = self._operations
         bounds = CallerBounds.of(operations, self._client, feed.index, settings.call_timeout)
         commands = CommandHandler(
             operations,
             self._client,
             feed.cursor,
-            self._conferences.command_accepted,
+            self._command_accepted,
             settings.call_timeout,
             self.rules.shell,
             bounds,
@@ -300,13 +312,16 @@ class Gateway:
             (commands,),
             {EVENT_SERVICE.full_name: event_methods(EVENT_SERVICE, parts, self.rules.shell)},
             [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
-            age_max_s * _CONNECTION_AGE_FACTOR,
-            age_max_s + max(age_max_s * _LATE_STREAM_FACTOR, _LATE_CALL_S),
+            *connection_ages(age_max_s),
             self.rules,
             settings.grpc_connections,
             self._observe,
             Beside(settings.health, settings.reflection),
         )
+
+    def _command_accepted(self, request: Message) -> None:
+        self._conferences.command_accepted(request)
+        self._console.command_accepted(request)
 
     def _build_health(self) -> Health:
         services = Services(
@@ -331,11 +346,3 @@ class Gateway:
 
     async def _look(self) -> None:
         self._health.look()
-
-
-def gateway_version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return version("telnyx-grpc-gateway")
-    except PackageNotFoundError:
-        return "0+unknown"

@@ -13,7 +13,7 @@ import click
 
 from gateway import healthcheck
 from gateway.address import Address, TcpAddress
-from gateway.app import Gateway, gateway_version
+from gateway.app import Gateway
 from gateway.background import kept_running
 from gateway.callers.errors import CallersFileError
 from gateway.callers.tokens import line_for_file, new_token
@@ -44,6 +44,7 @@ from gateway.telemetry.logs import LogCounts, logs_set_up
 from gateway.telemetry.tracing import traces_of
 from gateway.textfiles import overlaid
 from gateway.tls.credentials import CredentialsError
+from gateway.version import gateway_version
 
 if TYPE_CHECKING:
     from gateway.simulation import Simulation

@@ -88,6 +88,13 @@ class Settings(BaseModel):
     admin_tls_cert: File = cert_of(ADMIN)
     admin_tls_key: File = key_of(ADMIN)
     admin_tls_client_ca: File = client_ca_of(ADMIN)
+    console: Annotated[Literal["off", "view", "commands"], Word] = named(
+        "GATEWAY_CONSOLE",
+        "view",
+        "What the console at `/console` on the admin address is for: to `view`, also for"
+        " `commands`, or nothing (`off`). Where other hosts reach that address, it needs"
+        " `GATEWAY_CALLERS`.",
+    )
     callers: Annotated[Path, read_by(values.read_file_path)] | None = named(
         "GATEWAY_CALLERS",
         None,

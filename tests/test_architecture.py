@@ -84,7 +84,7 @@ KEPT_BY = {
 
 # Where an RPC or an event may be named: what a conference goes through is no more than that, and
 # the command line speaks to people. Everything else knows RPCs by their types and descriptors.
-MAY_NAME = {"conference/state.py", "client", "sandbox"}
+MAY_NAME = {"conference/state.py", "console/board.py", "client", "sandbox"}
 
 
 @cache

@@ -7,7 +7,7 @@ here. So the numbers are kept as plain ones, and given to the library when someb
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from time import time
@@ -171,6 +171,15 @@ class Instruments:
     ) -> None:
         """Make a counter that is kept elsewhere, by the one label it has."""
         self._counter(name, text, (label,), lambda: {(key,): it for key, it in values().items()})
+
+    def sums(self, names: Iterable[str]) -> Mapping[str, float]:
+        """Return the values of some series by their names, each the sum over all labels."""
+        found = dict.fromkeys(names, 0.0)
+        for family in self._registry.restricted_registry(list(found)).collect():
+            for sample in family.samples:
+                if sample.name in found:
+                    found[sample.name] += sample.value
+        return found
 
     def page(self, *, openmetrics: bool) -> bytes:
         """Return all metrics as text, in the OpenMetrics format or in the older one.

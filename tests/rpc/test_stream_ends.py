@@ -57,7 +57,7 @@ def test_a_stream_ends_in_order_when_it_is_old(start_gateway: StartGateway) -> N
 def test_a_client_that_has_stopped_reading_is_cut_off_in_the_end(
     start_gateway: StartGateway, loop: LoopThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.app._LATE_CALL_S", 0.0)
+    monkeypatch.setattr("gateway.server.grpc.ages._LATE_CALL_S", 0.0)
     gateway = start_gateway(GATEWAY_STREAM_AGE_MAX="1s")
     # More than the windows and buffers on the way take, in signed bytes.
     for _ in range(60):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from conferencing.v1.event_service_pb2 import EventFilter
-from gateway.app import gateway_version
 from gateway.client import tail_errors
 from gateway.journal.cursor import Cursor
+from gateway.version import gateway_version
 from tests.harness.callers import digest, put, with_token
 from tests.harness.process import GatewayProcess, command, environment
 

@@ -20,7 +20,8 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 # Starts a gateway without traces, and shows what it has loaded.
 STARTS = """
 import asyncio, sys
-from gateway.app import Gateway, gateway_version
+from gateway.app import Gateway
+from gateway.version import gateway_version
 from gateway.config import environment, load_settings
 from gateway.telemetry.tracing import traces_of
 

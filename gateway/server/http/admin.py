@@ -1,6 +1,6 @@
 """What operators and their machines ask for: health, readiness and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from gateway.telemetry.metrics import Metrics
 METRICS_SHARE = 0.02
 _METRICS_AT_ONCE_S = 0.1
 
-_PATHS = "/healthz, /readyz and /metrics"
+_PATHS = "/healthz, /readyz, /metrics and, unless it is off, /console"
 
 
 class Write(Protocol):
@@ -59,9 +59,12 @@ class MetricsPage:
 
 
 def admin_app(
-    metrics: Metrics, look: Callable[[], Report], dead: Callable[[], str | None]
+    metrics: Metrics,
+    look: Callable[[], Report],
+    dead: Callable[[], str | None],
+    others: Sequence[Route] = (),
 ) -> Application:
-    """Return the application. For `look` and `dead` see `health_routes`."""
+    """Return the application, with `others` beside. For `look` and `dead` see `health_routes`."""
     page = MetricsPage(metrics.text)
 
     async def show_metrics(request: Request) -> Response:
@@ -77,6 +80,7 @@ def admin_app(
         routes=[
             *health_routes(look, dead),
             Route("/metrics", show_metrics),
+            *others,
         ],
         exception_handlers={404: not_found},
     )
