@@ -44,8 +44,12 @@ SPDX = {
 }
 
 # Packages whose metadata has no licence: what the files that they come with say.
-BY_THEIR_FILES = {"promql-parser": "MIT", "pyreqwest": "Apache-2.0"}
-_TITLES = {"Apache-2.0": "Apache License", "MIT": "The MIT License (MIT)"}
+BY_THEIR_FILES = {
+    "axe-playwright-python": "MIT",
+    "promql-parser": "MIT",
+    "pyreqwest": "Apache-2.0",
+}
+_TITLES = {"Apache-2.0": "Apache License", "MIT": "MIT License"}
 
 
 def entries(path: Path) -> list[str]:
