@@ -130,7 +130,9 @@ def test_only_so_many_may_look_at_one_time(start_gateway: StartGateway) -> None:
         it.close()  # type: ignore[attr-defined]
 
 
-def test_a_shutdown_ends_the_streams(start_gateway: StartGateway) -> None:
+def test_a_shutdown_ends_the_streams_and_cuts_none_off(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
     gateway = start_gateway()
     messages = streamed(gateway.admin_address, "/console/stream")
     next(messages)
@@ -138,6 +140,7 @@ def test_a_shutdown_ends_the_streams(start_gateway: StartGateway) -> None:
     gateway.stop()
 
     assert all("hello" not in it for it in messages)
+    assert "the shutdown drops" not in caplog.text
 
 
 def test_a_conference_is_shown_as_the_provider_has_it(

@@ -22,15 +22,18 @@ def test_the_first_time_everything_is_told_and_then_what_has_changed() -> None:
             first = await viewer.next(1)
             enqueue(board, "b")
             viewers.tell(board.take_changes(), [{"id": "e"}])
-            return [first, await viewer.next(1), await viewer.next(0)]
+            second, third = await viewer.next(1), await viewer.next(0)
+            viewers.tell([("queue", "other")], [])
+            return [first, second, third, await viewer.next(1)]
 
-    first, second, third = asyncio.run(look())
+    first, second, third, fourth = asyncio.run(look())
 
     assert first["whole"]
     assert [it["call"] for it in first["queues"][0]["waiting"]] == ["a"]
     assert [it["call"] for it in second["queues"][0]["waiting"]] == ["a", "b"]
     assert second["events"] == [{"id": "e"}]
     assert third == {}
+    assert fourth == {"gone": [["queue", "other"]]}
 
 
 def test_who_does_not_look_gets_the_newest_state_and_the_number_of_events_that_it_missed() -> None:
