@@ -82,7 +82,8 @@ class Filter:
             if not values or "" in prefixes:
                 continue
             exact = frozenset(it for it in values if not (prefixes and it.endswith("*")))
-            limits.append(Limit(number, exact, tuple(prefixes)))
+            # In one form, so that filters which say the same are mostly equal.
+            limits.append(Limit(number, exact, _without_covered(prefixes)))
         return cls(tuple(limits))
 
     @property
