@@ -1,6 +1,9 @@
 """The dependencies: what is locked and installed, and its licences; no network is needed."""
 
+import hashlib
 import re
+import tomllib
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -155,3 +158,79 @@ def test_a_licence_that_is_told_by_its_files_is_not_in_the_metadata() -> None:
 def test_the_gateway_has_such_a_licence_itself() -> None:
     assert licences(PROJECT) <= PERMISSIVE
     assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(locked()))
+def test_the_installed_files_are_those_that_the_packages_recorded(name: str) -> None:
+    """Each wheel lists its files with their hashes: nothing was changed, added or left out."""
+    files = [it for it in metadata.files(name) or () if it.hash is not None]
+
+    assert files
+    for file in files:
+        assert file.hash is not None
+        assert file.hash.mode == "sha256", file
+        found = hashlib.sha256(_bytes_of(file)).digest()
+        assert urlsafe_b64encode(found).decode().rstrip("=") == file.hash.value, file
+
+
+@pytest.mark.parametrize("name", sorted(locked()))
+def test_each_package_has_the_versions_that_it_asks_for(name: str) -> None:
+    for line in metadata.requires(name) or ():
+        wanted = Requirement(line)
+        if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+            assert wanted.specifier.contains(metadata.version(wanted.name), prereleases=True), line
+
+
+def test_nothing_is_locked_that_nobody_asked_for() -> None:
+    asked = (Requirement(it) for it in _group("bench"))
+    closure = {it for one in asked for it in needed(one.name, frozenset(one.extras))}
+
+    assert {*locked()} == RUNTIME | closure
+
+
+def test_the_image_installs_wheels_whose_hashes_are_demanded() -> None:
+    text = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
+    installs = [it for it in re.split(r"\n|&&", text) if re.search(r"\bpip\b.*\binstall\b", it)]
+
+    assert len(installs) == 3
+    *of_locks, of_the_wheel = installs
+    for it in of_locks:
+        assert "--only-binary=:all: --require-hashes -r " in it
+    assert of_the_wheel.endswith("install --no-deps dist/*.whl")
+    for path in (IMAGE_LOCK, BUILD_LOCK):
+        hashes = re.findall(r"--hash=(\w+):", path.read_text())
+        assert {*hashes} == {"sha256"}
+
+
+def test_what_is_copied_from_others_stands_beside_its_licence() -> None:
+    copied = [it for it in (ROOT / "third_party").iterdir() if it.is_dir()]
+
+    assert copied
+    for folder in copied:
+        assert "Apache License" in (folder / "LICENSE").read_text(), folder
+
+
+def test_the_modules_of_the_client_in_go_are_locked_with_hashes() -> None:
+    folder = ROOT / "tests" / "clients" / "go"
+    wanted = re.findall(
+        r"^(?:require)?\s+(\S+\.\S+/\S+) (v\S+)", (folder / "go.mod").read_text(), re.M
+    )
+    sums = (folder / "go.sum").read_text()
+
+    assert wanted
+    for module, version in wanted:
+        assert re.search(rf"^{re.escape(module)} {re.escape(version)} h1:", sums, re.M), module
+
+
+def _bytes_of(file: metadata.PackagePath) -> bytes:
+    return Path(file.locate().__fspath__()).read_bytes()
+
+
+def _group(name: str) -> Iterator[str]:
+    """The requirements of a dependency group, and of those that it includes."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    for it in groups[name]:
+        if isinstance(it, str):
+            yield it
+        else:
+            yield from _group(it["include-group"])
