@@ -79,7 +79,7 @@ KEPT_BY = {
         "output.py",
         "tailing.py",
     },
-    "cryptography": {"callers/keys.py", "tls/credentials.py"},
+    "cryptography": {"callers/forwarded.py", "callers/keys.py", "tls/credentials.py"},
 }
 
 # Where an RPC or an event may be named: what a conference goes through is no more than that, and

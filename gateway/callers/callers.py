@@ -10,7 +10,7 @@ from gateway.callers.caller import Caller
 from gateway.callers.claims import ClaimsProof
 from gateway.callers.credentials import CertificateProof, Credentials, ForwardedProof, Proof
 from gateway.callers.errors import Unidentified, UnidentifiedError
-from gateway.callers.forwarded import HEADER, ForwardedFormatError, forwarded_names
+from gateway.callers.forwarded import HEADER, ForwardedFormatError, Forwards
 from gateway.callers.keyring import Fetch, KeyRings
 from gateway.callers.patterns import CertificateName
 from gateway.callers.roster import Roster
@@ -80,8 +80,9 @@ class Callers:
         if shown.bearer is not None:
             return self._of_token(shown.bearer)
         if shown.names is not None:
-            if self._roster.has_proxy(shown.names):
-                return self._identified(_forwarded(shown.names, shown.forwarded))
+            forwards = self._roster.forwards(shown.names)
+            if forwards is not None:
+                return self._identified(_forwarded(shown.names, shown.forwarded, forwards))
             return self._identified(CertificateProof(shown.names))
         raise UnidentifiedError(Unidentified.CREDENTIALS_MISSING)
 
@@ -138,7 +139,9 @@ class Callers:
         self.version += 1
 
 
-def _forwarded(proxy: tuple[CertificateName, ...], text: str | None) -> ForwardedProof:
+def _forwarded(
+    proxy: tuple[CertificateName, ...], text: str | None, forwards: Forwards
+) -> ForwardedProof:
     """Return what a trusted proxy says of its client. Raises UnidentifiedError."""
     if text is None:
         raise UnidentifiedError(
@@ -146,7 +149,7 @@ def _forwarded(proxy: tuple[CertificateName, ...], text: str | None) -> Forwarde
             "the proxy has forwarded neither a bearer token nor a client certificate",
         )
     try:
-        return ForwardedProof(forwarded_names(text), proxy)
+        return ForwardedProof(forwards.names(text), proxy, forwards)
     except ForwardedFormatError as error:
         detail = f"the proxy's {HEADER} {error}"
         raise UnidentifiedError(Unidentified.FORWARDED_UNREADABLE, detail) from None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.callers.claims import ClaimsProof
+from gateway.callers.forwarded import Forwards
 from gateway.callers.patterns import CertificateName
 from gateway.callers.tokens import TokenDigest
 
@@ -33,10 +34,14 @@ class CertificateProof:
 
 @dataclass(frozen=True, slots=True)
 class ForwardedProof:
-    """The names in a certificate that a proxy has verified, and those in the proxy's own."""
+    """The names in a certificate that a proxy has verified, and those in the proxy's own.
+
+    `forwards` is what the names were read from.
+    """
 
     names: tuple[CertificateName, ...]
     proxy: tuple[CertificateName, ...]
+    forwards: Forwards
 
 
 # What is verified of a caller, and kept for as long as a stream of its is open: with it the caller

@@ -30,9 +30,10 @@ from typing import Any, TypeAlias, TypeVar
 from gateway.callers.caller import Caller, Role
 from gateway.callers.claims import ClaimIdentity, Issuer, check_keys_at
 from gateway.callers.errors import CallersFileError
+from gateway.callers.forwarded import Forwards
 from gateway.callers.limits import DEFAULTS, Limits
 from gateway.callers.patterns import NameKind, NamePattern
-from gateway.callers.roster import Entry, Identity, Roster, clashes, speaking
+from gateway.callers.roster import Entry, Identity, Proxy, Roster, clashes, speaking
 from gateway.callers.tokens import TokenDigest
 
 # So that a name is a label in metrics, a word in lines, and a bare key in the file.
@@ -114,10 +115,10 @@ class _Reading:
         entries = [self._entry(name, table, placed) for name, table in tables.items()]
         self.mistakes += clashes(placed)
         proxies = self._proxies(document.get("proxies", []))
-        self.mistakes += speaking(placed, proxies)
-        return Roster(tuple(entries), issuers, tuple(pattern for _, pattern in proxies))
+        self.mistakes += speaking(placed, ((where, it.pattern) for where, it in proxies))
+        return Roster(tuple(entries), issuers, tuple(proxy for _, proxy in proxies))
 
-    def _proxies(self, value: Any) -> list[tuple[str, NamePattern]]:
+    def _proxies(self, value: Any) -> list[tuple[str, Proxy]]:
         """Read who may say whose calls they carry: each with where it stands."""
         if not isinstance(value, list):
             self._wrong("proxies", "must be a list of tables: [[proxies]]")
@@ -125,14 +126,18 @@ class _Reading:
         if len(value) > IDENTITIES_MAX:
             self._wrong("proxies", f"has {len(value)} proxies; {IDENTITIES_MAX} is the maximum")
             return []
-        found: list[tuple[str, NamePattern]] = []
+        found: list[tuple[str, Proxy]] = []
         for number, one in enumerate(value, 1):
             where = f"proxies[{number}]"
-            table = self._table(where, one)
-            self._check_keys(where, table, _NAMES)
+            table = dict(self._table(where, one))
+            forwards = table.pop("forwards", Forwards.CERTIFICATE)
+            if forwards not in list(Forwards):
+                self._wrong(f"{where}.forwards", f"must be one of {', '.join(Forwards)}")
+                forwards = Forwards.CERTIFICATE
+            self._check_keys(where, table, (*_NAMES, "forwards"))
             pattern = self._one_of(where, table, _NAMES, _NAMES)
             if pattern is not None:
-                found.append((where, pattern))
+                found.append((where, Proxy(pattern, Forwards(forwards))))
         return found
 
     def _entry(self, name: str, value: Any, placed: list[tuple[str, str, Identity]]) -> Entry:

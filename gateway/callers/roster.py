@@ -10,6 +10,7 @@ from gateway.callers.caller import Caller
 from gateway.callers.claims import ClaimIdentity, ClaimsProof, Issuer
 from gateway.callers.credentials import CertificateProof, ForwardedProof, Proof
 from gateway.callers.errors import Unidentified, UnidentifiedError
+from gateway.callers.forwarded import Forwards
 from gateway.callers.patterns import CertificateName, NameKind, NamePattern
 from gateway.callers.tokens import TokenDigest
 
@@ -27,17 +28,25 @@ class Entry:
     identities: tuple[Identity, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Proxies that may say whose calls they carry, by their certificates, and what they send."""
+
+    pattern: NamePattern
+    forwards: Forwards = Forwards.CERTIFICATE
+
+
 class Roster:
     """Knows callers by their proofs. What it is made of is equal if it is.
 
-    `proxies` are those that may say whose calls they carry, and are no callers.
+    `proxies` are no callers.
     """
 
     def __init__(
         self,
         entries: Sequence[Entry],
         issuers: Sequence[Issuer] = (),
-        proxies: Sequence[NamePattern] = (),
+        proxies: Sequence[Proxy] = (),
     ) -> None:
         self._entries = tuple(entries)
         self.issuers = tuple(issuers)
@@ -54,9 +63,9 @@ class Roster:
         self._by_names: Callable[[tuple[CertificateName, ...]], tuple[Caller, ...]] = lru_cache(
             _REMEMBERED
         )(self._find)
-        self._is_proxy: Callable[[tuple[CertificateName, ...]], bool] = lru_cache(_REMEMBERED)(
-            lambda names: any(proxy.fits(name) for proxy in self._proxies for name in names)
-        )
+        self._forwards: Callable[[tuple[CertificateName, ...]], Forwards | None] = lru_cache(
+            _REMEMBERED
+        )(self._find_forwards)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -71,9 +80,12 @@ class Roster:
 
     __hash__ = None  # type: ignore[assignment]  # nothing looks a roster up
 
-    def has_proxy(self, names: tuple[CertificateName, ...]) -> bool:
-        """Tell whether a certificate with these names is that of a trusted proxy."""
-        return bool(self._proxies) and self._is_proxy(names)
+    def forwards(self, names: tuple[CertificateName, ...]) -> Forwards | None:
+        """Return what the trusted proxy forwards whose certificate has these names.
+
+        None if it is that of no proxy.
+        """
+        return self._forwards(names) if self._proxies else None
 
     def has_token(self, digest: TokenDigest) -> bool:
         """Tell whether a token is that of a caller."""
@@ -88,8 +100,8 @@ class Roster:
                 found = () if caller is None else (caller,)
             case CertificateProof(names):
                 found = self._by_names(names)
-            case ForwardedProof(names, proxy):
-                found = self._by_names(names) if self.has_proxy(proxy) else ()
+            case ForwardedProof(names, proxy, forwards):
+                found = self._by_names(names) if self.forwards(proxy) is forwards else ()
             case ClaimsProof(issuer, _, claims):
                 fits = (it for rule, it in self._claims.get(issuer, ()) if rule.fits(claims))
                 found = tuple({it.name: it for it in fits}.values())
@@ -108,6 +120,11 @@ class Roster:
             case NamePattern(kind, segments):
                 same = self._patterns.setdefault((kind, len(segments)), [])
                 same.append((identity, caller))
+
+    def _find_forwards(self, names: tuple[CertificateName, ...]) -> Forwards | None:
+        found = {it.forwards for it in self._proxies if any(map(it.pattern.fits, names))}
+        # Of two that fit, the one that believes less.
+        return next((it for it in Forwards if it in found), None)
 
     def _find(self, names: tuple[CertificateName, ...]) -> tuple[Caller, ...]:
         found: dict[str, Caller] = {}

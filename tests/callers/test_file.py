@@ -287,12 +287,14 @@ def test_every_mistake_about_proxies_is_named() -> None:
         '[[proxies]]\ntoken_sha256 = "x"\ndns = "envoy.example"',
         "[[proxies]]",
         '[[proxies]]\ndns = "*"',
+        '[[proxies]]\ndns = "edge.example"\nforwards = "all"',
     )
 
     assert found == [
-        "proxies[3] has 'token_sha256', which means nothing; known are spiffe, dns",
+        "proxies[3] has 'token_sha256', which means nothing; known are spiffe, dns, forwards",
         "proxies[4] must have one of spiffe, dns, and only one",
         "proxies[5].dns ends in *: name the domain that is trusted",
+        "proxies[6].forwards must be one of certificate, names",
         "proxies[1] (*.svc) and callers.desk.identities[1] (desk.svc) fit one name:"
         " a proxy is no caller",
         "proxies[2] (spiffe://example.org/sa/*) and callers.desk.identities[2]"

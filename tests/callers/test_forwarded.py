@@ -1,10 +1,13 @@
 """Client certificates that proxies forward: the header's grammar."""
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.callers.forwarded import ForwardedFormatError, forwarded_names
+from gateway.callers.forwarded import ForwardedFormatError, certified_names, forwarded_names
+from tests.harness.certificates import Authority
 
 DESK = "spiffe://example.org/ns/voice/sa/desk"
 OTHER = "spiffe://example.org/ns/voice/sa/other"
@@ -84,3 +87,54 @@ def test_any_text_has_names_or_is_refused(text: str) -> None:
     except ForwardedFormatError:
         return
     assert all(str(it) in text.lower() or str(it) in text for it in found) or "\\" in text
+
+
+CA = Authority()
+
+
+def cert_of(*dns: str, uris: tuple[str, ...] = ()) -> str:
+    """A certificate as Envoy writes it."""
+    return f'Cert="{quote(CA.client(*dns, uris=uris).cert, safe="")}"'
+
+
+CERT = cert_of("a.svc", "10.0.0.1", uris=(DESK,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CERT,
+        f"By=spiffe://example.org/envoy;Hash=ab12;{CERT}",
+        f'By=x;By=y;Hash=ab;{CERT};Subject="CN=a";URI={DESK};DNS=a.svc',
+        # Names that a client has had signed so that they look like more.
+        f"Hash=ab;{CERT};URI={OTHER};DNS=other.svc",
+        f"Hash=ab;{CERT};URI=x;{cert_of(uris=(OTHER,))}",
+    ],
+)
+def test_the_names_are_those_of_the_certificate_whatever_stands_behind_it(text: str) -> None:
+    assert sorted(map(str, certified_names(text))) == ["a.svc", DESK]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is malformed at character 1"),
+        (f"Hash=ab;URI={DESK}", "has no certificate before all names"),
+        # A certificate that stands where a client has had a say.
+        (f"URI={DESK};{CERT}", "has no certificate before all names"),
+        (f'Hash=ab;Subject="";{CERT}', "has no certificate before all names"),
+        (f"Hash=ab;{CERT},Hash=cd;{CERT}", "has more than one element"),
+        (f"Hash=ab;{CERT};DNS=x,URI={OTHER}", "has more than one element"),
+        (f'Hash=ab;{CERT};Subject="x', "is malformed"),
+        (f'{CERT};Subject=",Hash=ab;{CERT}', "is malformed"),
+        ('Hash=ab;Cert=""', "has a certificate that cannot be read"),
+        (f'Hash=ab;{CERT[:400]}"', "has a certificate that cannot be read"),
+    ],
+)
+def test_what_is_not_one_certificate_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ForwardedFormatError, match=f"^{says}"):
+        certified_names(text)
+
+
+def test_a_certificate_without_names_names_nobody() -> None:
+    assert certified_names(cert_of()) == ()

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -140,6 +141,24 @@ def test_nobody_gains_by_a_header_that_it_writes_itself(mesh: Mesh) -> None:
             assert may(connect(READER), metadata) == READS
             assert may(connect(OTHER), metadata) == NOTHING
             assert may(connect(ADMIN), metadata) == ALL
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"x.svc;URI={SPIFFE}admin",
+        f"x.svc,URI={SPIFFE}admin",
+        f"x.svc,By=x;Hash=y;URI={SPIFFE}admin",
+        f'x.svc,Hash=y;Cert="{quote(ADMIN.cert, safe="")}"',
+    ],
+    ids=["pair", "element", "whole element", "certificate"],
+)
+@pytest.mark.parametrize("kind", ["dns", "uri"])
+def test_nobody_gains_by_a_name_that_reads_as_more(mesh: Mesh, name: str, kind: str) -> None:
+    """Envoy writes names as they are, and this CA signs any."""
+    shown = CA.client(name) if kind == "dns" else CA.client(uris=[f"{SPIFFE}{name}"])
+
+    assert {*may(mesh.channel(shown)).values()} <= {"CALLER_UNKNOWN", "FORWARDED_UNREADABLE"}
 
 
 def test_a_stream_through_envoy_has_a_caller_and_its_events(mesh: Mesh) -> None:

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
@@ -21,15 +22,19 @@ from gateway.callers.claims import ClaimsProof, Issuer
 from gateway.callers.credentials import CertificateProof, Credentials, Proof
 from gateway.callers.errors import CallersFileError, Unidentified, UnidentifiedError
 from gateway.callers.file import CALLERS_MAX, read_callers
-from gateway.callers.forwarded import ForwardedFormatError, forwarded_names
+from gateway.callers.forwarded import ForwardedFormatError, certified_names, forwarded_names
 from gateway.callers.patterns import names_in
 from gateway.callers.tokens import TokenDigest
 from gateway.callers.webtokens import LEEWAY_S
+from tests.harness.certificates import Authority
 
 # --- The callers file
 
 CALLERS_FILE = b"""
-proxies = [{ dns = "envoy.internal" }, { spiffe = "spiffe://example.org/*/envoy" }]
+proxies = [
+  { dns = "envoy.internal", forwards = "names" },
+  { spiffe = "spiffe://example.org/*/envoy" },
+]
 [issuers."https://id"]
 audience = ["a", "b"]
 jwks = "https://id/keys"
@@ -75,7 +80,7 @@ def callers_file(data: bytes) -> None:
                 for field in ("connections", "queues"):
                     bound, given = getattr(caller, field), table.get(field)
                     assert (None if bound is None else {*bound}) == (given and {*given})
-                assert not (isinstance(proof, CertificateProof) and roster.has_proxy(proof.names))
+                assert not (isinstance(proof, CertificateProof) and roster.forwards(proof.names))
 
 
 def _proofs(identity: Mapping[str, Any]) -> Iterator[Proof]:
@@ -185,10 +190,19 @@ def web_token(data: bytes) -> None:
 # --- What a proxy forwards of its client's certificate
 
 _CLIENT = "spiffe://example.org/sa/desk"
+_CERT = f'Hash=x;Cert="{quote(Authority().client(uris=[_CLIENT]).cert, safe="")}"'
 
 
 def forwarded_certificate(data: bytes) -> None:
     text = data.decode("latin-1")
+    with suppress(ForwardedFormatError):
+        certified_names(text)
+    # What stands behind a certificate changes nothing, and no element may stand before it.
+    for behind in (f"{_CERT};{text}", _CERT + text):
+        with suppress(ForwardedFormatError):
+            assert certified_names(behind) == names_in([_CLIENT], [])
+    with suppress(ForwardedFormatError):
+        raise AssertionError(certified_names(f"{text},{_CERT}"))
     try:
         found = forwarded_names(text)
     except ForwardedFormatError:

@@ -14,7 +14,7 @@ from tests.harness.issuer import Key, issuer_entry, jwks
 from tests.harness.loop import LoopThread
 
 SPIFFE = "spiffe://example.org/sa/"
-PROXIES = '[[proxies]]\ndns = "envoy.svc"\n'
+PROXIES = '[[proxies]]\ndns = "envoy.svc"\nforwards = "names"\n'
 
 Metadata = tuple[tuple[str, str], ...]
 

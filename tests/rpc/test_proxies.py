@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -18,7 +19,16 @@ from tests.harness.certificates import Authority
 from tests.harness.gateway import Failure
 from tests.harness.loop import LoopThread
 
-PROXIES = '[[proxies]]\nspiffe = "spiffe://example.org/*/envoy"\n[[proxies]]\ndns = "envoy.svc"\n'
+PROXIES = """
+[[proxies]]
+spiffe = "spiffe://example.org/*/envoy"
+forwards = "names"
+[[proxies]]
+dns = "envoy.svc"
+forwards = "names"
+[[proxies]]
+dns = "careful.svc"
+"""
 FILE = (
     entry("admin", "admin", 'spiffe = "spiffe://example.org/sa/admin"', 'dns = "admin.svc"')
     + entry("reader", "reader", 'spiffe = "spiffe://example.org/sa/reader"', 'dns = "reader.svc"')
@@ -123,3 +133,30 @@ def test_a_proxy_that_is_taken_from_the_file_is_believed_no_more(proxied: Proxie
     finally:
         proxied.callers.roster = before
     assert proxied.callers.again(identified).name == "admin"
+
+
+def test_a_proxy_that_forwards_certificates_is_believed_in_nothing_else(proxied: Proxied) -> None:
+    reason: Any = ("UNAUTHENTICATED", "FORWARDED_UNREADABLE", {})
+    reader = quote(proxied.authority.client("reader.svc").cert, safe="")
+    cert = f'Hash=y;Cert="{reader}"'
+
+    assert proxied.outcome("careful.svc", forwarded(cert)) == "reader"
+    assert proxied.outcome("careful.svc", forwarded(f"{cert};URI=x;DNS=admin.svc")) == "reader"
+    assert proxied.outcome("careful.svc", forwarded(f"{cert},{ADMIN}")) == reason
+    assert proxied.outcome("careful.svc", forwarded(cert, cert)) == reason
+    assert proxied.outcome("careful.svc", forwarded(ADMIN)) == reason
+    assert "the proxy must send Cert" in proxied.message
+
+
+def test_a_stream_ends_when_its_proxy_is_believed_less(proxied: Proxied) -> None:
+    before = proxied.callers.roster
+    identified: Any = proxied.callers.identify(
+        Credentials(names_in([], ["envoy.svc"]), forwarded=ADMIN)
+    )
+    text = FILE + PROXIES.replace('dns = "envoy.svc"\nforwards = "names"', 'dns = "envoy.svc"')
+    proxied.callers.roster = read_callers(text.encode())
+    try:
+        with pytest.raises(UnidentifiedError):
+            proxied.callers.again(identified)
+    finally:
+        proxied.callers.roster = before
