@@ -25,7 +25,7 @@ from tests.harness.certificates import Issued
 from tests.harness.gateway import Failure, RunningGateway
 from tests.harness.issuer import NAME, Key, claims
 from tests.harness.loop import LoopThread
-from tests.harness.mutual import PROXIES, SPIFFE, Mutual, Shown, forwarded
+from tests.harness.mutual import PROXIES, SPIFFE, Mutual, Shown, forwarded, forwarded_whole
 from tests.harness.provider import RecordingProvider
 
 KEY = Key("key")
@@ -59,6 +59,10 @@ IDENTITIES: dict[str, tuple[str, Callable[["Stage", str], Shown]]] = {
         'dns = "{name}.svc"',
         lambda it, name: Shown(it.proxy, forwarded(f"Hash=x;DNS={name}.svc")),
     ),
+    "forwarded-whole": (
+        'dns = "{name}.svc"',
+        lambda it, name: Shown(it.edge, forwarded_whole(it.mutual.authority.client(f"{name}.svc"))),
+    ),
 }
 CALLERS = {"-".join(it): it for it in product(IDENTITIES, ROLES, BINDINGS)}
 
@@ -69,6 +73,14 @@ NOBODY: dict[str, tuple[Callable[["Stage"], Shown], str]] = {
     "a JWT": (lambda it: Shown(it.nobody, bearer(KEY.sign(claims("x")))), "CALLER_UNKNOWN"),
     "a proxy": (lambda it: Shown(it.proxy), "CREDENTIALS_MISSING"),
     "a forwarded one": (lambda it: Shown(it.proxy, forwarded("DNS=x.svc")), "CALLER_UNKNOWN"),
+    "one that is forwarded whole": (
+        lambda it: Shown(it.edge, forwarded_whole(it.nobody)),
+        "CALLER_UNKNOWN",
+    ),
+    "a name where a certificate should be": (
+        lambda it: Shown(it.edge, forwarded("DNS=forwarded-admin-unbound.svc")),
+        "FORWARDED_UNREADABLE",
+    ),
     "one that it forwards itself": (
         lambda it: Shown(it.nobody, forwarded("DNS=forwarded-admin-unbound.svc")),
         "CALLER_UNKNOWN",
@@ -78,6 +90,7 @@ NOBODY: dict[str, tuple[Callable[["Stage"], Shown], str]] = {
 CODES = {
     "CALLER_UNKNOWN": "UNAUTHENTICATED",
     "CREDENTIALS_MISSING": "UNAUTHENTICATED",
+    "FORWARDED_UNREADABLE": "UNAUTHENTICATED",
     "ROLE_INSUFFICIENT": "PERMISSION_DENIED",
     "CALL_NOT_TIED": "PERMISSION_DENIED",
     "QUEUE_NOT_GRANTED": "PERMISSION_DENIED",
@@ -121,11 +134,13 @@ class Stage:
     mutual: Mutual
     nobody: Issued
     proxy: Issued
+    edge: Issued
 
     def __init__(self, mutual: Mutual, provider: RecordingProvider) -> None:
         self.mutual, self.provider = mutual, provider
         self.nobody = mutual.authority.client("nobody.svc")
         self.proxy = mutual.authority.client("envoy.svc")
+        self.edge = mutual.authority.client("edge.svc")
         provider.answer = account
         self.event = mutual.gateway.webhooks.event(
             connection_id="a", call_control_id="v3:a", conference_id="conf-a"

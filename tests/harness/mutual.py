@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 
@@ -14,7 +15,8 @@ from tests.harness.issuer import Key, issuer_entry, jwks
 from tests.harness.loop import LoopThread
 
 SPIFFE = "spiffe://example.org/sa/"
-PROXIES = '[[proxies]]\ndns = "envoy.svc"\nforwards = "names"\n'
+# One that forwards names, and one that forwards certificates.
+PROXIES = '[[proxies]]\ndns = "envoy.svc"\nforwards = "names"\n[[proxies]]\ndns = "edge.svc"\n'
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -22,6 +24,11 @@ Metadata = tuple[tuple[str, str], ...]
 def forwarded(text: str) -> Metadata:
     """What a proxy says of its client, or somebody who is none."""
     return (("x-forwarded-client-cert", text),)
+
+
+def forwarded_whole(cert: Issued) -> Metadata:
+    """What a proxy says that forwards the certificate itself."""
+    return forwarded(f'Hash=x;Cert="{quote(cert.cert, safe="")}";URI=of-nobody')
 
 
 @dataclass(frozen=True)
