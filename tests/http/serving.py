@@ -42,8 +42,9 @@ class Serving:
         return socket.create_connection(("127.0.0.1", self._port), timeout=20)
 
 
-def read_to_the_end(connection: socket.socket) -> bytes:
-    received = b""
-    while data := connection.recv(65_536):
+def read_to_the_end(connection: socket.socket, most: int = 2**62) -> bytes:
+    """Return what comes until the connection's end, or until so many bytes have come."""
+    received = bytearray()
+    while len(received) < most and (data := connection.recv(65_536)):
         received += data
-    return received
+    return bytes(received)

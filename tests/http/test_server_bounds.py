@@ -7,10 +7,12 @@ import pytest
 from gateway import process
 from gateway.server.http import server, slots
 from tests.harness.loop import LoopThread
+from tests.harness.readiness import until
 from tests.harness.wire import parsed, request
 from tests.http.serving import Serving, read_to_the_end
 
 REQUEST = request(b"whole", [])
+LARGE_BYTES = 16 * 2**20
 
 Serve = Callable[[], Serving]
 
@@ -51,6 +53,36 @@ def test_so_many_connections_are_open_and_a_new_one_takes_the_place_of_one(
     assert (told.status, told.reason) == (503, "TOO_MANY_CONNECTIONS")
     assert serving.refused == ["TOO_MANY_CONNECTIONS"]
     for connection in (*silent, new):
+        connection.close()
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_who_does_not_read_its_response_gives_way_and_is_cut_off(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, requests: int
+) -> None:
+    """The response to a second request waits in the application for that to the first."""
+    monkeypatch.setattr(slots, "CONNECTIONS_MAX", 4)
+    serving = serve()
+    # More than the buffers on the way take.
+    serving.app.body = bytes(LARGE_BYTES)
+    deaf = [serving.connect() for _ in range(4)]
+    for connection in deaf:
+        connection.sendall(REQUEST * requests)
+        for _ in range(requests):
+            assert serving.app.begun.acquire(timeout=20)
+    serving.app.body = b"ok"
+
+    def is_served() -> bool:
+        with serving.connect() as new:
+            new.sendall(REQUEST)
+            return read_to_the_end(new, 15).startswith(b"HTTP/1.1 200 ")
+
+    until(is_served)
+
+    assert set(serving.refused) == {"TOO_MANY_CONNECTIONS"}
+    # Nothing waits for it any more: not even that it reads, as a close would.
+    assert len(read_to_the_end(deaf[0])) < LARGE_BYTES
+    for connection in deaf:
         connection.close()
 
 

@@ -51,6 +51,11 @@ class OutgoingTransport(asyncio.Transport):
             self._flush_due = True
             self._loop.call_soon(self._turn_ended)
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether something waits for the peer to read what was written before."""
+        return self._inner.get_write_buffer_size() > 0
+
     def close(self) -> None:
         """See `asyncio.BaseTransport`: what has been written is still sent, if it is read."""
         self._flush()

@@ -112,14 +112,21 @@ class RequestProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a complete request waits for its response."""
+        """Whether a complete request waits for its response, not the response for a reader."""
+        if self._outgoing.is_unread:
+            return False
         return bool(self.pipeline) or (self._is_responding and self._stage is not _Stage.BODY)
 
     def give_way(self) -> None:
         """Close, for another connection to have the slot.
 
-        Should a request cross the close, its sender has a response that says to retry.
+        Should a request cross the close, its sender has a response that says to retry. Who has not
+        read what was sent before is cut off: a close would wait for that, and hold a descriptor.
         """
+        if self._outgoing.is_unread:
+            self._observe(TOO_MANY_CONNECTIONS.reason)
+            self._outgoing.abort()
+            return
         self._refuse(TOO_MANY_CONNECTIONS)
 
     def get_buffer(self, sizehint: int) -> memoryview:

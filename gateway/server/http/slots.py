@@ -3,8 +3,8 @@
 Whoever holds connections without asking for anything must not keep others out, and one limit for
 each address would: behind a load balancer all come from the same. So when no slot is free, the
 address that holds most gives one up, first of those on which nothing has come yet, then of those
-that wait for their next request. Only where every connection waits for a response is a new one
-refused.
+that wait for their next request or do not read their response. Only where every connection waits
+for a response is a new one refused.
 """
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Connection(Protocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a complete request waits for its response."""
+        """Whether a complete request waits for its response, not the response for a reader."""
 
     def give_way(self) -> None:
         """Close at once; `ConnectionSlots.leave` may come later."""
