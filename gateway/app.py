@@ -23,12 +23,12 @@ from gateway.feed.window import Window
 from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import Health
+from gateway.homes import open_home
 from gateway.ingest.assembly import Ingest
 from gateway.ingest.backfill.complete import Completeness
 from gateway.journal.ports import EventLog
 from gateway.journal.pruning import keep_within
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import open_log
 from gateway.loopwatch import LoopWatch
 from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
@@ -204,7 +204,7 @@ class Gateway:
         )
         telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call, traces)
         form = event_format(declared_keys())
-        log = await open_log(settings.event_log, form, telemetry.observe)
+        log = await open_home(settings.event_log, form, telemetry.observe)
         try:
             feed = Feed(log.index, await Window.of(log.index))
             complete = await Completeness.load(log.checkpoints)

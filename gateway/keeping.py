@@ -8,13 +8,18 @@ import click
 
 from gateway.config import DEFAULT_EVENT_LOG, environment, read_value
 from gateway.feed.format import event_format, stored_event
+from gateway.feed.frames import body_of
+from gateway.homes import is_there, open_home
 from gateway.ingest.backfill.complete import CHECKPOINT, read_complete
 from gateway.journal.content import Content
+from gateway.journal.copying import Copied, CopyError, copy_log
+from gateway.journal.errors import LogError, OvertakenError
 from gateway.journal.findings import Report
 from gateway.journal.sqlite.backup import BackupError, back_up
 from gateway.journal.sqlite.checking import check_log
 from gateway.output import say, tell
 from gateway.progress import ProgressLine
+from gateway.running import run
 from gateway.schema.event_keys import declared_keys
 
 # The exit code of a log that has faults, and of what could not be done.
@@ -46,7 +51,7 @@ _LOG = LogAddress()
 
 @click.group("log")
 def log() -> None:
-    """Check and back up the log of events.
+    """Check, back up and copy the log of events.
 
     LOG is sqlite:///path or a path, by default that of GATEWAY_EVENT_LOG.
     """
@@ -96,6 +101,46 @@ def backup(places: tuple[str, ...], as_json: bool) -> None:
         say(text)
 
 
+@log.command()
+@click.argument("from_", metavar="FROM", type=_LOG)
+@click.argument("to", metavar="TO", type=_LOG)
+@click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
+def copy(from_: Path, to: Path, as_json: bool) -> None:
+    """Copy a log to a new one, event by event, and compare both.
+
+    No gateway may be using either. Events keep their numbers. A copy that was broken off goes on
+    where it was. The new log has an epoch of its own.
+    """
+    try:
+        with ProgressLine() as line:
+            copied = run(_copied(from_, to, line))
+    except (LogError, OvertakenError) as error:
+        tell(f"telnyx-gateway: {error}")
+        sys.exit(_FAILED)
+    span = copied.span
+    if as_json:
+        said = {"oldest": span.oldest, "newest": span.newest, "added": copied.added}
+        say(json.dumps({"from": str(from_), "to": str(to), **said}))
+        return
+    say(f"{to}: {span.count:,} events, numbers {span.oldest:,} to {span.newest:,}, as in {from_}")
+
+
+async def _copied(from_: Path, to: Path, line: ProgressLine) -> Copied:
+    if not is_there(from_):
+        raise CopyError(f"there is no log at {from_}")
+    content = _content()
+    source = await open_home(from_, content.format)
+    try:
+        begins_at = source.index.span.oldest
+        target = await open_home(to, content.format, begins_at=begins_at)
+        try:
+            return await copy_log(source, target, content, line.tell)
+        finally:
+            await target.close()
+    finally:
+        await source.close()
+
+
 def _default() -> Path:
     """Return the log of the gateway's own setting."""
     text = environment().get(_SETTING, "").strip() or DEFAULT_EVENT_LOG
@@ -107,7 +152,7 @@ def _default() -> Path:
 
 def _content() -> Content:
     keys = declared_keys()
-    return Content(event_format(keys), stored_event(keys), {CHECKPOINT: read_complete})
+    return Content(event_format(keys), stored_event(keys), body_of, {CHECKPOINT: read_complete})
 
 
 def _contents(path: Path, report: Report) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.journal.cursor import Cursors
 from gateway.journal.format import FramedBody
+from gateway.journal.ports import EPOCH_BYTES
 
 _LENGTH_DELIMITED = 2
 # Field numbers of `Event` and of the responses; checked against the protos by a test.
@@ -40,6 +41,9 @@ def varint_field(number: int, value: int) -> bytes:
     return varint(number << 3) + varint(value)
 
 
+# All cursors are equally long.
+_CURSOR_BYTES = len(bytes_field(EVENT_CURSOR, Cursors(bytes(EPOCH_BYTES)).encoded(0)))
+
 _EVENTS_TAG = varint(RESPONSE_EVENTS << 3 | _LENGTH_DELIMITED)
 
 
@@ -60,6 +64,16 @@ class EventFraming:
         cursor = bytes_field(EVENT_CURSOR, self._cursors.encoded(sequence))
         tail = cursor + varint_field(EVENT_SEQUENCE, sequence)
         return FramedBody(_EVENTS_TAG + varint(len(body) + len(tail)), body, tail)
+
+
+def body_of(sequence: int, frame: bytes) -> bytes:
+    """Return the body that a frame was made of. Raises ValueError for a frame of another number."""
+    event = event_of(frame)
+    number = varint_field(EVENT_SEQUENCE, sequence)
+    length = _CURSOR_BYTES + len(number)
+    if not event.endswith(number) or len(event) < length:
+        raise ValueError(f"it is no frame of number {sequence}")
+    return event[:-length]
 
 
 def event_of(frame: bytes) -> bytes:

@@ -15,13 +15,14 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 class Content:
     """How events and checkpoints are read out of what is stored.
 
-    `event_of` makes of a body and its signed bytes the event that they were stored as, and each of
-    `checkpoints` reads the value of the checkpoint with its name. All raise ValueError for what
-    they cannot read.
+    `event_of` makes of a body and its signed bytes the event that they were stored as, `body_of`
+    takes the body out of the frame of a number, and each of `checkpoints` reads the value of the
+    checkpoint with its name. All raise ValueError for what they cannot read.
     """
 
     format: EventFormat
     event_of: Callable[[bytes, bytes], NewEvent]
+    body_of: Callable[[int, bytes], bytes]
     checkpoints: Mapping[str, Callable[[bytes], object]]
 
 

@@ -52,8 +52,8 @@ class Journal(Protocol):
     async def append(self, event: NewEvent) -> Appended:
         """Store an event; returns when it is durable. An id that is held already is not stored.
 
-        Numbers begin at one and have no holes. Raises LogUnavailableError; the event may have been
-        stored then, and it can be appended again.
+        Numbers have no holes. They begin at one, or where the log was made to begin. Raises
+        LogUnavailableError; the event may have been stored then, and it can be appended again.
         """
 
 

@@ -35,6 +35,23 @@ class _BeginsAtARoundNumber(MemoryPlace):
         return await super().open(format_)
 
 
+class _BeginsAtOneAlways(MemoryPlace):
+    async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
+        return await self.open(format_)
+
+
+class _ForgetsWhereItBegins(MemoryPlace):
+    async def open(self, format_: EventFormat) -> EventLog:
+        if not self.kept.events:
+            self.kept.newest = self.kept.deleted_through = 0
+        return await super().open(format_)
+
+    async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
+        log = await super().open(format_)
+        self.kept.newest = self.kept.deleted_through = begins_at - 1
+        return log
+
+
 class _StoresWhatItHas(MemoryJournal):
     async def append(self, event: NewEvent) -> Appended:
         if not self.closed:
@@ -188,6 +205,17 @@ class _BeginsALogForEachFraming(MemoryPlace):
 
 
 BREAKS = (
+    broken(
+        "begins at one always",
+        journal.a_log_may_begin_at_any_number,
+        journal.a_log_that_begins_later_and_is_empty_stays_so,
+        place=_BeginsAtOneAlways,
+    ),
+    broken(
+        "forgets where it begins",
+        journal.a_log_that_begins_later_and_is_empty_stays_so,
+        place=_ForgetsWhereItBegins,
+    ),
     broken(
         "has a first event of its own",
         journal.a_new_log_is_empty_and_well,

@@ -22,6 +22,9 @@ class Place(Protocol):
     async def open(self, format_: EventFormat) -> EventLog:
         """Open the log; the first time makes it, empty. Raises LogOpenError."""
 
+    async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
+        """Make the log and open it; its first event is to get a number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -39,6 +42,9 @@ class File:
 
     async def open(self, format_: EventFormat) -> EventLog:
         return await open_log(self.path, format_)
+
+    async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
+        return await open_log(self.path, format_, begins_at=begins_at)
 
 
 @asynccontextmanager

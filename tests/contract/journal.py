@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
-from gateway.journal.errors import LogUnavailableError
+from gateway.journal.errors import LogUnavailableError, OvertakenError
 from gateway.journal.events import Appended
+from gateway.journal.filter import EVERYTHING
 from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
 from tests.contract.check import check
-from tests.contract.samples import SECOND_US, event, events
+from tests.contract.samples import SECOND_US, choosing, event, events
 from tests.contract.under_test import FOR_EVER, LogUnderTest
 
 
@@ -29,6 +30,41 @@ async def numbers_begin_at_one_and_have_no_holes(log: LogUnderTest) -> None:
     assert alone == [Appended(1, False), Appended(2, False), Appended(3, False)]
     assert sorted(together) == [Appended(it, False) for it in range(4, 304)]
     assert log.journal.span == Span(1, 303)
+
+
+@check
+async def a_log_may_begin_at_any_number(log: LogUnderTest) -> None:
+    for begins_at in (2, 1_024, 1_025, 5_000):
+        later = await log.another(begins_at=begins_at)
+        assert later.journal.span == later.index.span == Span(begins_at, begins_at - 1)
+        assert (await later.index.measures()).deleted_received_at_us is None
+
+        first = event("first", room="a")
+        assert await later.append(first) == [Appended(begins_at, False)]
+
+        numbers = [begins_at]
+        await later.reopen()
+        assert later.journal.span == Span(begins_at, begins_at)
+        assert await later.append_in_order(event("second", room="a"), first) == [
+            Appended(begins_at + 1, False),
+            Appended(begins_at, True),
+        ]
+        numbers.append(begins_at + 1)
+        assert await later.followed() == later.frames(numbers)
+        assert await later.paged(choosing(room="a")) == later.frames(numbers)
+        with pytest.raises(OvertakenError) as overtaken:
+            await later.index.read(begins_at - 2, EVERYTHING, 1, EVERYTHING)
+        assert overtaken.value.oldest == begins_at
+
+
+@check
+async def a_log_that_begins_later_and_is_empty_stays_so(log: LogUnderTest) -> None:
+    later = await log.another(begins_at=77)
+
+    await later.reopen()
+
+    assert later.index.span == Span(77, 76)
+    assert await later.append(event()) == [Appended(77, False)]
 
 
 @check

@@ -297,3 +297,7 @@ class MemoryPlace:
             journal.closed = True
 
         return EventLog("memory", journal, index, self._checkpoints(self.kept), close)
+
+    async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
+        self.kept.newest = self.kept.deleted_through = begins_at - 1
+        return await self.open(format_)

@@ -10,9 +10,9 @@ from gateway.journal.reading import Span, Stretch, TimeBounds
 class Model:
     """The events that a log must hold, by their numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins_at: int = 1) -> None:
         self.events: dict[int, NewEvent] = {}
-        self.span = Span(1, 0)
+        self.span = Span(begins_at, begins_at - 1)
 
     @property
     def stretch(self) -> Stretch:

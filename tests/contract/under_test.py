@@ -1,8 +1,9 @@
 """A log under test: opened, closed and opened again, and what must be in it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from gateway.journal.events import Appended, Entry, Framed, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter
@@ -22,21 +23,38 @@ ALL_TIMES = TimeBounds()
 FOR_EVER = Retention(100 * 365 * 86_400, 2**40)
 
 
+class Another(Protocol):
+    """Makes one more log of the same home."""
+
+    def __call__(self, begins_at: int = 1) -> Awaitable["LogUnderTest"]: ...
+
+
 class LogUnderTest:
     """One log of a home, with a model of what must be in it. Use `opened`.
 
     What goes through here is kept in the model, too.
     """
 
-    def __init__(self, place: Place, another: Callable[[], Awaitable["LogUnderTest"]]) -> None:
+    def __init__(self, place: Place, another: "Another", begins_at: int = 1) -> None:
         self._place = place
+        self._begins_at = begins_at
         self._log: EventLog | None = None
         self.another = another
-        self.model = Model()
+        self.model = Model(begins_at)
+
+    async def begin(self) -> None:
+        """Make the log, so that its first event gets the number that it is to have."""
+        if self._begins_at == 1:
+            await self.open()
+        else:
+            self._take(await self._place.begun(FORMAT, self._begins_at), FORMAT)
 
     async def open(self, format_: EventFormat = FORMAT) -> None:
         assert self._log is None
-        self._log = await self._place.open(format_)
+        self._take(await self._place.open(format_), format_)
+
+    def _take(self, log: EventLog, format_: EventFormat) -> None:
+        self._log = log
         self.keys = format_.keys
         framing = format_.framing_of(self.epoch)
         assert isinstance(framing, Brackets)
@@ -177,11 +195,11 @@ async def opened(home: Home) -> AsyncIterator[LogUnderTest]:
     """Open a new log of a home. It is closed at the end, and so are all that it is asked for."""
     async with AsyncExitStack() as stack:
 
-        async def another() -> LogUnderTest:
+        async def another(begins_at: int = 1) -> LogUnderTest:
             place = await stack.enter_async_context(home.place())
-            log = LogUnderTest(place, another)
+            log = LogUnderTest(place, another, begins_at)
             stack.push_async_callback(log.close)
-            await log.open()
+            await log.begin()
             return log
 
         yield await another()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from conferencing.v1.event_pb2 import Event
 from gateway.feed.format import stored_event
-from gateway.feed.frames import event_of
+from gateway.feed.frames import body_of, event_of
 from gateway.ingest.backfill.complete import CHECKPOINT, read_complete
 from gateway.journal.content import Content
 from gateway.journal.cursor import Cursor
@@ -30,7 +30,7 @@ from tests.harness.events import FORMAT, KEYS, choosing, new_event
 from tests.harness.logs import PLENTY, OpenLog
 from tests.harness.loop import LoopThread
 
-CONTENT = Content(FORMAT, stored_event(KEYS), {CHECKPOINT: read_complete})
+CONTENT = Content(FORMAT, stored_event(KEYS), body_of, {CHECKPOINT: read_complete})
 PERIOD = b'{"version": 1, "since_us": 5, "until_us": 7}'
 
 

@@ -15,7 +15,11 @@ from pathlib import Path
 import pytest
 
 from conferencing.v1.event_service_pb2 import SubscribeRequest
+from tests.harness.clock import ManualClock
+from tests.harness.events import new_event
 from tests.harness.gateway import failure_of
+from tests.harness.logs import PLENTY, OpenLog
+from tests.harness.loop import LoopThread
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.reading import everything, ids, replay
 from tests.harness.webhooks import event_id, webhook
@@ -63,6 +67,15 @@ def posting(gateway: GatewayProcess) -> Iterator[list[str]]:
     finally:
         ending.set()
         thread.join()
+
+
+def rows_in(path: Path) -> list[tuple[object, ...]]:
+    """All of each event but what an epoch goes into: the frame."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(
+            "SELECT sequence, id, received_at_us, raw, checksum, type, conference_id FROM events"
+            " ORDER BY sequence"
+        ).fetchall()
 
 
 def ids_in(path: Path) -> list[str]:
@@ -214,3 +227,152 @@ def test_there_must_be_a_log_and_a_folder(closed_log: Path, tmp_path: Path) -> N
         assert done.returncode == 1
         assert says in done.stderr
     assert log_command(tmp_path, "backup", "a", "b", "c").returncode == 2
+
+
+# Copying
+
+
+def prune(path: Path, through: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM events WHERE sequence <= ?", (through,))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'pruned_through'", (through,))
+        connection.commit()
+
+
+def moved(path: Path, folder: Path) -> Path:
+    """Return a log that a test may change."""
+    to = folder / "from" / "events.db"
+    to.parent.mkdir()
+    shutil.copyfile(path, to)
+    to.chmod(0o600)
+    return to
+
+
+def test_a_copy_has_the_same_numbers_ids_times_and_bytes(closed_log: Path, tmp_path: Path) -> None:
+    log, to = moved(closed_log, tmp_path), tmp_path / "to" / "events.db"
+    prune(log, 7)
+
+    done = log_command(tmp_path, "copy", str(log), f"sqlite:///{to}")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{to}: 23 events, numbers 8 to 30, as in {log}\n"
+    assert rows_in(to) == rows_in(log)
+    assert log_command(tmp_path, "check", str(to)).returncode == 0
+    with serving(tmp_path, to) as gateway:
+        new = gateway.webhooks.event()
+        held = everything(gateway)
+        assert [it.sequence for it in held] == list(range(8, 32))
+        assert held[-1].id == new
+
+
+def test_backfill_continues_from_the_mark_of_the_log_that_was_copied(
+    closed_log: Path, tmp_path: Path
+) -> None:
+    log, to = moved(closed_log, tmp_path), tmp_path / "to.db"
+    mark = b'{"version": 1, "since_us": 5, "until_us": 7}'
+    with closing(sqlite3.connect(log)) as connection:
+        connection.execute("INSERT OR REPLACE INTO checkpoints VALUES ('complete', ?)", (mark,))
+        connection.commit()
+
+    assert log_command(tmp_path, "copy", str(log), str(to)).returncode == 0
+
+    with closing(sqlite3.connect(to)) as connection:
+        assert connection.execute("SELECT name, value FROM checkpoints").fetchall() == [
+            ("complete", mark)
+        ]
+
+
+@pytest.fixture(scope="module")
+def large_log(tmp_path_factory: pytest.TempPathFactory, loop: LoopThread) -> Path:
+    path = tmp_path_factory.mktemp("large") / "events.db"
+    log = OpenLog(loop, path, ManualClock(), PLENTY)
+    for first in range(0, 20_000, 1_000):
+        log.append(*[new_event(id_=f"e{first + n}") for n in range(1_000)])
+    log.close()
+    return path
+
+
+@pytest.mark.slow
+def test_a_copy_that_was_killed_goes_on_where_it_was(large_log: Path, tmp_path: Path) -> None:
+    to = tmp_path / "to.db"
+    copying = subprocess.Popen(
+        command("log", "copy", str(large_log), str(to)), env=environment(), cwd=tmp_path
+    )
+    while not (to.exists() and count_in(to) > 2_000):
+        assert copying.poll() is None, "it was quicker than this test"
+    copying.kill()
+    copying.wait()
+    kept = count_in(to)
+    assert 2_000 < kept < 20_000
+
+    done = log_command(tmp_path, "copy", "--json", str(large_log), str(to))
+
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["oldest"], said["newest"], said["added"]) == (1, 20_000, 20_000 - kept)
+    assert rows_in(to) == rows_in(large_log)
+
+
+def count_in(path: Path) -> int:
+    try:
+        return len(ids_in(path))
+    except sqlite3.Error:  # it is being made
+        return 0
+
+
+def refused(folder: Path, *arguments: object) -> str:
+    done = log_command(folder, "copy", *map(str, arguments))
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
+def test_a_log_with_other_events_is_not_copied_to(closed_log: Path, tmp_path: Path) -> None:
+    log = moved(closed_log, tmp_path)
+    other = tmp_path / "other.db"
+    with serving(tmp_path, other) as gateway:
+        gateway.webhooks.event()
+        stop(gateway)
+    before = rows_in(other)
+
+    assert "event 1 is" in refused(tmp_path, log, other)
+    assert "other content: that is not a copy of this log" in refused(tmp_path, log, other)
+    assert "holds events up to number 30" in refused(tmp_path, other, log)
+    assert rows_in(other) == before
+
+
+def test_a_copy_that_was_changed_is_told(closed_log: Path, tmp_path: Path) -> None:
+    log, to = moved(closed_log, tmp_path), tmp_path / "to.db"
+    assert log_command(tmp_path, "copy", str(log), str(to)).returncode == 0
+    with closing(sqlite3.connect(to)) as connection:
+        connection.execute("UPDATE events SET raw = x'7b7d' WHERE sequence = 12")
+        connection.commit()
+
+    assert "event 12 is" in refused(tmp_path, log, to)
+
+
+def test_what_cannot_be_copied_is_said(closed_log: Path, tmp_path: Path) -> None:
+    log, to = moved(closed_log, tmp_path), tmp_path / "to.db"
+
+    assert "there is no log at" in refused(tmp_path, tmp_path / "nothing.db", to)
+    assert not to.exists()
+    assert "another gateway is using" in refused(tmp_path, log, log)
+    with serving(tmp_path, tmp_path / "used.db"):
+        assert "another gateway is using" in refused(tmp_path, tmp_path / "used.db", to)
+        assert "another gateway is using" in refused(tmp_path, log, tmp_path / "used.db")
+    with closing(sqlite3.connect(log)) as connection:
+        connection.execute("DELETE FROM events WHERE sequence = 12")
+        connection.commit()
+    assert "telnyx-gateway: event 12 is missing" in refused(tmp_path, log, to)
+
+
+def test_a_copy_whose_log_has_gone_on_without_it_is_not_continued(
+    closed_log: Path, tmp_path: Path
+) -> None:
+    log, to = moved(closed_log, tmp_path), tmp_path / "to.db"
+    assert log_command(tmp_path, "copy", str(log), str(to)).returncode == 0
+    with closing(sqlite3.connect(to)) as connection:
+        connection.execute("DELETE FROM events WHERE sequence > 10")
+        connection.commit()
+    prune(log, 20)
+
+    assert "ends with number 10, and the one to copy begins with 21" in refused(tmp_path, log, to)

@@ -35,13 +35,15 @@ async def open_log(
     format_: EventFormat,
     observe: Observer[CommitEnded] = ignore,
     birth_of: Callable[[int], Birth] = birth_of,
+    begins_at: int = 1,
 ) -> EventLog:
     """Open the log in a file, making it first where there is none. Raises LogOpenError.
 
     One that is a copy gets a new epoch; `birth_of` tells of an open file which one it is. `observe`
-    is told of each commit of events.
+    is told of each commit of events. The first event of a log that is made gets the number
+    `begins_at`.
     """
-    opened = open_files(path, format_, birth_of)
+    opened = open_files(path, format_, birth_of, begins_at)
     try:
         writer = GroupWriter(opened, format_, asyncio.get_running_loop(), observe)
         reader = LogReader(opened.files.database, format_.keys, opened.watch)

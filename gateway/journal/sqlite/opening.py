@@ -63,12 +63,16 @@ class OpenFiles:
 
 
 def open_files(
-    path: Path, format_: EventFormat, birth_of: Callable[[int], Birth] = birth_of
+    path: Path,
+    format_: EventFormat,
+    birth_of: Callable[[int], Birth] = birth_of,
+    begins_at: int = 1,
 ) -> OpenFiles:
     """Lock and open the log at a path, making it first where there is none.
 
     One that is a copy of another log, or an older state of this one, gets a new epoch. `birth_of`
-    tells of an open file which one it is. Raises LogOpenError.
+    tells of an open file which one it is, `begins_at` is the first number of a log that is made.
+    Raises LogOpenError.
     """
     files = LogFiles.of(path)
     lock = FileLock(files)
@@ -79,7 +83,7 @@ def open_files(
         # What was left for another file must not hold for this one. That this one has to be renewed
         # must hold until it is, whatever happens meanwhile.
         lock.leave(found.mark, is_to_renew=found.is_older or lock.is_to_renew)
-        connection, cramped = _connected(files)
+        connection, cramped = _connected(files, begins_at)
         try:
             _know_itself(connection, files, lock, birth)
             fit_framing(connection, format_.framing_of(read_epoch(connection)))
@@ -160,12 +164,12 @@ def _know_itself(
     lock.leave(Mark.of(read_meta(connection)))
 
 
-def _connected(files: LogFiles) -> tuple[sqlite3.Connection, bool]:
+def _connected(files: LogFiles, begins_at: int) -> tuple[sqlite3.Connection, bool]:
     """Open the database; also return whether that took the last room on the disk."""
     try:
-        return open_for_writing(files.database), False
+        return open_for_writing(files.database, begins_at), False
     except LogOpenError as error:
         # Opening writes, too. The log must come up for what it holds to be deleted.
         if not (is_for_want_of_room(error.__cause__) and Reserve(files.reserve).give_up()):
             raise
-        return open_for_writing(files.database), True
+        return open_for_writing(files.database, begins_at), True

@@ -49,12 +49,15 @@ CREATE INDEX events_by_time ON events (received_at_us);
 """
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the log, making it first where there is none. Raises LogOpenError."""
+def open_for_writing(path: Path, begins_at: int = 1) -> sqlite3.Connection:
+    """Open the log, making it first where there is none. Raises LogOpenError.
+
+    `begins_at` is the number that the first event of a log gets that is made.
+    """
     try:
         connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
         try:
-            _prepare(connection, path)
+            _prepare(connection, path, begins_at)
         except BaseException:
             connection.close()
             raise
@@ -141,7 +144,7 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, begins_at: int) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables:
         _must_be_ours(connection, path)
@@ -154,7 +157,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     if not tables:
-        _create(connection)
+        _create(connection, begins_at)
     elif not any(name == "checksum" for _, name, *_ in connection.execute(_COLUMNS)):
         connection.execute("ALTER TABLE events ADD COLUMN checksum INTEGER")
 
@@ -175,11 +178,12 @@ def _must_be_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create(connection: sqlite3.Connection, begins_at: int) -> None:
     epoch = secrets.token_bytes(EPOCH_BYTES).hex()
     connection.executescript(
         f"BEGIN IMMEDIATE; {_TABLES}"
-        f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', 0), ('folded', 0);"
+        f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', {begins_at - 1}),"
+        " ('folded', 0);"
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         "COMMIT;"
     )
