@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak fuzz bench profile lint format proto proto-check service-config api protos-archive rules drift lock lock-image clean
+.PHONY: help demo run check quick test soak fuzz bench profile lint format breaking breaking-baseline proto proto-check service-config api protos-archive rules drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ lint: $(VENV)/ready proto-check ## Check style, types, protos, and that generate
 	$(BIN)/mypy
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/buf lint
+	$(BIN)/python -m tools.breaking
+
+breaking: $(VENV)/ready ## Show what of the protos would break clients of the last release
+	@$(BIN)/python -m tools.breaking
+
+breaking-baseline: $(VENV)/ready ## Let the protos as they are stand for the last release, until there is one
+	@$(BIN)/python -m tools.breaking --baseline
 
 format: $(VENV)/ready ## Put the code into the house style
 	$(BIN)/ruff check --fix .
