@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import os
 import sys
+import threading
 
 try:
     import resource
@@ -27,6 +29,10 @@ DESCRIPTORS_ENOUGH = 4_096
 # Descriptors beyond which nothing is gained; some systems allow a thousand times as many.
 _DESCRIPTORS_MAX = 1_048_576
 
+# By how much a thread gives way to others (see nice(2)): it has a tenth of a processor that others
+# want, too, and the whole of one that nobody wants.
+_GIVES_WAY = 10
+
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +40,24 @@ def tune_interpreter() -> None:
     """Set how threads take turns and when garbage is collected."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def give_way() -> None:
+    """Have the calling thread give way to all others, for as long as it lives.
+
+    Threads have priorities of their own on Linux only.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, own + _GIVES_WAY)
 
 
 def descriptors_max() -> int | None:

@@ -6,7 +6,7 @@ MAY_IMPORT = {
     "records": {"tracecontext"},
     "journal": {"schema", "tokens"},
     # A home of the log: only the composition root knows which there is.
-    "journal/sqlite": {"journal", "records", "schema"},
+    "journal/sqlite": {"journal", "process", "records", "schema"},
     "feed": {"journal", "records", "schema", "tracecontext"},
     "callers": {"deadline", "journal", "schema", "tokenbucket", "watchedfile"},
     "health": {"records"},

@@ -38,7 +38,7 @@ def test_the_numbers_about_the_log_are_those_of_the_code() -> None:
     assert f"{ENTRIES_MAX:,} events ({BYTES_MAX // 2**20} MiB at most) in memory" in TEXT
     assert f"by {WORDS[reader.READERS]} reader threads" in TEXT
     assert f"by {WORDS[reader.FINDERS]} threads of their own" in TEXT
-    assert f"searches with {WORDS[reader.SEARCHERS]} threads of its own" in TEXT
+    assert f"searches with at most {WORDS[reader.SEARCHERS_MAX]} threads of its own" in TEXT
     searches, look_ups = reader.SEARCHES_WAITING_MAX, reader.LOOK_UPS_WAITING_MAX
     assert f"At most {searches} searches and {look_ups:,} look-ups wait" in TEXT
     assert f"at most {search.SEARCHED_MAX:,} events for a page" in TEXT

@@ -17,7 +17,6 @@ _ALL_OTHERS = (
 KNOWN_FAULTS = {
     "mesh: methods that nobody knows": _ALL_OTHERS,
     "mesh: searches in a queue": _ONE_BY_ONE,
-    "mesh: responses that are not read": _ONE_BY_ONE,
     "internet: bodies held back without a signature": _ALL_AT_ONCE,
     "internet: bodies held back": _ALL_AT_ONCE,
 }

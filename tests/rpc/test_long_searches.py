@@ -89,7 +89,7 @@ def test_looking_up_an_event_does_not_wait_for_those_who_search(
         gateway.events.ListEvents.future(ListEventsRequest(filter=NOBODY), timeout=60)
         for _ in range(8)
     ]
-    for _ in range(reader.SEARCHERS):
+    for _ in range(reader.searchers()):
         gate.reached.acquire(timeout=20)
 
     # All who search are at work, and more wait for their turn.
@@ -109,13 +109,13 @@ def test_catching_up_does_not_wait_for_those_who_search(
     gate.holds = lambda: threading.current_thread().name in names
     monkeypatch.setattr("gateway.app.Window", SmallWindow)
     gateway = start_gateway()
-    names = {f"event-log-searcher_{n}" for n in range(reader.SEARCHERS)}
+    names = {f"event-log-searcher_{n}" for n in range(reader.searchers())}
     fill(gateway, loop, 300)
     searches = [
         gateway.events.ListEvents.future(ListEventsRequest(filter=NOBODY), timeout=60)
         for _ in range(20)
     ]
-    for _ in range(reader.SEARCHERS):
+    for _ in range(reader.searchers()):
         assert gate.reached.acquire(timeout=20)
 
     request = SubscribeRequest(position=POSITION_EARLIEST, stop_when_caught_up=True)
@@ -141,7 +141,7 @@ def test_searches_beyond_those_that_may_wait_are_refused_at_once(
     fill(gateway, loop, 300)
     request = ListEventsRequest(filter=NOBODY)
     searches = [
-        gateway.events.ListEvents.future(request, timeout=60) for _ in range(reader.SEARCHERS)
+        gateway.events.ListEvents.future(request, timeout=60) for _ in range(reader.searchers())
     ]
     for _ in searches:
         assert gate.reached.acquire(timeout=20)
@@ -161,7 +161,7 @@ def test_searches_beyond_those_that_may_wait_are_refused_at_once(
         assert searches[-1].code() is code
         gate.open()
         assert len(few.result().events) == 100
-    assert [list(it.result().events) for it in searches[:-1]] == [[]] * 4
+    assert [list(it.result().events) for it in searches[:-1]] == [[]] * (reader.searchers() + 2)
     lines = refusals_of(gateway, loop, caplog)
     text = "refused a call: TOO_MANY_SEARCHES: conferencing.v1.EventService/ListEvents: 3 calls"
     assert [(it.level, it.text.startswith(text)) for it in lines] == [("WARNING", True)] * 2
@@ -177,7 +177,7 @@ def test_who_leaves_while_queued_is_never_searched_for(
         gateway.events.ListEvents.future(ListEventsRequest(filter=NOBODY), timeout=60)
         for _ in range(30)
     ]
-    for _ in range(reader.SEARCHERS):
+    for _ in range(reader.searchers()):
         assert gate.reached.acquire(timeout=20)
 
     for call in searches:
@@ -188,7 +188,7 @@ def test_who_leaves_while_queued_is_never_searched_for(
     gateway.stop()
 
     # Those that were at work were broken off, the others never began.
-    assert gate.steps <= steps + 2 * reader.SEARCHERS
+    assert gate.steps <= steps + 2 * reader.searchers()
 
 
 @pytest.mark.slow

@@ -50,7 +50,8 @@ class _Stop:
 class ReadingThreads:
     """Some threads for one kind of reading, and a bounded queue in front of them.
 
-    `connect` opens a connection; it is called in the thread that is to use it.
+    `connect` opens a connection; it is called in the thread that is to use it. So is `begin`, if
+    given, before anything else.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class ReadingThreads:
         count: int,
         connect: Callable[[], sqlite3.Connection],
         waiting_max: int | None = None,
+        begin: Callable[[], None] | None = None,
     ) -> None:
-        self._threads = ThreadPoolExecutor(count, f"event-log-{name}")
+        self._threads = ThreadPoolExecutor(count, f"event-log-{name}", initializer=begin)
         self._turns = Turns(count, waiting_max)
         self._connect = connect
         self._local = threading.local()
