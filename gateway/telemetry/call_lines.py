@@ -7,9 +7,10 @@ theirs to see, what the gateway or the provider does wrong is the operator's.
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.records.calls import CallEnded
+from gateway.telemetry.late_record import LateRecord
 from gateway.telemetry.refusals import log_refused
 
 AccessLog = Literal["off", "failures", "all"]
@@ -69,15 +70,27 @@ class CallLines:
     def _write(self, level: int, text: str, call: CallEnded) -> None:
         if not _log.isEnabledFor(level):
             return
+        kind = (text, call.status, call.reason)
+        is_thinned = self.which != "all"
+        told = _Told(text, call)
+        _log.handle(LateRecord(_log.name, level, told, kind, is_thinned=is_thinned))
+
+
+class _Told(NamedTuple):
+    """What a line says of a call; see `Telling`."""
+
+    text: str
+    call: CallEnded
+
+    def words(self) -> str:
+        call = self.call
         words = f"{call.method}: {call.message}" if call.message else call.method
         if len(words) > _MESSAGE_MAX:
             words = f"{words[:_MESSAGE_MAX]}..."
-        extra = {
-            "kind": (text, call.status, call.reason),
-            "is_thinned": self.which != "all",
-            "fields": fields_of(call),
-        }
-        _log.log(level, "%s: %s", text, words, extra=extra)
+        return f"{self.text}: {words}"
+
+    def fields(self) -> dict[str, object]:
+        return fields_of(self.call)
 
 
 def fields_of(call: CallEnded) -> dict[str, object]:

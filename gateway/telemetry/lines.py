@@ -60,9 +60,9 @@ class _TextLines:
         time = self._time.of(record)
         line = f"{time} {record.levelname:<7} {shown(record.name)}  {_message(record)}"
         peer, more, fields = _beside(record)
-        if peer and "peer" not in fields:
+        if peer and not fields.get("peer"):
             line += f" (from {shown(str(peer))})"
-        line += "".join(f" {name}={_value(it)}" for name, it in fields.items())
+        line += _pairs(fields)
         if more:
             line += f" ... and {more} more in the last second"
         traceback = _traceback(record)
@@ -86,7 +86,9 @@ class _JsonLines:
         peer, more, fields = _beside(record)
         if peer:
             line["peer"] = shown(str(peer))
-        line |= {name: shown(it) if isinstance(it, str) else it for name, it in fields.items()}
+        for name, it in fields.items():
+            if it != "" and it is not None:
+                line[name] = shown(it) if isinstance(it, str) else it
         if more:
             line["more"] = more
         if traceback := _traceback(record):
@@ -114,11 +116,28 @@ class _Times:
 def _beside(record: logging.LogRecord) -> tuple[object, int, dict[str, object]]:
     """Return what a line has beside its message: who caused it, how many more, its fields.
 
-    Fields (`extra={"fields": {...}}`) are texts and numbers by name; empty ones are left out.
+    Fields (`extra={"fields": {...}}`) are texts and numbers by name; empty ones are not written.
     """
     fields: dict[str, object] = getattr(record, "fields", {})
-    told = {name: it for name, it in fields.items() if it not in ("", None)}
-    return getattr(record, "peer", None), getattr(record, "more", 0), told
+    return getattr(record, "peer", None), getattr(record, "more", 0), fields
+
+
+def _pairs(fields: dict[str, object]) -> str:
+    """Return fields as they stand in a line of text, each behind a blank."""
+    given = [(name, it) for name, it in fields.items() if it != "" and it is not None]
+    # One look at all texts: nearly always they are words.
+    if _is_word("".join([it for _, it in given if isinstance(it, str)])):
+        return "".join([f" {name}={it}" for name, it in given])
+    return "".join([f" {name}={_value(it)}" for name, it in given])
+
+
+def _is_word(text: str) -> bool:
+    """Tell whether a text needs neither quotes nor escapes behind a field's name."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and not (" " in text or '"' in text or "=" in text or "\\" in text)
+    )
 
 
 def _value(value: object) -> str:

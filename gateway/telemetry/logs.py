@@ -10,12 +10,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import grpc
 
 from gateway.telemetry.flood import Flood, kind_of
+from gateway.telemetry.late_record import LateRecord
 from gateway.telemetry.lines import Formatter, LogFormat, formatter
 from gateway.telemetry.standard_error import GRPC_CORE, StandardError, log_line
 from gateway.telemetry.writer import LineWriter
@@ -115,12 +117,21 @@ class _Handler(logging.Handler):
         # Who asks for a line of each has it, however many there are.
         is_thinned = getattr(record, "is_thinned", True)
         if not is_thinned or self._flood.passes(record, kind_of(record)):
-            self._writer.put(self._line(record))
+            if isinstance(record, LateRecord):
+                self._writer.put_unmade(partial(self._late_line, record))
+            else:
+                self._writer.put(self._line(record))
         elif self._flood.holds:
             self._writer.remind()
 
     def _line(self, record: logging.LogRecord) -> bytes:
         return f"{self._lines.format(record)}\n".encode(errors="backslashreplace")
+
+    def _late_line(self, record: LateRecord) -> bytes:
+        try:
+            return self._line(record)
+        except Exception as error:
+            return self._line(_record(logging.ERROR, "a line could not be made: %r", error))
 
     def _due(self) -> list[bytes] | None:
         due = self._flood.due()

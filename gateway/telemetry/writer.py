@@ -6,13 +6,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
+from typing import TypeAlias
 
 # What waits to be written, in bytes. A reader that stands still for a moment loses nothing; one
 # that stands still for good costs no more than this.
-WAITING_BYTES_MAX = 1024 * 1024
+WAITING_BYTES_MAX = 2 * 1024 * 1024
 
 # What a line costs beside its text, in bytes.
 _LINE_BYTES = 80
+
+# What a line costs that is still to be made, in bytes: the record of a call and what holds it take
+# 1,190, three times its line. (Those of failed calls may take twice as much.)
+UNMADE_BYTES = 1_280
 
 # How much is written at a time, in bytes: a pipe that is ready takes so much without waiting (POSIX
 # PIPE_BUF), whoever else writes to it being quiet.
@@ -25,6 +30,8 @@ _LOOK_S = 0.25
 # soon. A thread that woke for each line would take the interpreter from the event loop each time:
 # with a line for each call that was the larger part of what the lines cost.
 _GATHER_S = 0.02
+
+_Line: TypeAlias = bytes | Callable[[], bytes]
 
 
 class LineWriter:
@@ -47,7 +54,8 @@ class LineWriter:
         self._more = more
         self._every_s = every_s
         self._changed = threading.Condition()
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[_Line] = deque()
+        # What these take, and those that are being written.
         self._bytes = 0
         self._untold = 0
         self._reminded = False
@@ -61,16 +69,16 @@ class LineWriter:
 
     def put(self, line: bytes) -> None:
         """Have a line written, which ends with a line end, or drop it if too many wait."""
-        with self._changed:
-            size = len(line) + _LINE_BYTES
-            if self._bytes + size > WAITING_BYTES_MAX:
-                self._drop()
-                return
-            self._bytes += size
-            self._lines.append(line)
-            # Else the thread has been told of those that are gathered already.
-            if len(self._lines) == 1:
-                self._changed.notify()
+        self._put(line, len(line) + _LINE_BYTES)
+
+    def put_unmade(self, make: Callable[[], bytes]) -> None:
+        """Like `put`, with a line that the thread makes, for which all must be at hand.
+
+        `make` never raises. Who logs is spared making it, and it costs less there: a thread that
+        makes many lines one after the other is quicker at it than one that does something else
+        between any two.
+        """
+        self._put(make, UNMADE_BYTES)
 
     def remind(self) -> None:
         """Have `more` asked from now on, until it returns None."""
@@ -87,6 +95,17 @@ class LineWriter:
             self._changed.notify()
         self._thread.join(within_s + _LOOK_S)
 
+    def _put(self, line: _Line, size: int) -> None:
+        with self._changed:
+            if self._bytes + size > WAITING_BYTES_MAX:
+                self._drop()
+                return
+            self._bytes += size
+            self._lines.append(line)
+            # Else the thread has been told of those that are gathered already.
+            if len(self._lines) == 1:
+                self._changed.notify()
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -97,10 +116,11 @@ class LineWriter:
                     # and then there is a little less to write.
                     self._changed.wait(_GATHER_S)
                 ending = self._ends_at is not None
-                lines, self._lines = self._lines, deque()
+                gathered, self._lines = self._lines, deque()
                 untold, self._untold = self._untold, 0
                 # Before it is asked: what is to be told after that is a reminder of its own.
                 reminded, self._reminded = self._reminded, False
+            lines = self._made(gathered)
             written = bool(lines) and self._write(lines)
             if untold:
                 self._tell(untold, tried=written or not lines)
@@ -108,6 +128,19 @@ class LineWriter:
                 self._ask()
             if ending and not self._lines:
                 return
+
+    def _made(self, gathered: Sequence[_Line]) -> list[bytes]:
+        """Return lines, of which those that have to be made take up their own size from now on."""
+        lines = [it if isinstance(it, bytes) else it() for it in gathered]
+        grown = sum(
+            len(line) + _LINE_BYTES - UNMADE_BYTES
+            for line, it in zip(lines, gathered, strict=True)
+            if line is not it
+        )
+        if grown:
+            with self._changed:
+                self._bytes += grown
+        return lines
 
     def _ask(self) -> None:
         due = self._more()

@@ -26,6 +26,9 @@ from tests.harness.webhooks import Poster, Reply, Signer, webhook
 # More than a pipe holds, at a line each.
 FLOOD = 1_500
 
+# Whose lines are about lines.
+LOGS = "gateway.telemetry.logs"
+
 
 def free_port() -> int:
     with socket.socket() as any_:
@@ -263,3 +266,31 @@ def test_a_crash_tells_where_it_was() -> None:
 
     assert result.returncode == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in result.stderr
+
+
+LATE = r"""
+import logging
+from gateway.telemetry.late_record import LateRecord
+class Told:
+    def __init__(self, number): self.number = number
+    def words(self): return f"call {12 // self.number}: {self.number}"
+    def fields(self): return {"number": self.number}
+for number in range(-20, 20):
+    told = Told(number)
+    log = logging.getLogger("calls")
+    log.handle(LateRecord("calls", logging.INFO, told, "kind", is_thinned=False))
+    logging.getLogger("others").info("%s", number, extra={"is_thinned": False})
+"""
+
+
+def test_lines_made_late_come_in_their_order_and_all_before_the_end() -> None:
+    result = told(LATE, "json")
+
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [it.get("number", it["message"]) for it in lines if it["logger"] != LOGS] == [
+        it for n in range(-20, 20) for it in ((n, str(n)) if n else ("0",))
+    ]
+    # One that cannot be made costs no other, and has a line that says why.
+    (failed,) = [it for it in lines if it["logger"] == LOGS]
+    assert failed["message"].startswith("a line could not be made: ZeroDivisionError")
+    assert (result.returncode, failed["level"]) == (0, "error")

@@ -5,12 +5,13 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from gateway.telemetry.writer import WAITING_BYTES_MAX, LineWriter
+from gateway.telemetry.writer import UNMADE_BYTES, WAITING_BYTES_MAX, LineWriter
 
 Pipe = tuple[int, int]
 
@@ -159,3 +160,64 @@ def test_lines_that_become_due_are_asked_for_after_a_reminder(pipe: Pipe) -> Non
     assert read_lines(pipe[0], b"due 2\n") == [b"due 1", b"due 2"]
     writer.close(5)
     assert answers in ([], [None])
+
+
+def test_lines_that_the_thread_makes_have_their_place_among_the_others(pipe: Pipe) -> None:
+    writer = LineWriter(pipe[1], lost)
+    makers: list[str] = []
+
+    def make(n: int) -> bytes:
+        makers.append(threading.current_thread().name)
+        return b"line %d\n" % n
+
+    for n in range(0, 1_000, 2):
+        writer.put_unmade(partial(make, n))
+        writer.put(b"line %d\n" % (n + 1))
+
+    assert read_lines(pipe[0], b"line 999\n") == [b"line %d" % n for n in range(1_000)]
+    writer.close(5)
+    assert set(makers) == {"log"}
+    assert len(makers) == 500
+
+
+def test_lines_that_are_not_made_take_up_room_and_are_counted_if_there_is_none(pipe: Pipe) -> None:
+    writer = LineWriter(pipe[1], lost)
+    made: list[int] = []
+
+    def make(n: int) -> bytes:
+        made.append(n)
+        return b"%d " % n + b"x" * 999 + b"\n"
+
+    count = 4 * WAITING_BYTES_MAX // UNMADE_BYTES
+    for n in range(count):
+        writer.put_unmade(partial(make, n))
+    assert writer.dropped > count / 2
+
+    lines = read_lines(pipe[0], b"lost")
+
+    (told,) = [int(match[1]) for it in lines if (match := re.fullmatch(rb"lost (\d+)", it))]
+    assert told == writer.dropped
+    assert [int(it.split()[0]) for it in lines if it.endswith(b"x")] == made == sorted(made)
+    assert len(made) + told == count
+    # What was made and written takes up no room any more.
+    for n in range(WAITING_BYTES_MAX // UNMADE_BYTES - 1):
+        writer.put_unmade(partial(make, n))
+    writer.put(b"again\n")
+    assert read_lines(pipe[0], b"again\n")[-1] == b"again"
+    writer.close(5)
+    assert writer.dropped == told
+
+
+def test_lines_that_are_not_made_are_made_and_written_at_the_end(pipe: Pipe) -> None:
+    writer = LineWriter(pipe[1], lost)
+    read: list[bytes] = []
+    reading = threading.Thread(target=lambda: read.extend(read_lines(pipe[0], b"last\n")))
+    for _ in range(200):
+        writer.put_unmade(lambda: b"x" * 4_000 + b"\n")
+    writer.put_unmade(lambda: b"last\n")
+    reading.start()
+
+    writer.close(20)
+
+    reading.join(20)
+    assert len(read) == 201
