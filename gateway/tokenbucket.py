@@ -28,9 +28,10 @@ class TokenBucket:
 
     def try_take(self, tokens: float) -> bool:
         """Take tokens if there are so many; false if there are not."""
-        if self.held < tokens:
+        left = self.held - tokens
+        if left < 0:
             return False
-        self._held -= tokens
+        self._held = left
         return True
 
     def spend(self, tokens: float) -> None:

@@ -59,15 +59,15 @@ class Account:
 
     def begin(self, *, is_stream: bool) -> "Use":
         """Let a call begin. Raises LimitExceededError; then nothing has been taken."""
+        limits = self._limits
         if is_stream:
-            self._check("streams", self.streams + 1, _RETRY_STREAM_S)
-        else:
-            self._check("calls_in_progress", self.calls_in_progress + 1, _RETRY_CALL_S)
+            if self.streams >= limits.streams:
+                raise self._exceeded("streams", _RETRY_STREAM_S)
+        elif self.calls_in_progress >= limits.calls_in_progress:
+            raise self._exceeded("calls_in_progress", _RETRY_CALL_S)
         if not self.rate.try_take(1):
             retry_s = self.rate.wait_s(1)
-            raise LimitExceededError(
-                self.name, "calls_per_second", self._limits.calls_per_second, retry_s
-            )
+            raise self._exceeded("calls_per_second", retry_s)
         if is_stream:
             self.streams += 1
         else:
@@ -76,18 +76,21 @@ class Account:
 
     def search(self) -> None:
         """Have a call search the log. Raises LimitExceededError."""
-        self._check("searches", self.searches + 1, _RETRY_CALL_S)
+        if self.searches >= self._limits.searches:
+            raise self._exceeded("searches", _RETRY_CALL_S)
         self.searches += 1
 
     def keep_filter(self, size: int) -> None:
         """Have a call keep a filter of `size` bytes. Raises LimitExceededError."""
-        self._check("filter_bytes", self.filter_bytes + size, _RETRY_STREAM_S)
+        if self.filter_bytes + size > self._limits.filter_bytes:
+            raise self._exceeded("filter_bytes", _RETRY_STREAM_S)
         self.filter_bytes += size
 
     def watch(self, conference: Hashable) -> None:
         """Have a call watch a conference. Raises LimitExceededError."""
-        if conference not in self.conferences:
-            self._check("watched_conferences", len(self.conferences) + 1, _RETRY_STREAM_S)
+        is_new = conference not in self.conferences
+        if is_new and len(self.conferences) >= self._limits.watched_conferences:
+            raise self._exceeded("watched_conferences", _RETRY_STREAM_S)
         self.conferences[conference] += 1
 
     def unwatch(self, conference: Hashable) -> None:
@@ -96,10 +99,8 @@ class Account:
         if not self.conferences[conference]:
             del self.conferences[conference]
 
-    def _check(self, limit: str, wanted: int, retry_s: float) -> None:
-        most: int = getattr(self._limits, limit)
-        if wanted > most:
-            raise LimitExceededError(self.name, limit, most, retry_s)
+    def _exceeded(self, limit: str, retry_s: float) -> LimitExceededError:
+        return LimitExceededError(self.name, limit, getattr(self._limits, limit), retry_s)
 
 
 class Use:

@@ -102,7 +102,10 @@ class Callers:
     def _of_token(self, token: str) -> Identified | Awaitable[Identified]:
         digest = TokenDigest.of(token)
         roster = self._roster
-        if roster.has_token(digest) or not roster.issuers or not may_be_web_token(token):
+        caller = roster.caller_of_token(digest)
+        if caller is not None:
+            return Identified(caller, digest)
+        if not roster.issuers or not may_be_web_token(token):
             return self._identified(digest)
         known = self._verified.get(digest.value)
         if known is None:

@@ -1,7 +1,7 @@
 """What a call shows of who makes it, and what that proves."""
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from gateway.callers.claims import ClaimsProof
 from gateway.callers.forwarded import Forwards
@@ -9,9 +9,8 @@ from gateway.callers.patterns import CertificateName
 from gateway.callers.tokens import TokenDigest
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a call shows.
+class Credentials(NamedTuple):
+    """What a call shows. A named tuple, as it is made for each call (see `records`).
 
     `names` are those in the certificate of its connection, which the TLS library has verified: None
     if there is no certificate, and perhaps none that could be a caller's. `bearer` is the token in
@@ -21,8 +20,12 @@ class Credentials:
     """
 
     names: tuple[CertificateName, ...] | None = None
-    bearer: str | None = field(default=None, repr=False)
+    bearer: str | None = None
     forwarded: str | None = None
+
+    def __repr__(self) -> str:
+        # Never the token.
+        return f"Credentials(names={self.names!r}, forwarded={self.forwarded!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,9 @@ class Roster:
         """
         return self._forwards(names) if self._proxies else None
 
-    def has_token(self, digest: TokenDigest) -> bool:
-        """Tell whether a token is that of a caller."""
-        return digest.value in self._by_token
+    def caller_of_token(self, digest: TokenDigest) -> Caller | None:
+        """Return whose token it is, None if it is nobody's."""
+        return self._by_token.get(digest.value)
 
     def caller_of(self, proof: Proof) -> Caller:
         """Return whose proof it is. Raises UnidentifiedError."""

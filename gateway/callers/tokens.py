@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # What the tokens that the gateway makes begin with: searches for leaked secrets find them by it.
 TOKEN_PREFIX = "tgw_"
@@ -15,8 +15,7 @@ _SECRET_BYTES = 32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenDigest:
+class TokenDigest(NamedTuple):
     """The SHA-256 of a token.
 
     Looked up in a table, and not compared with each that is known: the time which that takes tells

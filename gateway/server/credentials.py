@@ -44,11 +44,15 @@ def forwarded_of(metadata: Metadata) -> str | None:
 
 def bearer_of(metadata: Metadata) -> str | None:
     """Return the bearer token of a call (RFC 6750, 2.1); see `Credentials`."""
-    given = [value for key, value in metadata if key == "authorization"]
-    if not given:
+    text: str | bytes | None = None
+    for key, value in metadata:
+        if key == "authorization":
+            if text is not None:
+                return ""
+            text = value
+    if text is None:
         return None
-    text = given[0]
-    if len(given) > 1 or not isinstance(text, str) or text[: len(_BEARER)].lower() != _BEARER:
+    if not isinstance(text, str) or text[: len(_BEARER)].lower() != _BEARER:
         return ""
     return text[len(_BEARER) :].strip()
 
