@@ -55,7 +55,8 @@ from gateway.server.services.feed_info import FeedInfo
 from gateway.server.services.stored_events import StoredEvents
 from gateway.server.services.subscribe import SubscribeStream
 from gateway.server.services.watch import WatchStream
-from gateway.telemetry.logs import LogCounts
+from gateway.telemetry.late_record import at_once
+from gateway.telemetry.logs import Logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.telemetry import Telemetry
 from gateway.telemetry.tracing import NoTraces, Traces
@@ -91,7 +92,7 @@ class Gateway:
         transport: Transport | None,
         clock: Clock,
         telemetry: Telemetry,
-        log_counts: LogCounts | None = None,
+        logs: Logs | None = None,
         traces: Traces | None = None,
         callers: FiledCallers | None = None,
     ) -> None:
@@ -106,7 +107,7 @@ class Gateway:
         self.metrics, self._observe = telemetry.metrics, telemetry.observe
         self.metrics.watch_traces(self._traces)
         self.metrics.watch_buffers(self._buffers)
-        self.metrics.watch_logs(log_counts)
+        self.metrics.watch_logs(logs)
         self.certificates = ServedCertificates(settings.tls_files())
         self.metrics.watch_certificates(self.certificates.expiries)
         self._upstream = Upstream.of(
@@ -184,10 +185,10 @@ class Gateway:
         cls,
         settings: Settings,
         transport: Transport | None = None,
-        logs: LogCounts | None = None,
+        logs: Logs | None = None,
         traces: Traces | None = None,
     ) -> "Gateway":
-        """Build and start everything; `logs` tells what became of log records.
+        """Build and start everything; `logs` makes lines of calls, and counts others.
 
         `traces` makes traces, and is closed at the end; without it trace contexts are passed on.
 
@@ -202,7 +203,13 @@ class Gateway:
             if settings.callers is None
             else FiledCallers(settings.callers, binding(Kinds(declared_keys())))
         )
-        telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call, traces)
+        telemetry = Telemetry(
+            Metrics(),
+            settings.access_log,
+            settings.slow_call,
+            traces,
+            at_once if logs is None else logs.later,
+        )
         form = event_format(declared_keys())
         log = await open_home(settings.event_log, form, telemetry.observe)
         try:

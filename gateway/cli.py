@@ -40,7 +40,7 @@ from gateway.running import run, signalled, until_signalled
 from gateway.schema.access import AccessError
 from gateway.schema.binding import BindingError
 from gateway.tailing import tail
-from gateway.telemetry.logs import LogCounts, logs_set_up
+from gateway.telemetry.logs import Logs, logs_set_up
 from gateway.telemetry.tracing import traces_of
 from gateway.textfiles import overlaid
 from gateway.tls.credentials import CredentialsError
@@ -177,8 +177,8 @@ def version() -> None:
 
 def _served(settings: Settings, simulation: "Simulation | None" = None) -> int:
     """Serve until a signal comes; returns the exit code."""
-    with logs_set_up(settings.log_level, settings.log_format) as counts:
-        failed = run(_serve(settings, counts, simulation))
+    with logs_set_up(settings.log_level, settings.log_format) as logs:
+        failed = run(_serve(settings, logs, simulation))
     if failed is None:
         return 0
     tell(f"telnyx-gateway: {failed}")
@@ -186,7 +186,7 @@ def _served(settings: Settings, simulation: "Simulation | None" = None) -> int:
 
 
 async def _serve(
-    settings: Settings, counts: LogCounts, simulation: "Simulation | None"
+    settings: Settings, logs: Logs, simulation: "Simulation | None"
 ) -> Exception | None:
     """Serve until a signal comes; returns why it could not begin."""
     tune_interpreter()
@@ -194,7 +194,7 @@ async def _serve(
     stopped = signalled()
     try:
         traces = traces_of(environment(), gateway_version())
-        gateway = await Gateway.start(settings, logs=counts, traces=traces)
+        gateway = await Gateway.start(settings, logs=logs, traces=traces)
     except (
         AccessError,
         BindingError,

@@ -1,19 +1,16 @@
-"""Records whose words are made when their line is written, and not when they are logged."""
+"""Lines of calls: told late, in the thread that writes, of records that are quickly made."""
 
 import logging
-from collections.abc import Hashable
-from time import time
-from typing import Protocol
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeAlias
+
+Later: TypeAlias = Callable[[Callable[[], None]], None]
+"""Has something told sometime soon, in another thread, in the order in which it was given."""
 
 
-class Telling(Protocol):
-    """What a line says, made of values that do not change any more: whenever, in any thread."""
-
-    def words(self) -> str:
-        """Return the message of the line."""
-
-    def fields(self) -> dict[str, object]:
-        """Return what the line has beside its words."""
+def at_once(tell: Callable[[], None]) -> None:
+    """Have it told now: what to do where no logs are set up."""
+    tell()
 
 
 # What a record has as long as nobody sets it: formatters look it up in its `__dict__`.
@@ -24,35 +21,32 @@ _UNKNOWN = logging.makeLogRecord(
 
 
 class LateRecord(logging.LogRecord):
-    """A record for one line per call: it costs who logs it a tenth of what another one does.
+    """A record of what happened at the time `created`, in seconds since 1970.
 
-    It passes through loggers, levels, filters and handlers like any other, and tells all that ours
-    ask for. What it does not know is where in the code it was logged, nor by which thread: finding
-    that out takes longer than making the line.
-
-    `kind` is what it has in common with others (see `flood`), and `is_thinned` whether it may be
-    left out for them.
+    It passes through loggers, filters and handlers like any other. It does not know where in the
+    code it was logged, nor by which thread: finding that out takes longer than making the line.
+    `fields`, `kind` and `is_thinned` are what others have as `extra` (see `lines` and `flood`).
     """
 
     def __init__(
-        self, name: str, level: int, telling: Telling, kind: Hashable, *, is_thinned: bool
+        self,
+        name: str,
+        level: int,
+        created: float,
+        message: str,
+        fields: Mapping[str, object],
+        kind: Hashable,
+        *,
+        is_thinned: bool,
     ) -> None:
         # On purpose without that of the class above: it is what costs.
         self.__dict__ = _UNKNOWN.copy()
         self.name = name
         self.levelno = level
         self.levelname = logging.getLevelName(level)
-        self.created = time()
-        self.msecs = self.created % 1 * 1_000
+        self.created = created
+        self.msecs = created % 1 * 1_000
+        self.msg = message
+        self.fields = fields
         self.kind = kind
         self.is_thinned = is_thinned
-        self._telling = telling
-
-    @property
-    def fields(self) -> dict[str, object]:
-        """What the line has beside its words."""
-        return self._telling.fields()
-
-    def getMessage(self) -> str:
-        """Return the message of the line."""
-        return self._telling.words()

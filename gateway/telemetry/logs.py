@@ -8,7 +8,7 @@ standard error without a logger comes the same way (`standard_error`).
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic
@@ -17,12 +17,11 @@ from typing import Any
 import grpc
 
 from gateway.telemetry.flood import Flood, kind_of
-from gateway.telemetry.late_record import LateRecord
 from gateway.telemetry.lines import Formatter, LogFormat, formatter
 from gateway.telemetry.standard_error import GRPC_CORE, StandardError, log_line
 from gateway.telemetry.writer import LineWriter
 
-__all__ = ["LogCounts", "LogFormat", "logs_set_up"]
+__all__ = ["LogFormat", "Logs", "logs_set_up"]
 
 # Loggers that tell of every request or connection at INFO.
 _TALKATIVE = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "asyncio")
@@ -36,12 +35,20 @@ _LAST_LINES_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class LogCounts:
-    """How many records have no line of their own."""
+class Logs:
+    """Logs that are set up: has lines made in their thread, and says how many records have none."""
 
     def __init__(self, flood: Flood, writer: LineWriter) -> None:
         self._flood = flood
         self._writer = writer
+
+    def later(self, tell: Callable[[], None]) -> None:
+        """Have something logged in the thread that writes; what it logs has its place in the order.
+
+        It is for lines of which there may be one for each call. All that they tell must be values:
+        they are made within 20 ms, or at the end.
+        """
+        self._writer.put_late(partial(_told, tell))
 
     @property
     def counted(self) -> int:
@@ -60,7 +67,7 @@ class LogCounts:
 
 
 @contextmanager
-def logs_set_up(level: str, log_format: LogFormat) -> Iterator[LogCounts]:
+def logs_set_up(level: str, log_format: LogFormat) -> Iterator[Logs]:
     """Set up logging for the process; called once, by the command line.
 
     At the end, what waits is written if somebody reads it within a second.
@@ -77,15 +84,16 @@ def logs_set_up(level: str, log_format: LogFormat) -> Iterator[LogCounts]:
     logging.getLogger(GRPC_CORE).setLevel(level.upper())
     sys.unraisablehook, threading.excepthook = _unraisable, _thread_failed
     try:
-        yield handler.counts
+        yield handler.logs
     finally:
         sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
         standard_error.drain()
+        # Before it is removed: what is told late goes through it, too.
+        handler.close()
         logging.getLogger().removeHandler(handler)
         grpc_server.removeFilter(_is_news)
         logging.captureWarnings(False)
-        handler.close()
-        standard_error.close(read=handler.counts.is_read)
+        standard_error.close(read=handler.logs.is_read)
 
 
 class _Handler(logging.Handler):
@@ -95,8 +103,9 @@ class _Handler(logging.Handler):
         super().__init__()
         self._lines = lines
         self._flood = Flood(monotonic)
+        self._is_closing = False
         self._writer = LineWriter(descriptor, self._lost, self._due)
-        self.counts = LogCounts(self._flood, self._writer)
+        self.logs = Logs(self._flood, self._writer)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
@@ -108,8 +117,7 @@ class _Handler(logging.Handler):
 
     def close(self) -> None:
         """See `logging.Handler`."""
-        for record in self._flood.due(all_=True):
-            self._writer.put(self._line(record))
+        self._is_closing = True
         self._writer.close(_LAST_LINES_S)
         super().close()
 
@@ -117,29 +125,27 @@ class _Handler(logging.Handler):
         # Who asks for a line of each has it, however many there are.
         is_thinned = getattr(record, "is_thinned", True)
         if not is_thinned or self._flood.passes(record, kind_of(record)):
-            if isinstance(record, LateRecord):
-                self._writer.put_unmade(partial(self._late_line, record))
-            else:
-                self._writer.put(self._line(record))
+            self._writer.put(self._line(record))
         elif self._flood.holds:
             self._writer.remind()
 
     def _line(self, record: logging.LogRecord) -> bytes:
         return f"{self._lines.format(record)}\n".encode(errors="backslashreplace")
 
-    def _late_line(self, record: LateRecord) -> bytes:
-        try:
-            return self._line(record)
-        except Exception as error:
-            return self._line(_record(logging.ERROR, "a line could not be made: %r", error))
-
     def _due(self) -> list[bytes] | None:
-        due = self._flood.due()
+        due = self._flood.due(all_=self._is_closing)
         return [self._line(it) for it in due] if due or self._flood.holds else None
 
     def _lost(self, count: int) -> bytes:
         text = "%d log lines were dropped: standard error was not read, or could not be written"
         return self._line(_record(logging.WARNING, text, count))
+
+
+def _told(tell: Callable[[], None]) -> None:
+    try:
+        tell()
+    except Exception:
+        _log.exception("a line could not be made")
 
 
 def _record(level: int, template: str, *args: Any) -> logging.LogRecord:

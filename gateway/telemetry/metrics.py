@@ -13,7 +13,7 @@ from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.call_metrics import CallMetrics
 from gateway.telemetry.feed_metrics import FeedGauges, FeedMetrics, LogGauges
 from gateway.telemetry.instruments import Instruments
-from gateway.telemetry.logs import LogCounts
+from gateway.telemetry.logs import Logs
 from gateway.telemetry.tracing import SpanCounts
 from gateway.telemetry.upstream_metrics import UpstreamGauges, UpstreamMetrics
 
@@ -181,14 +181,14 @@ class Metrics:
         text = "Work rejected because the buffers were full"
         made.kept("gateway_buffers_refused", text, lambda: buffers.refused)
 
-    def watch_logs(self, counts: LogCounts | None) -> None:
+    def watch_logs(self, logs: Logs | None) -> None:
         """Show from now on how many log records have no line of their own, if that is counted."""
-        if counts is None:
+        if logs is None:
             return
         text = "Log records merged into another line of their kind"
-        self.instruments.kept("gateway_log_lines_counted", text, lambda: counts.counted)
+        self.instruments.kept("gateway_log_lines_counted", text, lambda: logs.counted)
         text = "Log lines dropped because nobody read them or they could not be written"
-        self.instruments.kept("gateway_log_lines_dropped", text, lambda: counts.dropped)
+        self.instruments.kept("gateway_log_lines_dropped", text, lambda: logs.dropped)
 
     def watch_traces(self, counts: SpanCounts) -> None:
         """Show from now on what became of spans."""

@@ -15,9 +15,9 @@ WAITING_BYTES_MAX = 2 * 1024 * 1024
 # What a line costs beside its text, in bytes.
 _LINE_BYTES = 80
 
-# What a line costs that is still to be made, in bytes: the record of a call and what holds it take
-# 1,190, three times its line. (Those of failed calls may take twice as much.)
-UNMADE_BYTES = 1_280
+# What it costs that a line is still to be told, in bytes: the record of a call and what holds it,
+# 800, and more if it has failed.
+LATE_BYTES = 1_024
 
 # How much is written at a time, in bytes: a pipe that is ready takes so much without waiting (POSIX
 # PIPE_BUF), whoever else writes to it being quiet.
@@ -31,15 +31,15 @@ _LOOK_S = 0.25
 # with a line for each call that was the larger part of what the lines cost.
 _GATHER_S = 0.02
 
-_Line: TypeAlias = bytes | Callable[[], bytes]
+_Waiting: TypeAlias = bytes | Callable[[], None]
 
 
 class LineWriter:
     """Writes lines to a file descriptor in the order they came; further ones are dropped.
 
     `lost` makes the line that tells how many were dropped, once lines can be written again.
-    `more`, which is asked after `remind` and then every `every_s` seconds, returns lines that have
-    become due, or None when none will.
+    `more`, which is asked after `remind` and then every `every_s` seconds, and at the end, returns
+    lines that have become due, or None when none will.
     """
 
     def __init__(
@@ -53,8 +53,16 @@ class LineWriter:
         self._lost = lost
         self._more = more
         self._every_s = every_s
-        self._changed = threading.Condition()
-        self._lines: deque[_Line] = deque()
+        # Reentrant: what is collected at any moment may log in its destructor.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        # Lines, and what tells some.
+        self._waiting: deque[_Waiting] = deque()
+        # Whether the thread waits for somebody to wake it.
+        self._is_idle = False
+        # The thread while it calls what tells lines, and where it puts them.
+        self._telling: int | None = None
+        self._told: list[bytes] = []
         # What these take, and those that are being written.
         self._bytes = 0
         self._untold = 0
@@ -69,76 +77,94 @@ class LineWriter:
 
     def put(self, line: bytes) -> None:
         """Have a line written, which ends with a line end, or drop it if too many wait."""
-        self._put(line, len(line) + _LINE_BYTES)
+        if threading.get_ident() == self._telling:
+            self._told.append(line)
+        else:
+            self._put(line, len(line) + _LINE_BYTES)
 
-    def put_unmade(self, make: Callable[[], bytes]) -> None:
-        """Like `put`, with a line that the thread makes, for which all must be at hand.
+    def put_late(self, tell: Callable[[], None]) -> None:
+        """Have the thread call `tell`, which never raises: lines that it puts come in its place.
 
-        `make` never raises. Who logs is spared making it, and it costs less there: a thread that
-        makes many lines one after the other is quicker at it than one that does something else
-        between any two.
+        Who logs is spared making them, and they cost less there: a thread that makes many lines one
+        after the other is quicker at it than one that does something else between any two.
         """
-        self._put(make, UNMADE_BYTES)
+        self._put(tell, LATE_BYTES)
 
     def remind(self) -> None:
         """Have `more` asked from now on, until it returns None."""
         if self._reminded:
             return
-        with self._changed:
+        with self._lock:
             self._reminded = True
             self._changed.notify()
 
     def close(self, within_s: float) -> None:
         """Write what waits, and give up after some seconds. What comes later is not written."""
-        with self._changed:
+        with self._lock:
             self._ends_at = monotonic() + within_s
             self._changed.notify()
         self._thread.join(within_s + _LOOK_S)
 
-    def _put(self, line: _Line, size: int) -> None:
-        with self._changed:
+    def _put(self, line: _Waiting, size: int) -> None:
+        with self._lock:
             if self._bytes + size > WAITING_BYTES_MAX:
                 self._drop()
                 return
             self._bytes += size
-            self._lines.append(line)
-            # Else the thread has been told of those that are gathered already.
-            if len(self._lines) == 1:
+            self._waiting.append(line)
+            # Else the thread looks again by itself.
+            if self._is_idle:
+                self._is_idle = False
                 self._changed.notify()
 
     def _run(self) -> None:
+        is_busy = is_last = False
         while True:
-            with self._changed:
-                if not (self._lines or self._ends_at is not None):
+            with self._lock:
+                if not (self._waiting or is_busy or self._ends_at is not None):
+                    self._is_idle = True
                     self._changed.wait(self._every_s if self._reminded else None)
-                if self._lines and self._ends_at is None:
-                    # Until then only the end is worth waking for: `put` and `remind` may wake too,
-                    # and then there is a little less to write.
+                    self._is_idle = False
+                if (self._waiting or is_busy) and self._ends_at is None:
+                    # Until then only the end is worth waking for: `remind` may wake too, and then
+                    # there is a little less to write.
                     self._changed.wait(_GATHER_S)
                 ending = self._ends_at is not None
-                gathered, self._lines = self._lines, deque()
+                waiting, self._waiting = self._waiting, deque()
                 untold, self._untold = self._untold, 0
                 # Before it is asked: what is to be told after that is a reminder of its own.
                 reminded, self._reminded = self._reminded, False
-            lines = self._made(gathered)
+            # Where there was something, there is more soon: nobody has to wake the thread for that.
+            is_busy = bool(waiting)
+            lines = self._lines_of(waiting)
             written = bool(lines) and self._write(lines)
             if untold:
                 self._tell(untold, tried=written or not lines)
             if reminded:
                 self._ask()
-            if ending and not self._lines:
-                return
+            if ending and not self._waiting:
+                if is_last:
+                    return
+                # After everything told late: some of it may be held for later.
+                is_last = True
+                self._ask()
 
-    def _made(self, gathered: Sequence[_Line]) -> list[bytes]:
-        """Return lines, of which those that have to be made take up their own size from now on."""
-        lines = [it if isinstance(it, bytes) else it() for it in gathered]
-        grown = sum(
-            len(line) + _LINE_BYTES - UNMADE_BYTES
-            for line, it in zip(lines, gathered, strict=True)
-            if line is not it
-        )
+    def _lines_of(self, waiting: Iterable[_Waiting]) -> list[bytes]:
+        """Return lines, those among them that are put late."""
+        lines: list[bytes] = []
+        self._told, grown = lines, 0
+        for it in waiting:
+            if isinstance(it, bytes):
+                lines.append(it)
+                continue
+            before = len(lines)
+            self._telling = threading.get_ident()
+            it()
+            self._telling = None
+            grown += sum(len(line) + _LINE_BYTES for line in lines[before:]) - LATE_BYTES
+        # What was told takes up its own room from now on.
         if grown:
-            with self._changed:
+            with self._lock:
                 self._bytes += grown
         return lines
 
@@ -152,7 +178,7 @@ class LineWriter:
 
     def _tell(self, untold: int, *, tried: bool) -> None:
         if not (tried and self._write_all(self._lost(untold))):
-            with self._changed:
+            with self._lock:
                 self._untold += untold
 
     def _write(self, lines: Sequence[bytes]) -> bool:
@@ -162,7 +188,7 @@ class LineWriter:
             self.is_read = self._write_all(b"".join(lot))
             all_ = all_ and self.is_read
             # Only now: what is being written takes up room, too.
-            with self._changed:
+            with self._lock:
                 self._bytes -= sum(len(it) + _LINE_BYTES for it in lot)
                 if not self.is_read:
                     self._drop(len(lot))

@@ -189,7 +189,7 @@ def test_callers_that_leave_while_they_are_written_to_are_no_error(tmp_path: Pat
 # In a process whose logs are set up as the gateway's.
 def told(text: str, log_format: str = "text") -> subprocess.CompletedProcess[str]:
     lines = "".join(f"    {line}\n" for line in text.strip().splitlines())
-    setting = f"with logs_set_up('info', {log_format!r}):\n{lines}"
+    setting = f"with logs_set_up('info', {log_format!r}) as logs:\n{lines}"
     return subprocess.run(
         [sys.executable, "-c", f"from gateway.telemetry.logs import logs_set_up\n{setting}"],
         env=environment(),
@@ -269,28 +269,34 @@ def test_a_crash_tells_where_it_was() -> None:
 
 
 LATE = r"""
-import logging
-from gateway.telemetry.late_record import LateRecord
-class Told:
-    def __init__(self, number): self.number = number
-    def words(self): return f"call {12 // self.number}: {self.number}"
-    def fields(self): return {"number": self.number}
+import logging, threading
+def tell(number):
+    others = {"is_thinned": False, "fields": {"thread": threading.current_thread().name}}
+    logging.getLogger("calls").info("%s", 12 // number * 0 + number, extra=others)
+def refuse(reason): logging.getLogger("refused").info(reason, extra={"kind": "refused"})
 for number in range(-20, 20):
-    told = Told(number)
-    log = logging.getLogger("calls")
-    log.handle(LateRecord("calls", logging.INFO, told, "kind", is_thinned=False))
+    logs.later(lambda number=number: tell(number))
     logging.getLogger("others").info("%s", number, extra={"is_thinned": False})
+for reason in ("one", "held", "more"):
+    logs.later(lambda reason=reason: refuse(reason))
 """
 
 
-def test_lines_made_late_come_in_their_order_and_all_before_the_end() -> None:
+def test_lines_told_late_come_in_their_order_and_all_before_the_end() -> None:
     result = told(LATE, "json")
 
     lines = [json.loads(line) for line in result.stderr.splitlines()]
-    assert [it.get("number", it["message"]) for it in lines if it["logger"] != LOGS] == [
-        it for n in range(-20, 20) for it in ((n, str(n)) if n else ("0",))
+    assert [int(it["message"]) for it in lines if it["logger"] == "others"] == list(range(-20, 20))
+    late = [it for it in lines if it["logger"] == "calls"]
+    assert [int(it["message"]) for it in late] == [n for n in range(-20, 20) if n]
+    assert {it["thread"] for it in late} == {"log"}
+    # One that cannot be made costs no other, and has a line that says why, in its place.
+    assert [n for n, it in enumerate(lines) if "exception" in it] == [40]
+    assert (lines[40]["logger"], lines[40]["level"]) == (LOGS, "error")
+    assert "ZeroDivisionError" in lines[40]["exception"]
+    assert [(it["message"], it.get("more")) for it in lines if it["logger"] == "refused"] == [
+        ("one", None),
+        ("held", 1),
     ]
-    # One that cannot be made costs no other, and has a line that says why.
-    (failed,) = [it for it in lines if it["logger"] == LOGS]
-    assert failed["message"].startswith("a line could not be made: ZeroDivisionError")
-    assert (result.returncode, failed["level"]) == (0, "error")
+    assert [int(it["message"]) for it in lines[38:40] + lines[41:43]] == [-1, -1, 0, 1]
+    assert result.returncode == 0

@@ -1,4 +1,4 @@
-"""Records whose words are made late: for whoever handles them, they are like any other."""
+"""Records of calls, told late: for whoever handles them, they are like any other."""
 
 import copy
 import logging
@@ -10,49 +10,28 @@ from gateway.telemetry.late_record import LateRecord
 from gateway.telemetry.lines import LogFormat, formatter
 from tests.harness.clock import ManualClock
 
-
-class Told:
-    """What a line says, and how often it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def words(self) -> str:
-        self.asked += 1
-        return "a call succeeded: p.S/M"
-
-    def fields(self) -> dict[str, object]:
-        self.asked += 1
-        return {"method": "p.S/M", "reason": "", "ms": 1.5, "caller": "two words"}
+FIELDS: dict[str, object] = {"method": "p.S/M", "reason": "", "ms": 1.5, "caller": "two words"}
+CREATED = 1_800_000_000.25
 
 
-def record(told: Told, level: int = logging.INFO) -> LateRecord:
-    return LateRecord("gateway.calls", level, told, ("call", "OK"), is_thinned=False)
+def record(level: int = logging.INFO) -> LateRecord:
+    return LateRecord(
+        "gateway.calls", level, CREATED, "100 %: done", FIELDS, ("call", "OK"), is_thinned=True
+    )
 
 
 def like_any_other() -> logging.LogRecord:
-    fields = Told().fields()
-    found = logging.LogRecord("gateway.calls", logging.INFO, "", 0, "%s", (Told().words(),), None)
-    found.__dict__["fields"] = fields
+    found = logging.LogRecord("gateway.calls", logging.INFO, "", 0, "%s", ("100 %: done",), None)
+    found.__dict__["fields"] = FIELDS
+    found.created = CREATED
     return found
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_its_line_is_that_of_any_other_record(log_format: LogFormat) -> None:
-    late, other = record(Told()), like_any_other()
-    late.created = other.created
+    lines = formatter(log_format)
 
-    assert formatter(log_format).format(late) == formatter(log_format).format(other)
-
-
-def test_nothing_is_made_before_somebody_asks() -> None:
-    told = Told()
-    flood = Flood(ManualClock())
-
-    late = record(told)
-    assert flood.passes(late, kind_of(late))
-
-    assert told.asked == 0
+    assert lines.format(record()) == lines.format(like_any_other())
 
 
 def test_formatters_and_handlers_of_others_find_what_they_look_for() -> None:
@@ -61,13 +40,11 @@ def test_formatters_and_handlers_of_others_find_what_they_look_for() -> None:
         " %(pathname)s %(filename)s %(module)s %(lineno)d %(funcName)s %(process)s"
         " %(processName)s %(thread)s %(threadName)s %(message)s"
     )
-    late = record(Told(), logging.WARNING)
 
-    text = every.format(copy.copy(late))
+    text = every.format(copy.copy(record(logging.WARNING)))
 
-    assert " gateway.calls 30 WARNING " in text
-    assert text.endswith("a call succeeded: p.S/M")
-    assert 0 <= late.msecs < 1_000
+    assert " 1800000000.250000 250 0 gateway.calls 30 WARNING " in text
+    assert text.endswith("100 %: done")
 
 
 def test_levels_and_filters_hold_for_it() -> None:
@@ -78,12 +55,11 @@ def test_levels_and_filters_hold_for_it() -> None:
             heard.append(record)
 
     logger = logging.Logger("alone")
-    hearing = Hearing(logging.WARNING)
-    logger.addHandler(hearing)
+    logger.addHandler(Hearing(logging.WARNING))
     logger.addFilter(lambda it: it.levelno != logging.ERROR)
 
     for level in (logging.INFO, logging.WARNING, logging.ERROR):
-        logger.handle(record(Told(), level))
+        logger.handle(record(level))
 
     assert [it.levelname for it in heard] == ["WARNING"]
 
@@ -92,7 +68,7 @@ def test_one_that_is_held_for_a_second_keeps_its_words() -> None:
     clock = ManualClock()
     flood = Flood(clock)
     for _ in range(3):
-        late = record(Told())
+        late = record()
         flood.passes(late, kind_of(late))
     clock.advance(1)
 
@@ -102,7 +78,6 @@ def test_one_that_is_held_for_a_second_keeps_its_words() -> None:
         formatter("text")
         .format(due)
         .endswith(
-            'a call succeeded: p.S/M method=p.S/M ms=1.5 caller="two words"'
-            " ... and 1 more in the last second"
+            '100 %: done method=p.S/M ms=1.5 caller="two words" ... and 1 more in the last second'
         )
     )

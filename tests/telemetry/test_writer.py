@@ -11,7 +11,7 @@ from time import monotonic
 
 import pytest
 
-from gateway.telemetry.writer import UNMADE_BYTES, WAITING_BYTES_MAX, LineWriter
+from gateway.telemetry.writer import LATE_BYTES, WAITING_BYTES_MAX, LineWriter
 
 Pipe = tuple[int, int]
 
@@ -153,68 +153,87 @@ def test_a_full_disk_is_told_of_when_there_is_room_again(tmp_path: Path) -> None
 
 def test_lines_that_become_due_are_asked_for_after_a_reminder(pipe: Pipe) -> None:
     answers = [[b"due 1\n"], [], [b"due 2\n"], None]
-    writer = LineWriter(pipe[1], lost, lambda: answers.pop(0), every_s=0.001)
+    due = iter(answers)
+    writer = LineWriter(pipe[1], lost, lambda: next(due, None), every_s=0.001)
 
     writer.remind()
 
     assert read_lines(pipe[0], b"due 2\n") == [b"due 1", b"due 2"]
     writer.close(5)
-    assert answers in ([], [None])
 
 
-def test_lines_that_the_thread_makes_have_their_place_among_the_others(pipe: Pipe) -> None:
+def test_lines_that_are_held_for_later_are_asked_for_at_the_end_after_all_others(
+    pipe: Pipe,
+) -> None:
+    held: list[bytes] = []
+    due = iter([held])
+    writer = LineWriter(pipe[1], lost, lambda: next(due, None))
+
+    writer.put_late(lambda: held.append(b"held\n"))
+    writer.put(b"put\n")
+    writer.close(5)
+
+    assert read_lines(pipe[0], b"held\n") == [b"put", b"held"]
+
+
+def test_lines_that_the_thread_is_to_tell_have_their_place_among_the_others(pipe: Pipe) -> None:
     writer = LineWriter(pipe[1], lost)
-    makers: list[str] = []
+    tellers: list[str] = []
 
-    def make(n: int) -> bytes:
-        makers.append(threading.current_thread().name)
-        return b"line %d\n" % n
-
-    for n in range(0, 1_000, 2):
-        writer.put_unmade(partial(make, n))
+    def tell(n: int) -> None:
+        tellers.append(threading.current_thread().name)
+        writer.put(b"line %d\n" % n)
         writer.put(b"line %d\n" % (n + 1))
 
-    assert read_lines(pipe[0], b"line 999\n") == [b"line %d" % n for n in range(1_000)]
+    for n in range(0, 1_200, 4):
+        writer.put_late(partial(tell, n))
+        writer.put_late(lambda: None)
+        writer.put(b"line %d\n" % (n + 2))
+        writer.put(b"line %d\n" % (n + 3))
+
+    assert read_lines(pipe[0], b"line 1199\n") == [b"line %d" % n for n in range(1_200)]
     writer.close(5)
-    assert set(makers) == {"log"}
-    assert len(makers) == 500
+    assert set(tellers) == {"log"}
+    assert len(tellers) == 300
 
 
-def test_lines_that_are_not_made_take_up_room_and_are_counted_if_there_is_none(pipe: Pipe) -> None:
+def test_lines_that_are_to_be_told_take_up_room_and_are_counted_if_there_is_none(
+    pipe: Pipe,
+) -> None:
     writer = LineWriter(pipe[1], lost)
-    made: list[int] = []
+    numbers: list[int] = []
 
-    def make(n: int) -> bytes:
-        made.append(n)
-        return b"%d " % n + b"x" * 999 + b"\n"
+    def tell(n: int) -> None:
+        numbers.append(n)
+        writer.put(b"%d " % n + b"x" * 700 + b"\n")
 
-    count = 4 * WAITING_BYTES_MAX // UNMADE_BYTES
+    count = 4 * WAITING_BYTES_MAX // LATE_BYTES
     for n in range(count):
-        writer.put_unmade(partial(make, n))
+        writer.put_late(partial(tell, n))
     assert writer.dropped > count / 2
 
     lines = read_lines(pipe[0], b"lost")
 
-    (told,) = [int(match[1]) for it in lines if (match := re.fullmatch(rb"lost (\d+)", it))]
-    assert told == writer.dropped
-    assert [int(it.split()[0]) for it in lines if it.endswith(b"x")] == made == sorted(made)
-    assert len(made) + told == count
-    # What was made and written takes up no room any more.
-    for n in range(WAITING_BYTES_MAX // UNMADE_BYTES - 1):
-        writer.put_unmade(partial(make, n))
+    (said,) = [int(match[1]) for it in lines if (match := re.fullmatch(rb"lost (\d+)", it))]
+    assert said == writer.dropped
+    assert [int(it.split()[0]) for it in lines if it.endswith(b"x")] == numbers == sorted(numbers)
+    assert len(numbers) + said == count
+    # What was told and written takes up no room any more.
+    for n in range(WAITING_BYTES_MAX // LATE_BYTES - 1):
+        writer.put_late(partial(tell, n))
     writer.put(b"again\n")
     assert read_lines(pipe[0], b"again\n")[-1] == b"again"
     writer.close(5)
-    assert writer.dropped == told
+    assert writer.dropped == said
 
 
-def test_lines_that_are_not_made_are_made_and_written_at_the_end(pipe: Pipe) -> None:
+def test_lines_that_are_to_be_told_are_told_and_written_at_the_end(pipe: Pipe) -> None:
     writer = LineWriter(pipe[1], lost)
     read: list[bytes] = []
     reading = threading.Thread(target=lambda: read.extend(read_lines(pipe[0], b"last\n")))
     for _ in range(200):
-        writer.put_unmade(lambda: b"x" * 4_000 + b"\n")
-    writer.put_unmade(lambda: b"last\n")
+        writer.put_late(lambda: writer.put(b"x" * 4_000 + b"\n"))
+    writer.put_late(lambda: writer.put(b"last\n"))
     reading.start()
 
     writer.close(20)
