@@ -16,7 +16,7 @@ WAITING_BYTES_MAX = 2 * 1024 * 1024
 _LINE_BYTES = 80
 
 # What it costs that a line is still to be told, in bytes: the record of a call and what holds it,
-# 800, and more if it has failed.
+# 920, and more if it has failed.
 LATE_BYTES = 1_024
 
 # How much is written at a time, in bytes: a pipe that is ready takes so much without waiting (POSIX
