@@ -94,7 +94,8 @@ async def prefixes_find_what_begins_like_them(log: LogUnderTest) -> None:
 async def a_filter_may_have_as_many_values_as_are_allowed(log: LogUnderTest) -> None:
     await log.append_in_order(*[event(room="a", caller="x", kind=f"k.{n}") for n in range(3)])
 
-    many = [f"none-{number}" for number in range(VALUES_MAX - 1)]
+    # None begins like another one: a filter keeps the shorter of two such prefixes alone.
+    many = [f"none-{number:04}" for number in range(VALUES_MAX - 1)]
     values = choosing(room=[*many, "a"], caller=[*many, "x"], kind=[*many, "k.1"])
     assert await _holds(log, values) == [2]
     prefixes = choosing(kind=[f"{it}*" for it in (*many, "k.2")])
