@@ -21,8 +21,14 @@ EVENT_RAW_JSON = 60
 RESPONSE_EVENTS = 1
 
 
+# The numbers of one byte.
+_SHORT = tuple(bytes((number,)) for number in range(0x80))
+
+
 def varint(number: int) -> bytes:
     """Return a number in base-128, lowest group first."""
+    if 0 <= number <= 0x7F:  # most tags and lengths
+        return _SHORT[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from heapq import merge
 
 from gateway.journal.events import Entry, Framed, Keys
-from gateway.journal.filter import Filter, WakeKey
+from gateway.journal.filter import Filter
 from gateway.journal.ports import Index
 
 # Enough for a burst that outruns a subscriber for a few seconds; a few megabytes of memory.
@@ -59,9 +59,15 @@ class Window:
             self._frames.append(framed)
             self._keys.append(keys)
             self._bytes += len(framed.frame)
+            sequence = framed.sequence
             for key, value in enumerate(keys):
                 if value:
-                    self._by_key[key].setdefault(value, []).append(framed.sequence)
+                    by_value = self._by_key[key]
+                    found = by_value.get(value)
+                    if found is None:
+                        by_value[value] = [sequence]
+                    else:
+                        found.append(sequence)
         self.newest = self._frames[-1].sequence
         if len(self._frames) > self._entries_max or self._bytes > self._bytes_max:
             self._shed()
@@ -93,17 +99,19 @@ class Window:
         # A quarter at a time, so that cutting lists costs little for each event.
         keep_entries, keep_bytes = self._entries_max * 3 // 4, self._bytes_max * 3 // 4
         count = 0
-        touched: set[WakeKey] = set()
-        for framed, keys in zip(self._frames, self._keys, strict=True):
+        for framed in self._frames:
             if len(self._frames) - count <= keep_entries and self._bytes <= keep_bytes:
                 break
             count += 1
             self._bytes -= len(framed.frame)
-            touched.update((key, value) for key, value in enumerate(keys) if value)
+        columns = list(zip(*self._keys[:count], strict=True))
         del self._frames[:count], self._keys[:count]
         self.start += count
-        for key, value in touched:
-            found = self._by_key[key][value]
-            del found[: bisect_right(found, self.start)]
-            if not found:
-                del self._by_key[key][value]
+        for key, column in enumerate(columns):
+            by_value = self._by_key[key]
+            for value in filter(None, set(column)):
+                found = by_value[value]
+                if found[-1] <= self.start:  # most are about one call, and gone with it
+                    del by_value[value]
+                else:
+                    del found[: bisect_right(found, self.start)]
