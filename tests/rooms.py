@@ -6,6 +6,7 @@ MAY_IMPORT = {
     "records": {"tracecontext"},
     "journal": {"schema", "tokens"},
     # A home of the log: only the composition root knows which there is.
+    "journal/jetstream": {"journal", "journal/sqlite", "records", "schema"},
     "journal/sqlite": {"journal", "process", "records", "schema"},
     "feed": {"journal", "records", "schema", "tracecontext"},
     "callers": {"deadline", "journal", "schema", "tokenbucket", "watchedfile"},

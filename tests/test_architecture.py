@@ -32,6 +32,7 @@ WITHOUT_GRPC = {
     "health",
     "ingest",
     "journal",
+    "journal/jetstream",
     "journal/sqlite",
     "records",
     "schema",
@@ -41,6 +42,7 @@ WITHOUT_GRPC = {
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
     "httpx": {"callers/fetching.py", "sandbox/posting.py"},
+    "nats": {"journal/jetstream/broker.py"},
     "jwt": {"callers/keys.py", "callers/webtokens.py"},
     "pyreqwest": {"upstream/transports/pyreqwest_transport.py"},
     "jsonschema": {"sandbox/schema_checks.py"},

@@ -157,11 +157,28 @@ class Checkpoints(Protocol):
         """Keep a value; returns when it is durable. Raises LogUnavailableError."""
 
 
+class Copying(Protocol):
+    """How an index comes by the events of its journal, where it is a copy of that."""
+
+    @property
+    def behind(self) -> int:
+        """How many events the journal has, as far as is known, that the index has not."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why no more of them come now; None if all is well."""
+
+    async def filled(self) -> None:
+        """Wait until it has what the journal had when the log was opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventLog:
     """An open log: its ports, and what it is called. `close` stores what was appended, and ends it.
 
-    Nothing may be asked of the ports after that.
+    Nothing may be asked of the ports after that. `retention` are the log's own limits, by which
+    events are deleted without `Index.prune`; None if it has none. `copying` is None if journal and
+    index are one. `durability` says in a sentence what a power cut can cost.
     """
 
     home: str
@@ -169,3 +186,6 @@ class EventLog:
     index: Index
     checkpoints: Checkpoints
     close: Callable[[], Coroutine[Any, Any, None]]
+    retention: Retention | None = None
+    copying: Copying | None = None
+    durability: str = "a power cut costs nothing: each event is synced to the disk"

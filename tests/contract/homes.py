@@ -3,6 +3,8 @@
 A home is added to the contract by a line in `HOMES`.
 """
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -10,10 +12,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+import pytest
+
 from gateway.journal.format import EventFormat
+from gateway.journal.jetstream import StreamPlace
+from gateway.journal.jetstream import open_log as open_stream
+from gateway.journal.jetstream.checkpoints import bucket_of
 from gateway.journal.ports import EventLog
+from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from tests.contract.memory import MemoryPlace
+from tests.harness.nats import NatsCluster, SharedServers, delete_streams, with_nats
 
 
 class Place(Protocol):
@@ -28,10 +37,14 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A home: its name, and what makes a place there for one more log and takes it away again."""
+    """A home: its name, and what makes a place there for one more log and takes it away again.
+
+    `marks` are those of the tests that use it.
+    """
 
     name: str
     place: Callable[[], AbstractAsyncContextManager[Place]]
+    marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +66,38 @@ async def _file() -> AsyncIterator[Place]:
         yield File(Path(folder) / "events.db")
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The place of a log on JetStream, with the index of one gateway."""
+
+    cluster: NatsCluster
+    name: str
+    folder: Path
+
+    async def open(self, format_: EventFormat) -> EventLog:
+        place = StreamPlace(self.cluster.addresses, self.name)
+        return await open_stream(place, self.folder / "index.db", format_, _FOR_EVER)
+
+
+@asynccontextmanager
+async def _stream(replicas: int) -> AsyncIterator[Place]:
+    cluster = await asyncio.to_thread(SERVERS.of, replicas)
+    stream = f"S{secrets.token_hex(4)}"
+    with TemporaryDirectory() as folder:
+        yield Stream(cluster, stream, Path(folder))
+    await delete_streams(cluster, stream, f"KV_{bucket_of(stream)}")
+
+
+# Those of all checks; whoever runs them closes them at the end.
+SERVERS = SharedServers()
+
+# More than any check stores, and little enough for a server to give to several.
+_FOR_EVER = Retention(3650 * 86_400, 2**28)
+
 MEMORY = Home("memory", lambda: nullcontext(MemoryPlace()))
-HOMES = (MEMORY, Home("sqlite", _file))
+HOMES = (
+    MEMORY,
+    Home("sqlite", _file),
+    Home("jetstream-1", lambda: _stream(1), (with_nats,)),
+    Home("jetstream-3", lambda: _stream(3), (with_nats, pytest.mark.slow)),
+)

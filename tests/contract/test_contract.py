@@ -1,10 +1,12 @@
 """Every home of the event log keeps the contract of its ports."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.contract.check import Check
 from tests.contract.contract import CHECKS
-from tests.contract.homes import HOMES, Home
+from tests.contract.homes import HOMES, SERVERS, Home
 from tests.harness.loop import LoopThread
 
 PARAMETERS = [
@@ -13,7 +15,13 @@ PARAMETERS = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _servers() -> Iterator[None]:
+    yield
+    SERVERS.close()
+
+
 @pytest.mark.parametrize("check", PARAMETERS)
-@pytest.mark.parametrize("home", HOMES, ids=lambda it: it.name)
+@pytest.mark.parametrize("home", [pytest.param(it, id=it.name, marks=it.marks) for it in HOMES])
 def test_a_home_keeps_the_contract(home: Home, check: Check, loop: LoopThread) -> None:
     check.run(home, loop)

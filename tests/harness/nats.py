@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import nats
 import pytest
 
 # It comes with a package, so beside the interpreter.
@@ -210,6 +212,36 @@ def three_servers(folder: Path, more: str = "") -> NatsCluster:
             for number in range(3)
         ]
     )
+
+
+# Larger messages than any webhook makes, for checks that append such events.
+_ROOMY = "max_payload: 8MB"
+
+
+class SharedServers:
+    """One server, and three, that are started when somebody asks for them."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._started: dict[int, NatsCluster] = {}
+
+    def of(self, replicas: int) -> NatsCluster:
+        if replicas not in self._started:
+            folder = Path(self._stack.enter_context(TemporaryDirectory()))
+            made = one_server(folder, _ROOMY) if replicas == 1 else three_servers(folder, _ROOMY)
+            self._started[replicas] = self._stack.enter_context(running(made))
+        return self._started[replicas]
+
+    def close(self) -> None:
+        self._started = {}
+        self._stack.close()
+
+
+async def delete_streams(cluster: NatsCluster, *names: str) -> None:
+    client = await nats.connect([f"nats://{it}" for it in cluster.addresses])
+    for name in names:
+        await client.request(f"$JS.API.STREAM.DELETE.{name}", b"", timeout=_PATIENCE_S)
+    await client.close()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ log's order is the order of arrival; the times in it are those of a clock that m
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from gateway.journal.retention import Retention
@@ -17,6 +17,9 @@ PRUNE_STEP = 1_000
 # place in the indexes.
 _ROW_BYTES = 300
 
+# Later than any time in the log, in microseconds.
+FOR_EVER_US = 2**62
+
 # (sequence, received_at_us, size in bytes)
 _Row: TypeAlias = tuple[int, int, int]
 
@@ -24,18 +27,24 @@ _Row: TypeAlias = tuple[int, int, int]
 class Bounds(NamedTuple):
     """What may stay: received at `before_us` or later, seen at `now_us`; and so many bytes.
 
-    Times are microseconds since 1970.
+    Times are microseconds since 1970. What has a number up to `through` goes whatever it is.
     """
 
     before_us: int
     now_us: int
     size_bytes: int
+    through: int = 0
 
     @classmethod
     def of(cls, retention: Retention, now: float) -> "Bounds":
         """Return what a retention leaves at a time, in seconds since 1970."""
         now_us = round(now * 1e6)
         return cls(now_us - round(retention.age_s * 1e6), now_us, retention.size_bytes)
+
+    @classmethod
+    def after(cls, number: int) -> "Bounds":
+        """Return what leaves everything that comes after a number, and nothing else."""
+        return cls(-FOR_EVER_US, 0, 2**62, number)
 
 
 class Pruned(NamedTuple):
@@ -56,9 +65,16 @@ class Expired(NamedTuple):
 
 
 def expired(
-    connection: sqlite3.Connection, before_us: int, now_us: int, excess_bytes: int, step: int
+    connection: sqlite3.Connection,
+    before_us: int,
+    now_us: int,
+    excess_bytes: int,
+    step: int,
+    through_number: int = 0,
 ) -> Expired | None:
     """Return the beginning of the log that was received before a moment, or is too much.
+
+    Or that has a number up to `through_number`.
 
     A time after now is that of a clock that was ahead and says nothing: such an event goes with
     those that follow it. One that is within the retention is kept, and all after it, whatever
@@ -70,7 +86,7 @@ def expired(
         " ifnull(length(frame), 0) + ifnull(length(raw), 0) FROM events"
         f" ORDER BY sequence LIMIT {step}"
     ).fetchall()
-    old_through = _old_through(connection, before_us, now_us, rows)
+    old_through = max(_old_through(connection, before_us, now_us, rows), through_number)
     through = size = 0
     newest_us: int | None = None
     for sequence, received_at_us, bytes_ in rows:
@@ -102,3 +118,8 @@ def _old_through(
         (last, now_us),
     ).fetchone()
     return last if decides is not None and decides[0] < before_us else through
+
+
+def newest_believed(times_us: Iterable[int | None], now_us: int) -> int:
+    """Return the latest of some times that are not in the future, zero if there is none."""
+    return max((it for it in times_us if it is not None and it <= now_us), default=0)

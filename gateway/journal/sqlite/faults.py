@@ -7,6 +7,14 @@ from typing import TypeAlias
 # The lower byte of an extended code is its family (sqlite.org/rescode.html).
 _FAMILY = 0xFF
 
+_DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_NOTADB,
+)
+
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 _RESTORE = (
@@ -52,6 +60,11 @@ def described(error: Unreadable, database: Path) -> str:
 def is_for_want_of_room(error: BaseException | None) -> bool:
     """Whether a write may have failed because the disk, a quota or a limit is full."""
     return isinstance(error, sqlite3.Error) and _family(error) in _NO_ROOM
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether the file is not what it was, rather than the machine in the way."""
+    return isinstance(error, UNREADABLE) and _family(error) in _DAMAGE
 
 
 def _family(error: Unreadable) -> int:

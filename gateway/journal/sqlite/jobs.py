@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from gateway.journal.events import Appended, NewEvent
+from gateway.journal.events import Appended, Entry, NewEvent
 
 # The most events in one commit. Larger groups gain nothing measurable and delay the first of them.
 GROUP_MAX = 512
@@ -30,10 +30,15 @@ class Append(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Alone(Generic[R]):
-    """Work with a commit of its own."""
+    """Work with a commit of its own: what comes of it, and the entries that it has stored."""
 
-    work: Callable[[], R]
+    work: Callable[[], tuple[R, Sequence[Entry]]]
     done: asyncio.Future[R]
+
+    def ended(self) -> tuple[Sequence[R], Sequence[Entry]]:
+        """Do it, and return what has come of it as if it were one of several."""
+        result, entries = self.work()
+        return [result], entries
 
 
 class _Stop:

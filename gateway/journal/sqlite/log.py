@@ -1,8 +1,9 @@
 """The three ports on one SQLite file: writer and readers put together."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
@@ -28,6 +29,9 @@ from gateway.journal.sqlite.writer import GroupWriter
 from gateway.records.commits import CommitEnded
 from gateway.records.observer import Observer, ignore
 from gateway.schema.event_keys import EventKey
+
+Forget: TypeAlias = Callable[[int], Awaitable[None]]
+"""Deletes the events with numbers up to one. Raises LogUnavailableError."""
 
 
 async def open_log(
@@ -95,12 +99,22 @@ class SqliteJournal:
 
 
 class SqliteIndex:
-    """An `Index` in the journal's own file."""
+    """An `Index` in the journal's own file, or in that of a copy.
 
-    def __init__(self, keys: Sequence[EventKey], writer: GroupWriter, reader: LogReader) -> None:
+    Where it is a copy, `forget` deletes up to a number at the journal, too.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[EventKey],
+        writer: GroupWriter,
+        reader: LogReader,
+        forget: Forget | None = None,
+    ) -> None:
         self._keys = keys
         self._writer = writer
         self._reader = reader
+        self._forget = forget
 
     @property
     def keys(self) -> Sequence[EventKey]:
@@ -176,7 +190,10 @@ class SqliteIndex:
             pruned = await self._writer.prune(bounds)
             total += pruned.events
             if not pruned.more:
-                return total
+                break
+        if self._forget is not None:
+            await self._forget(self.span.oldest - 1)
+        return total
 
 
 class SqliteCheckpoints:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.format import EventFormat
 from gateway.journal.sqlite.birth import Birth, birth_of
+from gateway.journal.sqlite.emptying import empty_unless_of
 from gateway.journal.sqlite.faults import UNREADABLE, described, is_for_want_of_room
 from gateway.journal.sqlite.files import LogFiles
 from gateway.journal.sqlite.framed import fit_framing
@@ -19,6 +20,7 @@ from gateway.journal.sqlite.lock import FileLock, Mark
 from gateway.journal.sqlite.renewal import note_birth, renew, why_another
 from gateway.journal.sqlite.reserve import Reserve
 from gateway.journal.sqlite.schema import (
+    Copied,
     open_for_reading,
     open_for_writing,
     read_epoch,
@@ -67,25 +69,31 @@ def open_files(
     format_: EventFormat,
     birth_of: Callable[[int], Birth] = birth_of,
     begins_at: int = 1,
+    copied: Copied | None = None,
 ) -> OpenFiles:
     """Lock and open the log at a path, making it first where there is none.
 
     One that is a copy of another log, or an older state of this one, gets a new epoch. `birth_of`
     tells of an open file which one it is, `begins_at` is the first number of a log that is made.
-    Raises LogOpenError.
+    `copied` says which log this one is meant to be a copy of: it has the epoch of that, and a file
+    with a copy of another log is emptied. Raises LogOpenError.
     """
     files = LogFiles.of(path)
     lock = FileLock(files)
     lock.acquire()
     try:
         birth = lock.birth(birth_of)
+        if copied is not None:
+            empty_unless_of(files, copied)
         found = _found(files, lock.left)
         # What was left for another file must not hold for this one. That this one has to be renewed
         # must hold until it is, whatever happens meanwhile.
-        lock.leave(found.mark, is_to_renew=found.is_older or lock.is_to_renew)
-        connection, cramped = _connected(files, begins_at)
+        is_to_renew = copied is None and (found.is_older or lock.is_to_renew)
+        lock.leave(found.mark, is_to_renew=is_to_renew)
+        connection, cramped = _connected(files, begins_at, copied)
         try:
-            _know_itself(connection, files, lock, birth)
+            if copied is None:
+                _know_itself(connection, files, lock, birth)
             fit_framing(connection, format_.framing_of(read_epoch(connection)))
             fit_keys(connection, format_)
             upkeep = Upkeep(connection, files, lock, Reserve(files.reserve), cramped=cramped)
@@ -164,12 +172,14 @@ def _know_itself(
     lock.leave(Mark.of(read_meta(connection)))
 
 
-def _connected(files: LogFiles, begins_at: int) -> tuple[sqlite3.Connection, bool]:
+def _connected(
+    files: LogFiles, begins_at: int, copied: Copied | None
+) -> tuple[sqlite3.Connection, bool]:
     """Open the database; also return whether that took the last room on the disk."""
     try:
-        return open_for_writing(files.database, begins_at), False
+        return open_for_writing(files.database, begins_at, copied), False
     except LogOpenError as error:
         # Opening writes, too. The log must come up for what it holds to be deleted.
         if not (is_for_want_of_room(error.__cause__) and Reserve(files.reserve).give_up()):
             raise
-        return open_for_writing(files.database, begins_at), True
+        return open_for_writing(files.database, begins_at, copied), True

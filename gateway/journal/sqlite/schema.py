@@ -4,6 +4,7 @@ import secrets
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.journal.errors import LogOpenError
@@ -13,6 +14,8 @@ from gateway.journal.sqlite.faults import UNREADABLE, DamagedError, described
 
 # "tgwl": marks the file, so that another program's database is not taken for a log.
 APPLICATION_ID = 0x7467776C
+# "tgwi": a copy of another log's events, which may be thrown away and made again.
+COPY_APPLICATION_ID = 0x74677769
 SCHEMA_VERSION = 4
 
 # How long a connection waits for another's lock before it gives up, in milliseconds. Only the
@@ -49,15 +52,26 @@ CREATE INDEX events_by_time ON events (received_at_us);
 """
 
 
-def open_for_writing(path: Path, begins_at: int = 1) -> sqlite3.Connection:
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy is of: the epoch of a log. One that is made `anew` begins empty."""
+
+    epoch: bytes
+    anew: bool = False
+
+
+def open_for_writing(
+    path: Path, begins_at: int = 1, copied: Copied | None = None
+) -> sqlite3.Connection:
     """Open the log, making it first where there is none. Raises LogOpenError.
 
-    `begins_at` is the number that the first event of a log gets that is made.
+    `begins_at` is the number that the first event of a log gets that is made. `copied` says what
+    this one is a copy of; None if it is no copy.
     """
     try:
         connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
         try:
-            _prepare(connection, path, begins_at)
+            _prepare(connection, path, begins_at, copied)
         except BaseException:
             connection.close()
             raise
@@ -144,30 +158,43 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, begins_at: int) -> None:
+def _prepare(
+    connection: sqlite3.Connection, path: Path, begins_at: int, copied: Copied | None
+) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables:
-        _must_be_ours(connection, path)
+        _must_be_ours(connection, path, is_copy=copied is not None)
     # Only a new file takes these two; an older one keeps what it has.
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it can be made smaller in steps
     connection.execute("PRAGMA journal_mode = WAL")
-    # The promise "durable before acknowledged": in WAL mode only FULL syncs at every commit.
-    connection.execute("PRAGMA synchronous = FULL")
+    # The promise "durable before acknowledged": in WAL mode only FULL syncs at every commit. What a
+    # power cut takes of a copy is copied again; NORMAL keeps what is left of it whole.
+    connection.execute(f"PRAGMA synchronous = {'FULL' if copied is None else 'NORMAL'}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     if not tables:
-        _create(connection, begins_at)
+        _create(connection, begins_at, copied)
     elif not any(name == "checksum" for _, name, *_ in connection.execute(_COLUMNS)):
         connection.execute("ALTER TABLE events ADD COLUMN checksum INTEGER")
 
 
-def _must_be_ours(connection: sqlite3.Connection, path: Path) -> None:
+def _must_be_ours(connection: sqlite3.Connection, path: Path, *, is_copy: bool) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if application != APPLICATION_ID:
+    if not is_copy and application == COPY_APPLICATION_ID:
+        raise LogOpenError(
+            f"{path} is the index of a log that is kept elsewhere (GATEWAY_INDEX), not an event"
+            " log: name another file with GATEWAY_EVENT_LOG"
+        )
+    if is_copy and application == APPLICATION_ID:
+        raise LogOpenError(
+            f"{path} is an event log, not an index, which may be thrown away: name another file"
+            " with GATEWAY_INDEX"
+        )
+    if application != (COPY_APPLICATION_ID if is_copy else APPLICATION_ID):
         raise LogOpenError(
             f"{path} is a database of another program, not an event log: name another file with"
-            " GATEWAY_EVENT_LOG"
+            f" {'GATEWAY_INDEX' if is_copy else 'GATEWAY_EVENT_LOG'}"
         )
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != SCHEMA_VERSION:
@@ -178,12 +205,13 @@ def _must_be_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _create(connection: sqlite3.Connection, begins_at: int) -> None:
-    epoch = secrets.token_bytes(EPOCH_BYTES).hex()
+def _create(connection: sqlite3.Connection, begins_at: int, copied: Copied | None) -> None:
+    epoch = (copied.epoch if copied else secrets.token_bytes(EPOCH_BYTES)).hex()
+    application = APPLICATION_ID if copied is None else COPY_APPLICATION_ID
     connection.executescript(
         f"BEGIN IMMEDIATE; {_TABLES}"
         f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', {begins_at - 1}),"
         " ('folded', 0);"
-        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        f"PRAGMA application_id = {application}; PRAGMA user_version = {SCHEMA_VERSION};"
         "COMMIT;"
     )

@@ -4,32 +4,37 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
 from gateway.journal.errors import LogOpenError, LogUnavailableError
-from gateway.journal.events import Appended, Entry, Framed, NewEvent
+from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.format import EventFormat
 from gateway.journal.ports import Listener
 from gateway.journal.reading import Span
 from gateway.journal.sqlite.commits import commit_of
-from gateway.journal.sqlite.expiry import PRUNE_STEP, Bounds, Pruned, expired
+from gateway.journal.sqlite.expiry import (
+    FOR_EVER_US,
+    PRUNE_STEP,
+    Bounds,
+    Pruned,
+    expired,
+    newest_believed,
+)
 from gateway.journal.sqlite.faults import UNREADABLE, described
-from gateway.journal.sqlite.indexing import Indexing, Member, member_of
+from gateway.journal.sqlite.indexing import Indexing
 from gateway.journal.sqlite.jobs import Alone, Append, JobQueue
 from gateway.journal.sqlite.key_columns import members_in
+from gateway.journal.sqlite.numbering import Numbering
 from gateway.journal.sqlite.opening import OpenFiles
 from gateway.journal.sqlite.postings import block_of, drop_postings
-from gateway.journal.sqlite.rows import Row, checksum_of, columns_of, insert_events, numbers_of
+from gateway.journal.sqlite.rows import Row, columns_of, insert_events, numbers_of
 from gateway.journal.sqlite.schema import read_meta, set_meta
 from gateway.records.commits import CommitEnded
 from gateway.records.observer import Observer, ignore
-
-# Later than any time in the log, in microseconds.
-_FOR_EVER_US = 2**62
 
 R = TypeVar("R")
 
@@ -58,7 +63,7 @@ class GroupWriter:
     ) -> None:
         self._observe = observe
         self._connection = connection = opened.connection
-        self._keys = keys = format_.keys
+        keys = format_.keys
         self._columns = columns_of(keys)
         self._database = opened.files.database
         self._watch = opened.watch
@@ -76,7 +81,7 @@ class GroupWriter:
             told = described(error, self._database)
             raise LogOpenError(f"cannot open the event log {told}") from error
         self._epoch = bytes(meta["epoch"])
-        self._framing = format_.framing_of(self._epoch)
+        self._numbering = Numbering(format_.framing_of(self._epoch), keys)
         pruned_through = int(meta["pruned_through"])
         self._span = Span(pruned_through + 1, newest or pruned_through)
         deleted = meta.get("deleted_received_at_us")
@@ -119,6 +124,26 @@ class GroupWriter:
         self._submit(Append(event, done, monotonic()))
         return await done
 
+    async def take(self, first: int, events: Sequence[NewEvent]) -> bool:
+        """Store events that have numbers already, from `first` on, which is the next.
+
+        False if one of their ids is held already under another number: none is stored then. Raises
+        LogUnavailableError.
+        """
+        done: asyncio.Future[bool] = self._loop.create_future()
+        self._submit(Alone(lambda: self._take(first, events), done))
+        return await done
+
+    async def begin_after(self, number: int) -> None:
+        """Have the log begin after a number, whether that is held or not: a step at a time.
+
+        Raises LogUnavailableError.
+        """
+        while (await self.prune(Bounds.after(number))).more:
+            pass
+        if self._state.span.newest < number:
+            await self._alone(lambda: self._go_on_after(number))
+
     async def prune(self, bounds: Bounds) -> Pruned:
         """Delete a step of what is beyond some bounds; the last step looks after the files."""
         return await self._alone(lambda: self._prune_step(bounds))
@@ -136,7 +161,7 @@ class GroupWriter:
 
     async def _alone(self, work: Callable[[], R]) -> R:
         done: asyncio.Future[R] = self._loop.create_future()
-        self._submit(Alone(work, done))
+        self._submit(Alone(lambda: (work(), ()), done))
         return await done
 
     def _submit(self, job: Append | Alone[Any]) -> None:
@@ -147,9 +172,10 @@ class GroupWriter:
     def _run(self) -> None:
         while (group := self._jobs.next()) is not None:
             if isinstance(group, Alone):
-                self._finish([group.done], partial(self._reported, group.work))
+                self._finish([group.done], group.ended)
             else:
-                self._finish([job.done for job in group], partial(self._store, group), group)
+                work = partial(self._store, [job.event for job in group])
+                self._finish([job.done for job in group], work, group)
 
     def _finish(
         self,
@@ -221,49 +247,39 @@ class GroupWriter:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
-    def _store(self, group: Sequence[Append]) -> tuple[list[Appended], list[Entry]]:
+    def _store(self, events: Sequence[NewEvent]) -> tuple[Sequence[Appended], Sequence[Entry]]:
         try:
-            return self._number_and_write(group, {})
+            return self._number_and_write(events, {})
         except sqlite3.IntegrityError:
             # Some are held already. To look for them first would keep each commit waiting for an
             # answer that is nearly always no.
             self._connection.rollback()
-            known = numbers_of(self._connection, [job.event.id for job in group])
-            return self._number_and_write(group, known)
+            known = numbers_of(self._connection, [it.id for it in events])
+            return self._number_and_write(events, known)
+
+    def _take(self, first: int, events: Sequence[NewEvent]) -> tuple[bool, Sequence[Entry]]:
+        if first != self._span.newest + 1:
+            raise LogUnavailableError(f"{first} is not the next number")
+        if len({it.id for it in events}) < len(events):
+            return False, ()
+        try:
+            return True, self._number_and_write(events, {})[1]
+        except sqlite3.IntegrityError:
+            self._connection.rollback()
+            return False, ()
 
     def _number_and_write(
-        self, group: Sequence[Append], held: Mapping[str, int]
-    ) -> tuple[list[Appended], list[Entry]]:
-        results: list[Appended] = []
-        entries: list[Entry] = []
-        rows: list[Row] = []
-        members: list[Member] = []
-        numbers = dict(held)
-        sequence, size = self._span.newest, 0
-        for job in group:
-            event = job.event
-            known = numbers.get(event.id)
-            if known is not None:
-                results.append(Appended(known, duplicate=True))
-                continue
-            sequence += 1
-            numbers[event.id] = sequence
-            framed = self._framing.frame(sequence, event.body)
-            frame, keys = b"".join(framed), event.keys
-            entries.append(Entry(Framed(sequence, frame), keys, event.received_at_us))
-            members.append(member_of(self._keys, sequence, keys))
-            lengths = len(framed.head), len(framed.tail)
-            found = (sequence, event.id, event.received_at_us, *keys)
-            checksum = checksum_of(event.body, event.raw)
-            rows.append((*found, *lengths, frame, event.raw, checksum))
-            size += len(frame) + len(event.raw)
-            results.append(Appended(sequence, duplicate=False))
-        indexing = self._write(rows, self._indexing.joined(members)) if rows else self._indexing
+        self, events: Sequence[NewEvent], held: Mapping[str, int]
+    ) -> tuple[Sequence[Appended], Sequence[Entry]]:
+        found = self._numbering.numbered(events, held, self._span.newest)
+        rows, indexing = found.rows, self._indexing
+        if rows:
+            indexing = self._write(rows, indexing.joined(found.members))
         # Only now: a failed commit must leave the numbering as it was.
-        self._span = Span(self._span.oldest, sequence)
+        self._span = Span(self._span.oldest, found.newest)
         self._indexing = indexing
-        self._upkeep.stored(size)
-        return results, entries
+        self._upkeep.stored(found.size_bytes)
+        return found.results, found.entries
 
     def _write(self, rows: Sequence[Row], indexing: Indexing) -> Indexing:
         """Store events, and with them what is due of the index; returns what is left of it."""
@@ -279,10 +295,6 @@ class GroupWriter:
 
     def _held(self) -> Held:
         return Held(self._span, self._deleted_received_at_us)
-
-    @staticmethod
-    def _reported(work: Callable[[], R]) -> tuple[list[R], list[Entry]]:
-        return [work()], []
 
     def _prune_step(self, bounds: Bounds) -> Pruned:
         pruned = self._upkeep.within_room(partial(self._prune, bounds), PRUNE_STEP)
@@ -305,12 +317,12 @@ class GroupWriter:
         excess, oldest = self._upkeep.excess(bounds.size_bytes), self._span.oldest
         connection.execute("BEGIN IMMEDIATE")
         # In 1970 the time is not known, and no event can be told to be of the future.
-        known_us = bounds.now_us if bounds.now_us > 0 else _FOR_EVER_US
-        gone = expired(connection, bounds.before_us, known_us, excess, step)
+        known_us = bounds.now_us if bounds.now_us > 0 else FOR_EVER_US
+        gone = expired(connection, bounds.before_us, known_us, excess, step, bounds.through)
         if gone is None:
             connection.rollback()
             return 0
-        deleted = _newest_believed((self._deleted_received_at_us, gone.received_at_us), known_us)
+        deleted = newest_believed((self._deleted_received_at_us, gone.received_at_us), known_us)
         pruned, oldest = gone.through + 1 - oldest, gone.through + 1
         connection.execute("DELETE FROM events WHERE sequence < ?", (oldest,))
         set_meta(connection, {"deleted_received_at_us": deleted, "pruned_through": oldest - 1})
@@ -319,6 +331,12 @@ class GroupWriter:
         self._deleted_received_at_us = deleted
         return pruned
 
+    def _go_on_after(self, number: int) -> None:
+        """Have the next number be the one after `number`; nothing is held, and less was given."""
+        set_meta(self._connection, {"pruned_through": number})
+        self._span = Span(number + 1, number)
+        self._indexing = Indexing()
+
     def _checkpoint(self, name: str, value: bytes) -> None:
         # A single statement commits by itself.
         self._connection.execute(
@@ -326,8 +344,3 @@ class GroupWriter:
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, value),
         )
-
-
-def _newest_believed(times_us: Iterable[int | None], now_us: int) -> int:
-    """Return the latest of some times that are not in the future, zero if there is none."""
-    return max((it for it in times_us if it is not None and it <= now_us), default=0)

@@ -1,0 +1,109 @@
+"""JetStream's API: requests and responses in JSON (docs.nats.io, "JetStream wire API").
+
+What the client library offers instead lacks fields of newer servers, and hides which request is
+sent when.
+"""
+
+import base64
+import json
+from typing import Any, NamedTuple
+
+from gateway.journal.jetstream.broker import Broker
+from gateway.journal.jetstream.errors import BrokerError, RefusedError
+from gateway.journal.reading import Span
+
+# Reasons that a server gives (server/errors.json of nats-server).
+NO_MESSAGE = 10037
+NO_STREAM = 10059
+OTHER_CONFIG = 10058
+NO_CLUSTER = 10074
+
+# Reasons that pass when the servers have found one another and elected a leader.
+PASSING = frozenset({10004, 10005, 10008, 10009})
+
+Json = dict[str, Any]
+
+
+class StoredMessage(NamedTuple):
+    """A message of a stream: its number and its bytes."""
+
+    sequence: int
+    data: bytes
+
+
+class StreamInfo(NamedTuple):
+    """What a stream is, and which numbers it holds."""
+
+    config: Json
+    span: Span
+    size_bytes: int
+
+
+class JetStreamApi:
+    """Asks the servers about one stream. Every method raises BrokerError and RefusedError."""
+
+    def __init__(self, broker: Broker, stream: str) -> None:
+        self._broker = broker
+        self.stream = stream
+
+    async def info(self) -> StreamInfo | None:
+        """Return what the stream is, None if there is none."""
+        try:
+            return _info(await self._asked("STREAM.INFO", {}))
+        except RefusedError as error:
+            if error.code == NO_STREAM:
+                return None
+            raise
+
+    async def create(self, config: Json) -> StreamInfo:
+        """Make the stream, or find it there with the very same configuration."""
+        return _info(await self._asked("STREAM.CREATE", config))
+
+    async def purge_through(self, number: int) -> None:
+        """Delete everything up to a number."""
+        await self._asked("STREAM.PURGE", {"seq": number + 1})
+
+    async def message(self, **which: int | str) -> StoredMessage | None:
+        """Return one message, by `seq` or by `last_by_subj`; None if it is not held.
+
+        The leader says so.
+        """
+        try:
+            found = (await self._asked("STREAM.MSG.GET", which))["message"]
+        except RefusedError as error:
+            if error.code == NO_MESSAGE:
+                return None
+            raise
+        return StoredMessage(int(found["seq"]), base64.b64decode(found.get("data", "")))
+
+    async def create_consumer(self, config: Json) -> str:
+        """Make a consumer; return its name."""
+        asked = {"stream_name": self.stream, "config": config}
+        return str((await self._asked("CONSUMER.CREATE", asked))["name"])
+
+    async def _asked(self, what: str, body: Json) -> Json:
+        data = json.dumps(body).encode()
+        response = await self._broker.request(f"$JS.API.{what}.{self.stream}", data)
+        return result_of(response.data)
+
+
+def result_of(response: bytes) -> Json:
+    """Return what a response says. Raises RefusedError, and BrokerError for what is no response."""
+    try:
+        found = json.loads(response)
+    except ValueError:
+        raise BrokerError("the broker's response cannot be read") from None
+    if not isinstance(found, dict):
+        raise BrokerError("the broker's response cannot be read")
+    if (error := found.get("error")) is not None:
+        raise RefusedError(int(error.get("err_code", 0)), str(error.get("description", "")))
+    return found
+
+
+def _info(found: Json) -> StreamInfo:
+    state = found["state"]
+    newest = int(state["last_seq"])
+    # A stream that never held anything says that its first number is zero; one that holds nothing
+    # any more, that it is the next one.
+    oldest = int(state["first_seq"]) or newest + 1
+    return StreamInfo(found["config"], Span(oldest, newest), int(state["bytes"]))
