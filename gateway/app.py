@@ -23,11 +23,11 @@ from gateway.feed.window import Window
 from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import Health
-from gateway.homes import open_home
+from gateway.homes import open_event_log
 from gateway.ingest.assembly import Ingest
 from gateway.ingest.backfill.complete import Completeness
 from gateway.journal.ports import EventLog
-from gateway.journal.pruning import keep_within
+from gateway.journal.pruning import pruning
 from gateway.journal.retention import Retention
 from gateway.loopwatch import LoopWatch
 from gateway.memory import buffers_within, memory_limit
@@ -101,7 +101,9 @@ class Gateway:
         self._clock = clock
         self._log = log
         self._feed = feed
-        self._retention = Retention(settings.retention_age, settings.retention_size)
+        self._retention = log.retention or Retention(
+            settings.retention_age, settings.retention_size
+        )
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._traces = traces or NoTraces()
         self.metrics, self._observe = telemetry.metrics, telemetry.observe
@@ -131,7 +133,7 @@ class Gateway:
             self._traces.begin,
         )
         watch_feed(self.metrics, feed, clock, lambda: self._ingest.complete_until_s)
-        watch_log(self.metrics, log, LogFile(settings.event_log, settings.retention_size))
+        watch_log(self.metrics, log, LogFile(settings.log_file, self._retention.size_bytes))
         feed.tell(self._observe)
         rest = RestConferences(self._client)
         self._conferences = Conferences(
@@ -211,7 +213,7 @@ class Gateway:
             at_once if logs is None else logs.later,
         )
         form = event_format(declared_keys())
-        log = await open_home(settings.event_log, form, telemetry.observe)
+        log = await open_event_log(settings, form, telemetry.observe)
         try:
             feed = Feed(log.index, await Window.of(log.index))
             complete = await Completeness.load(log.checkpoints)
@@ -263,11 +265,12 @@ class Gateway:
             settings.admin_address, certificate(ADMIN.name)
         )
         self.http_address = await self._http.start(settings.http_address, certificate(HTTP.name))
+        if self._log.copying is not None:
+            # Whoever asks before would be told of a log that ends where the index does.
+            await self._log.copying.filled()
         self.grpc_address = await self._grpc.start(settings.grpc_address, certificate(GRPC.name))
         work = {
-            "pruning": lambda: keep_within(
-                self._log.index, self._retention, self._clock.for_deleting
-            ),
+            **pruning(self._log, self._retention, self._clock.for_deleting),
             **self._upstream.work,
             **self._ingest.work,
             **self.certificates.work,

@@ -5,12 +5,21 @@ from collections.abc import Mapping
 from gateway.ports import mistakes_of_ports
 from gateway.values import check_system_certificates, plaintext_host
 
+# Of these a gateway shows one.
+_SHOWN_TO_NATS = (
+    "GATEWAY_NATS_LOGIN",
+    "GATEWAY_NATS_TOKEN",
+    "GATEWAY_NATS_CREDS",
+    "GATEWAY_NATS_NKEY",
+)
+
 
 def clashes(given: Mapping[str, str]) -> list[str]:
     """Return the mistakes that only several settings together make; `given` has their texts."""
     return [
         *_sends_key_unencrypted(given),
         *_callers_of_no_file(given),
+        *_shows_nats_several(given),
         *mistakes_of_ports(given),
     ]
 
@@ -37,6 +46,20 @@ def _sends_key_unencrypted(given: Mapping[str, str]) -> list[str]:
         f"TELNYX_BASE_URL would send the API key unencrypted to {host}: use https://, or set"
         " GATEWAY_UPSTREAM_PLAINTEXT=allowed if the network is private"
     ]
+
+
+def _shows_nats_several(given: Mapping[str, str]) -> list[str]:
+    shown = [it for it in _SHOWN_TO_NATS if it in given]
+    mistakes = []
+    if len(shown) > 1:
+        mistakes.append(f"{' and '.join(shown)} are set: leave all but one of them out")
+    for one, other in (
+        ("GATEWAY_NATS_TLS_KEY", "GATEWAY_NATS_TLS_CERT"),
+        ("GATEWAY_NATS_TLS_CERT", "GATEWAY_NATS_TLS_KEY"),
+    ):
+        if one in given and other not in given:
+            mistakes.append(f"{one} is set and {other} is not: both go together")
+    return mistakes
 
 
 def _callers_of_no_file(given: Mapping[str, str]) -> list[str]:

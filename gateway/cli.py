@@ -36,7 +36,7 @@ from gateway.names import unread
 from gateway.output import Program, say, tell
 from gateway.ports import HTTP
 from gateway.process import raise_descriptors, tune_interpreter
-from gateway.running import run, signalled, until_signalled
+from gateway.running import ended, run, signalled, until_signalled
 from gateway.schema.access import AccessError
 from gateway.schema.binding import BindingError
 from gateway.tailing import tail
@@ -194,7 +194,11 @@ async def _serve(
     stopped = signalled()
     try:
         traces = traces_of(environment(), gateway_version())
-        gateway = await Gateway.start(settings, logs=logs, traces=traces)
+        starting = asyncio.create_task(Gateway.start(settings, logs=logs, traces=traces))
+        # It may take long where the index of a log is filled.
+        if not await ended(starting, stopped):
+            return None
+        gateway = starting.result()
     except (
         AccessError,
         BindingError,

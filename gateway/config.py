@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     PrivateAttr,
     SecretStr,
@@ -34,20 +33,20 @@ from gateway.fields import (
     trust_of,
 )
 from gateway.names import SDK_NAMES, NameJudge
+from gateway.natssettings import LogSettings
 from gateway.ports import ADMIN, GRPC, HTTP, PORTS
 from gateway.textfiles import read_texts
 from gateway.tls.files import TlsFiles
 from gateway.values import Certificates
 
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
-DEFAULT_EVENT_LOG = "sqlite:///.gateway/events.db"
 
 
 class SettingsError(Exception):
     """Settings that cannot be used. The text lists every mistake, a line each."""
 
 
-class Settings(BaseModel):
+class Settings(LogSettings):
     """Everything that can be set, by the name of its environment variable."""
 
     model_config = ConfigDict(
@@ -111,19 +110,17 @@ class Settings(BaseModel):
         "open",
         "Whom `grpc.health.v1` responds to: everybody (`open`) or known `callers`.",
     )
-    event_log: Annotated[Path, read_by(values.read_event_log)] = named(
-        "GATEWAY_EVENT_LOG", DEFAULT_EVENT_LOG, "Where to store events."
-    )
     retention_age: Annotated[float, duration("1s", "3650d")] = named(
         "GATEWAY_RETENTION_AGE",
         "7d",
         "Maximum age of events; older ones are deleted once the provider's clock agrees with the"
-        " gateway's.",
+        " gateway's. A NATS stream that is there already keeps its own limits.",
     )
     retention_size: Annotated[int, read_by(values.read_size, "1KiB", "1024TiB")] = named(
         "GATEWAY_RETENTION_SIZE",
         "4GiB",
-        "Maximum size of the log's file; the oldest events are deleted to keep it below that.",
+        "Maximum size of the log's file, or of a NATS stream that is made; the oldest events are"
+        " deleted to keep it below that.",
     )
     call_timeout: Annotated[float, duration("0.1s", "1h")] = named(
         "GATEWAY_CALL_TIMEOUT", "10s", "Deadline of commands and queries that set none."

@@ -70,6 +70,7 @@ def watch_log(metrics: Metrics, log: EventLog, file: LogFile) -> None:
             size=lambda: file.size,
             size_max=lambda: file.size_max,
             disk_free=lambda: file.disk_free,
+            behind=lambda: log.copying.behind if log.copying else 0,
         )
     )
 

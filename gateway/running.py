@@ -30,14 +30,19 @@ def signalled() -> asyncio.Event:
     return stopped
 
 
-async def until_signalled(work: Coroutine[Any, Any, Any]) -> int:
-    """Work until a signal comes; returns the work's exit code."""
-    stopped = asyncio.create_task(signalled().wait())
-    task = asyncio.create_task(work)
-    await asyncio.wait((stopped, task), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
+async def ended(task: asyncio.Task[Any], stopped: asyncio.Event) -> bool:
+    """Wait for a task to end; returns whether it did before `stopped`, which cancels it."""
+    signal_ = asyncio.create_task(stopped.wait())
+    await asyncio.wait((signal_, task), return_when=asyncio.FIRST_COMPLETED)
+    signal_.cancel()
     if task.done():
-        return int(task.result() or 0)
+        return True
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return 0
+    return False
+
+
+async def until_signalled(work: Coroutine[Any, Any, Any]) -> int:
+    """Work until a signal comes; returns the work's exit code."""
+    task = asyncio.create_task(work)
+    return int(task.result() or 0) if await ended(task, signalled()) else 0

@@ -23,6 +23,12 @@ _STANDARD_KEY_PREFIX = "whpk_"
 # The largest bundle of certificates that is read, in bytes: all public ones together are 300 KiB.
 _CA_BYTES_MAX = 4 * 1024 * 1024
 
+# A stream's name is a part of subjects and of folders' names.
+_STREAM_CHARACTERS_MAX = 64
+_STREAM = re.compile(rf"[A-Za-z0-9_-]{{1,{_STREAM_CHARACTERS_MAX}}}")
+# The port that NATS servers listen on by default.
+_NATS_PORT = 4222
+
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SIZE_UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 
@@ -221,18 +227,71 @@ def _der(block: str) -> bytes | None:
     return der
 
 
-def read_event_log(text: str) -> Path:
-    """Read `sqlite:///path`."""
-    if text.startswith("nats://"):
-        raise ValueError("names a NATS stream, which this version cannot use yet: use sqlite:///")
+@dataclass(frozen=True, slots=True)
+class StreamUrl:
+    """Where a stream of NATS JetStream is: `host:port` of some servers, and its name."""
+
+    servers: tuple[str, ...]
+    stream: str
+    is_tls: bool = False
+
+    def __str__(self) -> str:
+        return f"{'tls' if self.is_tls else 'nats'}://{','.join(self.servers)}/{self.stream}"
+
+
+def read_event_log(text: str) -> Path | StreamUrl:
+    """Read `sqlite:///path` or `nats://host:port[,host:port]/stream`."""
+    if text.startswith(("nats://", "tls://")):
+        return _stream(text)
     path = text.removeprefix("sqlite:///")
     if path == text or not path:
-        raise ValueError("is not sqlite:///path, with a fourth slash for an absolute path")
+        raise ValueError(
+            "is not sqlite:///path, with a fourth slash for an absolute path, or"
+            " nats://host:port/stream"
+        )
     if path.startswith(":") or "?" in path:
         raise ValueError("is not the path of a file: :memory: and ?parameters are not supported")
     if path.endswith("/"):
         raise ValueError("names a folder: append the name of a file, such as events.db")
     return Path(path)
+
+
+def _stream(text: str) -> StreamUrl:
+    scheme, _, rest = text.partition("://")
+    servers, _, stream = rest.partition("/")
+    if "@" in servers:
+        raise ValueError(
+            "must not have a user, a password or a token: name their file with GATEWAY_NATS_LOGIN"
+            " or GATEWAY_NATS_TOKEN"
+        )
+    if not _STREAM.fullmatch(stream):
+        raise ValueError(
+            f"must end in /stream, a name of up to {_STREAM_CHARACTERS_MAX} letters, digits, - and"
+            " _, as nats://host:4222/EVENTS does"
+        )
+    return StreamUrl(tuple(map(_server, servers.split(","))), stream, scheme == "tls")
+
+
+def _server(text: str) -> str:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?", text)
+    port = int(match[2] or _NATS_PORT) if match else 0
+    if match is None or not 0 < port < 65_536:
+        raise ValueError("has a server that is not host:port, as in nats://a:4222,b:4222/EVENTS")
+    host = match[1]
+    if host.startswith("["):
+        check_ip(host[1:-1], 6)
+    else:
+        check_host(host)
+    return f"{host}:{port}"
+
+
+def read_index(text: str) -> Path:
+    """Read the path of a file that is made where there is none."""
+    if text[0] in "'\"":
+        raise ValueError("begins with a quotation mark")
+    if text.endswith("/") or Path(text).is_dir():
+        raise ValueError("names a folder: append the name of a file, such as index.db")
+    return Path(text)
 
 
 def _parts(text: str) -> tuple[str, ...]:

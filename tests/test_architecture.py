@@ -71,7 +71,7 @@ KEPT_BY = {
     "prometheus_client": {"telemetry/instruments.py"},
     "opentelemetry": {"telemetry/otel.py"},
     "requests": {"telemetry/otel.py"},
-    "pydantic": {"config.py", "fields.py"},
+    "pydantic": {"config.py", "fields.py", "natssettings.py"},
     "click": {
         "calling.py",
         "cli.py",

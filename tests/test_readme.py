@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from gateway.app import COMMAND_SERVICES
-from gateway.config import Settings
+from gateway.config import Settings, names
 from gateway.ports import PORTS
 from gateway.sandbox import SandboxSettings
 from gateway.schema.event_types import payload_fields
@@ -19,6 +19,7 @@ DEFAULTS_IN_WORDS = {
     "GATEWAY_UPSTREAM_CA": "unset",
     "GATEWAY_WEBHOOK_URL": "unset",
     "GATEWAY_BUFFERS": "unset",
+    **{it: "unset" for it in names() if it.startswith("GATEWAY_NATS_")},
     **{it: "unset" for port in PORTS for it in (port.cert, port.key, port.client_ca)},
 }
 README = (ROOT / "README.md").read_text()

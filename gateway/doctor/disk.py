@@ -16,7 +16,7 @@ _ROOM_MIN = 1024**3
 
 def finding(settings: Settings) -> Finding:
     """Return what is found of the log's place."""
-    path = settings.event_log.absolute()
+    path = settings.log_file.absolute()
     if path.is_dir():
         return fault(_SUBJECT, f"{path} is a folder", "name a file in it")
     folder = _nearest(path.parent)

@@ -2,16 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from gateway.journal.errors import LogUnavailableError
-from gateway.journal.ports import Index
+from gateway.journal.ports import EventLog, Index
 from gateway.journal.retention import Retention
 
 # How often the log is looked through for what is beyond its retention, in seconds.
 PRUNE_INTERVAL_S = 30.0
 
 _log = logging.getLogger(__name__)
+
+
+def pruning(
+    log: EventLog, retention: Retention, now: Callable[[], float]
+) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """Return the work that deletes what exceeds the retention: none if the log does by itself."""
+    if log.retention is not None:
+        return {}
+    return {"pruning": lambda: keep_within(log.index, retention, now)}
 
 
 async def keep_within(index: Index, retention: Retention, now: Callable[[], float]) -> None:

@@ -43,6 +43,8 @@ class LogGauges:
     size_max: Callable[[], float]
     # Of the disk that it is on, for its owner.
     disk_free: Callable[[], float]
+    # How many events the index lacks, where it is a copy.
+    behind: Callable[[], float]
 
 
 class FeedMetrics:
@@ -148,6 +150,11 @@ class FeedMetrics:
                 gauges.size_max,
             ),
             ("disk_free_bytes", "Free space on the disk of the log", gauges.disk_free),
+            (
+                "index_behind_events",
+                "Events of a NATS stream that this gateway's index lacks",
+                gauges.behind,
+            ),
         ):
             self._instruments.looked_up(f"gateway_log_{name}", text, value)
 

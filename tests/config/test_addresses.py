@@ -214,6 +214,61 @@ def test_a_log_that_is_a_folder_is_refused() -> None:
     assert "names a folder" in mistake(GATEWAY_EVENT_LOG="sqlite:////var/lib/gateway/")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("nats://nats:4222/EVENTS", "nats://nats:4222/EVENTS"),
+        ("nats://a,b:4333,[::1]:4222/e-1_x", "nats://a:4222,b:4333,[::1]:4222/e-1_x"),
+        ("tls://nats.example.com/EVENTS", "tls://nats.example.com:4222/EVENTS"),
+    ],
+)
+def test_a_log_may_be_a_stream_of_some_servers(text: str, shown: str) -> None:
+    found = settings(GATEWAY_EVENT_LOG=text)
+
+    assert str(found.event_log) == shown
+    assert found.log_file == found.index == Path(".gateway/index.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nats://nats:4222", "must end in /stream"),
+        ("nats://nats:4222/", "must end in /stream"),
+        ("nats://nats:4222/a.b", "must end in /stream"),
+        ("nats://nats:4222/a/b", "must end in /stream"),
+        (f"nats://nats:4222/{'a' * 65}", "must end in /stream"),
+        ("nats:///EVENTS", "has a server that is not host:port"),
+        ("nats://a:0/EVENTS", "has a server that is not host:port"),
+        ("nats://a:4222,/EVENTS", "has a server that is not host:port"),
+        ("nats://a:65536/EVENTS", "has a server that is not host:port"),
+        ("nats://user:secret@a:4222/EVENTS", "must not have a user"),
+    ],
+)
+def test_a_stream_that_cannot_be_one_is_refused(text: str, words: str) -> None:
+    found = mistake(GATEWAY_EVENT_LOG=text)
+
+    assert found.startswith(f"GATEWAY_EVENT_LOG {words}")
+    assert "secret" not in found
+
+
+def test_an_index_is_a_file() -> None:
+    assert "names a folder" in mistake(GATEWAY_INDEX="/tmp/")
+
+
+def test_nats_is_shown_one_kind_of_credentials(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+
+    assert settings(GATEWAY_NATS_TOKEN=str(file)).nats_token == file
+    assert mistake(GATEWAY_NATS_TOKEN=str(file), GATEWAY_NATS_CREDS=str(file)) == (
+        "GATEWAY_NATS_TOKEN and GATEWAY_NATS_CREDS are set: leave all but one of them out"
+    )
+    assert "cannot be read" in mistake(GATEWAY_NATS_NKEY=str(tmp_path / "none"))
+    assert mistake(GATEWAY_NATS_TLS_CERT=str(file)) == (
+        "GATEWAY_NATS_TLS_CERT is set and GATEWAY_NATS_TLS_KEY is not: both go together"
+    )
+
+
 def test_webhook_addresses_are_whole_urls_and_may_have_a_query() -> None:
     url = "https://voice.example.com/webhooks/telnyx?tenant=7"
     assert settings(GATEWAY_WEBHOOK_URL=f"{url}, http://b/x/").webhook_urls == (url, "http://b/x")

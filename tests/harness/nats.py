@@ -237,6 +237,13 @@ class SharedServers:
         self._stack.close()
 
 
+async def published(cluster: NatsCluster, subject: str, data: bytes) -> None:
+    """Store a message in whichever stream takes it, as a foreign program would."""
+    client = await nats.connect([f"nats://{it}" for it in cluster.addresses])
+    await client.request(subject, data, timeout=_PATIENCE_S)
+    await client.close()
+
+
 async def delete_streams(cluster: NatsCluster, *names: str) -> None:
     client = await nats.connect([f"nats://{it}" for it in cluster.addresses])
     for name in names:

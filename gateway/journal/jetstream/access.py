@@ -37,13 +37,12 @@ class TlsFiles:
 class Access:
     """What the gateway shows: of credentials, one kind at the most.
 
-    `password` and `token` return what is to be sent. `creds` is a file as the NATS tools write it,
-    with a JWT and an NKEY seed; `nkey` a file with a seed alone. `tls` is None for connections in
-    clear, unless a server asks for TLS.
+    `login` returns `user:password` and `token` a token. `creds` is a file as the NATS tools write
+    it, with a JWT and an NKEY seed; `nkey` a file with a seed alone. `tls` is None for connections
+    in clear, unless a server asks for TLS.
     """
 
-    user: str | None = None
-    password: Callable[[], str] | None = None
+    login: Callable[[], str] | None = None
     token: Callable[[], str] | None = None
     creds: Path | None = None
     nkey: Path | None = None

@@ -54,6 +54,19 @@ class Message(NamedTuple):
 Receiver: TypeAlias = Callable[[Message], None]
 
 
+class _TlsClient(Client):
+    """A client that says nothing to a server in clear.
+
+    The library's own connects in clear to a server that does not ask for TLS, whatever the scheme
+    of its address, and shows it all credentials. Here they are made up, once it is known.
+    """
+
+    def _connect_command(self) -> bytes:
+        if not self._server_info.get("tls_required"):
+            raise NatsError("the server does not ask for TLS, without which nothing is sent to it")
+        return super()._connect_command()
+
+
 class Broker:
     """A connection. Use `connect`."""
 
@@ -184,7 +197,8 @@ class Broker:
         return ",".join(self._place.servers)
 
     async def _connect(self) -> None:
-        self._client = client = Client()
+        in_tls = self._place.is_tls or self._access.tls is not None
+        self._client = client = _TlsClient() if in_tls else Client()
         await client.connect(
             [f"{self._place.scheme}://{it}" for it in self._place.servers],
             name="telnyx-gateway",
@@ -202,10 +216,10 @@ class Broker:
         self._error = None
 
     def _shown(self) -> dict[str, Any]:
-        access = self._access
+        access, login = self._access, self._access.login
         shown: dict[str, Any] = {
-            "user": access.user,
-            "password": access.password,
+            "user": None if login is None else lambda: login().partition(":")[0],
+            "password": None if login is None else lambda: login().partition(":")[2],
             "token": access.token,
             "user_credentials": None if access.creds is None else str(access.creds),
             "nkeys_seed": None if access.nkey is None else str(access.nkey),

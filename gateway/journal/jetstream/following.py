@@ -138,6 +138,8 @@ class Following:
             )
         self._looked_at = monotonic()
         self._extent.saw(info.span)
+        if self._newest < self._wanted:
+            _log.info("the index lacks %d of %d events", self.behind, info.span.count)
         await self._begin_after(info.span.oldest - 1)
 
     async def _must_agree(self) -> None:

@@ -124,7 +124,11 @@ async def _opened(
         await broker.close()
         await copy.close()
 
-    await following.filled_within(_CATCH_UP_S)
+    try:
+        await following.filled_within(_CATCH_UP_S)
+    except BaseException:
+        await close()
+        raise
     return EventLog(
         "jetstream",
         JetStreamJournal(

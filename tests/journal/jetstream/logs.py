@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from gateway.journal.retention import Retention
 from gateway.records.commits import CommitEnded
 from tests.harness.events import FORMAT
 from tests.harness.loop import LoopThread
-from tests.harness.nats import NatsCluster
+from tests.harness.nats import NatsCluster, published
 
 ROOMY = Retention(7 * 86_400.0, 2**28)
 
@@ -124,6 +124,10 @@ class Streams:
         self._opened.append(opened)
         return opened
 
+    def opening(self, gateway: str) -> Coroutine[Any, Any, EventLog]:
+        """Return what opens it so, for somebody who opens several at the same time."""
+        return open_log(self.place, self._folder / f"{gateway}.db", FORMAT, ROOMY)
+
     def ask(self, subject: str, body: Any = None) -> Any:
         """Ask JetStream's API something, as an operator would."""
         return self.loop.run(self._asked(f"$JS.API.{subject}", body), _PATIENCE_S)
@@ -131,12 +135,7 @@ class Streams:
     def send(self, subject: str, data: bytes) -> None:
         """Publish a message, as a foreign program would."""
 
-        async def sent() -> None:
-            client = await nats.connect([f"nats://{it}" for it in self.cluster.addresses])
-            await client.request(subject, data, timeout=_PATIENCE_S)
-            await client.close()
-
-        self.loop.run(sent(), _PATIENCE_S)
+        self.loop.run(published(self.cluster, subject, data), _PATIENCE_S)
 
     async def _asked(self, subject: str, body: Any) -> Any:
         client = await nats.connect([f"nats://{it}" for it in self.cluster.addresses])

@@ -1,0 +1,164 @@
+"""A gateway whose log is a NATS stream: what it serves of it, and what it does without a broker."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conferencing.v1.event_service_pb2 import (
+    GetFeedInfoRequest,
+    ListEventsRequest,
+    SubscribeRequest,
+    SubscribeResponse,
+)
+from tests.harness.loop import LoopThread
+from tests.harness.nats import NatsCluster, one_server, published, running, until, with_nats
+from tests.harness.pages import http_get
+from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.webhooks import Signer, webhook
+
+pytestmark = [with_nats, pytest.mark.slow]
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[NatsCluster]:
+    with running(one_server(tmp_path / "nats")) as cluster:
+        yield cluster
+
+
+def _gateway(cluster: NatsCluster, folder: Path, name: str = "a", **env: str) -> GatewayProcess:
+    return GatewayProcess(
+        folder,
+        GATEWAY_EVENT_LOG=cluster.url("EVENTS"),
+        GATEWAY_INDEX=str(folder / f"{name}.db"),
+        **env,
+    )
+
+
+def _listed(gateway: GatewayProcess) -> list[str]:
+    return [it.id for it in gateway.events.ListEvents(ListEventsRequest()).events]
+
+
+def test_a_webhook_that_one_gateway_takes_is_streamed_by_all(
+    broker: NatsCluster, tmp_path: Path
+) -> None:
+    with _gateway(broker, tmp_path, "a") as a, _gateway(broker, tmp_path, "b") as b:
+        streams = [it.events.Subscribe(SubscribeRequest(), timeout=60) for it in (a, b)]
+        for stream in streams:
+            next(stream)
+
+        assert a.webhooks.post(webhook(id_="one")).status == 200
+        assert b.webhooks.post(webhook(id_="two")).status == 200
+        assert b.webhooks.post(webhook(id_="one")).status == 200
+
+        seen = [_events(stream, 2) for stream in streams]
+        assert [[id_ for id_, _ in it] for it in seen] == [["one", "two"]] * 2
+        assert seen[0] == seen[1], "with the same cursors"
+        info = a.events.GetFeedInfo(GetFeedInfoRequest())
+        assert (info.backend, info.event_count) == ("jetstream", 2)
+        assert info.epoch == b.events.GetFeedInfo(GetFeedInfoRequest()).epoch
+        assert "one server keeps each event" in "".join(a.log)
+
+
+def _events(stream: Iterator[SubscribeResponse], count: int) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    while len(found) < count:
+        found += [(it.id, it.cursor) for it in next(stream).events]
+    return found
+
+
+def test_an_empty_index_is_filled_before_anybody_is_served(
+    broker: NatsCluster, tmp_path: Path
+) -> None:
+    with _gateway(broker, tmp_path, "a") as gateway:
+        for number in range(30):
+            assert gateway.webhooks.post(webhook(id_=f"e{number}")).status == 200
+        cursor = gateway.events.GetFeedInfo(GetFeedInfoRequest()).oldest_cursor
+        listed = _listed(gateway)
+
+    # A gateway on another machine, and the same one that has lost its disk.
+    with _gateway(broker, tmp_path, "other") as gateway:
+        request = SubscribeRequest(after_cursor=cursor, stop_when_caught_up=True)
+        responses = list(gateway.events.Subscribe(request, timeout=60))
+        assert len([it for response in responses for it in response.events]) == 30
+        assert _listed(gateway) == listed
+        assert http_get(gateway.admin_address, "/readyz") == (200, "ready\n")
+        assert (
+            "\ngateway_log_index_behind_events 0.0\n"
+            in http_get(gateway.admin_address, "/metrics")[1]
+        )
+
+
+def test_without_a_broker_webhooks_wait_and_readers_do_not(
+    broker: NatsCluster, tmp_path: Path
+) -> None:
+    (server,) = broker.servers
+    with _gateway(broker, tmp_path) as gateway:
+        assert gateway.webhooks.post(webhook(id_="before")).status == 200
+        stream = gateway.events.Subscribe(SubscribeRequest(), timeout=120)
+        next(stream)
+
+        server.kill()
+        gateway.wait_for("health: event_log: there is no connection")
+        refused = gateway.webhooks.post(webhook(id_="while"))
+        assert (refused.status, refused.reason) == (503, "LOG_UNAVAILABLE")
+        assert int(refused.headers["retry-after"]) > 0
+        status, text = http_get(gateway.admin_address, "/readyz")
+        assert status == 503
+        assert "there is no connection to nats://127.0.0.1" in text
+        # What is stored is read on, and streams stay.
+        assert _listed(gateway) == ["before"]
+
+        server.restart()
+        until(lambda: http_get(gateway.admin_address, "/readyz")[0] == 200, "it is ready again")
+        assert gateway.webhooks.post(webhook(id_="while")).status == 200
+        assert [id_ for id_, _ in _events(stream, 1)] == ["while"]
+
+
+def _serving(folder: Path, url: str) -> "subprocess.Popen[str]":
+    env = environment(
+        TELNYX_API_KEY="KEY0123456789",
+        TELNYX_PUBLIC_KEY=Signer().public_key,
+        GATEWAY_EVENT_LOG=url,
+        GATEWAY_BACKFILL="off",
+        GATEWAY_UPSTREAM_PROBE="off",
+        GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
+        GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
+        GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
+    )
+    return subprocess.Popen(
+        command("serve"), cwd=folder, env=env, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_gateway_without_its_broker_says_so_and_ends(tmp_path: Path) -> None:
+    with _serving(tmp_path, "nats://127.0.0.1:9/EVENTS") as process:
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "cannot open the event log nats://127.0.0.1:9/EVENTS: no connection" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("after", ["the index is not fed", "the index lacks 1 of 1 events"])
+def test_a_signal_ends_a_gateway_whose_index_is_being_filled(
+    broker: NatsCluster, tmp_path: Path, loop: LoopThread, after: str
+) -> None:
+    with _gateway(broker, tmp_path):
+        pass
+    # What cannot be read keeps the index behind.
+    loop.run(published(broker, "EVENTS.theirs", b"not an event"))
+
+    with _serving(tmp_path, broker.url("EVENTS")) as process:
+        assert process.stderr is not None
+        told = ""
+        while after not in told:
+            told += process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        _, rest = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert "gRPC on" not in told + rest
+    assert "Traceback" not in told + rest
