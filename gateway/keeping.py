@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gateway.config import DEFAULT_EVENT_LOG, environment, read_value
+from gateway.config import environment, read_value
 from gateway.feed.format import event_format, stored_event
 from gateway.feed.frames import body_of
 from gateway.homes import is_there, open_home
@@ -17,6 +17,7 @@ from gateway.journal.errors import LogError, OvertakenError
 from gateway.journal.findings import Report
 from gateway.journal.sqlite.backup import BackupError, back_up
 from gateway.journal.sqlite.checking import check_log
+from gateway.natssettings import DEFAULT_EVENT_LOG
 from gateway.output import say, tell
 from gateway.progress import ProgressLine
 from gateway.running import run
@@ -41,7 +42,7 @@ class LogAddress(click.ParamType[Path]):
         if "://" not in text:
             return Path(text)
         try:
-            return Path(read_value(_SETTING, text))
+            return _file(text)
         except ValueError as error:
             self.fail(f"{text!r} {error}", param, ctx)
 
@@ -145,9 +146,17 @@ def _default() -> Path:
     """Return the log of the gateway's own setting."""
     text = environment().get(_SETTING, "").strip() or DEFAULT_EVENT_LOG
     try:
-        return Path(read_value(_SETTING, text))
+        return _file(text)
     except ValueError as error:
         raise click.UsageError(f"{_SETTING} {error}") from None
+
+
+def _file(text: str) -> Path:
+    """Return the file that a log's address names. Raises ValueError; its words follow the name."""
+    found = read_value(_SETTING, text)
+    if not isinstance(found, Path):
+        raise ValueError("names a NATS stream, and this command reads files")
+    return found
 
 
 def _content() -> Content:

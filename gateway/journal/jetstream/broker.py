@@ -233,8 +233,10 @@ class Broker:
             response.set_result(_message_of(message))
 
     async def _on_error(self, error: Exception) -> None:
-        self._error = _words(error)
-        _log.debug("%s: %s", self._servers, self._error)
+        # A server that lets nobody in says so, and then cuts the connection off.
+        if self._error is None or not isinstance(error, ConnectionResetError):
+            self._error = _words(error)
+        _log.debug("%s: %s", self._servers, _words(error))
 
     async def _on_lost(self) -> None:
         self._fail(f"the connection to {self._servers} was lost")

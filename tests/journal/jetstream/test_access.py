@@ -18,6 +18,10 @@ from tests.harness.nats import NatsCluster, one_server, running, until, with_nat
 pytestmark = [with_nats, pytest.mark.slow]
 
 
+# A connection may be cut off before its end has read why.
+_NOT_LET_IN = "Authorization Violation|reset by peer"
+
+
 @contextmanager
 def _server(folder: Path, more: str) -> Iterator[NatsCluster]:
     with running(one_server(folder / "nats", more)) as cluster:
@@ -43,7 +47,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_login(loop: LoopThread, tmp_path: Path) -> None:
     with _server(tmp_path, 'authorization { user: gw, password: "s:3" }') as cluster:
         _get_in(loop, cluster, Access(login=lambda: "gw:s:3"))
-        with pytest.raises(LogOpenError, match="Authorization Violation") as error:
+        with pytest.raises(LogOpenError, match=_NOT_LET_IN) as error:
             _get_in(loop, cluster, Access(login=lambda: "gw:wrong"))
         assert "wrong" not in str(error.value)
 
@@ -52,7 +56,7 @@ def test_a_login(loop: LoopThread, tmp_path: Path) -> None:
 def test_a_token(loop: LoopThread, tmp_path: Path) -> None:
     with _server(tmp_path, 'authorization { token: "t0k" }') as cluster:
         _get_in(loop, cluster, Access(token=lambda: "t0k"))
-        with pytest.raises(LogOpenError, match="Authorization Violation"):
+        with pytest.raises(LogOpenError, match=_NOT_LET_IN):
             _get_in(loop, cluster, Access())
 
 

@@ -99,6 +99,7 @@ def test_an_event_that_is_too_large_is_told_and_keeps_no_other_out(streams: Stre
     assert log.append(new_event(raw=b"x" * 900_000)) == [(1, False)]
 
 
+@pytest.mark.slow
 def test_what_is_acknowledged_is_there_after_a_kill(own: Streams) -> None:
     log = own.open()
     done = log.append(*[new_event(id_=f"e{number}") for number in range(100)])
@@ -113,6 +114,7 @@ def test_what_is_acknowledged_is_there_after_a_kill(own: Streams) -> None:
     assert sorted(other.ids()) == sorted(f"e{number}" for number in range(100))
 
 
+@pytest.mark.slow
 def test_without_a_broker_events_are_refused_at_once_until_it_is_back(own: Streams) -> None:
     log = own.open()
     log.append(new_event(id_="before"))
@@ -131,6 +133,7 @@ def test_without_a_broker_events_are_refused_at_once_until_it_is_back(own: Strea
     assert log.ids() == ["before", "after"]
 
 
+@pytest.mark.slow
 def test_what_is_under_way_when_the_broker_goes_is_not_counted_as_stored(own: Streams) -> None:
     log = own.open()
     (server,) = own.cluster.servers
@@ -155,6 +158,7 @@ def test_what_is_under_way_when_the_broker_goes_is_not_counted_as_stored(own: St
     assert log.ids() == ["x"]
 
 
+@pytest.mark.slow
 def test_a_broker_that_says_nothing_is_an_error_in_time(own: Streams) -> None:
     log = own.open()
     (server,) = own.cluster.servers

@@ -47,6 +47,7 @@ def test_it_goes_on_where_the_index_ends(streams: Streams) -> None:
     assert b.ids() == a.ids()
 
 
+@pytest.mark.slow
 def test_an_empty_index_is_filled(streams: Streams) -> None:
     a = streams.open("a")
     ids = _fill(a, 3_000)
@@ -117,6 +118,7 @@ def test_a_stream_that_is_another_one_is_no_news_but_a_problem(streams: Streams)
     assert (len(log.ids()), log.span) == (5, Span(1, 5))
 
 
+@pytest.mark.slow
 def test_what_the_stream_has_deleted_the_index_drops(streams: Streams) -> None:
     a, b = streams.open("a"), streams.open("b")
     _fill(a, 10)
@@ -186,6 +188,7 @@ def test_a_message_of_another_program_is_a_problem_that_names_it(streams: Stream
     assert log.span == Span(1, 1)
 
 
+@pytest.mark.slow
 def test_following_goes_on_when_the_broker_is_back(own: Streams) -> None:
     a, b = own.open("a"), own.open("b")
     _fill(a, 5)
@@ -203,6 +206,7 @@ def test_following_goes_on_when_the_broker_is_back(own: Streams) -> None:
     b.wait(lambda it: it.span == Span(1, 6))
 
 
+@pytest.mark.slow
 def test_a_closed_log_does_not_wait_for_a_broker_that_is_gone(own: Streams) -> None:
     log = own.open()
     (server,) = own.cluster.servers
