@@ -10,9 +10,7 @@ from google.protobuf.message import Message
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.background import Background
 from gateway.bytebudget import ByteBudget
-from gateway.callers.assembly import FiledCallers
-from gateway.callers.kinds import Kinds
-from gateway.callers.visible import binding
+from gateway.callers.assembly import FiledCallers, callers_of
 from gateway.clock import Clock
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
@@ -135,10 +133,9 @@ class Gateway:
         watch_feed(self.metrics, feed, clock, lambda: self._ingest.complete_until_s)
         watch_log(self.metrics, log, LogFile(settings.log_file, self._retention.size_bytes))
         feed.tell(self._observe)
-        rest = RestConferences(self._client)
         self._conferences = Conferences(
             FeedEvents(feed),
-            rest,
+            RestConferences(self._client),
             settings.call_timeout,
             settings.share_of(settings.watch_requests),
         )
@@ -200,11 +197,7 @@ class Gateway:
         served with, and OSError for an address that cannot be had; nothing is left running then.
         """
         clock = Clock(time.time, time.monotonic)
-        callers = (
-            None
-            if settings.callers is None
-            else FiledCallers(settings.callers, binding(Kinds(declared_keys())))
-        )
+        callers = callers_of(settings.callers)
         telemetry = Telemetry(
             Metrics(),
             settings.access_log,

@@ -13,10 +13,21 @@ from gateway.callers.fetching import BYTES_MAX as KEYS_BYTES_MAX
 from gateway.callers.fetching import fetch_keys
 from gateway.callers.file import BYTES_MAX, Bind, read_callers
 from gateway.callers.keys import read_keys
+from gateway.callers.kinds import Kinds
 from gateway.callers.roster import Roster
+from gateway.callers.visible import binding
+from gateway.schema.event_keys import declared_keys
 from gateway.watchedfile import WatchedFile, contents_of
 
 _log = logging.getLogger(__name__)
+
+
+def callers_of(path: Path | None) -> "FiledCallers | None":
+    """Return the callers of a file, bound by the keys of events; None without a file.
+
+    Raises CallersFileError.
+    """
+    return None if path is None else FiledCallers(path, binding(Kinds(declared_keys())))
 
 
 class FiledCallers:

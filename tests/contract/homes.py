@@ -75,8 +75,11 @@ class Stream:
     folder: Path
 
     async def open(self, format_: EventFormat) -> EventLog:
-        place = StreamPlace(self.cluster.addresses, self.name)
-        return await open_stream(place, self.folder / "index.db", format_, _FOR_EVER)
+        return await self.begun(format_, 1)
+
+    async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
+        place, index = StreamPlace(self.cluster.addresses, self.name), self.folder / "index.db"
+        return await open_stream(place, index, format_, _FOR_EVER, begins_at=begins_at)
 
 
 @asynccontextmanager

@@ -47,16 +47,18 @@ async def open_log(
     limits: Retention,
     access: Access | None = None,
     observe: Observer[CommitEnded] = ignore,
+    *,
+    begins_at: int = 1,
 ) -> EventLog:
     """Open the log in a stream, with its index in a file; both are made where there is none.
 
-    `limits` are those of a stream that is made here. `observe` is told of each group of events that
+    `limits` are those of a stream that is made here, and `begins_at` is its first number. `observe` is told of each group of events that
     was stored. Raises LogOpenError.
     """
     broker = await Broker.connect(place, access or Access())
     try:
         api = JetStreamApi(broker, place.stream)
-        stream = await _patiently(lambda: opened_stream(api, limits))
+        stream = await _patiently(lambda: opened_stream(api, limits, begins_at))
         checkpoints = await _patiently(
             lambda: JetStreamCheckpoints.open(broker, place.stream, stream.epoch)
         )

@@ -87,12 +87,12 @@ _RULES: Mapping[str, _Rule] = {
 }
 
 
-async def opened_stream(api: JetStreamApi, limits: Retention) -> Stream:
-    """Make the stream if there is none, with some limits, and check it otherwise.
+async def opened_stream(api: JetStreamApi, limits: Retention, begins_at: int = 1) -> Stream:
+    """Make the stream if there is none, with some limits and a first number; else check it.
 
     Raises LogOpenError, BrokerError and RefusedError.
     """
-    found = await api.info() or await _made(api, limits)
+    found = await api.info() or await _made(api, limits, begins_at)
     return stream_of(api.stream, found)
 
 
@@ -126,7 +126,7 @@ def epoch_of(config: Json) -> bytes | None:
     return epoch if len(epoch) == EPOCH_BYTES else None
 
 
-async def _made(api: JetStreamApi, limits: Retention) -> StreamInfo:
+async def _made(api: JetStreamApi, limits: Retention, begins_at: int) -> StreamInfo:
     config = {
         "name": api.stream,
         "description": "Events of Telnyx, by telnyx-gateway.",
@@ -138,6 +138,7 @@ async def _made(api: JetStreamApi, limits: Retention) -> StreamInfo:
         "max_bytes": limits.size_bytes,
         "allow_atomic": True,
         "allow_direct": True,
+        "first_seq": begins_at,
         "metadata": {EPOCH: secrets.token_hex(EPOCH_BYTES)},
     }
     try:
