@@ -102,6 +102,12 @@ def test_rust() -> None:
 
     assert COMMENT in text_of(folder, "target/doc/conferencing/v1/struct.Event.html")
 
+    # The protos are outside of the package: cargo has to be told that they have changed.
+    proto = folder.parents[1] / "protos" / "conferencing" / "v1" / "event.proto"
+    proto.write_text(proto.read_text().replace(COMMENT, "The place just after this event"))
+    run(folder.parents[1], block("Rust"))
+    assert "The place just after" in text_of(folder, "target/debug/build/*/out/conferencing.v1.rs")
+
 
 def test_python() -> None:
     folder = stubs("python", "Python")
