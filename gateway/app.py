@@ -21,12 +21,11 @@ from gateway.feed.window import Window
 from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import Health
-from gateway.homes import open_event_log
+from gateway.homes import limits_of, open_event_log
 from gateway.ingest.assembly import Ingest
 from gateway.ingest.backfill.complete import Completeness
 from gateway.journal.ports import EventLog
 from gateway.journal.pruning import pruning
-from gateway.journal.retention import Retention
 from gateway.loopwatch import LoopWatch
 from gateway.memory import buffers_within, memory_limit
 from gateway.ports import ADMIN, GRPC, HTTP
@@ -99,9 +98,7 @@ class Gateway:
         self._clock = clock
         self._log = log
         self._feed = feed
-        self._retention = log.retention or Retention(
-            settings.retention_age, settings.retention_size
-        )
+        self._retention = log.retention or limits_of(settings)
         self._buffers = ByteBudget(settings.buffers or buffers_within(memory_limit()))
         self._traces = traces or NoTraces()
         self.metrics, self._observe = telemetry.metrics, telemetry.observe

@@ -51,12 +51,17 @@ async def open_event_log(
         StreamPlace(where.servers, where.stream, is_tls=where.is_tls),
         settings.index,
         format_,
-        Retention(settings.retention_age, settings.retention_size),
+        limits_of(settings),
         _access(settings, where),
         observe,
     )
     _log.info("%s: %s", where, log.durability)
     return log
+
+
+def limits_of(settings: Settings) -> Retention:
+    """Return the limits that are set, for a log that has none of its own."""
+    return Retention(settings.retention_age, settings.retention_size)
 
 
 def _access(settings: Settings, where: StreamUrl) -> Access:

@@ -1,8 +1,10 @@
 """A gateway whose log is a NATS stream: what it serves of it, and what it does without a broker."""
 
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,18 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeResponse,
 )
 from tests.harness.loop import LoopThread
-from tests.harness.nats import NatsCluster, one_server, published, running, until, with_nats
+from tests.harness.nats import (
+    NatsCluster,
+    free_ports,
+    one_server,
+    published,
+    running,
+    until,
+    with_nats,
+)
 from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
-from tests.harness.webhooks import Signer, webhook
+from tests.harness.webhooks import Poster, Signer, webhook
 
 pytestmark = [with_nats, pytest.mark.slow]
 
@@ -117,20 +127,22 @@ def test_without_a_broker_webhooks_wait_and_readers_do_not(
         assert [id_ for id_, _ in _events(stream, 1)] == ["while"]
 
 
-def _serving(folder: Path, url: str) -> "subprocess.Popen[str]":
+@contextmanager
+def _serving(folder: Path, url: str, **addresses: str) -> Iterator["subprocess.Popen[str]"]:
     env = environment(
         TELNYX_API_KEY="KEY0123456789",
         TELNYX_PUBLIC_KEY=Signer().public_key,
         GATEWAY_EVENT_LOG=url,
         GATEWAY_BACKFILL="off",
         GATEWAY_UPSTREAM_PROBE="off",
-        GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
-        GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
-        GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
+        **addresses,
     )
-    return subprocess.Popen(
-        command("serve"), cwd=folder, env=env, stderr=subprocess.PIPE, text=True
-    )
+    serve = command("serve")
+    with subprocess.Popen(serve, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_gateway_without_its_broker_says_so_and_ends(tmp_path: Path) -> None:
@@ -142,23 +154,41 @@ def test_a_gateway_without_its_broker_says_so_and_ends(tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("after", ["the index is not fed", "the index lacks 1 of 1 events"])
-def test_a_signal_ends_a_gateway_whose_index_is_being_filled(
-    broker: NatsCluster, tmp_path: Path, loop: LoopThread, after: str
+def test_until_its_index_is_filled_a_gateway_takes_webhooks_and_serves_nobody(
+    broker: NatsCluster, tmp_path: Path, loop: LoopThread
 ) -> None:
     with _gateway(broker, tmp_path):
         pass
     # What cannot be read keeps the index behind.
     loop.run(published(broker, "EVENTS.theirs", b"not an event"))
+    rpc, webhooks, admin = (f"127.0.0.1:{it}" for it in free_ports(3))
+    addresses = {
+        "GATEWAY_GRPC_ADDRESS": rpc,
+        "GATEWAY_HTTP_ADDRESS": webhooks,
+        "GATEWAY_ADMIN_ADDRESS": admin,
+    }
 
-    with _serving(tmp_path, broker.url("EVENTS")) as process:
-        assert process.stderr is not None
-        told = ""
-        while after not in told:
-            told += process.stderr.readline()
+    with _serving(tmp_path, broker.url("EVENTS"), **addresses) as process:
+        until(lambda: _listens(webhooks), "webhooks are taken")
+        behind = "\ngateway_log_index_behind_events 1.0\n"
+        assert behind in http_get(admin, "/metrics")[1]
+        assert http_get(admin, "/healthz")[0] == 200
+        assert http_get(admin, "/readyz")[0] == 503
+        assert Poster(webhooks, Signer()).post(webhook()).status == 200
+        assert not _listens(rpc)
         process.send_signal(signal.SIGTERM)
-        _, rest = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=60)
 
     assert process.returncode == 0
-    assert "gRPC on" not in told + rest
-    assert "Traceback" not in told + rest
+    assert "the index lacks 1 of 1 events" in told
+    assert "gRPC on" not in told
+    assert "Traceback" not in told
+
+
+def _listens(address: str) -> bool:
+    host, port = address.split(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False

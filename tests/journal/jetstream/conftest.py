@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.loop import LoopThread
-from tests.harness.nats import NatsCluster, one_server, running
+from tests.harness.nats import NatsCluster, one_server, running, three_servers
 from tests.journal.jetstream.logs import Streams, streams_of
 
 
@@ -28,6 +28,16 @@ def own(loop: LoopThread, tmp_path: Path) -> Iterator[Streams]:
     """A stream of a server that is the test's own, to be killed."""
     with (
         running(one_server(tmp_path / "nats")) as cluster,
+        streams_of(loop, cluster, tmp_path) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+def three(loop: LoopThread, tmp_path: Path) -> Iterator[Streams]:
+    """A stream of three servers."""
+    with (
+        running(three_servers(tmp_path / "nats")) as cluster,
         streams_of(loop, cluster, tmp_path) as made,
     ):
         yield made

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Appended
 from gateway.journal.reading import Span
 from tests.harness.events import new_event
 from tests.harness.nats import with_nats
@@ -68,14 +69,27 @@ def test_events_of_a_refused_batch_go_one_by_one(streams: Streams) -> None:
 
 
 def test_gateways_that_store_the_same_at_the_same_time_store_it_once(streams: Streams) -> None:
+    _store_the_same(streams)
+
+
+@pytest.mark.slow
+def test_so_they_do_with_three_servers(three: Streams) -> None:
+    """There, a second event of an id is refused before it is known what becomes of the first."""
+    _store_the_same(three, at_a_time=5)
+
+
+def _store_the_same(streams: Streams, at_a_time: int = 300) -> None:
     logs = [streams.open(name) for name in "ab"]
     ids = [f"e{number}" for number in range(300)]
 
     async def race() -> Sequence[list[tuple[int, bool]]]:
         async def store(log: OpenStream, order: int) -> list[tuple[int, bool]]:
-            events = [new_event(id_=it) for it in ids[::order]]
-            done = await asyncio.gather(*map(log.log.journal.append, events))
-            return [(it.sequence, it.duplicate) for it in done][::order]
+            done = list[Appended]()
+            for start in range(0, len(ids), at_a_time):
+                events = [new_event(id_=it) for it in ids[start : start + at_a_time][::order]]
+                found = await asyncio.gather(*map(log.log.journal.append, events))
+                done += found[::order]
+            return [(it.sequence, it.duplicate) for it in done]
 
         return await asyncio.gather(store(logs[0], 1), store(logs[1], -1))
 

@@ -63,6 +63,7 @@ def test_an_empty_index_is_filled(streams: Streams) -> None:
 def test_an_index_of_another_stream_is_built_anew(streams: Streams) -> None:
     log = streams.open()
     _fill(log, 5)
+    streams.loop.run(log.log.checkpoints.set("name", b"of the first"))
     epoch = log.log.index.epoch
     log.close()
     streams.ask(f"STREAM.DELETE.{streams.name}")
@@ -71,6 +72,7 @@ def test_an_index_of_another_stream_is_built_anew(streams: Streams) -> None:
 
     assert log.span == Span(1, 0)
     assert log.log.index.epoch != epoch
+    assert streams.loop.run(log.log.checkpoints.get("name")) is None
     assert log.append(new_event(id_="e1")) == [(1, False)]
 
 
