@@ -196,6 +196,21 @@ def test_a_damaged_log_is_said_and_not_backed_up(closed_log: Path, tmp_path: Pat
     assert [it.name for it in tmp_path.iterdir() if it.name.startswith("copy")] == []
 
 
+def test_a_log_with_faults_that_sqlite_does_not_see_is_not_backed_up(
+    closed_log: Path, tmp_path: Path
+) -> None:
+    log = moved(closed_log, tmp_path)
+    with closing(sqlite3.connect(log)) as connection:
+        connection.execute("DELETE FROM events WHERE sequence = 12")
+        connection.commit()
+
+    backed = log_command(tmp_path, "backup", str(log), "copy.db")
+
+    assert backed.returncode == 1
+    assert "event 12 is missing" in backed.stderr
+    assert [it.name for it in tmp_path.iterdir()] == ["from"]
+
+
 def test_a_backup_does_not_take_the_place_of_a_file(closed_log: Path, tmp_path: Path) -> None:
     to = tmp_path / "copy.db"
     to.write_text("mine")
