@@ -52,8 +52,8 @@ async def open_log(
 ) -> EventLog:
     """Open the log in a stream, with its index in a file; both are made where there is none.
 
-    `limits` are those of a stream that is made here, and `begins_at` is its first number. `observe` is told of each group of events that
-    was stored. Raises LogOpenError.
+    `limits` are those of a stream that is made here, and `begins_at` is its first number.
+    `observe` is told of each group of events that was stored. Raises LogOpenError.
     """
     broker = await Broker.connect(place, access or Access())
     try:
