@@ -17,7 +17,6 @@ from gateway.ingest.webhooks.receiver import WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
 from gateway.journal.events import Appended, NewEvent
 from gateway.records.webhooks import WebhookReceived
-from gateway.server.http.incoming import ReadBuffer
 from gateway.server.http.protocol import RequestProtocol
 from gateway.server.http.refusals import IDLE_S
 from gateway.server.http.slots import ConnectionSlots
@@ -129,7 +128,6 @@ class Stage:
             self.loop,
             observe=self.receiver.connection_ended,
             slots=self.slots,
-            buffer=ReadBuffer(),
         )
         wire.protocol = protocol
         protocol.connection_made(wire)

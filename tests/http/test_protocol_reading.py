@@ -1,6 +1,17 @@
 """How much is read of a request, and how many connections are looked at, before it is refused."""
 
-from gateway.server.http.incoming import BODY_READ_BYTES, HEAD_READ_BYTES
+import asyncio
+import socket
+from typing import Any
+
+import uvloop
+
+from gateway.server.http.incoming import (
+    BODY_READ_BYTES,
+    HEAD_READ_BYTES,
+    BufferedReading,
+    ReadBuffer,
+)
 from gateway.server.http.slots import ConnectionSlots
 from tests.http.stage import HEAD, Stage, Wire, staged
 
@@ -9,20 +20,24 @@ LARGE = b"content-length: 500000\r\n"
 
 def room(wire: Wire) -> int:
     """Return how many bytes the connection would read at once."""
-    protocol = wire.protocol
-    assert protocol is not None
-    return len(protocol.get_buffer(-1))  # type: ignore[attr-defined]
+    return len(reading(wire).get_buffer(-1))
+
+
+def reading(wire: Wire) -> BufferedReading:
+    """Return what stands before the protocol in a server."""
+    assert wire.protocol is not None
+    return BufferedReading(wire.protocol, ReadBuffer())  # type: ignore[arg-type]
 
 
 @staged
 async def test_what_is_read_is_what_has_come(stage: Stage) -> None:
     wire = stage.connect()
-    protocol = wire.protocol
+    protocol = reading(wire)
     sent = stage.signed()
     for piece in (sent[:100], sent[100:]):
-        buffer = protocol.get_buffer(-1)  # type: ignore[union-attr]
+        buffer = protocol.get_buffer(-1)
         buffer[: len(piece)] = piece
-        protocol.buffer_updated(len(piece))  # type: ignore[union-attr]
+        protocol.buffer_updated(len(piece))
     await stage.passes(0)
     assert [it.status for it in wire.responses] == [200]
 
@@ -36,6 +51,36 @@ async def test_little_is_read_at_once_until_the_head_is_complete(stage: Stage) -
     await stage.send(wire, b"x" * 1_000)
     assert len(wire.responses) == 1
     assert room(wire) == HEAD_READ_BYTES
+
+
+def test_the_loop_that_the_gateway_runs_on_reads_no_more_at_once() -> None:
+    """It does so for what is no `asyncio.Protocol`, which uvicorn's own is."""
+    pieces: list[int] = []
+    all_read = asyncio.Event()
+
+    class Recorded:
+        reads_body = False
+
+        def data_received(self, data: bytes) -> None:
+            pieces.append(len(data))
+            if sum(pieces) == 100_000:
+                all_read.set()
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_: None
+
+    async def served() -> None:
+        ours, theirs = socket.socketpair()
+        theirs.sendall(b"x" * 100_000)
+        theirs.close()
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: BufferedReading(Recorded(), ReadBuffer()), ours)
+        await all_read.wait()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(served(), 20))
+
+    assert max(pieces) == HEAD_READ_BYTES
 
 
 @staged

@@ -20,7 +20,6 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
-from gateway.server.http.incoming import ReadBuffer
 from gateway.server.http.outgoing import OutgoingTransport
 from gateway.server.http.refusals import (
     BAD_REQUEST,
@@ -58,14 +57,11 @@ class _Stage(enum.Enum):
 Observe = Callable[[str, str], None]
 
 
-class RequestProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
-    """One connection, if `slots` has one for it. What comes is read into `buffer`."""
+class RequestProtocol(HttpToolsProtocol):
+    """One connection, if `slots` has one for it."""
 
-    def __init__(
-        self, *args: Any, observe: Observe, slots: Slots, buffer: ReadBuffer, **named: Any
-    ) -> None:
+    def __init__(self, *args: Any, observe: Observe, slots: Slots, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._buffer = buffer
         self._observe_end = observe
         self._slots = slots
         self._stage = _Stage.REQUEST
@@ -129,14 +125,10 @@ class RequestProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             return
         self._refuse(TOO_MANY_CONNECTIONS)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """See `asyncio.BufferedProtocol`."""
-        buffer = self._buffer
-        return buffer.for_body if self._stage is _Stage.BODY else buffer.for_head
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """See `asyncio.BufferedProtocol`."""
-        self.data_received(self._buffer.taken(nbytes))
+    @property
+    def reads_body(self) -> bool:
+        """Whether the head of a request has come, and its body has not."""
+        return self._stage is _Stage.BODY
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""

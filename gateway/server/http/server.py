@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 import uvicorn
 
 from gateway.address import Address, TcpAddress
-from gateway.server.http.incoming import ReadBuffer
+from gateway.server.http.incoming import BufferedReading, ReadBuffer
 from gateway.server.http.protocol import Observe, RequestProtocol
 from gateway.server.http.refusals import IDLE_S
 from gateway.server.http.slots import ConnectionSlots, Slots
@@ -52,11 +52,10 @@ class HttpServer:
         self._slots = ConnectionSlots(connections_max)
         self._observe = observe
         self._buffer = ReadBuffer()
-        protocol = partial(RequestProtocol, observe=observe, slots=self._slots, buffer=self._buffer)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
-                http=cast("type[asyncio.Protocol]", protocol),
+                http=cast("type[asyncio.Protocol]", partial(self._serving, slots=self._slots)),
                 timeout_keep_alive=IDLE_S,
                 ws="none",
                 lifespan="off",
@@ -122,16 +121,13 @@ class HttpServer:
         done, _ = await asyncio.wait([self._task], timeout=within_s)
         return bool(done)
 
-    def _protocol(self, slots: Slots) -> asyncio.Protocol:
+    def _protocol(self, slots: Slots) -> asyncio.BufferedProtocol:
         """Return what serves one connection, as uvicorn makes it for those that it accepts."""
-        return RequestProtocol(
-            self._server.config,
-            self._server.server_state,
-            {},
-            observe=self._observe,
-            slots=slots,
-            buffer=self._buffer,
-        )
+        return self._serving(self._server.config, self._server.server_state, {}, slots=slots)
+
+    def _serving(self, *uvicorns: Any, slots: Slots, **named: Any) -> asyncio.BufferedProtocol:
+        served = RequestProtocol(*uvicorns, observe=self._observe, slots=slots, **named)
+        return BufferedReading(served, self._buffer)
 
     def _listen(self, address: Address) -> socket.socket:
         if isinstance(address, TcpAddress):

@@ -34,7 +34,7 @@ class TlsAcceptor:
         listener: socket.socket,
         certificates: CurrentCredentials,
         slots: ConnectionSlots,
-        protocol: Callable[[Slots], asyncio.Protocol],
+        protocol: Callable[[Slots], asyncio.BufferedProtocol],
         observe: Callable[[str, str], None],
     ) -> None:
         listener.setblocking(False)
