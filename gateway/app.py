@@ -52,7 +52,6 @@ from gateway.server.services.feed_info import FeedInfo
 from gateway.server.services.stored_events import StoredEvents
 from gateway.server.services.subscribe import SubscribeStream
 from gateway.server.services.watch import WatchStream
-from gateway.telemetry.late_record import at_once
 from gateway.telemetry.logs import Logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.telemetry import Telemetry
@@ -195,13 +194,7 @@ class Gateway:
         """
         clock = Clock(time.time, time.monotonic)
         callers = callers_of(settings.callers)
-        telemetry = Telemetry(
-            Metrics(),
-            settings.access_log,
-            settings.slow_call,
-            traces,
-            at_once if logs is None else logs.later,
-        )
+        telemetry = Telemetry(Metrics(), settings.access_log, settings.slow_call, traces, logs)
         form = event_format(declared_keys())
         log = await open_event_log(settings, form, telemetry.observe)
         try:

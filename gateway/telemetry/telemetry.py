@@ -16,7 +16,8 @@ from gateway.records.refusals import Refused, Subject
 from gateway.records.webhooks import EventNoted, WebhookReceived
 from gateway.telemetry.call_lines import AccessLog, CallLines
 from gateway.telemetry.components import log_component
-from gateway.telemetry.late_record import Later, at_once
+from gateway.telemetry.late_record import at_once
+from gateway.telemetry.logs import Logs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.refusals import log_closed, log_refused
 from gateway.telemetry.spans import Traced, spans_of
@@ -39,8 +40,8 @@ class Telemetry:
     """Takes the records of all rooms. A fault in it changes nothing of what they tell of.
 
     `access_log` says which calls and webhooks have a line, and `slow_s` after how many seconds they
-    are slow (see `CallLines`). `traces` has begun the spans of records that have some, and `later`
-    has the lines of calls made when there is time.
+    are slow (see `CallLines`). `traces` has begun the spans of records that have some, and `logs`,
+    if they are set up, make the lines of calls when there is time.
     """
 
     def __init__(
@@ -49,10 +50,10 @@ class Telemetry:
         access_log: AccessLog = "failures",
         slow_s: float = 1.0,
         traces: Traces | None = None,
-        later: Later = at_once,
+        logs: Logs | None = None,
     ) -> None:
         self.metrics = metrics
-        self._calls = CallLines(access_log, slow_s, later)
+        self._calls = CallLines(access_log, slow_s, at_once if logs is None else logs.later)
         self._webhooks = WebhookLines(access_log, slow_s)
         self._traces = traces or NoTraces()
 
