@@ -45,7 +45,9 @@ def number_of(enum: Any, text: str) -> int:
 
 def _suffix(enum: Any, number: int) -> str:
     prefix = enum.values[0].name.removesuffix("UNSPECIFIED")
-    return str(enum.values_by_number[number].name.removeprefix(prefix))
+    # No name may begin with a digit, and what is one without its prefix says what it counts.
+    bare = str(enum.values_by_number[number].name.removeprefix(prefix))
+    return bare.removeprefix("HZ_")
 
 
 def _bare(text: str) -> str:

@@ -97,7 +97,14 @@ class LogUnderTest:
         declared = [keyed(it, self.keys) for it in events]
         done = await asyncio.gather(*map(self.journal.append, declared))
         self.model.take(zip(events, done, strict=True))
+        await self._caught_up()
         return done
+
+    async def _caught_up(self) -> None:
+        """Wait until an index that is a copy has what was appended: three servers may take long."""
+        copying = self._open.copying if self._open is not None else None
+        while copying is not None and copying.behind:  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0.01)
 
     async def append_in_order(self, *events: NewEvent) -> list[Appended]:
         """Append events one after the other, so that their numbers follow their order."""

@@ -59,9 +59,9 @@ def forgets_the_write_ahead_log() -> Patches:
     """Opens the file without what a crash left beside it."""
     original = schema.open_for_writing
 
-    def open_for_writing(path: Path) -> Any:
+    def open_for_writing(path: Path, *others: Any) -> Any:
         path.with_name(path.name + "-wal").unlink(missing_ok=True)
-        return original(path)
+        return original(path, *others)
 
     return [(opening, "open_for_writing", open_for_writing)]
 

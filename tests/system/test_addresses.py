@@ -60,7 +60,7 @@ def test_each_address_serves_its_own_paths_and_says_where_others_are(
         assert "health and metrics are on the admin address (GATEWAY_ADMIN_ADDRESS)" in text
     for path in ("/webhooks/telnyx", "/"):
         status, text = http_get(gateway.admin_address, path)
-        assert (status, "there are /healthz, /readyz and /metrics" in text) == (404, True)
+        assert (status, "there are /healthz, /readyz, /metrics and" in text) == (404, True)
 
 
 def test_admin_responds_while_every_place_for_webhooks_is_busy(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
@@ -27,6 +28,9 @@ _BUF = Path(sys.executable).with_name("buf")
 
 # The exit code of buf when it has found something, and not failed.
 _FOUND = 100
+
+# Python 3.11 has filters from its fourth release on.
+_SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def earlier(root: Path) -> Iterator[Earlier]:
     with TemporaryDirectory() as folder:
         packed = _run(root, "git", "archive", tag, "buf.yaml", "protos", "third_party")
         with tarfile.open(fileobj=BytesIO(packed)) as tar:
-            tar.extractall(folder, filter="data")
+            tar.extractall(folder, **_SAFELY)
         built = Path(folder) / "protos.binpb"
         build(Path(folder), built)
         yield Earlier(tag, built)

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeAlias
 
 from nats.aio.client import Client
@@ -217,6 +218,11 @@ class Broker:
 
     def _shown(self) -> dict[str, Any]:
         access, login = self._access, self._access.login
+        if (access.creds or access.nkey) and find_spec("nkeys") is None:
+            raise LogOpenError(
+                "an NKEY or a JWT for NATS needs a package that is not installed:"
+                " pip install 'telnyx-grpc-gateway[nkeys]'"
+            )
         shown: dict[str, Any] = {
             "user": None if login is None else lambda: login().partition(":")[0],
             "password": None if login is None else lambda: login().partition(":")[2],
