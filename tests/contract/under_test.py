@@ -102,7 +102,7 @@ class LogUnderTest:
 
     async def _caught_up(self) -> None:
         """Wait until an index that is a copy has what was appended: three servers may take long."""
-        copying = self._open.copying if self._open is not None else None
+        copying = None if self._log is None else self._log.copying
         while copying is not None and copying.behind:  # noqa: ASYNC110 - nobody sets an event for it
             await asyncio.sleep(0.01)
 
