@@ -198,7 +198,7 @@ class Gateway:
         form = event_format(declared_keys())
         log = await open_event_log(settings, form, telemetry.observe)
         try:
-            feed = Feed(log.index, await Window.of(log.index))
+            feed = Feed(log.index, await Window.of(log.index), log.copying)
             complete = await Completeness.load(log.checkpoints)
             gateway = cls(
                 settings, log, feed, complete, transport, clock, telemetry, logs, traces, callers

@@ -13,19 +13,25 @@ from gateway.feed.standing import Standing, Standings
 from gateway.feed.start import Loss, Start, after_cursor, since
 from gateway.feed.subscription import Subscription
 from gateway.feed.window import Window
-from gateway.journal.cursor import Cursors
+from gateway.journal.cursor import Cursor, Cursors
 from gateway.journal.filter import Filter
-from gateway.journal.ports import Index
+from gateway.journal.ports import Copying, Index
 from gateway.records.deliveries import RoundEnded
 from gateway.records.observer import Observer
 from gateway.schema.event_keys import EventKey
 
 
 class Feed:
-    """Follows one index and serves any number of subscriptions from it."""
+    """Follows one index and serves any number of subscriptions from it.
 
-    def __init__(self, index: Index, window: Window | None = None) -> None:
+    `copying` tells how the index comes by its events, if it is a copy.
+    """
+
+    def __init__(
+        self, index: Index, window: Window | None = None, copying: Copying | None = None
+    ) -> None:
         self._index = index
+        self._copying = copying
         self._dispatcher = Dispatcher(window or Window(index.span.newest))
         self._cursors = Cursors(index.epoch)
         self._last_cursor = (-1, "")
@@ -80,6 +86,19 @@ class Feed:
     def after_cursor(self, text: str) -> Start:
         """Return the start that a cursor stands for. Raises CursorFormatError."""
         return after_cursor(text, self._index)
+
+    async def start_after(self, text: str, patience_s: float) -> Start:
+        """Return the start that a cursor stands for, however new it is.
+
+        One from another replica, or from a receipt of one, may be ahead of what can be read here:
+        it is waited for, as long as `patience_s` seconds. Raises CursorFormatError, and
+        LogUnavailableError if it does not come.
+        """
+        cursor = Cursor.parse(text)
+        is_ahead = cursor.epoch == self._index.epoch and cursor.sequence > self._index.span.newest
+        if is_ahead and self._copying is not None:
+            await self._copying.reach(cursor.sequence, patience_s)
+        return self.after_cursor(text)
 
     async def since(self, moment_us: int) -> Start:
         """Return the start before what was received at a moment or later.

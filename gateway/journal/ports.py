@@ -171,6 +171,13 @@ class Copying(Protocol):
     async def filled(self) -> None:
         """Wait until it has what the journal had when the log was opened."""
 
+    async def reach(self, sequence: int, within_s: float) -> None:
+        """Wait until an event can be read that the journal has; one that it has not is not awaited.
+
+        Raises LogUnavailableError if that takes longer than some seconds, or if the journal cannot
+        be asked whether it has it.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class EventLog:

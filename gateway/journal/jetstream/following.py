@@ -80,6 +80,20 @@ class Following:
         """Wait for that, no longer than some seconds; return whether it is so."""
         return await self._arrivals.until(self._wanted, seconds)
 
+    async def reach(self, sequence: int, within_s: float) -> None:
+        """See `Copying.reach`."""
+        if sequence > self._extent.span.newest:
+            info = await self._api.info()
+            if info is not None and epoch_of(info.config) == self._copy.index.epoch:
+                self._extent.saw(info.span)
+        if sequence <= self._extent.span.newest and not await self._arrivals.until(
+            sequence, within_s
+        ):
+            raise LogUnavailableError(
+                f"event {sequence} is not in the index of this gateway yet, which is"
+                f" {self.behind} events behind the stream {self._api.stream}"
+            )
+
     async def close(self) -> None:
         """Follow no more."""
         if self._work is not None:

@@ -57,6 +57,11 @@ _WAY_ON = (
 )
 
 
+# How long a cursor is waited for that another replica knows and this one does not yet, in seconds.
+# A replica follows within milliseconds; one that is further behind is not ready.
+AHEAD_S = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class _Options:
     wanted: Filter
@@ -101,7 +106,7 @@ class SubscribeStream:
         if not self._filters.try_take(size):
             raise _no_room(size)
         try:
-            start = await self._start(request)
+            start = await self._start(request, call.time_remaining())
             del request
             call.release_message()
             await self._follow(start, options, call)
@@ -170,11 +175,12 @@ class SubscribeStream:
             request.on_gap == GAP_POLICY_CONTINUE,
         )
 
-    async def _start(self, request: SubscribeRequest) -> Start:
+    async def _start(self, request: SubscribeRequest, left_s: float | None) -> Start:
         match request.WhichOneof("start"):
             case "after_cursor":
                 try:
-                    return self._feed.after_cursor(request.after_cursor)
+                    patience_s = AHEAD_S if left_s is None else min(AHEAD_S, left_s / 2)
+                    return await self._feed.start_after(request.after_cursor, patience_s)
                 except CursorFormatError as error:
                     raise invalid_argument([FieldViolation("after_cursor", str(error))]) from None
             case "since":

@@ -47,6 +47,32 @@ def test_it_goes_on_where_the_index_ends(streams: Streams) -> None:
     assert b.ids() == a.ids()
 
 
+def test_what_another_gateway_has_stored_can_be_waited_for(streams: Streams) -> None:
+    a, b = streams.open("a"), streams.open("b")
+    copying = b.log.copying
+    assert copying is not None
+
+    for number in range(1, 51):
+        a.append(new_event(id_=f"e{number}"))
+        streams.loop.run(copying.reach(number, 20.0), 30)
+        assert b.span.newest >= number
+    # What the stream does not have is not waited for.
+    streams.loop.run(copying.reach(51, 1e6), 30)
+    assert b.span == Span(1, 50)
+
+
+def test_what_nobody_can_say_whether_it_is_there_is_no_position_ahead(streams: Streams) -> None:
+    b = streams.open("b")
+    copying = b.log.copying
+    assert copying is not None
+    streams.cluster.kill()
+
+    with pytest.raises(LogUnavailableError):
+        streams.loop.run(copying.reach(1, 1.0), 60)
+
+    streams.cluster.start()
+
+
 @pytest.mark.slow
 def test_an_empty_index_is_filled(streams: Streams) -> None:
     a = streams.open("a")

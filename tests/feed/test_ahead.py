@@ -1,0 +1,88 @@
+"""Cursors ahead of a replica's index: waited for while the journal has what they stand for."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.feed.feed import Feed
+from gateway.feed.start import LossReason, Start
+from gateway.journal.cursor import Cursor, CursorFormatError
+from gateway.journal.errors import LogUnavailableError
+from tests.feed.stage import Stage
+from tests.harness.events import new_event
+from tests.harness.loop import LoopThread
+
+PATIENCE_S = 3.0
+
+
+class Copying:
+    """An index that has of its journal what was appended, and gets `coming` when it is asked."""
+
+    behind = 0
+    problem: str | None = None
+
+    def __init__(self, stage: Stage, coming: int) -> None:
+        self._stage, self._coming = stage, coming
+        self.asked: list[tuple[int, float]] = []
+        self.fails = False
+
+    async def filled(self) -> None:
+        """It is."""
+
+    async def reach(self, sequence: int, within_s: float) -> None:
+        self.asked.append((sequence, within_s))
+        if self.fails:
+            raise LogUnavailableError("behind")
+        for _ in range(self._coming):
+            await self._stage.log.journal.append(new_event())
+
+
+def start_after(
+    loop: LoopThread, folder: Path, sequence: int, coming: int, *, epoch: bytes = b""
+) -> tuple[Start, Copying]:
+    stage = Stage(loop, folder, 100)
+    try:
+        stage.numbered(3)
+        copying = Copying(stage, coming)
+        feed = loop.call(lambda: Feed(stage.log.index, stage.window, copying))
+        cursor = str(Cursor(epoch or stage.log.journal.epoch, sequence))
+        return stage.run(feed.start_after(cursor, PATIENCE_S)), copying
+    finally:
+        stage.close()
+
+
+def test_what_another_replica_has_is_waited_for(loop: LoopThread, tmp_path: Path) -> None:
+    start, copying = start_after(loop, tmp_path, 5, coming=2)
+
+    assert start == Start(5)
+    assert copying.asked == [(5, PATIENCE_S)]
+
+
+def test_what_nobody_has_is_ahead(loop: LoopThread, tmp_path: Path) -> None:
+    start, _ = start_after(loop, tmp_path, 9, coming=2)
+
+    assert start.loss is not None
+    assert start.loss.reason is LossReason.CURSOR_AHEAD
+
+
+@pytest.mark.parametrize(("sequence", "epoch"), [(3, b""), (0, b""), (9, b"otherlog")])
+def test_what_can_be_told_at_once_is(
+    loop: LoopThread, tmp_path: Path, sequence: int, epoch: bytes
+) -> None:
+    _, copying = start_after(loop, tmp_path, sequence, coming=0, epoch=epoch)
+
+    assert copying.asked == []
+
+
+def test_who_waits_in_vain_loses_nothing(loop: LoopThread, tmp_path: Path) -> None:
+    stage = Stage(loop, tmp_path, 100)
+    copying = Copying(stage, 0)
+    copying.fails = True
+    feed = loop.call(lambda: Feed(stage.log.index, stage.window, copying))
+
+    with pytest.raises(LogUnavailableError):
+        stage.run(feed.start_after(str(Cursor(stage.log.journal.epoch, 1)), PATIENCE_S))
+    with pytest.raises(CursorFormatError):
+        stage.run(feed.start_after("no cursor", PATIENCE_S))
+
+    stage.close()
