@@ -14,8 +14,8 @@ ALWAYS_BYTES = 16 * 1024
 
 
 # What larger bodies may hold together, in bytes: 16 of the largest, or 400 of 20 KiB. Verified,
-# they take ten times as much, in copies and in what the allocator keeps: twice this bound let a flood
-# from a quick sender take 290 MiB.
+# they take ten times as much, in copies and in what the allocator keeps: twice this bound let a
+# flood from a quick sender take 290 MiB.
 # It takes the loop a millisecond to receive one of the largest, and a thread 20 ms to verify it.
 LARGE_BYTES_MAX = 8 * 1024 * 1024
 
