@@ -148,7 +148,7 @@ MAY_IMPORT = {
         "running",
         "schema",
     },
-    "progress": set[str](),
+    "progress": {"output"},
     "running": set[str](),
     "sandbox": set[str](),
     "simulation": {"sandbox"},
