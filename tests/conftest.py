@@ -20,6 +20,9 @@ settings.load_profile("steady")
 
 pytest_plugins = ("tests.harness.quick",)
 
+# The checks of the contract are no test modules; a failed one should say what it has seen.
+pytest.register_assert_rewrite("tests.contract")
+
 
 @pytest.fixture(scope="session")
 def loop() -> Iterator[LoopThread]:

@@ -3,8 +3,3 @@
 `homes` names the homes. `contract` gathers the checks from the modules beside it, one concept
 each; they know the ports and nothing else. `breaks` shows that each check notices a broken home.
 """
-
-import pytest
-
-# The checks are no test modules; a failed one should say what it has seen all the same.
-pytest.register_assert_rewrite("tests.contract")

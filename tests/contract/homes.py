@@ -98,9 +98,12 @@ SERVERS = SharedServers()
 _FOR_EVER = Retention(3650 * 86_400, 2**28)
 
 MEMORY = Home("memory", lambda: nullcontext(MemoryPlace()))
-HOMES = (
-    MEMORY,
-    Home("sqlite", _file),
+SQLITE = Home("sqlite", _file)
+
+# Those that a gateway's log can be in.
+KEPT_HOMES = (
+    SQLITE,
     Home("jetstream-1", lambda: _stream(1), (with_nats,)),
     Home("jetstream-3", lambda: _stream(3), (with_nats, pytest.mark.slow)),
 )
+HOMES = (MEMORY, *KEPT_HOMES)

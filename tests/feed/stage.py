@@ -1,21 +1,25 @@
 """A feed over a real log, and readers of it."""
 
 import asyncio
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from gateway.feed.feed import Feed
 from gateway.feed.subscription import Subscription
 from gateway.feed.window import Window
 from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.ports import EventLog
 from gateway.journal.retention import Retention
-from gateway.journal.sqlite import open_log
+from tests.contract.homes import Home
 from tests.harness.clock import ManualClock
 from tests.harness.events import FORMAT, new_event
 from tests.harness.loop import LoopThread
 
 ALL = Filter()
 RETENTION = Retention(100, 2**40)
+
+# What a home may take that starts servers first, in seconds.
+_SERVERS_START_S = 90.0
 
 
 class Given(NamedTuple):
@@ -36,10 +40,11 @@ async def next_of(subscription: Subscription, timeout: float) -> Given:
 class Stage:
     """A log, a feed with a small window, and readers of it."""
 
-    def __init__(self, loop: LoopThread, folder: Path, window: int) -> None:
+    def __init__(self, loop: LoopThread, home: Home, window: int) -> None:
         self._loop = loop
+        self._open = AsyncExitStack()
         self.clock = ManualClock()
-        self.log = loop.run(open_log(folder / "events.db", FORMAT))
+        self.log = loop.run(self._log_of(home), timeout=_SERVERS_START_S)
         self.window = Window(0, entries_max=window)
         self.feed = loop.call(lambda: Feed(self.log.index, self.window))
 
@@ -76,4 +81,10 @@ class Stage:
         return self._loop.run(coroutine)
 
     def close(self) -> None:
-        self._loop.run(self.log.close())
+        self._loop.run(self._open.aclose())
+
+    async def _log_of(self, home: Home) -> EventLog:
+        place = await self._open.enter_async_context(home.place())
+        log = await place.open(FORMAT)
+        self._open.push_async_callback(log.close)
+        return log

@@ -1,13 +1,12 @@
 """Cursors ahead of a replica's index: waited for while the journal has what they stand for."""
 
-from pathlib import Path
-
 import pytest
 
 from gateway.feed.feed import Feed
 from gateway.feed.start import LossReason, Start
 from gateway.journal.cursor import Cursor, CursorFormatError
 from gateway.journal.errors import LogUnavailableError
+from tests.contract.homes import Home
 from tests.feed.stage import Stage
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
@@ -38,9 +37,9 @@ class Copying:
 
 
 def start_after(
-    loop: LoopThread, folder: Path, sequence: int, coming: int, *, epoch: bytes = b""
+    loop: LoopThread, home: Home, sequence: int, coming: int, *, epoch: bytes = b""
 ) -> tuple[Start, Copying]:
-    stage = Stage(loop, folder, 100)
+    stage = Stage(loop, home, 100)
     try:
         stage.numbered(3)
         copying = Copying(stage, coming)
@@ -51,15 +50,15 @@ def start_after(
         stage.close()
 
 
-def test_what_another_replica_has_is_waited_for(loop: LoopThread, tmp_path: Path) -> None:
-    start, copying = start_after(loop, tmp_path, 5, coming=2)
+def test_what_another_replica_has_is_waited_for(loop: LoopThread, home: Home) -> None:
+    start, copying = start_after(loop, home, 5, coming=2)
 
     assert start == Start(5)
     assert copying.asked == [(5, PATIENCE_S)]
 
 
-def test_what_nobody_has_is_ahead(loop: LoopThread, tmp_path: Path) -> None:
-    start, _ = start_after(loop, tmp_path, 9, coming=2)
+def test_what_nobody_has_is_ahead(loop: LoopThread, home: Home) -> None:
+    start, _ = start_after(loop, home, 9, coming=2)
 
     assert start.loss is not None
     assert start.loss.reason is LossReason.CURSOR_AHEAD
@@ -67,15 +66,15 @@ def test_what_nobody_has_is_ahead(loop: LoopThread, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("sequence", "epoch"), [(3, b""), (0, b""), (9, b"otherlog")])
 def test_what_can_be_told_at_once_is(
-    loop: LoopThread, tmp_path: Path, sequence: int, epoch: bytes
+    loop: LoopThread, home: Home, sequence: int, epoch: bytes
 ) -> None:
-    _, copying = start_after(loop, tmp_path, sequence, coming=0, epoch=epoch)
+    _, copying = start_after(loop, home, sequence, coming=0, epoch=epoch)
 
     assert copying.asked == []
 
 
-def test_who_waits_in_vain_loses_nothing(loop: LoopThread, tmp_path: Path) -> None:
-    stage = Stage(loop, tmp_path, 100)
+def test_who_waits_in_vain_loses_nothing(loop: LoopThread, home: Home) -> None:
+    stage = Stage(loop, home, 100)
     copying = Copying(stage, 0)
     copying.fails = True
     feed = loop.call(lambda: Feed(stage.log.index, stage.window, copying))

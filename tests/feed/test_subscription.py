@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.journal.events import Keys, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter, wake_keys_of
+from tests.contract.homes import SQLITE
 from tests.feed.stage import ALL, Given, Stage, next_of
 from tests.harness.drawn import filters, keys
 from tests.harness.events import KEYS, choosing, new_event
@@ -85,13 +86,12 @@ def event_with(keys: Keys) -> NewEvent:
 )
 def test_whoever_keeps_up_is_live_and_is_given_what_a_scan_gives(
     loop: LoopThread,
-    tmp_path_factory: pytest.TempPathFactory,
     commits: list[list[Keys]],
     wants: list[Filter],
     data: st.DataObject,
 ) -> None:
     """Heartbeats at any time, between events, rounds and looks; a window of ten events."""
-    stage = Stage(loop, tmp_path_factory.mktemp("live"), 10)
+    stage = Stage(loop, SQLITE, 10)
     beats = [data.draw(st.sets(st.integers(0, len(wants) - 1))) for _ in commits]
 
     async def follow() -> list[list[int]]:
@@ -156,14 +156,13 @@ def test_nothing_is_missed_or_doubled_at_the_seam(stage: Stage) -> None:
 )
 def test_every_subscriber_gets_exactly_what_matches_in_order(
     loop: LoopThread,
-    tmp_path_factory: pytest.TempPathFactory,
     events: list[Keys],
     after: int,
     wanted: Filter,
     batch: int,
     window: int,
 ) -> None:
-    stage = Stage(loop, tmp_path_factory.mktemp("oracle"), window)
+    stage = Stage(loop, SQLITE, window)
     try:
         for event in events:
             stage.append(event_with(event))
