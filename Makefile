@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak fuzz bench profile lint format breaking breaking-baseline proto proto-check service-config api protos-archive rules drift lock lock-image clean
+.PHONY: help demo run check quick test soak fuzz bench profile lint format breaking breaking-baseline proto proto-check service-config api protos-archive dist rules drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,10 @@ service-config: $(VENV)/ready ## Regenerate docs/service-config/, which gRPC cli
 
 protos-archive: $(VENV)/ready ## Write dist/conferencing-protos-VERSION.tar.gz: protos, Google's, descriptors
 	@$(BIN)/python -m tools.archive dist
+
+dist: $(VENV)/ready ## Make a release in dist/: packages, protos, descriptors, bill of materials, checksums
+	@rm -rf dist
+	@$(BIN)/python -m tools.release dist
 
 api: $(VENV)/ready ## Regenerate the sandbox's API table from the provider's SDK
 	$(BIN)/python -m tools.api gateway/sandbox/api.json

@@ -12,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools.release.licences import BY_THEIR_FILES, licences_of
+
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
 # What the image installs, and what it builds the wheel with.
@@ -30,28 +32,6 @@ BY_FILE = {"MPL-2.0"}
 # What a tool may have as well: it is run by tests, is no part of the gateway, and reaches no user.
 OF_TOOLS = {"GPL-3.0-only"}
 
-# How packages name their licence where they do not use the names of SPDX.
-SPDX = {
-    "3-Clause BSD License": "BSD-3-Clause",
-    "Apache": "Apache-2.0",
-    "Apache 2.0": "Apache-2.0",
-    "Apache 2 License": "Apache-2.0",
-    "Apache License 2.0": "Apache-2.0",
-    "Apache License, Version 2.0": "Apache-2.0",
-    "Apache Software License": "Apache-2.0",
-    "BSD": "BSD-3-Clause",
-    "BSD License": "BSD-3-Clause",
-    "GPL-3.0": "GPL-3.0-only",
-    "MIT License": "MIT",
-    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
-}
-
-# Packages whose metadata has no licence: what the files that they come with say.
-BY_THEIR_FILES = {
-    "axe-playwright-python": "MIT",
-    "promql-parser": "MIT",
-    "pyreqwest": "Apache-2.0",
-}
 _TITLES = {"Apache-2.0": "Apache License", "MIT": "MIT License"}
 
 
@@ -83,19 +63,6 @@ def needed(name: str, extras: frozenset[str] = frozenset()) -> Iterator[str]:
             yield from needed(requirement.name, frozenset(requirement.extras))
 
 
-def licences(name: str) -> set[str]:
-    """The licences of a package, all those that its metadata names."""
-    about = metadata.metadata(name)
-    if "License-Expression" in about:
-        words = re.findall(r"[\w.-]+", about["License-Expression"])
-        return {it for it in words if it not in ("AND", "OR", "WITH")}
-    classifiers = about.get_all("Classifier") or ()
-    said = {it.split(" :: ")[-1] for it in classifiers if it.startswith("License :: ")}
-    if not said and "License" in about:
-        said = {about["License"]}
-    return {SPDX.get(it, it) for it in said} or {BY_THEIR_FILES.get(name, "none")}
-
-
 RUNTIME = {*needed(PROJECT)} - {PROJECT}
 
 
@@ -118,7 +85,7 @@ def test_all_that_the_gateway_needs_is_locked() -> None:
 def test_the_image_installs_what_the_gateway_needs_and_nothing_else() -> None:
     """`make lock-image` writes both files anew."""
     assert {*locked(IMAGE_LOCK)} == RUNTIME
-    assert {*locked(BUILD_LOCK)} == {*needed("hatchling")}
+    assert {*locked(BUILD_LOCK)} == {*needed("hatch-vcs"), *needed("hatchling")}
 
 
 @pytest.mark.parametrize("path", [IMAGE_LOCK, BUILD_LOCK], ids=lambda it: it.name)
@@ -136,17 +103,17 @@ def test_the_images_versions_are_those_that_are_tested_each_with_its_hashes(path
 
 @pytest.mark.parametrize("name", sorted(RUNTIME))
 def test_what_the_gateway_is_made_of_may_be_used_by_everybody(name: str) -> None:
-    assert licences(name) <= PERMISSIVE | BY_FILE
+    assert licences_of(name) <= PERMISSIVE | BY_FILE
 
 
 @pytest.mark.parametrize("name", sorted({*locked()} - RUNTIME))
 def test_tools_may_be_used_by_everybody(name: str) -> None:
-    assert licences(name) <= PERMISSIVE | BY_FILE | OF_TOOLS
+    assert licences_of(name) <= PERMISSIVE | BY_FILE | OF_TOOLS
 
 
 def test_a_licence_that_is_told_by_its_files_is_not_in_the_metadata() -> None:
     for name, licence in BY_THEIR_FILES.items():
-        assert licences(name) == {licence}
+        assert licences_of(name) == {licence}
         texts = [
             path.locate().__fspath__()
             for path in metadata.files(name) or ()
@@ -156,7 +123,7 @@ def test_a_licence_that_is_told_by_its_files_is_not_in_the_metadata() -> None:
 
 
 def test_the_gateway_has_such_a_licence_itself() -> None:
-    assert licences(PROJECT) <= PERMISSIVE
+    assert licences_of(PROJECT) <= PERMISSIVE
     assert "Apache License" in (ROOT / "LICENSE").read_text()
 
 

@@ -72,11 +72,15 @@ def build(folder: Path) -> Path:
     """
     context, opt = folder / "build", folder / "opt"
     context.mkdir()
+    arguments: dict[str, str] = {}
     for name, value in stages()[0]:
-        if name == "COPY":
+        if name == "ARG":
+            argument, _, default = value.partition("=")
+            arguments[argument] = default
+        elif name == "COPY":
             _copy(value.split(), context)
         elif name == "RUN":
-            _run(value, context, opt)
+            _run(value, context, opt, arguments)
     return opt
 
 
@@ -90,14 +94,14 @@ def _copy(words: list[str], context: Path) -> None:
             shutil.copy(ROOT / source, context / target)
 
 
-def _run(command: str, folder: Path, opt: Path) -> None:
+def _run(command: str, folder: Path, opt: Path, arguments: dict[str, str]) -> None:
     opt.mkdir(exist_ok=True)
     mounts = "".join(f"{line}\n" for line in _mounts(opt))
     script = f"set -e\n{mounts}mount --bind {opt} /opt\nexec /bin/sh -c {shlex.quote(command)}\n"
     done = subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script],
         cwd=folder,
-        env={**os.environ, "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"},
+        env={**os.environ, **arguments, "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=300,
