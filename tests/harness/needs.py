@@ -22,8 +22,9 @@ GO = shutil.which("go") or "/usr/local/go/bin/go"
 
 
 def with_tool(name: str) -> pytest.MarkDecorator:
-    """Mark a test that runs a program which no registry of Python's has; `.ci/run` installs it."""
-    missing = shutil.which(name) is None and not _IN_CI
+    """Mark a test that runs a program: one that `.ci/run` or our own packages install."""
+    beside_python = Path(sys.executable).parent / name
+    missing = shutil.which(name) is None and not beside_python.exists() and not _IN_CI
     return pytest.mark.skipif(missing, reason=f"runs {name}, which is not here")
 
 
