@@ -1,5 +1,6 @@
 """The commands `call`, `list` and `describe`: any RPC of a gateway, from a shell."""
 
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -28,6 +29,10 @@ _TIMEOUT_S = 15.0
 
 _STANDARD_INPUT = "-"
 
+# What metadata may be called by people, and be.
+_METADATA = re.compile(r"(?!grpc-)(?!.*-bin$)[0-9a-z_.-]+")
+_VALUE = re.compile(r"[ -~]*")
+
 Talk: TypeAlias = Callable[[Api, grpc.aio.Channel], Awaitable[None]]
 
 
@@ -39,25 +44,33 @@ Talk: TypeAlias = Callable[[Api, grpc.aio.Channel], Awaitable[None]]
     help=f"Deadline in seconds; default: {_TIMEOUT_S:g}, and none for streams.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each response as one line of JSON.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Metadata to send, such as x-request-id=deploy-7; repeatable.",
+)
 @click.argument("rpc")
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE | -]...")
 def call(
     connection: Connection,
     timeout: float | None,
     as_json: bool,
+    metadata: Sequence[str],
     rpc: str,
     fields: Sequence[str],
 ) -> None:
-    r"""Call an RPC, with the fields of its request.
+    """Call an RPC, with the fields of its request.
 
     \b
     telnyx-gateway call MuteParticipants conference_id=... call_control_ids=...
     telnyx-gateway call Subscribe filter.types=call.enqueued position=earliest
-    echo '{"name": "support"}' | telnyx-gateway call GetQueue -
+    echo '{"queue_name": "support"}' | telnyx-gateway call GetQueue -
 
     A field of a message is named by its path, a repeated field once for each value. With -, the
     request is read as JSON from standard input first. See also: list, describe.
-    """
+    """  # noqa: D301 - click asks for a real backspace before lines that it shall leave as they are
+    sent = [_named(it) for it in metadata]
     given = sys.stdin.read() if _STANDARD_INPUT in fields else ""
 
     async def talk(api: Api, channel: grpc.aio.Channel) -> None:
@@ -68,7 +81,7 @@ def call(
         if given.strip():
             words.fill_from_json(request, given)
         words.fill(request, (it for it in fields if it != _STANDARD_INPUT))
-        async for response in _responses(channel, method, request, timeout):
+        async for response in _responses(channel, method, request, timeout, sent):
             if as_json:
                 say(MessageToJson(response, indent=None))
             else:
@@ -133,19 +146,36 @@ async def _told(connection: Connection, talk: Talk) -> int:
     return 0
 
 
+def _named(pair: str) -> tuple[str, str]:
+    """Return the name and the value of a piece of metadata."""
+    name, equals, value = pair.partition("=")
+    # Names that end so have bytes as values; gRPC's own are not for callers to set.
+    if not equals or not _METADATA.fullmatch(name.lower()) or not _VALUE.fullmatch(value):
+        raise click.UsageError(
+            f"--metadata {pair!r} is not NAME=VALUE, with a name of letters, digits, '-', '_' and"
+            " '.' that neither begins with 'grpc-' nor ends with '-bin', and a printable value"
+        )
+    return name.lower(), value
+
+
 async def _responses(
-    channel: grpc.aio.Channel, method: MethodDescriptor, request: Message, timeout: float | None
+    channel: grpc.aio.Channel,
+    method: MethodDescriptor,
+    request: Message,
+    timeout: float | None,
+    metadata: Sequence[tuple[str, str]],
 ) -> Any:
     path = f"/{path_of(method)}"
     decode = GetMessageClass(method.output_type).FromString
     encode = type(request).SerializeToString
     if method.server_streaming:
         stream = channel.unary_stream(path, encode, decode)
-        async for response in stream(request, timeout=timeout):
+        async for response in stream(request, timeout=timeout, metadata=metadata):
             yield response
     else:
         unary = channel.unary_unary(path, encode, decode)
-        yield await unary(request, timeout=_TIMEOUT_S if timeout is None else timeout)
+        limit = _TIMEOUT_S if timeout is None else timeout
+        yield await unary(request, timeout=limit, metadata=metadata)
 
 
 def _say_all(lines: Iterable[str], is_one_of_many: bool) -> None:

@@ -257,5 +257,6 @@ def _settings(env: Mapping[str, str]) -> Settings:
         tell("telnyx-gateway: invalid settings:")
         for line in str(error).splitlines():
             tell(f"  {line}")
-        tell("To try it without an account: telnyx-gateway serve --sandbox")
+        if not env.keys() & {"TELNYX_API_KEY", "TELNYX_API_KEY_FILE"}:
+            tell("To try it without an account: telnyx-gateway serve --sandbox")
         sys.exit(EXIT_USAGE)

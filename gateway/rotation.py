@@ -42,5 +42,9 @@ def _watched(
     def refused(reason: str) -> None:
         _log.error("%s stays as it was: %s", name, reason)
 
-    current = settings.value(name)
-    return WatchedFile((path,), read, taken, refused, current, bytes_max=TEXT_BYTES_MAX)
+    def restored() -> None:
+        _log.info("%s can be used again: it has what is in use", path)
+
+    return WatchedFile(
+        (path,), read, taken, refused, settings.value(name), TEXT_BYTES_MAX, restored
+    )

@@ -49,7 +49,8 @@ class WatchedFile(Generic[T]):
     `read` makes a value of the contents, one argument a file in the order of `paths`; it raises
     ValueError if it cannot, and runs in a thread. `taken` is given each value that differs from
     the one before, at first from `current`. `refused` is given, once each, why a change is not
-    taken: the value before stays in force. A file above `bytes_max` is not taken, as when it was
+    taken: the value before stays in force. `restored` is told when the files have that value again:
+    who was told of a mistake hears its end. A file above `bytes_max` is not taken, as when it was
     read first: else the next start would refuse what goes on working until then.
 
     A change counts once it was seen twice, a poll apart: until then somebody may be writing, and
@@ -64,6 +65,7 @@ class WatchedFile(Generic[T]):
         refused: Callable[[str], None],
         current: T | None = None,
         bytes_max: int = FILE_BYTES_MAX,
+        restored: Callable[[], None] | None = None,
     ) -> None:
         self._paths = tuple(paths)
         self._read = read
@@ -71,6 +73,8 @@ class WatchedFile(Generic[T]):
         self._refused = refused
         self._current = current
         self._bytes_max = bytes_max
+        self._restored = restored
+        self._is_refused = False
         # What the latest two looks saw: contents, or why there are none.
         self._seen: tuple[bytes, ...] | str | None = None
         self._judged: tuple[bytes, ...] | str | None = None
@@ -87,6 +91,7 @@ class WatchedFile(Generic[T]):
         if self._seen != before or self._seen == self._judged:
             return
         self._judged = self._seen
+        was_refused, self._is_refused = self._is_refused, True
         if isinstance(self._seen, str):
             self._refused(self._seen)
             return
@@ -95,9 +100,12 @@ class WatchedFile(Generic[T]):
         except ValueError as error:
             self._refused(str(error))
             return
+        self._is_refused = False
         if value != self._current:
             self._taken(value)
             self._current = value
+        elif was_refused and self._restored is not None:
+            self._restored()
 
     def _look(self) -> tuple[bytes, ...] | str:
         contents = []

@@ -98,6 +98,19 @@ def test_a_file_is_no_larger_when_it_changes_than_it_may_be_at_first(
     assert (taken, refused) == ([], [f"{path} has more than 4 bytes"])
 
 
+def test_who_heard_of_a_mistake_hears_of_its_end(loop: LoopThread, path: Path) -> None:
+    heard: list[object] = []
+    file = WatchedFile(
+        (path,), number, heard.append, heard.append, 1, restored=lambda: heard.append("restored")
+    )
+    for text in ("1", "one", "1", "1 ", "two", "2"):
+        path.write_text(text)
+        for _ in range(3):
+            loop.run(file.look())
+
+    assert heard == ["is no number: 3 bytes", "restored", "is no number: 3 bytes", 2]
+
+
 def test_the_same_value_in_other_bytes_is_no_change(loop: LoopThread, path: Path) -> None:
     watch = Watch(loop, path, current=1)
     path.write_text(" 1\n")

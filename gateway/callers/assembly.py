@@ -43,7 +43,7 @@ class FiledCallers:
             raise CallersFileError(_about(path, error)) from None
         self.callers = Callers(roster, fetch_keys)
         self._file = WatchedFile(
-            (path,), read, self._taken, self._refused, roster, bytes_max=BYTES_MAX
+            (path,), read, self._taken, self._refused, roster, BYTES_MAX, self._restored
         )
 
     @property
@@ -66,8 +66,12 @@ class FiledCallers:
         _log.error(
             "%s has changed and cannot be used; the version before stays in force: %s",
             self._path,
-            why if why.startswith(str(self._path)) else f"\n{_indented(why)}",
+            # A message is one line.
+            why if why.startswith(str(self._path)) else "; ".join(why.splitlines()),
         )
+
+    def _restored(self) -> None:
+        _log.info("%s can be used again: it has what is in force", self._path)
 
 
 def _read(data: bytes, bind: Bind | None) -> Roster:

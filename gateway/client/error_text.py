@@ -22,14 +22,17 @@ _ADVICE = {
 def lines_of(error: CallError, address: str) -> Iterator[str]:
     """Yield the lines about a call to the gateway at `address` that failed."""
     if not error.reason and error.code is StatusCode.UNAVAILABLE:
+        if _is_of_tls(error):
+            yield f"no connection to {address}: {shown(error.message)}"
+            yield "is it served in TLS, and with a certificate that holds? See the --tls options"
+            return
         yield f"no gateway at {address}: {shown(error.message)}"
         yield "start one with `telnyx-gateway serve`, or name another with --address"
         return
     if not error.reason and error.code is StatusCode.DEADLINE_EXCEEDED:
         yield f"no response from {address} in time; a command may have run. --timeout sets the time"
         return
-    same = error.reason in ("", error.code.name)
-    yield f"{error.code.name}{'' if same else f' ({error.reason})'}: {shown(error.message)}"
+    yield head_of(error)
     for fault in error.faults:
         if fault.description not in error.message:
             yield f"  {fault.field or 'request'}: {shown(fault.description)}"
@@ -44,6 +47,19 @@ def lines_of(error: CallError, address: str) -> Iterator[str]:
         "see": " ".join(error.help_urls),
     }
     yield from (f"  {name}: {shown(text)}" for name, text in facts.items() if text)
+
+
+def _is_of_tls(error: CallError) -> bool:
+    """Tell a connection that fails in the handshake: something listens, and does not fit."""
+    # gRPC says no more than "Socket closed" of a server in TLS that was spoken to in clear.
+    said = ("handshak", "Socket closed")
+    return "failed to connect" in error.message and any(it in error.message for it in said)
+
+
+def head_of(error: CallError) -> str:
+    """Return the line that says what a call failed with: status, reason and words."""
+    same = error.reason in ("", error.code.name)
+    return f"{error.code.name}{'' if same else f' ({error.reason})'}: {shown(error.message)}"
 
 
 def _advice(error: CallError) -> str:

@@ -6,6 +6,7 @@ The gateway's own texts name fields of the request, which nobody at a terminal c
 import grpc
 
 from conferencing.v1.event_service_pb2 import Gap, GapReason
+from gateway.client.error_text import head_of
 from gateway.client.errors import CallError, FieldFault
 from gateway.client.event_text import shown
 from gateway.schema.event_keys import declared_keys
@@ -59,7 +60,8 @@ def error_lines(error: CallError) -> list[str]:
         return [f"{code}: {loss}", WAYS_ON]
     if error.faults:
         return [f"{code}: {_fault(it)}" for it in error.faults]
-    return [f"{code}: {shown(error.message)}"]
+    asked = [f"  request id: {shown(error.request_id)}"] if error.request_id else []
+    return [head_of(error), *asked]
 
 
 def _loss(reason: str, missed: int) -> str:

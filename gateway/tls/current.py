@@ -33,6 +33,8 @@ class CurrentCredentials:
         # What was wrong at the last look, and what has been told of.
         self._wrong: tuple[Pem | None, str] | None = None
         self._told: tuple[Pem | None, str] | None = None
+        # Which of those served has been told to have expired.
+        self._expired: Credentials | None = None
 
     @property
     def requires_client(self) -> bool:
@@ -46,12 +48,25 @@ class CurrentCredentials:
             await self.look()
 
     async def look(self) -> None:
-        """Look at the files once."""
+        """Look at the files once, and whether what is served has expired."""
+        await self._take()
+        if self._now() >= self.current.not_after and self._expired is not self.current:
+            self._expired = self.current
+            _log.error(
+                "TLS on %s: the certificate has expired at %s, and clients refuse it: replace its"
+                " files, which needs no restart",
+                self._files.port,
+                self.current.expires,
+            )
+
+    async def _take(self) -> None:
         pem: Pem | None = None
         try:
             # In a thread: they may be on a disk that does not respond.
             pem = await asyncio.to_thread(Pem.read, self._files)
             if pem == self.current.pem:
+                if self._told is not None:
+                    _log.info("TLS on %s: its files have what is served again", self._files.port)
                 self._wrong = self._told = None
                 return
             found = Credentials.of(pem, self._files, self._now())

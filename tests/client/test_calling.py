@@ -11,6 +11,7 @@ import pytest
 from gateway.client.api import Api, NameNotFoundError, path_of
 from tests.conftest import StartGateway
 from tests.harness.callers import put, with_token
+from tests.harness.certificates import Authority
 from tests.harness.gateway import RunningGateway
 from tests.harness.process import command, environment
 from tests.harness.provider import Answer, RecordingProvider
@@ -219,3 +220,63 @@ def test_names_may_be_as_short_as_they_are_unambiguous() -> None:
             assert api.method(name) is method
     with pytest.raises(NameNotFoundError, match=r"there is no RPC Conference; is it "):
         api.method("Conference")
+
+
+def test_metadata_is_sent_and_a_call_is_found_by_the_id_in_it(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    sent = (
+        "--metadata",
+        "X-Request-Id=deploy-7",
+        "--metadata",
+        f"traceparent=00-{'1' * 32}-{'2' * 16}-01",
+    )
+
+    done = ran(gateway, "call", *sent, *MUTE)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    request = provider.take()
+    assert request.headers["x-request-id"] == "deploy-7"
+    assert request.headers["traceparent"].startswith(f"00-{'1' * 32}-")
+
+
+@pytest.mark.parametrize("given", ["x", "=1", "x y=1", "grpc-timeout=1S", "a-bin=1", "x=\x07"])
+def test_metadata_that_is_none_is_refused_in_words(gateway: RunningGateway, given: str) -> None:
+    failed = ran(gateway, "call", "--metadata", given, *MUTE)
+
+    assert failed.returncode == 2
+    assert "is not NAME=VALUE" in failed.stderr
+
+
+def test_the_examples_of_the_help_are_lines_to_copy_and_name_what_there_is(
+    gateway: RunningGateway, provider: RecordingProvider
+) -> None:
+    shown = subprocess.run(
+        [*command("call"), "--help"], env=environment(), capture_output=True, text=True, check=True
+    ).stdout
+    examples = re.findall(r"^  (?:echo '(.*)' \| )?telnyx-gateway call (.*)$", shown, re.MULTILINE)
+    assert len(examples) == 3
+
+    for given, words in examples:
+        # Enough for a stream: it begins, and has nothing to end for.
+        failed = ran(gateway, "call", "--timeout", "1", *words.split(), given=given)
+        assert failed.returncode != 2, failed.stderr
+
+
+def test_a_gateway_that_does_not_fit_is_not_said_to_be_missing(
+    start_gateway: StartGateway, provider: RecordingProvider, tmp_path: Path
+) -> None:
+    authority = Authority()
+    cert, key = authority.server().write(tmp_path, "server")
+    gateway = start_gateway(
+        provider.base_url, GATEWAY_GRPC_TLS_CERT=str(cert), GATEWAY_GRPC_TLS_KEY=str(key)
+    )
+    (tmp_path / "other.pem").write_bytes(Authority().pem)
+
+    for options in ((), ("--tls-ca", tmp_path / "other.pem")):
+        failed = ran(gateway, "call", *options, *JOIN)
+        assert failed.returncode == 1
+        assert "no connection to 127.0.0.1:" in failed.stderr
+        assert failed.stderr.endswith(
+            "is it served in TLS, and with a certificate that holds? See the --tls options\n"
+        )

@@ -11,14 +11,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import SubscribeResponse
 from gateway.client.cursor_file import CursorFile
+from gateway.client.errors import CallError
 from gateway.client.event_forms import form_of
 from gateway.client.event_text import EventText
 from gateway.client.progress import Progress, duration_text
+from gateway.client.tail_errors import error_lines
 from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
 from tests.harness.gateway import RunningGateway
@@ -283,3 +286,14 @@ def test_who_is_live_sees_no_progress() -> None:
 )
 def test_durations_have_their_two_largest_units(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+def test_an_error_has_the_reason_and_the_id_that_it_is_looked_up_by() -> None:
+    refused = CallError(
+        grpc.StatusCode.UNAUTHENTICATED, "nobody we know", "CALLER_UNKNOWN", request_id="of-a-tail"
+    )
+
+    assert error_lines(refused) == [
+        "UNAUTHENTICATED (CALLER_UNKNOWN): nobody we know",
+        "  request id: of-a-tail",
+    ]

@@ -62,6 +62,14 @@ def test_a_broken_version_is_refused_in_words_and_the_one_before_goes_on(
     assert "callers.desk.role must be one of reader, operator, admin" in text
     assert "callers.board.identities[1] is the token of callers.desk.identities[1] again" in text
 
+    # One line of the log output, whose ends of lines would be escaped.
+    assert "\n" not in text
+
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    guarded.put(with_token("desk", "reader", "old"))
+    assert [it for it in caplog.messages if "can be used again" in it]
+
     guarded.put(with_token("desk", "reader", "new"))
     assert guarded.may_call("old", "new") == [False, True]
 

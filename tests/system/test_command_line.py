@@ -221,6 +221,24 @@ def test_the_sandbox_prints_what_a_gateway_needs(tmp_path: Path) -> None:
         assert any(name in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("words", "env", "hinted"),
+    [
+        ((), {}, True),
+        (("--sandbox",), {}, False),
+        ((), {"TELNYX_API_KEY": "KEY0123456789"}, False),
+    ],
+)
+def test_the_simulated_provider_is_named_to_those_who_have_no_key_and_no_others(
+    tmp_path: Path, words: tuple[str, ...], env: dict[str, str], hinted: bool
+) -> None:
+    refused = run(tmp_path, "serve", *words, GATEWAY_GRPC_ADDRESS="0.0.0.0:50051", **env)
+
+    assert refused.returncode == 2
+    assert "GATEWAY_GRPC_TRUST=network" in refused.stderr
+    assert ("serve --sandbox" in refused.stderr) is hinted
+
+
 def test_serve_with_a_sandbox_needs_no_key(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path, "--sandbox") as gateway:
         gateway.wait_for("v3:sandbox-alice")

@@ -131,6 +131,50 @@ def test_a_pair_that_is_not_valid_yet_is_taken_up_when_it_is(tmp_path: Path) -> 
     assert current.current.pem.chain == second.cert
 
 
+def test_that_it_has_expired_is_an_error_once_and_a_new_one_can_expire_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Folder(tmp_path, CA.server())
+    clock = [CurrentCredentials(folder.files).current.not_after - 1]
+    current = CurrentCredentials(folder.files, lambda: clock[0])
+    look(current, 3)
+    assert errors(caplog) == []
+
+    clock[0] += 1
+    look(current, 3)
+    (line,) = errors(caplog)
+    assert line.startswith(
+        f"TLS on grpc: the certificate has expired at {current.current.expires}, and clients refuse"
+    )
+
+    clock[0] -= 1
+    folder.write(CA.server())
+    look(current)
+    clock[0] = current.current.not_after
+    look(current, 3)
+    assert len(errors(caplog)) == 2
+
+
+def test_files_that_are_put_back_are_told_of_once_if_their_fault_was(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    issued = CA.server()
+    folder = Folder(tmp_path, issued)
+    current = CurrentCredentials(folder.files)
+    folder.key.write_bytes(b"")
+    look(current)
+    folder.write(issued)
+    look(current, 3)
+    assert caplog.messages == []
+
+    folder.key.write_bytes(b"")
+    look(current, 3)
+    folder.write(issued)
+    look(current, 3)
+    assert caplog.messages[1:] == ["TLS on grpc: its files have what is served again"]
+
+
 def test_with_nothing_to_begin_with_there_is_no_beginning(tmp_path: Path) -> None:
     folder = Folder(tmp_path, CA.server())
     folder.key.write_bytes(CA.server().key)
