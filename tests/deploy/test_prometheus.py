@@ -14,9 +14,9 @@ import pytest
 from conferencing.v1.conference_service_pb2 import EndConferenceRequest
 from tests.conftest import StartGateway
 from tests.deploy.test_dashboard import PANELS
-from tests.envoy.front import free_port
 from tests.harness.gateway import RunningGateway
 from tests.harness.needs import with_tool
+from tests.harness.ports import free_port
 from tests.harness.provider import RecordingProvider
 from tests.harness.readiness import until
 from tests.harness.webhooks import webhook

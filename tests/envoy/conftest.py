@@ -7,8 +7,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.envoy.front import Front, free_port, on_ports, running
+from tests.envoy.front import Front, on_ports, running
 from tests.harness.pair import Pair
+from tests.harness.ports import free_port
 from tests.harness.readiness import until
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "envoy" / "envoy.yaml"

@@ -1,7 +1,6 @@
 """An Envoy that runs, as its clients and its operator see it."""
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,11 +13,6 @@ import grpc
 from tests.harness.pages import http_get
 
 ENVOY = Path(sys.executable).parent / "envoy"
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
 
 
 def on_ports(config: Path, ports: dict[str, str]) -> str:

@@ -11,9 +11,10 @@ from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from tests.envoy.conftest import CONFIG
-from tests.envoy.front import Front, free_port, on_ports, running
+from tests.envoy.front import Front, on_ports, running
 from tests.harness.full_drain import nobody_loses_anything
 from tests.harness.pair import GET
+from tests.harness.ports import free_port
 from tests.harness.process import GatewayProcess
 from tests.harness.readiness import until
 

@@ -18,12 +18,13 @@ from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from conferencing.v1.queue_service_pb2 import DeleteQueueRequest, GetQueueResponse
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from tests.conftest import StartGateway
-from tests.envoy.front import free_port, on_ports, running
+from tests.envoy.front import on_ports, running
 from tests.envoy.test_envoy import framed, frames
 from tests.harness.callers import bearer, entry, put, with_token
 from tests.harness.certificates import Authority, Issued
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.pair import GET, QUEUE
+from tests.harness.ports import free_port
 from tests.harness.provider import RecordingProvider
 from tests.harness.readiness import until
 from tests.harness.webhooks import webhook

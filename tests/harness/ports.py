@@ -24,6 +24,12 @@ class Port:
             one.close()
 
 
+def free_port() -> str:
+    """Return the number of a port that nobody listens on, for a program that is told it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
+
+
 async def on_any_port(server: HttpServer) -> int:
     """Have a server listen on a port of its own; returns it."""
     bound = await server.start(TcpAddress("127.0.0.1", 0))
