@@ -11,6 +11,8 @@ from tests.harness.ports import free_port
 from tests.harness.readiness import until
 from tests.harness.shell import Shell, blocks_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SECTION = "### A token, from the first day to the last\n"
 
