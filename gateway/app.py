@@ -5,14 +5,13 @@ import logging
 import random
 import time
 
-from google.protobuf.message import Message
-
 from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.background import Background
 from gateway.bytebudget import ByteBudget
 from gateway.callers.assembly import FiledCallers, callers_of
 from gateway.clock import Clock
 from gateway.conference.conferences import Conferences
+from gateway.conference.sharing import SharedCommands
 from gateway.config import Settings
 from gateway.feed.effects import Effects
 from gateway.feed.feed import Feed
@@ -58,7 +57,7 @@ from gateway.telemetry.telemetry import Telemetry
 from gateway.telemetry.tracing import NoTraces, Traces
 from gateway.tls.served import ServedCertificates
 from gateway.upstream.assembly import Hooks, Upstream
-from gateway.upstream.bound import operations_of
+from gateway.upstream.bound import command_requests, operations_of
 from gateway.upstream.conferences import RestConferences
 from gateway.upstream.transport import Transport
 from gateway.version import gateway_version
@@ -139,6 +138,12 @@ class Gateway:
         self._console = console_of(feed, self.metrics.instruments.sums)
         access = compile_access((*COMMAND_SERVICES, EVENT_SERVICE))
         self._operations = operations_of(COMMAND_SERVICES)
+        self._commands = SharedCommands(
+            log.broadcast,
+            command_requests(self._operations),
+            (self._conferences.command_accepted, self._console.command_accepted),
+        )
+        self.metrics.watch_shared_commands(self._commands)
         identity = None if callers is None else Identity(callers.callers, access)
         self.rules = Rules.of(
             self._observe, self._buffers, begin=self._traces.begin, identity=identity
@@ -163,7 +168,7 @@ class Gateway:
                     self._conferences,
                     self._operations,
                     self._client,
-                    self._command_accepted,
+                    self._commands.accepted,
                     self._health.look,
                     ConsoleAccess(None if callers is None else callers.callers, access),
                 ),
@@ -282,7 +287,7 @@ class Gateway:
             operations,
             self._client,
             feed.cursor,
-            self._command_accepted,
+            self._commands.accepted,
             settings.call_timeout,
             self.rules.shell,
             bounds,
@@ -311,10 +316,6 @@ class Gateway:
             self._observe,
             Beside(settings.health, settings.reflection),
         )
-
-    def _command_accepted(self, request: Message) -> None:
-        self._conferences.command_accepted(request)
-        self._console.command_accepted(request)
 
     def _build_health(self) -> Health:
         services = Services(

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,10 @@ from gateway.journal.filter import Filter
 # long as a call has by default. Who would wait longer is refused at once, and can go to another
 # gateway.
 FIRST_WAIT_MAX_S = 10.0
+
+# Commands that a watch keeps until its caller has taken what came before; then the oldest go. What
+# the provider says after the last of them shows what all have done, but for roles of supervisors.
+_ACCEPTED_MAX = 1_000
 
 
 class Conferences:
@@ -75,7 +80,7 @@ class Conferences:
         for each other before others wait for them. Raises ConferenceError, what the events' stream
         raises, and the `failures` of the source.
         """
-        accepted: list[AcceptedCommand] = []
+        accepted: deque[AcceptedCommand] = deque(maxlen=_ACCEPTED_MAX)
         now = self._clock.monotonic
         # The position and the commands first, the provider's state after them: what happens in
         # between is in both, and taking it in twice changes nothing.

@@ -9,7 +9,7 @@ from gateway.conference.fair_queue import Rank
 from gateway.conference.reader import ConferenceRead, ConferenceReader, ConferenceRef, Priority
 
 # How often a watched conference is read from the provider, in seconds: nothing else shows a mute or
-# hold that did not pass through this gateway.
+# hold that did not pass through a gateway on this log.
 REFRESH_INTERVAL_S = 30.0
 
 # What was read so recently for another watch, in seconds, need not be read again.

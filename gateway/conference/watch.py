@@ -1,5 +1,6 @@
 """A watch: the state of one conference, and each change of it."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class Watch:
         self,
         picture: ConferencePicture,
         events: EventStream,
-        accepted: list[AcceptedCommand],
+        accepted: deque[AcceptedCommand],
         refresh: Refresh,
         time: TimeSource,
     ) -> None:

@@ -1,7 +1,7 @@
 """The board: every conference and queue as the events tell it, as values that JSON can hold.
 
-No event says who is muted or on hold: that is known from the commands that this gateway has sent,
-and for a conference that somebody has opened, from the provider.
+No event says who is muted or on hold: that is known from the commands that gateways on this log
+have sent, and for a conference that somebody has opened, from the provider.
 """
 
 from collections import OrderedDict, deque

@@ -157,6 +157,27 @@ class Checkpoints(Protocol):
         """Keep a value; returns when it is durable. Raises LogUnavailableError."""
 
 
+class Broadcast(Protocol):
+    """Tells the other gateways on a log something, and hears what they tell.
+
+    At most once: who is not connected, or is too busy, never hears it. So it is for what is only
+    known sooner by it.
+    """
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were not sent, because nobody could be reached or too many waited."""
+
+    def send(self, message: bytes) -> None:
+        """Send a message to all others, in order; it never fails and never waits."""
+
+    def listen(self, receiver: Callable[[bytes], None]) -> None:
+        """Have `receiver`, which does not raise, called with what others send; never its own.
+
+        Somebody else may have sent it: it may be any bytes.
+        """
+
+
 class Copying(Protocol):
     """How an index comes by the events of its journal, where it is a copy of that."""
 
@@ -192,6 +213,7 @@ class EventLog:
     journal: Journal
     index: Index
     checkpoints: Checkpoints
+    broadcast: Broadcast
     close: Callable[[], Coroutine[Any, Any, None]]
     retention: Retention | None = None
     copying: Copying | None = None

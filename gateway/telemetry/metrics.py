@@ -33,6 +33,22 @@ class Questions(Protocol):
         """How many watches were refused because their turn would have come too late."""
 
 
+class SharedCommands(Protocol):
+    """What the gateways on one log tell each other of accepted commands: how many messages."""
+
+    @property
+    def received(self) -> int:
+        """How many came from others."""
+
+    @property
+    def rejected(self) -> int:
+        """How many came and could not be used."""
+
+    @property
+    def dropped(self) -> int:
+        """How many were not sent."""
+
+
 class InFlight(Protocol):
     """The calls that have begun and not ended."""
 
@@ -152,6 +168,16 @@ class Metrics:
         )
         text = "Watches rejected because their turn would have come too late"
         self.instruments.kept("gateway_watch_refused", text, lambda: questions.refused)
+
+    def watch_shared_commands(self, shared: SharedCommands) -> None:
+        """Show from now on what gateways tell each other of accepted commands."""
+        made = self.instruments
+        text = "Accepted commands that other gateways on the log have told of"
+        made.kept("gateway_shared_commands_received", text, lambda: shared.received)
+        text = "Messages about accepted commands that could not be used"
+        made.kept("gateway_shared_commands_rejected", text, lambda: shared.rejected)
+        text = "Accepted commands that other gateways on the log were not told of"
+        made.kept("gateway_shared_commands_dropped", text, lambda: shared.dropped)
 
     def watch_components(self, works: Mapping[str, Callable[[], bool]]) -> None:
         """Show from now on which components work, by name."""

@@ -62,3 +62,8 @@ class BoundOperation:
 def operations_of(services: Iterable[ServiceDescriptor]) -> tuple[BoundOperation, ...]:
     """Compile all methods of the command services. Raises BindingError for the first bad one."""
     return tuple(BoundOperation.of(binding) for binding in compile_services(services))
+
+
+def command_requests(operations: Iterable[BoundOperation]) -> Iterable[type[Message]]:
+    """Return the types of the requests of those operations that change something."""
+    return (it.binding.request_class for it in operations if it.safety is not Safety.READ)

@@ -373,3 +373,14 @@ def test_who_leaves_takes_the_question_along() -> None:
         assert watching.cancelled()
 
     staged(story)
+
+
+def test_who_takes_nothing_has_the_last_thousand_commands_kept_for_it() -> None:
+    async def story(stage: Stage, watch: Watch) -> None:
+        for _ in range(1_000):
+            stage.conferences.command_accepted(c.StartRecordingRequest(conference_id=ID))
+            stage.conferences.command_accepted(c.PauseRecordingRequest(conference_id=ID))
+
+        assert len(await watch.next(5)) == 1_000
+
+    watched(story)

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from tests.contract.check import Check
 from tests.contract.homes import Home
-from tests.contract.memory import MemoryCheckpoints, MemoryIndex, MemoryJournal, MemoryPlace
+from tests.contract.memory import (
+    MemoryBroadcast,
+    MemoryCheckpoints,
+    MemoryIndex,
+    MemoryJournal,
+    MemoryPlace,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +28,9 @@ def broken(
     journal: type[MemoryJournal] = MemoryJournal,
     index: type[MemoryIndex] = MemoryIndex,
     checkpoints: type[MemoryCheckpoints] = MemoryCheckpoints,
+    broadcast: type[MemoryBroadcast] = MemoryBroadcast,
     place: type[MemoryPlace] = MemoryPlace,
 ) -> Break:
     """Return a break: the home with one of these in the place of what it should be."""
-    home = Home(name, lambda: nullcontext(place(journal, index, checkpoints)))
+    home = Home(name, lambda: nullcontext(place(journal, index, checkpoints, broadcast)))
     return Break(home, caught_by)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from tests.contract import (
+    broadcast,
     checkpoints,
     framing,
     histories,
@@ -28,6 +29,7 @@ _CONCEPTS = (
     retention,
     framing,
     checkpoints,
+    broadcast,
     many,
     histories,
 )

@@ -34,6 +34,9 @@ class Place(Protocol):
     async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
         """Make the log and open it; its first event is to get a number."""
 
+    async def beside(self, format_: EventFormat) -> EventLog | None:
+        """Open the log that is open, as one more gateway; None where one process has it alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -59,6 +62,9 @@ class File:
     async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
         return await open_log(self.path, format_, begins_at=begins_at)
 
+    async def beside(self, format_: EventFormat) -> EventLog | None:
+        return None
+
 
 @asynccontextmanager
 async def _file() -> AsyncIterator[Place]:
@@ -78,8 +84,14 @@ class Stream:
         return await self.begun(format_, 1)
 
     async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
-        place, index = StreamPlace(self.cluster.addresses, self.name), self.folder / "index.db"
-        return await open_stream(place, index, format_, _FOR_EVER, begins_at=begins_at)
+        return await self._opened("index", format_, begins_at)
+
+    async def beside(self, format_: EventFormat) -> EventLog | None:
+        return await self._opened(secrets.token_hex(4), format_, 1)
+
+    async def _opened(self, index: str, format_: EventFormat, begins_at: int) -> EventLog:
+        place, path = StreamPlace(self.cluster.addresses, self.name), self.folder / f"{index}.db"
+        return await open_stream(place, path, format_, _FOR_EVER, begins_at=begins_at)
 
 
 @asynccontextmanager

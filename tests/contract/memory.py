@@ -42,6 +42,8 @@ class Kept:
     deleted_through: int = 0
     deleted_received_at_us: int | None = None
     checkpoints: dict[str, bytes] = field(default_factory=dict)
+    # Those of the gateways that have it open.
+    broadcasts: list["MemoryBroadcast"] = field(default_factory=list)
 
     @property
     def span(self) -> Span:
@@ -277,6 +279,32 @@ class MemoryCheckpoints:
         self.kept.checkpoints[name] = value
 
 
+class MemoryBroadcast:
+    """`Broadcast`."""
+
+    dropped = 0
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        self.receivers: list[Callable[[bytes], None]] = []
+        kept.broadcasts.append(self)
+
+    def send(self, message: bytes) -> None:
+        for one in tuple(self.kept.broadcasts):
+            if one is not self:
+                one.hear(message)
+
+    def listen(self, receiver: Callable[[bytes], None]) -> None:
+        self.receivers.append(receiver)
+
+    def hear(self, message: bytes) -> None:
+        for receiver in self.receivers:
+            receiver(message)
+
+    def close(self) -> None:
+        self.kept.broadcasts.remove(self)
+
+
 class MemoryPlace:
     """Where one log is kept. A broken home is made by putting other classes in these places."""
 
@@ -285,18 +313,26 @@ class MemoryPlace:
         journal: type[MemoryJournal] = MemoryJournal,
         index: type[MemoryIndex] = MemoryIndex,
         checkpoints: type[MemoryCheckpoints] = MemoryCheckpoints,
+        broadcast: type[MemoryBroadcast] = MemoryBroadcast,
     ) -> None:
         self._journal, self._index, self._checkpoints = journal, index, checkpoints
+        self._broadcast = broadcast
         self.kept = Kept()
 
     async def open(self, format_: EventFormat) -> EventLog:
         index = self._index(self.kept, format_)
         journal = self._journal(self.kept, index.arrived)
+        broadcast = self._broadcast(self.kept)
 
         async def close() -> None:
             journal.closed = True
+            broadcast.close()
 
-        return EventLog("memory", journal, index, self._checkpoints(self.kept), close)
+        checkpoints = self._checkpoints(self.kept)
+        return EventLog("memory", journal, index, checkpoints, broadcast, close)
+
+    async def beside(self, format_: EventFormat) -> EventLog:
+        return await self.open(format_)
 
     async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
         self.kept.newest = self.kept.deleted_through = begins_at - 1

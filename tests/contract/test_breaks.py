@@ -7,6 +7,7 @@ import pytest
 
 from gateway.journal.errors import LogError, OvertakenError
 from tests.contract import (
+    breaks_of_broadcast,
     breaks_of_journal,
     breaks_of_keeping,
     breaks_of_keys,
@@ -24,6 +25,7 @@ BREAKS = (
     *breaks_of_searching.BREAKS,
     *breaks_of_keys.BREAKS,
     *breaks_of_keeping.BREAKS,
+    *breaks_of_broadcast.BREAKS,
 )
 
 # What a home that breaks a promise may do: something else than it should, or fail.

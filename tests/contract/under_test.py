@@ -39,6 +39,7 @@ class LogUnderTest:
         self._place = place
         self._begins_at = begins_at
         self._log: EventLog | None = None
+        self._beside: list[EventLog] = []
         self.another = another
         self.model = Model(begins_at)
 
@@ -62,10 +63,25 @@ class LogUnderTest:
 
     async def close(self) -> EventLog | None:
         """Close the log, if it is open; return what it was."""
+        for other in self._beside:
+            await other.close()
+        self._beside = []
         log, self._log = self._log, None
         if log is not None:
             await log.close()
         return log
+
+    async def gateways(self, count: int) -> list[EventLog]:
+        """Return this log as so many gateways have it open; only one, where that is all there is.
+
+        They are closed with the log. Nothing but what they tell each other goes through here.
+        """
+        while len(self._beside) < count - 1:
+            other = await self._place.beside(FORMAT)
+            if other is None:
+                break
+            self._beside.append(other)
+        return [self.log, *self._beside]
 
     async def reopen(self, format_: EventFormat = FORMAT) -> None:
         await self.close()

@@ -122,6 +122,10 @@ class NatsServer:
         """End it as an operator would."""
         self._end(signal.SIGTERM)
 
+    def reload(self) -> None:
+        """Have it take up its configuration while it runs."""
+        self._signal(signal.SIGHUP)
+
     def hold(self) -> None:
         """Have it do nothing, with all its connections open, until `go_on`."""
         self._signal(signal.SIGSTOP)

@@ -55,6 +55,26 @@ class Message(NamedTuple):
 Receiver: TypeAlias = Callable[[Message], None]
 
 
+class _Heard(NamedTuple):
+    """A subject that is heard for as long as there is a gateway."""
+
+    subject: str
+    receiver: Receiver
+    waiting_max: int
+    waiting_bytes_max: int
+
+    async def subscribe(self, client: Client) -> None:
+        await client.subscribe(
+            self.subject,
+            cb=self._received,
+            pending_msgs_limit=self.waiting_max,
+            pending_bytes_limit=self.waiting_bytes_max,
+        )
+
+    async def _received(self, message: Msg) -> None:
+        self.receiver(_message_of(message))
+
+
 class _TlsClient(Client):
     """A client that says nothing to a server in clear.
 
@@ -82,6 +102,7 @@ class Broker:
         self._asked: dict[str, asyncio.Future[Message]] = {}
         self._error: str | None = None
         self._lost: list[Callable[[], None]] = []
+        self._heard: list[_Heard] = []
 
     @classmethod
     async def connect(cls, place: StreamPlace, access: Access) -> "Broker":
@@ -184,6 +205,20 @@ class Broker:
         except (NatsError, OSError) as error:
             raise BrokerError(f"{self._servers}: {_words(error)}") from error
 
+    async def hear(
+        self, subject: str, receiver: Receiver, waiting_max: int, waiting_bytes_max: int
+    ) -> None:
+        """Have what comes on a subject go to `receiver`, however often the connection comes back.
+
+        So much of it may wait, and more is dropped. Raises BrokerError.
+        """
+        heard = _Heard(subject, receiver, waiting_max, waiting_bytes_max)
+        try:
+            await heard.subscribe(self._client)
+        except (NatsError, OSError) as error:
+            raise BrokerError(f"{self._servers}: {_words(error)}") from error
+        self._heard.append(heard)
+
     async def close(self) -> None:
         """End the connection."""
         self._closing = True
@@ -214,6 +249,8 @@ class Broker:
         )
         self._prefix = client.new_inbox()
         await client.subscribe(f"{self._prefix}.*", cb=self._responded)
+        for heard in self._heard:
+            await heard.subscribe(client)
         self._error = None
 
     def _shown(self) -> dict[str, Any]:

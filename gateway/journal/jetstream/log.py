@@ -1,4 +1,4 @@
-"""The three ports on a NATS JetStream stream, put together."""
+"""The ports on a NATS JetStream stream, put together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,6 +12,7 @@ from gateway.journal.jetstream.access import Access, StreamPlace
 from gateway.journal.jetstream.api import PASSING, JetStreamApi
 from gateway.journal.jetstream.appending import Appender
 from gateway.journal.jetstream.arrivals import Arrivals
+from gateway.journal.jetstream.broadcast import JetStreamBroadcast, subject_of
 from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.checkpoints import JetStreamCheckpoints
 from gateway.journal.jetstream.encoding import Encoding
@@ -19,6 +20,7 @@ from gateway.journal.jetstream.errors import BrokerError, RefusedError
 from gateway.journal.jetstream.extent import Extent
 from gateway.journal.jetstream.following import Following, agrees
 from gateway.journal.jetstream.journal import JetStreamJournal
+from gateway.journal.jetstream.naming import own_name
 from gateway.journal.jetstream.publishing import Publishing
 from gateway.journal.jetstream.stream import Stream, opened_stream
 from gateway.journal.ports import EventLog
@@ -118,15 +120,18 @@ async def _opened(
         await copy.close()
         raise
     appender = Appender(Publishing(broker, api), observe)
+    broadcast = JetStreamBroadcast(broker, subject_of(api.stream, stream.epoch), own_name())
 
     async def close() -> None:
         await appender.close()
+        await broadcast.close()
         arrivals.close()
         await following.close()
         await broker.close()
         await copy.close()
 
     try:
+        await broadcast.open()
         await following.filled_within(_CATCH_UP_S)
     except BaseException:
         await close()
@@ -145,6 +150,7 @@ async def _opened(
         ),
         copy.index,
         checkpoints,
+        broadcast,
         close,
         stream.retention,
         following,

@@ -1,10 +1,11 @@
-"""The three ports on one SQLite file: writer and readers put together."""
+"""The ports on one SQLite file: writer and readers put together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from gateway.journal.alone import NobodyElse
 from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
 from gateway.journal.format import EventFormat
@@ -68,6 +69,7 @@ async def open_log(
         SqliteJournal(writer),
         SqliteIndex(format_.keys, writer, reader),
         SqliteCheckpoints(writer, reader),
+        NobodyElse(),
         close,
     )
 

@@ -137,6 +137,15 @@ class Streams:
 
         self.loop.run(published(self.cluster, subject, data), _PATIENCE_S)
 
+    def send_core(self, subject: str, data: bytes) -> None:
+        """Publish a message that no stream need take."""
+        self.loop.run(self._sent(subject, data), _PATIENCE_S)
+
+    async def _sent(self, subject: str, data: bytes) -> None:
+        client = await nats.connect([f"nats://{it}" for it in self.cluster.addresses])
+        await client.publish(subject, data)
+        await client.close()
+
     async def _asked(self, subject: str, body: Any) -> Any:
         client = await nats.connect([f"nats://{it}" for it in self.cluster.addresses])
         try:

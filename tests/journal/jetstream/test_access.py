@@ -134,5 +134,33 @@ def test_who_is_not_let_in_any_more_gets_in_again_with_what_the_file_has_then(
         loop.run(broker.close())
 
 
+# The client library leaves streams of failed connections to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_who_is_put_out_hears_what_it_heard_before_when_it_is_in_again(
+    loop: LoopThread, tmp_path: Path
+) -> None:
+    shown, heard = ["old"], list[bytes]()
+    cluster = one_server(tmp_path / "nats", "authorization { token: old }")
+    (server,) = cluster.servers
+
+    async def connected() -> Broker:
+        place = StreamPlace(cluster.addresses, "S")
+        broker = await Broker.connect(place, Access(token=lambda: shown[0]))
+        await broker.hear("S", lambda message: heard.append(message.data), 10, 1_000)
+        return broker
+
+    with running(cluster):
+        broker = loop.run(connected(), 60)
+        # The client library gives up at this, and the gateway begins with another client.
+        server.configure("authorization { token: new }")
+        server.reload()
+        _until(loop, broker, connected=False)
+        shown[0] = "new"
+        _until(loop, broker, connected=True)
+        loop.run(broker.publish("S", b"again"))
+        until(lambda: heard == [b"again"], "it hears again")
+        loop.run(broker.close())
+
+
 def _until(loop: LoopThread, broker: Broker, *, connected: bool) -> None:
     until(lambda: broker.is_connected is connected, f"connected: {connected}")
