@@ -125,7 +125,7 @@ class Gateway:
             self._observe,
             self._traces.begin,
         )
-        watch_feed(self.metrics, feed, clock, lambda: self._ingest.complete_until_s)
+        watch_feed(self.metrics, feed, clock, self._ingest)
         watch_log(self.metrics, log, LogFile(settings.log_file, self._retention.size_bytes))
         feed.tell(self._observe)
         self._conferences = Conferences(

@@ -2,9 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.feed.feed import Feed
@@ -40,10 +41,20 @@ class LogFile:
         return found.f_bavail * found.f_frsize
 
 
-def watch_feed(
-    metrics: Metrics, feed: Feed, clock: Clock, complete_until: Callable[[], float]
-) -> None:
-    """Show the feed from now on. `complete_until` is the watermark, in seconds since 1970."""
+class BackfillStanding(Protocol):
+    """How far backfill has come, and whose it is to do."""
+
+    @property
+    def complete_until_s(self) -> float:
+        """The watermark, in seconds since 1970."""
+
+    @property
+    def is_backfilling(self) -> bool:
+        """Whether it is this gateway's."""
+
+
+def watch_feed(metrics: Metrics, feed: Feed, clock: Clock, backfill: BackfillStanding) -> None:
+    """Show the feed from now on."""
 
     def subscribers() -> Mapping[str, float]:
         return {name: it.streams for name, it in feed.standings.items()}
@@ -56,7 +67,8 @@ def watch_feed(
             subscribers=subscribers,
             backlog=backlog,
             newest_sequence=lambda: feed.newest,
-            complete_until=complete_until,
+            complete_until=lambda: backfill.complete_until_s,
+            backfilling=lambda: backfill.is_backfilling,
             clock_ahead=lambda: clock.now().ahead or 0.0,
         )
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.bytebudget import ByteBudget
@@ -9,6 +10,7 @@ from gateway.clock import CLOCKS_APART_S, Clock
 from gateway.config import Settings
 from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.complete import Completeness
+from gateway.ingest.backfill.holding import SourceWhileHeld, look_on
 from gateway.ingest.backfill.report import Report, State
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
@@ -55,16 +57,27 @@ class Ingest:
         self.receiver = WebhookReceiver(
             self.verifier, decoder, log.journal, time.time, self._received, buffers, begin=begin
         )
+        self._lease = log.lease
+        self._is_shared = log.copying is not None
         self._backfill: Backfill | None = None
         if settings.backfill == "on":
-            self._backfill = self._build_backfill(log, decoder, client)
+            self._backfill = backfill = self._build_backfill(log, decoder, client)
+            if self._is_shared:
+                # It is not silent where others are posted to.
+                log.index.listen(lambda _: backfill.events_came())
 
     @property
     def report(self) -> Report:
         """How far backfill has come."""
         if self._backfill is None:
             return Report(State.OFF, self._completeness.complete)
-        return self._backfill.report
+        report = replace(self._backfill.report, holder=self._lease.holder)
+        return report if self._lease.is_held else replace(report, state=State.IDLE, error="")
+
+    @property
+    def is_backfilling(self) -> bool:
+        """Whether backfill is this gateway's to do."""
+        return self._backfill is not None and self._lease.is_held
 
     @property
     def complete_until_s(self) -> float:
@@ -75,7 +88,12 @@ class Ingest:
     @property
     def work(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What is to run until the end, by name."""
-        return {} if self._backfill is None else {"backfill": self._backfill.run}
+        works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+        if self._is_shared:
+            works["the backfill of others"] = lambda: look_on(self._completeness, self._lease)
+        if (backfill := self._backfill) is not None:
+            works["backfill"] = lambda: self._lease.hold(backfill.take_over)
+        return works
 
     def _build_backfill(
         self, log: EventLog, decoder: WebhookDecoder, client: TelnyxClient
@@ -83,7 +101,7 @@ class Ingest:
         settings = self._settings
         deliveries = WebhookDeliveries(client, settings.call_timeout)
         sweeper = Sweeper(
-            deliveries,
+            SourceWhileHeld(deliveries, log.lease),
             decoder,
             log.journal,
             Addressees(settings.webhook_urls),
@@ -99,6 +117,7 @@ class Ingest:
             observe=self._observe,
             time=self._clock,
             ask_time=deliveries.touch,
+            check=log.lease.check,
         )
 
     def _received(self, received: WebhookReceived) -> None:

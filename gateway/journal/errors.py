@@ -3,6 +3,7 @@
 LogError
 +-- LogUnavailableError   events cannot be stored or read now (disk full, server away)
 |   +-- LogBusyError      too many want to read already
+|   +-- OutdatedError     a value is another by now than it was
 +-- LogOpenError          the log cannot be opened at all; the text says what to do
 OvertakenError            what follows a position is not held any more
 """
@@ -18,6 +19,10 @@ class LogUnavailableError(LogError):
 
 class LogBusyError(LogUnavailableError):
     """Too many want to read already: nothing was begun. It may be asked for again."""
+
+
+class OutdatedError(LogUnavailableError):
+    """A value was to be replaced that is another by now: it has to be read again."""
 
 
 class LogOpenError(LogError):

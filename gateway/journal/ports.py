@@ -11,8 +11,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from gateway.journal.checkpoint import Checkpoint
 from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
+from gateway.journal.leasing import Work
 from gateway.journal.reading import (
     NOBODY,
     Asker,
@@ -153,8 +155,17 @@ class Checkpoints(Protocol):
     async def get(self, name: str) -> bytes | None:
         """Return the value that was set last, None if none ever was. Raises LogUnavailableError."""
 
+    async def read(self, name: str) -> Checkpoint:
+        """Return the value that was set last, with its revision. Raises LogUnavailableError."""
+
     async def set(self, name: str, value: bytes) -> None:
         """Keep a value; returns when it is durable. Raises LogUnavailableError."""
+
+    async def replace(self, name: str, value: bytes, revision: int) -> int:
+        """Keep a value if none has been set since a revision was read; return the new revision.
+
+        Raises OutdatedError if one has, and LogUnavailableError; the value may have been kept then.
+        """
 
 
 class Broadcast(Protocol):
@@ -175,6 +186,35 @@ class Broadcast(Protocol):
         """Have `receiver`, which does not raise, called with what others send; never its own.
 
         Somebody else may have sent it: it may be any bytes.
+        """
+
+
+class Lease(Protocol):
+    """Lets one of the gateways on a log do what the others need not do as well.
+
+    A gateway that has died, or is held up, loses it after some time to one of those that want it.
+    """
+
+    @property
+    def holder(self) -> str:
+        """The name of the gateway that holds it, as far as is known; empty if none is known to."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this gateway holds it, at this very moment."""
+
+    def check(self) -> None:
+        """Raise LeaseLostError if this gateway does not hold it any more.
+
+        For before each step that matters: the process may just have been held up for long.
+        """
+
+    async def hold(self, work: Work) -> None:
+        """Do work when this gateway holds it, until the work ends; raises what it raises.
+
+        If the lease is lost meanwhile, the work is cancelled before another gateway can have it,
+        and is begun anew when this one has it again. When it ends the lease is given up, and when
+        this is cancelled the work is cancelled first.
         """
 
 
@@ -214,6 +254,7 @@ class EventLog:
     index: Index
     checkpoints: Checkpoints
     broadcast: Broadcast
+    lease: Lease
     close: Callable[[], Coroutine[Any, Any, None]]
     retention: Retention | None = None
     copying: Copying | None = None

@@ -30,6 +30,7 @@ class FeedGauges:
     newest_sequence: Callable[[], float]
     # Seconds since 1970; zero while unknown.
     complete_until: Callable[[], float]
+    backfilling: Callable[[], bool]
     # Seconds; zero while unknown.
     clock_ahead: Callable[[], float]
 
@@ -126,6 +127,11 @@ class FeedMetrics:
         )
         for name, text, value in (
             ("feed_newest_sequence", "Number of the newest event", gauges.newest_sequence),
+            (
+                "backfill_active",
+                "Whether backfill is this gateway's to do: 1, or 0 if it is off or another's",
+                gauges.backfilling,
+            ),
             (
                 "backfill_complete_until_seconds",
                 "Backfill watermark: Unix time before which no event is known to be missing",

@@ -10,6 +10,7 @@ from tests.contract.memory import (
     MemoryCheckpoints,
     MemoryIndex,
     MemoryJournal,
+    MemoryLease,
     MemoryPlace,
 )
 
@@ -29,8 +30,9 @@ def broken(
     index: type[MemoryIndex] = MemoryIndex,
     checkpoints: type[MemoryCheckpoints] = MemoryCheckpoints,
     broadcast: type[MemoryBroadcast] = MemoryBroadcast,
+    lease: type[MemoryLease] = MemoryLease,
     place: type[MemoryPlace] = MemoryPlace,
 ) -> Break:
     """Return a break: the home with one of these in the place of what it should be."""
-    home = Home(name, lambda: nullcontext(place(journal, index, checkpoints, broadcast)))
+    home = Home(name, lambda: nullcontext(place(journal, index, checkpoints, broadcast, lease)))
     return Break(home, caught_by)

@@ -10,6 +10,7 @@ from tests.contract import (
     histories,
     journal,
     keys,
+    lease,
     listening,
     many,
     paging,
@@ -30,6 +31,7 @@ _CONCEPTS = (
     framing,
     checkpoints,
     broadcast,
+    lease,
     many,
     histories,
 )

@@ -17,7 +17,8 @@ import pytest
 from gateway.journal.format import EventFormat
 from gateway.journal.jetstream import StreamPlace
 from gateway.journal.jetstream import open_log as open_stream
-from gateway.journal.jetstream.checkpoints import bucket_of
+from gateway.journal.jetstream.bucket import bucket_of
+from gateway.journal.jetstream.lease import Term
 from gateway.journal.ports import EventLog
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
@@ -91,7 +92,7 @@ class Stream:
 
     async def _opened(self, index: str, format_: EventFormat, begins_at: int) -> EventLog:
         place, path = StreamPlace(self.cluster.addresses, self.name), self.folder / f"{index}.db"
-        return await open_stream(place, path, format_, _FOR_EVER, begins_at=begins_at)
+        return await open_stream(place, path, format_, _FOR_EVER, begins_at=begins_at, term=_BRIEF)
 
 
 @asynccontextmanager
@@ -108,6 +109,9 @@ SERVERS = SharedServers()
 
 # More than any check stores, and little enough for a server to give to several.
 _FOR_EVER = Retention(3650 * 86_400, 2**28)
+
+# Short, so that checks need not wait, and long enough for a machine that is busy.
+_BRIEF = Term(held=3.0, untouched=4.0, renew_every=0.5, look_every=0.05)
 
 MEMORY = Home("memory", lambda: nullcontext(MemoryPlace()))
 SQLITE = Home("sqlite", _file)

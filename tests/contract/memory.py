@@ -3,14 +3,17 @@
 It does not take turns: nobody is refused for being one too many.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.journal.errors import LogUnavailableError, OvertakenError
+from gateway.journal.checkpoint import Checkpoint
+from gateway.journal.errors import LogUnavailableError, OutdatedError, OvertakenError
 from gateway.journal.events import Appended, Entry, Framed, Keys, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.format import EventFormat
+from gateway.journal.leasing import LeaseLostError, Work
 from gateway.journal.ports import EPOCH_BYTES, EventLog, Listener
 from gateway.journal.reading import (
     NOBODY,
@@ -44,6 +47,9 @@ class Kept:
     checkpoints: dict[str, bytes] = field(default_factory=dict)
     # Those of the gateways that have it open.
     broadcasts: list["MemoryBroadcast"] = field(default_factory=list)
+    revisions: dict[str, int] = field(default_factory=dict)
+    lease: asyncio.Lock = field(default_factory=asyncio.Lock)
+    holder: "MemoryLease | None" = None
 
     @property
     def span(self) -> Span:
@@ -275,8 +281,18 @@ class MemoryCheckpoints:
     async def get(self, name: str) -> bytes | None:
         return self.kept.checkpoints.get(name)
 
+    async def read(self, name: str) -> Checkpoint:
+        return Checkpoint(self.kept.checkpoints.get(name), self.kept.revisions.get(name, 0))
+
     async def set(self, name: str, value: bytes) -> None:
         self.kept.checkpoints[name] = value
+        self.kept.revisions[name] = self.kept.revisions.get(name, 0) + 1
+
+    async def replace(self, name: str, value: bytes, revision: int) -> int:
+        if self.kept.revisions.get(name, 0) != revision:
+            raise OutdatedError(name)
+        await self.set(name, value)
+        return self.kept.revisions[name]
 
 
 class MemoryBroadcast:
@@ -305,6 +321,33 @@ class MemoryBroadcast:
         self.kept.broadcasts.remove(self)
 
 
+class MemoryLease:
+    """`Lease`."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+
+    @property
+    def holder(self) -> str:
+        return "" if self.kept.holder is None else str(id(self.kept.holder))
+
+    @property
+    def is_held(self) -> bool:
+        return self.kept.holder is self
+
+    def check(self) -> None:
+        if not self.is_held:
+            raise LeaseLostError
+
+    async def hold(self, work: Work) -> None:
+        async with self.kept.lease:
+            self.kept.holder = self
+            try:
+                await work()
+            finally:
+                self.kept.holder = None
+
+
 class MemoryPlace:
     """Where one log is kept. A broken home is made by putting other classes in these places."""
 
@@ -314,9 +357,11 @@ class MemoryPlace:
         index: type[MemoryIndex] = MemoryIndex,
         checkpoints: type[MemoryCheckpoints] = MemoryCheckpoints,
         broadcast: type[MemoryBroadcast] = MemoryBroadcast,
+        lease: type[MemoryLease] = MemoryLease,
     ) -> None:
         self._journal, self._index, self._checkpoints = journal, index, checkpoints
         self._broadcast = broadcast
+        self._lease = lease
         self.kept = Kept()
 
     async def open(self, format_: EventFormat) -> EventLog:
@@ -329,7 +374,8 @@ class MemoryPlace:
             broadcast.close()
 
         checkpoints = self._checkpoints(self.kept)
-        return EventLog("memory", journal, index, checkpoints, broadcast, close)
+        lease = self._lease(self.kept)
+        return EventLog("memory", journal, index, checkpoints, broadcast, lease, close)
 
     async def beside(self, format_: EventFormat) -> EventLog:
         return await self.open(format_)

@@ -11,6 +11,7 @@ from tests.contract import (
     breaks_of_journal,
     breaks_of_keeping,
     breaks_of_keys,
+    breaks_of_lease,
     breaks_of_reading,
     breaks_of_searching,
 )
@@ -26,6 +27,7 @@ BREAKS = (
     *breaks_of_keys.BREAKS,
     *breaks_of_keeping.BREAKS,
     *breaks_of_broadcast.BREAKS,
+    *breaks_of_lease.BREAKS,
 )
 
 # What a home that breaks a promise may do: something else than it should, or fail.

@@ -20,6 +20,7 @@ from gateway.ingest.backfill.fetch import SWEEP_REQUESTS_MAX, Reach
 from gateway.ingest.backfill.report import Report, State
 from gateway.ingest.backfill.sweep import Sweeper
 from gateway.journal.errors import LogUnavailableError
+from gateway.journal.leasing import LeaseLostError
 from gateway.journal.ports import Index
 from gateway.journal.reading import Measures
 from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
@@ -49,7 +50,8 @@ class Backfill:
     Everything that was sent is fetched after a start, after a failed write and in silence; while
     webhooks come in, only what the provider could not deliver. `now` gives the time in seconds
     since 1970, `clock` that of a clock nobody sets, and `time` knows whether the first is right; by
-    default it uses these two. `ask_time` has the provider say its time, if it will.
+    default it uses these two. `ask_time` has the provider say its time, if it will. `check` raises
+    LeaseLostError when another gateway may be doing this by now.
 
     A sweep that fails is retried after a pause, and never before the provider wants a retry.
     """
@@ -68,6 +70,7 @@ class Backfill:
         clock: Callable[[], float] = monotonic,
         time: Clock | None = None,
         ask_time: Callable[[], Awaitable[None]] = _nobody_to_ask,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._sweeper = sweeper
         self._index = index
@@ -76,6 +79,7 @@ class Backfill:
         self._interval_s = interval_s
         self._time = time or Clock(now, clock)
         self._ask_time = ask_time
+        self._check = check
         self._observe = observe
         self._sleep = sleep
         self._clock = clock
@@ -87,6 +91,8 @@ class Backfill:
         self._finished_at_us: int | None = None
         self._error = ""
         self._heard_at = clock()
+        # Whether the mark has to be read again: somebody else may have moved it.
+        self._reads_anew = False
         # What makes a full sweep necessary, and since when: until one that began `SETTLE_S` later.
         self._suspicion: tuple[Cause, float] | None = (Cause.START, clock())
         self._started = False
@@ -135,6 +141,21 @@ class Backfill:
             self._suspicion = (Cause.FAILED_WRITE, self._clock())
             self._nudge.set()
 
+    def events_came(self) -> None:
+        """Take note of new events, whichever gateway has stored them; not of a sweep's own."""
+        if not self._running:
+            self._heard_at = self._clock()
+
+    async def take_over(self) -> None:
+        """Begin as after a start, where another gateway may have gone on meanwhile; then `run`."""
+        self._suspicion = (Cause.START, self._clock())
+        self._started = False
+        self._reached = None
+        self._error = ""
+        self._failed_sweeps = 0
+        self._reads_anew = True
+        await self.run()
+
     async def run(self) -> None:
         """Sweep whenever there is reason to, until cancelled."""
         pause = _FIRST_PAUSE_S
@@ -179,6 +200,9 @@ class Backfill:
 
         self._running = True
         try:
+            if self._reads_anew:
+                await self._completeness.reload()
+                self._reads_anew = False
             # What comes in while the provider says its time was not missed.
             held = await self._index.measures()
             await self._look_at_the_time()
@@ -198,13 +222,18 @@ class Backfill:
             else:
                 # From when on webhooks may have come, not from when the provider has responded.
                 took_s = self._clock() - began_at
+                self._check()
                 await self._completeness.mark(now.earliest_us - round(took_s * 1e6))
         except (UpstreamError, LogUnavailableError) as error:
             if isinstance(error, UpstreamError) and error.retry_after is not None:
                 self._not_before = self._clock() + error.retry_after
             self._error = str(error)
             self._failed_sweeps += 1
+            # A mark that failed may be there all the same, or be another gateway's.
+            self._reads_anew = True
             return ended(self._error)
+        except LeaseLostError:
+            raise
         except Exception:
             # A fault of the gateway: whoever runs this logs it, and restarts it.
             self._error = "it failed unexpectedly; the gateway's log has the cause"
@@ -250,6 +279,7 @@ class Backfill:
         Raises UpstreamError if the provider wants to be left alone for now.
         """
         if self._time.now().state is not ClockState.CONFIRMED:
+            self._check()
             try:
                 await self._ask_time()
             except UpstreamError as error:
@@ -273,6 +303,7 @@ class Backfill:
         # The provider may have said its time since.
         now = self._time.now()
         until_us = min(until_us, now.earliest_us - _OVERLAP_US)
+        self._check()
         await self._completeness.mark(until_us)
         read, before = Reached(since_us, until_us, self._clock()), self._reached_by(now)
         self._reached = read if before is None else before.and_then(read)
@@ -293,6 +324,7 @@ class Backfill:
                 " again",
                 moment_text(start.since_us),
             )
+            self._check()
             await self._completeness.correct(start.corrected)
         return start
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 
-from gateway.journal.errors import LogOpenError
+from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.ports import Checkpoints
 
 # The checkpoint's name, and the version of what is written under it.
@@ -19,12 +19,22 @@ class Complete:
     until_us: int
 
 
-class Completeness:
-    """Remembers the period durably, so that looking goes on where it stopped. Use `load`."""
+class UnreadableError(LogUnavailableError):
+    """The period was written by a newer gateway."""
 
-    def __init__(self, checkpoints: Checkpoints, complete: Complete | None) -> None:
+
+class Completeness:
+    """Remembers the period durably, so that looking goes on where it stopped. Use `load`.
+
+    Another gateway may have moved it since it was read here. Then it is not written over: a mark
+    may be corrected backwards, so that the later one is not always the one that is further. Whoever
+    marks it reads it again first, and begins from there.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
         self._checkpoints = checkpoints
-        self._complete = complete
+        self._complete: Complete | None = None
+        self._revision = 0
 
     @classmethod
     async def load(cls, checkpoints: Checkpoints) -> "Completeness":
@@ -32,35 +42,45 @@ class Completeness:
 
         Raises LogUnavailableError, and LogOpenError for a checkpoint that nobody here can read.
         """
-        value = await checkpoints.get(CHECKPOINT)
+        found = cls(checkpoints)
         try:
-            return cls(checkpoints, None if value is None else read_complete(value))
-        except ValueError:
-            raise LogOpenError(
-                "the event log says for which period it is complete in a way that this gateway does"
-                " not know: open it with the gateway that wrote it"
-            ) from None
+            await found.reload()
+        except UnreadableError as error:
+            raise LogOpenError(str(error)) from None
+        return found
 
     @property
     def complete(self) -> Complete | None:
         """The period, None if nobody has ever looked."""
         return self._complete
 
+    async def reload(self) -> None:
+        """Take over what is remembered now. Raises LogUnavailableError."""
+        found = await self._checkpoints.read(CHECKPOINT)
+        try:
+            complete = None if found.value is None else read_complete(found.value)
+        except ValueError:
+            raise UnreadableError(
+                "the event log says for which period it is complete in a way that this gateway does"
+                " not know: open it with the gateway that wrote it"
+            ) from None
+        self._complete, self._revision = complete, found.revision
+
     async def mark(self, until_us: int) -> None:
         """Extend the period to a moment; one that it covers already changes nothing.
 
-        The first mark ever is also where it begins. Raises LogUnavailableError.
+        The first mark ever is also where it begins. Raises LogUnavailableError, and OutdatedError
+        if another gateway has moved it since it was read.
         """
         complete = self._complete or Complete(until_us, until_us)
         await self.correct(replace(complete, until_us=max(until_us, complete.until_us)))
 
     async def correct(self, complete: Complete) -> None:
-        """Replace the period, which was marked by a clock that was wrong.
-
-        Raises LogUnavailableError.
-        """
+        """Replace the period, which was marked by a clock that was wrong. Raises as `mark` does."""
         if complete != self._complete:
-            await self._checkpoints.set(CHECKPOINT, _encoded(complete))
+            self._revision = await self._checkpoints.replace(
+                CHECKPOINT, _encoded(complete), self._revision
+            )
             self._complete = complete
 
 

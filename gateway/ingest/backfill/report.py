@@ -32,3 +32,5 @@ class Report:
     # fetched, since the gateway started.
     unreadable: int = 0
     skipped: int = 0
+    # The gateway that does it, where one of several does; empty if that is not known.
+    holder: str = ""

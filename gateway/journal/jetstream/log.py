@@ -14,12 +14,14 @@ from gateway.journal.jetstream.appending import Appender
 from gateway.journal.jetstream.arrivals import Arrivals
 from gateway.journal.jetstream.broadcast import JetStreamBroadcast, subject_of
 from gateway.journal.jetstream.broker import Broker
+from gateway.journal.jetstream.bucket import Bucket
 from gateway.journal.jetstream.checkpoints import JetStreamCheckpoints
 from gateway.journal.jetstream.encoding import Encoding
 from gateway.journal.jetstream.errors import BrokerError, RefusedError
 from gateway.journal.jetstream.extent import Extent
 from gateway.journal.jetstream.following import Following, agrees
 from gateway.journal.jetstream.journal import JetStreamJournal
+from gateway.journal.jetstream.lease import JetStreamLease, Term
 from gateway.journal.jetstream.naming import own_name
 from gateway.journal.jetstream.publishing import Publishing
 from gateway.journal.jetstream.stream import Stream, opened_stream
@@ -51,20 +53,20 @@ async def open_log(
     observe: Observer[CommitEnded] = ignore,
     *,
     begins_at: int = 1,
+    term: Term | None = None,
 ) -> EventLog:
     """Open the log in a stream, with its index in a file; both are made where there is none.
 
     `limits` are those of a stream that is made here, and `begins_at` is its first number.
-    `observe` is told of each group of events that was stored. Raises LogOpenError.
+    `observe` is told of each group of events that was stored. `term` is how long the lease lasts.
+    Raises LogOpenError.
     """
     broker = await Broker.connect(place, access or Access())
     try:
         api = JetStreamApi(broker, place.stream)
         stream = await _patiently(lambda: opened_stream(api, limits, begins_at))
-        checkpoints = await _patiently(
-            lambda: JetStreamCheckpoints.open(broker, place.stream, stream.epoch)
-        )
-        return await _opened(broker, api, stream, checkpoints, index, format_, observe)
+        bucket = await _patiently(lambda: Bucket.open(broker, place.stream, stream.epoch))
+        return await _opened(broker, api, stream, bucket, index, format_, observe, term)
     except LogOpenError:
         await broker.close()
         raise
@@ -95,10 +97,11 @@ async def _opened(
     broker: Broker,
     api: JetStreamApi,
     stream: Stream,
-    checkpoints: JetStreamCheckpoints,
+    bucket: Bucket,
     path: Path,
     format_: EventFormat,
     observe: Observer[CommitEnded],
+    term: Term | None,
 ) -> EventLog:
     extent, arrivals, encoding = Extent(stream.span), Arrivals(), Encoding(format_)
 
@@ -120,7 +123,8 @@ async def _opened(
         await copy.close()
         raise
     appender = Appender(Publishing(broker, api), observe)
-    broadcast = JetStreamBroadcast(broker, subject_of(api.stream, stream.epoch), own_name())
+    name = own_name()
+    broadcast = JetStreamBroadcast(broker, subject_of(api.stream, stream.epoch), name)
 
     async def close() -> None:
         await appender.close()
@@ -149,8 +153,9 @@ async def _opened(
             lambda: broker.problem or following.problem,
         ),
         copy.index,
-        checkpoints,
+        JetStreamCheckpoints(bucket),
         broadcast,
+        JetStreamLease(bucket, "backfill", name, term),
         close,
         stream.retention,
         following,

@@ -14,5 +14,5 @@ _TOKEN_BYTES = 4
 
 def own_name() -> str:
     """Return a name for this gateway: its host's, and something that no other has."""
-    host = part_of(socket.gethostname())[:_HOST_CHARACTERS_MAX]
+    host = part_of(socket.gethostname().partition(".")[0])[:_HOST_CHARACTERS_MAX]
     return f"{host}-{secrets.token_hex(_TOKEN_BYTES)}"

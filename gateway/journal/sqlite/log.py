@@ -1,11 +1,14 @@
 """The ports on one SQLite file: writer and readers put together."""
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from gateway.journal.alone import NobodyElse
+from gateway.journal.alone import HeldForEver, NobodyElse
+from gateway.journal.checkpoint import Checkpoint
+from gateway.journal.errors import OutdatedError
 from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
 from gateway.journal.format import EventFormat
@@ -70,6 +73,7 @@ async def open_log(
         SqliteIndex(format_.keys, writer, reader),
         SqliteCheckpoints(writer, reader),
         NobodyElse(),
+        HeldForEver(),
         close,
     )
 
@@ -199,16 +203,41 @@ class SqliteIndex:
 
 
 class SqliteCheckpoints:
-    """`Checkpoints` in a table of the same file."""
+    """`Checkpoints` in a table of the same file.
+
+    Only this process sets them. So revisions need not outlive it: they are counted in memory.
+    """
 
     def __init__(self, writer: GroupWriter, reader: LogReader) -> None:
         self._writer = writer
         self._reader = reader
+        self._revisions: Counter[str] = Counter()
+        # Of each name: a value and its revision are set, and read, together.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def get(self, name: str) -> bytes | None:
         """See `Checkpoints.get`."""
         return await self._reader.checkpoint(name)
 
+    async def read(self, name: str) -> Checkpoint:
+        """See `Checkpoints.read`."""
+        async with self._turns[name]:
+            return Checkpoint(await self._reader.checkpoint(name), self._revisions[name])
+
     async def set(self, name: str, value: bytes) -> None:
         """See `Checkpoints.set`."""
+        async with self._turns[name]:
+            await self._set(name, value)
+
+    async def replace(self, name: str, value: bytes, revision: int) -> int:
+        """See `Checkpoints.replace`."""
+        async with self._turns[name]:
+            if self._revisions[name] != revision:
+                raise OutdatedError(f"the checkpoint {name} has been set meanwhile")
+            return await self._set(name, value)
+
+    async def _set(self, name: str, value: bytes) -> int:
+        # Before it is known whether that succeeds: if it does not, it may have been kept.
+        self._revisions[name] += 1
         await self._writer.checkpoint(name, value)
+        return self._revisions[name]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from gateway.clock import Clock
 from gateway.feed.frames import event_of
 from gateway.ingest.backfill.backfill import Backfill
 from gateway.ingest.backfill.complete import Complete, Completeness
+from gateway.ingest.backfill.holding import SourceWhileHeld
 from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.leasing import LeaseLostError, Work
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
@@ -32,6 +34,22 @@ PAGE_SIZE = 3
 
 class _EnoughError(Exception):
     """Ends backfill, which would go on for ever."""
+
+
+class BenchLease:
+    """A `Lease` that is held for as long as a test says."""
+
+    holder = "bench"
+
+    def __init__(self) -> None:
+        self.is_held = True
+
+    def check(self) -> None:
+        if not self.is_held:
+            raise LeaseLostError
+
+    async def hold(self, work: Work) -> None:
+        await work()
 
 
 class Bench:
@@ -54,6 +72,7 @@ class Bench:
         # How far that date is ahead, and what it is for ever, if it stands still.
         self.date_ahead = 0.0
         self.date_frozen: float | None = None
+        self.before_time: Callable[[], None] = lambda: None
         self.retention_age_s = retention_age_s
         self.provider = DeliveryLog(page_size)
         self.verdicts: Counter[Verdict] = Counter()
@@ -71,8 +90,9 @@ class Bench:
         self.log = self.loop.run(open_log(self.folder / "events.db", FORMAT))
         self.completeness = self.loop.run(Completeness.load(self.log.checkpoints))
         self.provider.before_answer = lambda request: self._tell_time()
+        self.lease = BenchLease()
         sweeper = Sweeper(
-            self.provider,
+            SourceWhileHeld(self.provider, self.lease),
             WebhookDecoder(),
             self.log.journal,
             Addressees(),
@@ -91,6 +111,7 @@ class Bench:
             clock=self.clock.steady,
             time=self.time,
             ask_time=self._ask_time,
+            check=self.lease.check,
         )
 
     @property
@@ -114,9 +135,18 @@ class Bench:
         self.pauses.clear()
         self._left = times
 
+        return self._run(self.backfill.run)
+
+    def take_over(self) -> list[SweepEnded]:
+        """Let backfill begin where another gateway has come to, and make one sweep."""
+        self.sweeps.clear()
+        self._left = 1
+        return self._run(self.backfill.take_over)
+
+    def _run(self, work: Work) -> list[SweepEnded]:
         async def run() -> None:
             with suppress(_EnoughError):
-                await self.backfill.run()
+                await work()
 
         self.loop.run(run())
         return self.sweeps
@@ -146,6 +176,7 @@ class Bench:
 
     async def _ask_time(self) -> None:
         self.asked_for_the_time_at.append(self.clock.true)
+        self.before_time()
         if self.provider.failure is not None:
             raise self.provider.failure
         self._tell_time()
