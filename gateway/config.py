@@ -289,6 +289,23 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     return settings
 
 
+def load_log_settings(env: Mapping[str, str], *others: str) -> Settings:
+    """Read and check what is about the log's place, and some other settings by their names.
+
+    For who needs no more: all that is left has its default. Raises SettingsError.
+    """
+    about = {str(it.alias) for it in LogSettings.model_fields.values()} | {*others}
+    given = {name: text for name in about if (text := env.get(name, "").strip())}
+    mistakes = clashes({"TELNYX_BASE_URL": DEFAULT_BASE_URL, **given})
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        mistakes += [_mistake(it, given, {}) for it in error.errors(include_input=False)]
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return settings
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all settings."""
     return tuple(str(field.alias) for field in Settings.model_fields.values())

@@ -2,18 +2,23 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from gateway.config import Settings
 from gateway.journal.format import EventFormat
 from gateway.journal.jetstream import Access, StreamPlace, TlsFiles
+from gateway.journal.jetstream import moving as stream_moving
 from gateway.journal.jetstream import open_log as open_stream
+from gateway.journal.moves import Move, Opening, Standing
+from gateway.journal.moving import Place
 from gateway.journal.ports import EventLog
 from gateway.journal.retention import Retention
+from gateway.journal.sqlite import moving as sqlite_moving
 from gateway.journal.sqlite import open_log
 from gateway.records.commits import CommitEnded
-from gateway.records.observer import Observer, ignore
+from gateway.records.observer import Observer
 from gateway.textfiles import TEXT_BYTES_MAX, text_of
 from gateway.values import StreamUrl
 from gateway.watchedfile import contents_of
@@ -21,23 +26,76 @@ from gateway.watchedfile import contents_of
 _log = logging.getLogger(__name__)
 
 
-def is_there(address: Path) -> bool:
-    """Whether there is something at an address that may be a log."""
-    return address.exists()
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """The place of a log in a file."""
+
+    path: Path
+    format: EventFormat
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    async def standing(self) -> Standing | None:
+        """See `Place.standing`."""
+        return sqlite_moving.standing_of(self.path)
+
+    async def open(self, opening: Opening) -> EventLog:
+        """See `Place.open`."""
+        return await open_log(self.path, self.format, opening=opening)
+
+    async def depart(self, standing: Standing, move: Move) -> None:
+        """See `Place.depart`."""
+        sqlite_moving.depart(self.path, self.format, standing, move)
+
+    async def settle(self, move: Move) -> None:
+        """See `Place.settle`."""
+        sqlite_moving.settle(self.path, self.format, move)
 
 
-async def open_home(
-    address: Path,
-    format_: EventFormat,
-    observe: Observer[CommitEnded] = ignore,
-    begins_at: int = 1,
-) -> EventLog:
-    """Open the log in a file, making it first where there is none. Raises LogOpenError.
+@dataclass(frozen=True, slots=True)
+class NatsPlace:
+    """The place of a log in a stream, with the file of an index of it.
 
-    `observe` is told of each commit of events. The first event of a log that is made gets the
-    number `begins_at`.
+    `limits` are those of a stream that is made.
     """
-    return await open_log(address, format_, observe, begins_at=begins_at)
+
+    place: StreamPlace
+    access: Access
+    index: Path
+    limits: Retention
+    format: EventFormat
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+    async def standing(self) -> Standing | None:
+        """See `Place.standing`."""
+        return await stream_moving.standing_of(self.place, self.access)
+
+    async def open(self, opening: Opening) -> EventLog:
+        """See `Place.open`."""
+        return await open_stream(
+            self.place, self.index, self.format, self.limits, self.access, opening=opening
+        )
+
+    async def depart(self, standing: Standing, move: Move) -> None:
+        """See `Place.depart`."""
+        await stream_moving.depart(self.place, self.access, standing, move)
+
+    async def settle(self, move: Move) -> None:
+        """See `Place.settle`."""
+        await stream_moving.settle(self.place, self.access, move)
+
+
+def place_of(
+    where: Path | StreamUrl, settings: Settings, format_: EventFormat, index: Path
+) -> Place:
+    """Return the place that an address means; a log in a stream gets its index in a file."""
+    if isinstance(where, Path):
+        return FilePlace(where, format_)
+    limits, access = limits_of(settings), access_of(settings, where)
+    return NatsPlace(stream_of(where), access, index, limits, format_)
 
 
 async def open_event_log(
@@ -48,11 +106,11 @@ async def open_event_log(
     if isinstance(where, Path):
         return await open_log(where, format_, observe)
     log = await open_stream(
-        StreamPlace(where.servers, where.stream, is_tls=where.is_tls),
+        stream_of(where),
         settings.index,
         format_,
         limits_of(settings),
-        _access(settings, where),
+        access_of(settings, where),
         observe,
     )
     _log.info("%s: %s", where, log.durability)
@@ -64,7 +122,13 @@ def limits_of(settings: Settings) -> Retention:
     return Retention(settings.retention_age, settings.retention_size)
 
 
-def _access(settings: Settings, where: StreamUrl) -> Access:
+def stream_of(where: StreamUrl) -> StreamPlace:
+    """Return the place of a stream that an address means."""
+    return StreamPlace(where.servers, where.stream, is_tls=where.is_tls)
+
+
+def access_of(settings: Settings, where: StreamUrl) -> Access:
+    """Return what the settings say that the servers of a stream are shown."""
     files = TlsFiles(settings.nats_tls_ca, settings.nats_tls_cert, settings.nats_tls_key)
     return Access(
         _reading(settings.nats_login),

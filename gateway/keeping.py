@@ -2,19 +2,24 @@
 
 import json
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 
-from gateway.config import environment, read_value
+from gateway.config import SettingsError, environment, load_log_settings, read_value
 from gateway.feed.format import event_format, stored_event
 from gateway.feed.frames import body_of
-from gateway.homes import is_there, open_home
+from gateway.homes import place_of
 from gateway.ingest.backfill.complete import CHECKPOINT, read_complete
 from gateway.journal.content import Content
-from gateway.journal.copying import Copied, CopyError, copy_log
+from gateway.journal.copying import Copied
 from gateway.journal.errors import LogError, OvertakenError
 from gateway.journal.findings import Report
+from gateway.journal.moving import copy_to, move_to
 from gateway.journal.sqlite.backup import BackupError, back_up
 from gateway.journal.sqlite.checking import check_log
 from gateway.natssettings import DEFAULT_EVENT_LOG
@@ -22,6 +27,7 @@ from gateway.output import say, tell
 from gateway.progress import ProgressLine
 from gateway.running import run
 from gateway.schema.event_keys import declared_keys
+from gateway.values import StreamUrl
 
 # The exit code of a log that has faults, and of what could not be done.
 _FAILED = 1
@@ -29,20 +35,26 @@ _FAILED = 1
 _SETTING = "GATEWAY_EVENT_LOG"
 
 
-class LogAddress(click.ParamType[Path]):
+# What a stream that is made gets.
+_LIMITS = ("GATEWAY_RETENTION_AGE", "GATEWAY_RETENTION_SIZE")
+
+_Where: TypeAlias = Path | StreamUrl
+
+
+class LogAddress(click.ParamType[_Where]):
     """A log: as the setting names one, or the path of its file."""
 
     name = "log"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path:
-        """Return the path of the log's file."""
+    ) -> _Where:
+        """Return the path of the log's file, or where its stream is."""
         text = str(value)
         if "://" not in text:
             return Path(text)
         try:
-            return _file(text)
+            return _place(text)
         except ValueError as error:
             self.fail(f"{text!r} {error}", param, ctx)
 
@@ -54,19 +66,20 @@ _LOG = LogAddress()
 def log() -> None:
     """Check, back up and copy the log of events.
 
-    LOG is sqlite:///path or a path, by default that of GATEWAY_EVENT_LOG.
+    LOG is sqlite:///path, a path, or nats://host[,host]/stream; by default that of
+    GATEWAY_EVENT_LOG. The servers of a stream are shown what the settings GATEWAY_NATS_* say.
     """
 
 
 @log.command()
 @click.argument("log_", metavar="[LOG]", required=False, type=_LOG)
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-def check(log_: Path | None, as_json: bool) -> None:
+def check(log_: _Where | None, as_json: bool) -> None:
     """Read all of a log, and say what is wrong with it; fails if anything is.
 
     A gateway may be using it meanwhile. Nothing is changed.
     """
-    path = log_ or _default()
+    path = _file(log_ or _default())
     with ProgressLine() as line:
         report = check_log(path, _content(), line.tell)
     if as_json:
@@ -88,7 +101,7 @@ def backup(places: tuple[str, ...], as_json: bool) -> None:
     """
     if len(places) > 2:
         raise click.UsageError("give one LOG and one TO")
-    path = _LOG.convert(places[0], None, None) if len(places) > 1 else _default()
+    path = _file(_LOG.convert(places[0], None, None) if len(places) > 1 else _default())
     try:
         with ProgressLine() as line:
             made = back_up(path, Path(places[-1]), _content(), line.tell)
@@ -105,58 +118,89 @@ def backup(places: tuple[str, ...], as_json: bool) -> None:
 @log.command()
 @click.argument("from_", metavar="FROM", type=_LOG)
 @click.argument("to", metavar="TO", type=_LOG)
+@click.option(
+    "--move",
+    is_flag=True,
+    help="Keep the epoch, so that cursors stay good, and close the log at FROM for good.",
+)
+@click.option(
+    "--index",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the index of the stream here (of the new log, if both are streams).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
-def copy(from_: Path, to: Path, as_json: bool) -> None:
+def copy(from_: _Where, to: _Where, move: bool, index: Path | None, as_json: bool) -> None:
     """Copy a log to a new one, event by event, and compare both.
 
-    No gateway may be using either. Events keep their numbers. A copy that was broken off goes on
-    where it was. The new log has an epoch of its own.
+    No gateway may use the new log, nor the one in a file that is copied. Events keep their numbers.
+    A copy that was broken off goes on where it was.
+
+    The new log has an epoch of its own, and cursors of the other one are not good there. With
+    --move it has the same one: it is the same log, at another place, and the one at FROM cannot be
+    used any more.
     """
-    try:
-        with ProgressLine() as line:
-            copied = run(_copied(from_, to, line))
-    except (LogError, OvertakenError) as error:
-        tell(f"telnyx-gateway: {error}")
-        sys.exit(_FAILED)
+    with _told_failures(), ProgressLine() as line:
+        copied = run(_copied(from_, to, index, line, is_move=move))
+    if copied is None:
+        say(json.dumps({"from": str(from_), "to": str(to)}) if as_json else f"{to}: moved already")
+        return
     span = copied.span
     if as_json:
         said = {"oldest": span.oldest, "newest": span.newest, "added": copied.added}
         say(json.dumps({"from": str(from_), "to": str(to), **said}))
         return
-    say(f"{to}: {span.count:,} events, numbers {span.oldest:,} to {span.newest:,}, as in {from_}")
+    say(
+        f"{to}: {span.count:,} events, numbers {span.oldest:,} to {span.newest:,},"
+        f" {'moved from' if move else 'as in'} {from_}"
+    )
 
 
-async def _copied(from_: Path, to: Path, line: ProgressLine) -> Copied:
-    if not is_there(from_):
-        raise CopyError(f"there is no log at {from_}")
-    content = _content()
-    source = await open_home(from_, content.format)
+@contextmanager
+def _told_failures() -> Iterator[None]:
+    """Tell what could not be done, and exit."""
     try:
-        begins_at = source.index.span.oldest
-        target = await open_home(to, content.format, begins_at=begins_at)
-        try:
-            return await copy_log(source, target, content, line.tell)
-        finally:
-            await target.close()
-    finally:
-        await source.close()
+        yield
+    except (LogError, OvertakenError, SettingsError) as error:
+        tell(f"telnyx-gateway: {error}")
+        sys.exit(_FAILED)
 
 
-def _default() -> Path:
+async def _copied(
+    from_: _Where, to: _Where, index: Path | None, line: ProgressLine, *, is_move: bool
+) -> Copied | None:
+    content, settings = _content(), load_log_settings(environment(), *_LIMITS)
+    with tempfile.TemporaryDirectory(prefix="telnyx-gateway-") as folder:
+        indices = [Path(folder) / "from.db", Path(folder) / "to.db"]
+        if index is not None:
+            indices[isinstance(to, StreamUrl)] = index
+        source, target = (
+            place_of(where, settings, content.format, at)
+            for where, at in zip((from_, to), indices, strict=True)
+        )
+        do = move_to if is_move else copy_to
+        return await do(source, target, content, line.tell)
+
+
+def _default() -> _Where:
     """Return the log of the gateway's own setting."""
     text = environment().get(_SETTING, "").strip() or DEFAULT_EVENT_LOG
     try:
-        return _file(text)
+        return _place(text)
     except ValueError as error:
         raise click.UsageError(f"{_SETTING} {error}") from None
 
 
-def _file(text: str) -> Path:
-    """Return the file that a log's address names. Raises ValueError; its words follow the name."""
-    found = read_value(_SETTING, text)
-    if not isinstance(found, Path):
-        raise ValueError("names a NATS stream, and this command reads files")
+def _place(text: str) -> _Where:
+    """Return where an address says that a log is. Raises ValueError; its words follow the name."""
+    found: _Where = read_value(_SETTING, text)
     return found
+
+
+def _file(where: _Where) -> Path:
+    """Return the file of a log, for commands that read files alone."""
+    if isinstance(where, StreamUrl):
+        raise click.UsageError(f"{where} names a NATS stream, and this command reads files")
+    return where
 
 
 def _content() -> Content:

@@ -147,6 +147,7 @@ MAY_IMPORT = {
         "progress",
         "running",
         "schema",
+        "values",
     },
     "progress": {"output"},
     "running": set[str](),

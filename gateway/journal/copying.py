@@ -1,15 +1,16 @@
 """Copying a log from one home to another, by the ports alone: events keep their numbers.
 
 What has been copied is durable in the new log, so that copying goes on there after it was broken
-off. The new log has an epoch of its own.
+off. What the old log gets meanwhile is not copied.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from time import monotonic
 
 from gateway.journal.content import Content, Progress, unheard
-from gateway.journal.errors import LogError
+from gateway.journal.errors import LogError, OvertakenError
 from gateway.journal.events import NewEvent
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.ports import EventLog
@@ -18,6 +19,11 @@ from gateway.journal.reading import Span
 # Events that are read and appended together. A home stores those in few groups.
 _LOT = 512
 
+# How long an index may have a problem before the copy is given up, in seconds: servers may be
+# electing a leader. And how often it is looked at.
+_PROBLEM_S = 30.0
+_LOOK_EVERY_S = 0.2
+
 
 class CopyError(LogError):
     """The log cannot be copied, or the copy is not the same; the text says what to do."""
@@ -25,24 +31,31 @@ class CopyError(LogError):
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was copied: what both logs hold now, and how many events were added for that."""
+    """What was copied: what the new log holds now, and how many events were added for that."""
 
     span: Span
     added: int
 
 
 async def copy_log(
-    source: EventLog, target: EventLog, content: Content, told: Progress = unheard
+    source: EventLog,
+    target: EventLog,
+    content: Content,
+    told: Progress = unheard,
+    compared_through: int = 0,
 ) -> Copied:
     """Copy all events and checkpoints, and compare both logs then, event by event.
 
     The target is a new log that begins with the number of the source's oldest event, or what an
-    earlier copy has left. Raises CopyError, and what the ports raise.
+    earlier copy has left. What has numbers up to `compared_through` has been compared before.
+    Raises CopyError, and what the ports raise.
     """
+    for log in (source, target):
+        await filled(log, told)
     span = source.index.span
     after = await _continues(source, target, content)
     added = 0
-    async for lot in _events(source, after, content):
+    async for lot in _events(source, after, span.newest, content):
         await _append(target, after, lot)
         after += len(lot)
         added += len(lot)
@@ -50,15 +63,43 @@ async def copy_log(
     for name in content.checkpoints:
         if (value := await source.checkpoints.get(name)) is not None:
             await target.checkpoints.set(name, value)
-    await _compare(source, target, content, told)
+    await _followed(target, span.newest, told)
+    await _compare(source, target, content, compared_through, span.newest, told)
     return Copied(target.index.span, added)
+
+
+async def filled(log: EventLog, told: Progress) -> None:
+    """Wait until an index has all that its journal holds. Raises CopyError if it does not get it.
+
+    Where an index is a copy, it passes over what its journal lacks; nothing may be passed over
+    here.
+    """
+    await _followed(log, log.journal.span.newest, told)
+    oldest = log.journal.span.oldest
+    if log.copying is not None and log.index.span.oldest > oldest:
+        raise CopyError(
+            f"the {log.home} log lacks events between {oldest} and {log.index.span.oldest}: see"
+            " what `log check` says"
+        )
+
+
+async def _followed(log: EventLog, number: int, told: Progress) -> None:
+    """Wait until an event can be read."""
+    if log.copying is None:
+        return
+    began, gives_up_at = log.index.span.newest, monotonic() + _PROBLEM_S
+    while log.index.span.newest < number:
+        told("reading the stream", log.index.span.newest - began, number - began)
+        if log.copying.problem is None:
+            gives_up_at = monotonic() + _PROBLEM_S
+        elif monotonic() > gives_up_at:
+            raise CopyError(f"the {log.home} log cannot be read: {log.copying.problem}")
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def _continues(source: EventLog, target: EventLog, content: Content) -> int:
     """Return the number after which the copy goes on. Raises CopyError if it cannot."""
     here, there = source.index.span, target.index.span
-    if source.index.epoch == target.index.epoch:
-        raise CopyError("both are the same log: name a new one to copy to")
     if there.newest > here.newest:
         raise CopyError(
             f"the log to copy to holds events up to number {there.newest}, and the one to copy ends"
@@ -91,14 +132,31 @@ async def _append(target: EventLog, after: int, events: list[NewEvent]) -> None:
             )
 
 
-async def _compare(source: EventLog, target: EventLog, content: Content, told: Progress) -> None:
-    here, there = source.index.span, target.index.span
-    if there.newest != here.newest:
-        raise CopyError(f"the copy ends with number {there.newest} instead of {here.newest}")
-    after = here.oldest - 1
-    while after < here.newest:
-        told("comparing events", after - here.oldest + 1, here.count)
-        through = min(after + _LOT, here.newest)
+async def _compare(
+    source: EventLog,
+    target: EventLog,
+    content: Content,
+    after: int,
+    newest: int,
+    told: Progress,
+) -> None:
+    there = target.index.span
+    if there.newest != newest:
+        raise CopyError(f"the copy ends with number {there.newest} instead of {newest}")
+    if target.copying is not None:
+        # Asks the journal what it holds: it may have deleted what its index still has.
+        await target.copying.reach(newest + 1, 0)
+    oldest, there_oldest = source.index.span.oldest, target.journal.span.oldest
+    if there_oldest > oldest:
+        raise CopyError(
+            f"the copy begins with number {there_oldest} instead of {oldest}: it may keep less than"
+            " the log to copy holds (GATEWAY_RETENTION_SIZE, or the limits of its stream). Give it"
+            " more, and copy to a new log"
+        )
+    after = first = max(oldest - 1, after)
+    while after < newest:
+        told("comparing events", after - first, newest - first)
+        through = min(after + _LOT, newest)
         await _must_agree(source, target, content, after, through)
         after = through
     for name in content.checkpoints:
@@ -113,7 +171,7 @@ async def _must_agree(
     pairs = []
     for log in (source, target):
         found: list[NewEvent] = []
-        async for lot in _events(log, after, content, through):
+        async for lot in _events(log, after, through, content):
             found += lot
         pairs.append(found)
     for number, (one, other) in enumerate(zip(*pairs, strict=True), after + 1):
@@ -125,13 +183,21 @@ async def _must_agree(
 
 
 async def _events(
-    log: EventLog, after: int, content: Content, through: int | None = None
+    log: EventLog, after: int, through: int, content: Content
 ) -> AsyncIterator[list[NewEvent]]:
-    """Yield a log's events after a number in lots, as they were stored. Raises CopyError."""
-    through = log.index.span.newest if through is None else through
+    """Yield a log's events after a number up to another in lots, as they were stored.
+
+    Raises CopyError.
+    """
     while after < through:
         limit = min(_LOT, through - after)
-        batch = await log.index.read(after, EVERYTHING, limit, EVERYTHING)
+        try:
+            batch = await log.index.read(after, EVERYTHING, limit, EVERYTHING)
+        except OvertakenError as error:
+            raise CopyError(
+                f"event {after + 1} was deleted meanwhile, as the retention of the {log.home} log"
+                f" wants it ({error}): copy to a new log"
+            ) from error
         numbers = [it.sequence for it in batch.frames]
         missing = next(
             (it for it, found in enumerate(numbers, after + 1) if it != found),

@@ -19,6 +19,7 @@ from gateway.journal.jetstream import StreamPlace
 from gateway.journal.jetstream import open_log as open_stream
 from gateway.journal.jetstream.bucket import bucket_of
 from gateway.journal.jetstream.lease import Term
+from gateway.journal.moves import Opening
 from gateway.journal.ports import EventLog
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
@@ -61,7 +62,7 @@ class File:
         return await open_log(self.path, format_)
 
     async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
-        return await open_log(self.path, format_, begins_at=begins_at)
+        return await open_log(self.path, format_, opening=Opening(begins_at))
 
     async def beside(self, format_: EventFormat) -> EventLog | None:
         return None
@@ -85,14 +86,14 @@ class Stream:
         return await self.begun(format_, 1)
 
     async def begun(self, format_: EventFormat, begins_at: int) -> EventLog:
-        return await self._opened("index", format_, begins_at)
+        return await self._opened("index", format_, Opening(begins_at))
 
     async def beside(self, format_: EventFormat) -> EventLog | None:
-        return await self._opened(secrets.token_hex(4), format_, 1)
+        return await self._opened(secrets.token_hex(4), format_, Opening())
 
-    async def _opened(self, index: str, format_: EventFormat, begins_at: int) -> EventLog:
+    async def _opened(self, index: str, format_: EventFormat, opening: Opening) -> EventLog:
         place, path = StreamPlace(self.cluster.addresses, self.name), self.folder / f"{index}.db"
-        return await open_stream(place, path, format_, _FOR_EVER, begins_at=begins_at, term=_BRIEF)
+        return await open_stream(place, path, format_, _FOR_EVER, opening=opening, term=_BRIEF)
 
 
 @asynccontextmanager

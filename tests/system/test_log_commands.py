@@ -370,7 +370,7 @@ def test_what_cannot_be_copied_is_said(closed_log: Path, tmp_path: Path) -> None
 
     assert "there is no log at" in refused(tmp_path, tmp_path / "nothing.db", to)
     assert not to.exists()
-    assert "another gateway is using" in refused(tmp_path, log, log)
+    assert "both are the same log" in refused(tmp_path, log, log)
     with serving(tmp_path, tmp_path / "used.db"):
         assert "another gateway is using" in refused(tmp_path, tmp_path / "used.db", to)
         assert "another gateway is using" in refused(tmp_path, log, tmp_path / "used.db")

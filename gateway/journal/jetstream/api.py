@@ -59,6 +59,10 @@ class JetStreamApi:
         """Make the stream, or find it there with the very same configuration."""
         return _info(await self._asked("STREAM.CREATE", config))
 
+    async def update(self, config: Json) -> StreamInfo:
+        """Give the stream another configuration."""
+        return _info(await self._asked("STREAM.UPDATE", config))
+
     async def purge_through(self, number: int) -> None:
         """Delete everything up to a number."""
         await self._asked("STREAM.PURGE", {"seq": number + 1})

@@ -25,6 +25,7 @@ from gateway.journal.jetstream.lease import JetStreamLease, Term
 from gateway.journal.jetstream.naming import own_name
 from gateway.journal.jetstream.publishing import Publishing
 from gateway.journal.jetstream.stream import Stream, opened_stream
+from gateway.journal.moves import AS_IT_WAS, Opening
 from gateway.journal.ports import EventLog
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
@@ -52,19 +53,19 @@ async def open_log(
     access: Access | None = None,
     observe: Observer[CommitEnded] = ignore,
     *,
-    begins_at: int = 1,
+    opening: Opening = AS_IT_WAS,
     term: Term | None = None,
 ) -> EventLog:
     """Open the log in a stream, with its index in a file; both are made where there is none.
 
-    `limits` are those of a stream that is made here, and `begins_at` is its first number.
-    `observe` is told of each group of events that was stored. `term` is how long the lease lasts.
-    Raises LogOpenError.
+    `limits` are those of a stream that is made here. `opening` says what it is made with, and
+    whether one that does not live is opened. `observe` is told of each group of events that was
+    stored. `term` is how long the lease lasts. Raises LogOpenError.
     """
     broker = await Broker.connect(place, access or Access())
     try:
         api = JetStreamApi(broker, place.stream)
-        stream = await _patiently(lambda: opened_stream(api, limits, begins_at))
+        stream = await _patiently(lambda: opened_stream(api, limits, opening))
         bucket = await _patiently(lambda: Bucket.open(broker, place.stream, stream.epoch))
         return await _opened(broker, api, stream, bucket, index, format_, observe, term)
     except LogOpenError:

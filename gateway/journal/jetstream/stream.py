@@ -20,12 +20,16 @@ from gateway.journal.jetstream.api import (
 )
 from gateway.journal.jetstream.durability import Durability
 from gateway.journal.jetstream.errors import RefusedError
+from gateway.journal.moves import ARRIVING, Marks, Opening, marks_of
 from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
 
 # Under which the stream's metadata has the log's identity, in hexadecimal digits.
 EPOCH = "telnyx-gateway-epoch"
+
+# And before the names of what it says of moves.
+_MARK = "telnyx-gateway-"
 
 # Copies of each message where the servers are a cluster: one of them may be lost at any time.
 _REPLICAS = 3
@@ -87,12 +91,13 @@ _RULES: Mapping[str, _Rule] = {
 }
 
 
-async def opened_stream(api: JetStreamApi, limits: Retention, begins_at: int = 1) -> Stream:
-    """Make the stream if there is none, with some limits and a first number; else check it.
+async def opened_stream(api: JetStreamApi, limits: Retention, opening: Opening) -> Stream:
+    """Make the stream if there is none, with some limits and as the opening says; else check it.
 
     Raises LogOpenError, BrokerError and RefusedError.
     """
-    found = await api.info() or await _made(api, limits, begins_at)
+    found = await api.info() or await _made(api, limits, opening)
+    opening.check(marks_in(found.config), api.stream)
     return stream_of(api.stream, found)
 
 
@@ -126,7 +131,18 @@ def epoch_of(config: Json) -> bytes | None:
     return epoch if len(epoch) == EPOCH_BYTES else None
 
 
-async def _made(api: JetStreamApi, limits: Retention, begins_at: int) -> StreamInfo:
+def mark(name: str) -> str:
+    """Return under which name the metadata has a mark of a move."""
+    return f"{_MARK}{name}"
+
+
+def marks_in(config: Json) -> Marks:
+    """Return what a stream says of moves."""
+    return marks_of((config.get("metadata") or {}).get, mark)
+
+
+async def _made(api: JetStreamApi, limits: Retention, opening: Opening) -> StreamInfo:
+    epoch, arrival = secrets.token_bytes(EPOCH_BYTES), opening.arrival
     config = {
         "name": api.stream,
         "description": "Events of Telnyx, by telnyx-gateway.",
@@ -138,8 +154,10 @@ async def _made(api: JetStreamApi, limits: Retention, begins_at: int) -> StreamI
         "max_bytes": limits.size_bytes,
         "allow_atomic": True,
         "allow_direct": True,
-        "first_seq": begins_at,
-        "metadata": {EPOCH: secrets.token_hex(EPOCH_BYTES)},
+        "first_seq": opening.begins_at,
+        "metadata": {EPOCH: epoch.hex()}
+        if arrival is None
+        else {EPOCH: arrival.epoch.hex(), mark(ARRIVING): str(arrival.move)},
     }
     try:
         return await create(api, config)
@@ -164,9 +182,11 @@ async def create(api: JetStreamApi, config: Json) -> StreamInfo:
 
 
 def _differences(name: str, config: Json) -> Sequence[str]:
+    # One that is closed for good takes nothing any more, and is only read.
+    rules = _RULES if marks_in(config).departed is None else {}
     wrong = [
         f"{field} is {config.get(field)!r} and must be {rule.must}"
-        for field, rule in _RULES.items()
+        for field, rule in rules.items()
         if not rule.holds(config.get(field))
     ]
     wanted = subjects.events_of(name)

@@ -12,6 +12,7 @@ from gateway.journal.errors import OutdatedError
 from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
 from gateway.journal.format import EventFormat
+from gateway.journal.moves import AS_IT_WAS, Opening
 from gateway.journal.ports import EventLog, Listener
 from gateway.journal.reading import (
     NOBODY,
@@ -43,15 +44,15 @@ async def open_log(
     format_: EventFormat,
     observe: Observer[CommitEnded] = ignore,
     birth_of: Callable[[int], Birth] = birth_of,
-    begins_at: int = 1,
+    opening: Opening = AS_IT_WAS,
 ) -> EventLog:
     """Open the log in a file, making it first where there is none. Raises LogOpenError.
 
     One that is a copy gets a new epoch; `birth_of` tells of an open file which one it is. `observe`
-    is told of each commit of events. The first event of a log that is made gets the number
-    `begins_at`.
+    is told of each commit of events. `opening` says what a log is made with, and whether one that
+    does not live is opened.
     """
-    opened = open_files(path, format_, birth_of, begins_at)
+    opened = open_files(path, format_, birth_of, opening)
     try:
         writer = GroupWriter(opened, format_, asyncio.get_running_loop(), observe)
         reader = LogReader(opened.files.database, format_.keys, opened.watch)

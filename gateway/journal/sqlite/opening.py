@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.format import EventFormat
+from gateway.journal.moves import AS_IT_WAS, Opening
 from gateway.journal.sqlite.birth import Birth, birth_of
 from gateway.journal.sqlite.emptying import empty_unless_of
 from gateway.journal.sqlite.faults import UNREADABLE, described, is_for_want_of_room
@@ -21,6 +22,7 @@ from gateway.journal.sqlite.renewal import note_birth, renew, why_another
 from gateway.journal.sqlite.reserve import Reserve
 from gateway.journal.sqlite.schema import (
     Copied,
+    marks_in,
     open_for_reading,
     open_for_writing,
     read_epoch,
@@ -68,15 +70,15 @@ def open_files(
     path: Path,
     format_: EventFormat,
     birth_of: Callable[[int], Birth] = birth_of,
-    begins_at: int = 1,
+    opening: Opening = AS_IT_WAS,
     copied: Copied | None = None,
 ) -> OpenFiles:
     """Lock and open the log at a path, making it first where there is none.
 
     One that is a copy of another log, or an older state of this one, gets a new epoch. `birth_of`
-    tells of an open file which one it is, `begins_at` is the first number of a log that is made.
-    `copied` says which log this one is meant to be a copy of: it has the epoch of that, and a file
-    with a copy of another log is emptied. Raises LogOpenError.
+    tells of an open file which one it is, `opening` says what a log is made with, and whether one
+    that does not live is opened. `copied` says which log this one is meant to be a copy of: it has
+    the epoch of that, and a file with a copy of another log is emptied. Raises LogOpenError.
     """
     files = LogFiles.of(path)
     lock = FileLock(files)
@@ -90,8 +92,9 @@ def open_files(
         # must hold until it is, whatever happens meanwhile.
         is_to_renew = copied is None and (found.is_older or lock.is_to_renew)
         lock.leave(found.mark, is_to_renew=is_to_renew)
-        connection, cramped = _connected(files, begins_at, copied)
+        connection, cramped = _connected(files, opening, copied)
         try:
+            opening.check(marks_in(read_meta(connection)), files.database)
             if copied is None:
                 _know_itself(connection, files, lock, birth)
             fit_framing(connection, format_.framing_of(read_epoch(connection)))
@@ -173,13 +176,13 @@ def _know_itself(
 
 
 def _connected(
-    files: LogFiles, begins_at: int, copied: Copied | None
+    files: LogFiles, opening: Opening, copied: Copied | None
 ) -> tuple[sqlite3.Connection, bool]:
     """Open the database; also return whether that took the last room on the disk."""
     try:
-        return open_for_writing(files.database, begins_at, copied), False
+        return open_for_writing(files.database, opening, copied), False
     except LogOpenError as error:
         # Opening writes, too. The log must come up for what it holds to be deleted.
         if not (is_for_want_of_room(error.__cause__) and Reserve(files.reserve).give_up()):
             raise
-        return open_for_writing(files.database, begins_at, copied), True
+        return open_for_writing(files.database, opening, copied), True

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from gateway.journal.errors import LogOpenError
+from gateway.journal.moves import DEPARTED
 from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.sqlite.birth import Birth
 from gateway.journal.sqlite.faults import is_for_want_of_room
@@ -21,7 +22,11 @@ _IS_BACKUP = "is_backup"
 
 
 def mark_as_backup(connection: sqlite3.Connection) -> None:
-    """Have a log get a new epoch when it is opened the next time; the caller commits."""
+    """Have a log get a new epoch when it is opened the next time; the caller commits.
+
+    That a move took away the log it was made from does not hold for it.
+    """
+    connection.execute("DELETE FROM meta WHERE key = ?", (DEPARTED,))
     set_meta(connection, {_IS_BACKUP: 1})
 
 

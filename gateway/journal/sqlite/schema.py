@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.journal.errors import LogOpenError
+from gateway.journal.moves import (
+    ARRIVING,
+    AS_IT_WAS,
+    DEPARTED,
+    Marks,
+    Opening,
+    marks_of,
+)
 from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.sqlite import postings
 from gateway.journal.sqlite.faults import UNREADABLE, DamagedError, described
@@ -31,6 +39,9 @@ PAGE_BYTES = 8_192
 # takes 8 MiB: more is only there while somebody reads what was stored before it.
 WAL_PAGES = 1_000
 WAL_BYTES = WAL_PAGES * PAGE_BYTES
+
+# What a log knows about itself that is no number.
+_BYTES = frozenset({"epoch", ARRIVING, DEPARTED})
 
 _COLUMNS = "PRAGMA table_info(events)"
 
@@ -61,17 +72,17 @@ class Copied:
 
 
 def open_for_writing(
-    path: Path, begins_at: int = 1, copied: Copied | None = None
+    path: Path, opening: Opening = AS_IT_WAS, copied: Copied | None = None
 ) -> sqlite3.Connection:
     """Open the log, making it first where there is none. Raises LogOpenError.
 
-    `begins_at` is the number that the first event of a log gets that is made. `copied` says what
-    this one is a copy of; None if it is no copy.
+    `opening` says what a log is made with. `copied` says what this one is a copy of; None if it is
+    no copy.
     """
     try:
         connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
         try:
-            _prepare(connection, path, begins_at, copied)
+            _prepare(connection, path, opening, copied)
         except BaseException:
             connection.close()
             raise
@@ -115,15 +126,21 @@ def read_meta(connection: sqlite3.Connection) -> Mapping[str, int | bytes]:
     That is epoch, pruned_through and folded, how often everything was folded into the database;
     indexed_for and framed_by, which keys and which framing it was made for; file_inode and
     file_born_ns, the file that it lives in; once something has been deleted,
-    deleted_received_at_us; and is_backup, if it is one that has not been used yet.
+    deleted_received_at_us; is_backup, if it is one that has not been used yet; and how far moves
+    are, see `marks_in`.
     """
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     for name, value in meta.items():
-        if type(value) is not (bytes if name == "epoch" else int):
+        if type(value) is not (bytes if name in _BYTES else int):
             raise DamagedError(f"its {name!r} cannot be read")
     if missing := {"epoch", "pruned_through", "folded"} - set(meta):
         raise DamagedError(f"it lacks {', '.join(sorted(missing))}")
     return meta
+
+
+def marks_in(meta: Mapping[str, int | bytes]) -> Marks:
+    """Return what a log says of moves, from all that it knows about itself."""
+    return marks_of(lambda name: bytes(meta.get(name, b"")).decode(errors="replace"))
 
 
 def read_epoch(connection: sqlite3.Connection) -> bytes:
@@ -143,7 +160,7 @@ def read_meta_unfolded(path: Path) -> Mapping[str, int | bytes] | None:
         return None
 
 
-def set_meta(connection: sqlite3.Connection, values: Mapping[str, int]) -> None:
+def set_meta(connection: sqlite3.Connection, values: Mapping[str, int | bytes]) -> None:
     """Have the log know something about itself; the caller commits. Raises sqlite3.Error."""
     connection.executemany(
         "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -159,11 +176,11 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _prepare(
-    connection: sqlite3.Connection, path: Path, begins_at: int, copied: Copied | None
+    connection: sqlite3.Connection, path: Path, opening: Opening, copied: Copied | None
 ) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables:
-        _must_be_ours(connection, path, is_copy=copied is not None)
+        must_be_ours(connection, path, is_copy=copied is not None)
     # Only a new file takes these two; an older one keeps what it has.
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it can be made smaller in steps
@@ -174,12 +191,13 @@ def _prepare(
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     if not tables:
-        _create(connection, begins_at, copied)
+        _create(connection, opening, copied)
     elif not any(name == "checksum" for _, name, *_ in connection.execute(_COLUMNS)):
         connection.execute("ALTER TABLE events ADD COLUMN checksum INTEGER")
 
 
-def _must_be_ours(connection: sqlite3.Connection, path: Path, *, is_copy: bool) -> None:
+def must_be_ours(connection: sqlite3.Connection, path: Path, *, is_copy: bool) -> None:
+    """Raise LogOpenError unless the database is an event log of this release, or a copy of one."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if not is_copy and application == COPY_APPLICATION_ID:
         raise LogOpenError(
@@ -205,13 +223,16 @@ def _must_be_ours(connection: sqlite3.Connection, path: Path, *, is_copy: bool) 
         )
 
 
-def _create(connection: sqlite3.Connection, begins_at: int, copied: Copied | None) -> None:
-    epoch = (copied.epoch if copied else secrets.token_bytes(EPOCH_BYTES)).hex()
+def _create(connection: sqlite3.Connection, opening: Opening, copied: Copied | None) -> None:
+    of, arrival = copied or opening.arrival, opening.arrival
+    epoch = (of.epoch if of else secrets.token_bytes(EPOCH_BYTES)).hex()
+    # In the same transaction as the epoch, which two logs that live must never have.
+    arriving = f"('{ARRIVING}', x'{str(arrival.move).encode().hex()}')," if arrival else ""
     application = APPLICATION_ID if copied is None else COPY_APPLICATION_ID
     connection.executescript(
         f"BEGIN IMMEDIATE; {_TABLES}"
-        f"INSERT INTO meta VALUES ('epoch', x'{epoch}'), ('pruned_through', {begins_at - 1}),"
-        " ('folded', 0);"
+        f"INSERT INTO meta VALUES {arriving} ('epoch', x'{epoch}'),"
+        f" ('pruned_through', {opening.begins_at - 1}), ('folded', 0);"
         f"PRAGMA application_id = {application}; PRAGMA user_version = {SCHEMA_VERSION};"
         "COMMIT;"
     )
