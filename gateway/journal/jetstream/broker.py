@@ -45,11 +45,12 @@ _log = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
-    """What has come: its bytes, its headers, and where a response would go."""
+    """What has come: its bytes, its headers, where a response would go, and on which subject."""
 
     data: bytes
     headers: Mapping[str, str]
     reply: str
+    subject: str = ""
 
 
 Receiver: TypeAlias = Callable[[Message], None]
@@ -324,7 +325,7 @@ class Inbox(NamedTuple):
 
 
 def _message_of(message: Msg) -> Message:
-    return Message(message.data, message.headers or {}, message.reply)
+    return Message(message.data, message.headers or {}, message.reply, message.subject)
 
 
 def _words(error: BaseException) -> str:

@@ -37,11 +37,12 @@ _FIELDS = 9
 
 
 class Delivered(NamedTuple):
-    """A message, its number, and how many more there are after it in the stream."""
+    """A message, its number, how many more there are after it in the stream, and its subject."""
 
     sequence: int
     data: bytes
     left: int
+    subject: str = ""
 
 
 class Pull:
@@ -137,7 +138,7 @@ class Pull:
         status = message.headers.get("Status")
         if status is None:
             sequence, left = _numbers_of(message.reply)
-            self._come.append(Delivered(sequence, message.data, left))
+            self._come.append(Delivered(sequence, message.data, left, message.subject))
             self._asked -= 1
         elif status != _HOLDS:
             text = message.headers.get("Description", "")
