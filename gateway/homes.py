@@ -7,10 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from gateway.config import Settings
+from gateway.journal.content import Content, Progress
+from gateway.journal.findings import Report
 from gateway.journal.format import EventFormat
 from gateway.journal.jetstream import Access, StreamPlace, TlsFiles
 from gateway.journal.jetstream import moving as stream_moving
 from gateway.journal.jetstream import open_log as open_stream
+from gateway.journal.jetstream.checking import check_stream
 from gateway.journal.moves import Move, Opening, Standing
 from gateway.journal.moving import Place
 from gateway.journal.ports import EventLog
@@ -115,6 +118,13 @@ async def open_event_log(
     )
     _log.info("%s: %s", where, log.durability)
     return log
+
+
+async def stream_report(
+    where: StreamUrl, settings: Settings, content: Content, told: Progress
+) -> Report:
+    """Look through the log in a stream, and say what is wrong with it."""
+    return await check_stream(stream_of(where), access_of(settings, where), content, told)
 
 
 def limits_of(settings: Settings) -> Retention:

@@ -10,17 +10,22 @@ from typing import TypeAlias
 
 import click
 
-from gateway.config import SettingsError, environment, load_log_settings, read_value
+from gateway.config import Settings, SettingsError, environment, load_log_settings, read_value
 from gateway.feed.format import event_format, stored_event
 from gateway.feed.frames import body_of
-from gateway.homes import place_of
+from gateway.homes import place_of, stream_report
 from gateway.ingest.backfill.complete import CHECKPOINT, read_complete
 from gateway.journal.content import Content
 from gateway.journal.copying import Copied
 from gateway.journal.errors import LogError, OvertakenError
 from gateway.journal.findings import Report
 from gateway.journal.moving import copy_to, move_to
-from gateway.journal.sqlite.backup import BackupError, back_up
+from gateway.journal.sqlite.backup import (
+    BackedUp,
+    BackupError,
+    back_up,
+    made_beside,
+)
 from gateway.journal.sqlite.checking import check_log
 from gateway.natssettings import DEFAULT_EVENT_LOG
 from gateway.output import say, tell
@@ -79,13 +84,17 @@ def check(log_: _Where | None, as_json: bool) -> None:
 
     A gateway may be using it meanwhile. Nothing is changed.
     """
-    path = _file(log_ or _default())
-    with ProgressLine() as line:
-        report = check_log(path, _content(), line.tell)
+    where = log_ or _default()
+    with _told_failures(), ProgressLine() as line:
+        report = (
+            check_log(where, _content(), line.tell)
+            if isinstance(where, Path)
+            else run(stream_report(where, _settings(), _content(), line.tell))
+        )
     if as_json:
-        say(json.dumps(_as_json(path, report)))
+        say(json.dumps(_as_json(where, report)))
     else:
-        for text in (*_contents(path, report), *_faults(report)):
+        for text in (*_contents(where, report), *_faults(report)):
             say(text)
     sys.exit(_FAILED if report.faults else 0)
 
@@ -96,18 +105,19 @@ def check(log_: _Where | None, as_json: bool) -> None:
 def backup(places: tuple[str, ...], as_json: bool) -> None:
     """Copy a log to a new file, and check the copy.
 
-    A gateway may be using the log meanwhile. The file has its name only when it is whole. When a
-    gateway uses it, it gets a new epoch.
+    Gateways may be using the log meanwhile. The file has its name only when it is whole. When a
+    gateway uses it, it has an epoch of its own.
     """
     if len(places) > 2:
         raise click.UsageError("give one LOG and one TO")
-    path = _file(_LOG.convert(places[0], None, None) if len(places) > 1 else _default())
-    try:
-        with ProgressLine() as line:
-            made = back_up(path, Path(places[-1]), _content(), line.tell)
-    except BackupError as error:
-        tell(f"telnyx-gateway: {error}")
-        sys.exit(_FAILED)
+    where = _LOG.convert(places[0], None, None) if len(places) > 1 else _default()
+    to = Path(places[-1])
+    with _told_failures(), ProgressLine() as line:
+        made = (
+            back_up(where, to, _content(), line.tell)
+            if isinstance(where, Path)
+            else _backed_up(where, to, line)
+        )
     if as_json:
         say(json.dumps({"size_bytes": made.size_bytes, **_as_json(made.path, made.report)}))
         return
@@ -168,7 +178,7 @@ def _told_failures() -> Iterator[None]:
 async def _copied(
     from_: _Where, to: _Where, index: Path | None, line: ProgressLine, *, is_move: bool
 ) -> Copied | None:
-    content, settings = _content(), load_log_settings(environment(), *_LIMITS)
+    content, settings = _content(), _settings()
     with tempfile.TemporaryDirectory(prefix="telnyx-gateway-") as folder:
         indices = [Path(folder) / "from.db", Path(folder) / "to.db"]
         if index is not None:
@@ -179,6 +189,27 @@ async def _copied(
         )
         do = move_to if is_move else copy_to
         return await do(source, target, content, line.tell)
+
+
+def _backed_up(where: StreamUrl, to: Path, line: ProgressLine) -> BackedUp:
+    """Copy a stream to a new file. Raises LogError and SettingsError."""
+    content, settings = _content(), _settings()
+    with (
+        tempfile.TemporaryDirectory(prefix="telnyx-gateway-") as folder,
+        made_beside(to) as part,
+    ):
+        source = place_of(where, settings, content.format, Path(folder) / "index.db")
+        target = place_of(part, settings, content.format, part)
+        run(copy_to(source, target, content, line.tell))
+        report = check_log(part, content, line.tell)
+        if report.faults:
+            raise BackupError(f"the copy is not whole: {report.findings[0].text}")
+    return BackedUp(to, to.stat().st_size, report)
+
+
+def _settings() -> Settings:
+    """Return the settings that say how to get to a stream. Raises SettingsError."""
+    return load_log_settings(environment(), *_LIMITS)
 
 
 def _default() -> _Where:
@@ -196,24 +227,17 @@ def _place(text: str) -> _Where:
     return found
 
 
-def _file(where: _Where) -> Path:
-    """Return the file of a log, for commands that read files alone."""
-    if isinstance(where, StreamUrl):
-        raise click.UsageError(f"{where} names a NATS stream, and this command reads files")
-    return where
-
-
 def _content() -> Content:
     keys = declared_keys()
     return Content(event_format(keys), stored_event(keys), body_of, {CHECKPOINT: read_complete})
 
 
-def _contents(path: Path, report: Report) -> list[str]:
+def _contents(where: _Where, report: Report) -> list[str]:
     if report.span is None or report.epoch is None:
-        return [f"{path}: no log that can be read"]
+        return [f"{where}: no log that can be read"]
     span = report.span
     numbers = f", numbers {span.oldest:,} to {span.newest:,}" if span.count else ""
-    lines = [f"{path}: {report.events:,} events{numbers}, epoch {report.epoch.hex()}"]
+    lines = [f"{where}: {report.events:,} events{numbers}, epoch {report.epoch.hex()}"]
     if report.without_checksum:
         lines.append(
             f"{report.without_checksum:,} of them were stored by an older gateway, without a"
@@ -231,10 +255,10 @@ def _faults(report: Report) -> list[str]:
     return [*lines, f"faults: {report.faults:,}"]
 
 
-def _as_json(path: Path, report: Report) -> dict[str, object]:
+def _as_json(where: _Where, report: Report) -> dict[str, object]:
     span = report.span
     return {
-        "log": str(path),
+        "log": str(where),
         "ok": not report.faults,
         "epoch": report.epoch.hex() if report.epoch is not None else None,
         "oldest": span.oldest if span else None,

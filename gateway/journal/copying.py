@@ -21,7 +21,7 @@ _LOT = 512
 
 # How long an index may have a problem before the copy is given up, in seconds: servers may be
 # electing a leader. And how often it is looked at.
-_PROBLEM_S = 30.0
+_PROBLEM_S = 10.0
 _LOOK_EVERY_S = 0.2
 
 

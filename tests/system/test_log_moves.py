@@ -1,5 +1,6 @@
 """`log copy` between a file and a NATS stream, and subscribers that go on after a move."""
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -7,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import nats
 import pytest
 
 from conferencing.v1.event_service_pb2 import POSITION_EARLIEST, SubscribeRequest
@@ -100,6 +102,50 @@ def test_a_copy_has_another_epoch_and_the_settings_limits(
         assert ids(everything(gateway)) == [id_]
         failure = failure_of(gateway.events.Subscribe, SubscribeRequest(after_cursor=cursor))
         assert failure.info.reason == "EPOCH_CHANGED"
+
+
+def test_a_stream_is_checked_and_backed_up_while_a_gateway_uses_it(
+    broker: NatsCluster, tmp_path: Path, login: dict[str, str]
+) -> None:
+    url, to = broker.url("CHECKED"), tmp_path / "backup.db"
+    with of_stream(tmp_path, url, login) as gateway:
+        stored = [gateway.webhooks.event() for _ in range(3)]
+        checked = log_command(tmp_path, "check", GATEWAY_EVENT_LOG=url, **login)
+        assert checked.returncode == 0, checked.stdout
+        assert checked.stdout.startswith(f"{url}: 3 events, numbers 1 to 3, epoch ")
+        assert checked.stdout.endswith("no fault was found\n")
+        backed = log_command(tmp_path, "backup", "--json", str(to), GATEWAY_EVENT_LOG=url, **login)
+        assert backed.returncode == 0, backed.stderr
+        said = json.loads(backed.stdout)
+        assert (said["log"], said["events"], said["ok"]) == (str(to), 3, True)
+        assert said["epoch"] != epoch_in(checked.stdout)
+        assert ids_in(to) == stored
+        assert not (tmp_path / "backup.db.part").exists()
+        twice = log_command(tmp_path, "backup", url, str(to), **login)
+        assert "exists already: name a new file" in twice.stderr
+
+    asyncio.run(publish(broker, "CHECKED.theirs", b"no event"))
+    faulty = log_command(tmp_path, "check", "--json", url, **login)
+    assert faulty.returncode == 1
+    (finding,) = json.loads(faulty.stdout)["findings"]
+    assert "is not an event of this log" in finding["text"]
+    # Nor is a backup made of it that lacks what cannot be read.
+    assert log_command(tmp_path, "backup", url, "other.db", **login).returncode == 1
+    assert [it.name for it in tmp_path.iterdir() if it.name.startswith("other")] == []
+    with serving(tmp_path, to) as gateway:
+        assert ids(everything(gateway)) == stored
+
+
+def epoch_in(text: str) -> str:
+    return text.partition("epoch ")[2].split()[0]
+
+
+async def publish(broker: NatsCluster, subject: str, data: bytes) -> None:
+    client = await nats.connect(
+        [f"nats://{it}" for it in broker.addresses], user="gateway", password="secret"
+    )
+    await client.request(subject, data, timeout=60)
+    await client.close()
 
 
 def test_what_cannot_be_moved_is_said(

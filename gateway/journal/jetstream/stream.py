@@ -103,7 +103,7 @@ async def opened_stream(api: JetStreamApi, limits: Retention, opening: Opening) 
 
 def stream_of(name: str, found: StreamInfo) -> Stream:
     """Return what a stream is as a log. Raises LogOpenError if it cannot be one."""
-    wrong = [*_differences(name, found.config)]
+    wrong = [*differences(name, found.config)]
     if wrong:
         raise LogOpenError(
             f"the stream {name} cannot hold the event log: {'; '.join(wrong)}. Change it with `nats"
@@ -181,7 +181,8 @@ async def create(api: JetStreamApi, config: Json) -> StreamInfo:
     return await api.create({**config, "num_replicas": 1})
 
 
-def _differences(name: str, config: Json) -> Sequence[str]:
+def differences(name: str, config: Json) -> Sequence[str]:
+    """Return what of a stream is not as a log needs it, in words."""
     # One that is closed for good takes nothing any more, and is only read.
     rules = _RULES if marks_in(config).departed is None else {}
     wrong = [

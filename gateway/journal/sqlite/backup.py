@@ -67,6 +67,46 @@ def back_up(path: Path, to: Path, content: Content, told: Progress = unheard) ->
 
 
 @contextmanager
+def made_beside(to: Path) -> Iterator[Path]:
+    """Yield where to make a new log, which gets the name `to` if nothing is raised.
+
+    That is in a private folder beside that name. Raises BackupError.
+    """
+    folder = to.with_name(to.name + ".part")
+    if to.exists() or to.is_symlink():
+        raise BackupError(f"{to} exists already: name a new file")
+    try:
+        folder.mkdir(0o700, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise BackupError(f"{folder} cannot be made: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BackupError(f"another backup to {to} is being made") from None
+        part = folder / "events.db"
+        _empty(folder)  # what one that was killed has left
+        try:
+            yield part
+            os.link(part, to)
+            _sync_folder(to.parent)
+        except OSError as error:
+            raise BackupError(f"{to} cannot be written: {error.strerror}") from error
+        finally:
+            with suppress(OSError):
+                _empty(folder)
+                folder.rmdir()
+    finally:
+        os.close(fd)
+
+
+def _empty(folder: Path) -> None:
+    for left in folder.iterdir():
+        left.unlink()
+
+
+@contextmanager
 def _named_at_last(to: Path) -> Iterator[tuple[Path, int]]:
     """Yield a new, private file beside `to`, which gets that name once it is whole and on disk.
 
