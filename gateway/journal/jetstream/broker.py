@@ -142,6 +142,11 @@ class Broker:
         """How large a message may be, in bytes, as the server says."""
         return self._client.max_payload
 
+    @property
+    def server(self) -> dict[str, Any]:
+        """What the server says of itself (docs.nats.io, "NATS protocol", INFO)."""
+        return self._client._server_info
+
     def when_lost(self, told: Callable[[], None]) -> None:
         """Have somebody called whenever the connection is lost."""
         self._lost.append(told)
