@@ -9,11 +9,13 @@ import click
 
 from gateway.client.event_text import shown
 from gateway.config import Settings, SettingsError, environment, load_settings
-from gateway.doctor import addresses, disk, files, provider
+from gateway.doctor import addresses, broker, disk, files, provider
 from gateway.doctor.finding import Finding, State, fault, ok
 from gateway.healthcheck import LIVE, admin_address, admin_tls, trouble_of
+from gateway.homes import examined
 from gateway.output import say
 from gateway.running import run
+from gateway.values import StreamUrl
 
 # The exit code of a run that found a fault.
 _FAILED = 1
@@ -27,7 +29,7 @@ def doctor_of(version: str) -> click.Command:
     @click.command()
     @click.option("--json", "as_json", is_flag=True, help="Print each finding as a line of JSON.")
     def doctor(as_json: bool) -> None:
-        """Check settings, files, addresses, disk, provider, key, clock and webhooks.
+        """Check settings, files, addresses, disk, NATS, provider, key, clock and webhooks.
 
         Says what is wrong in the order in which to mend it, and changes nothing. Run it with the
         settings that the gateway has, whether that runs or not. Fails if something does not work.
@@ -57,6 +59,8 @@ def _of(settings: Settings, env: Mapping[str, str], user_agent: str) -> Iterable
     yield from files.findings(settings)
     yield from addresses.findings(settings, runs=runs is None)
     yield disk.finding(settings)
+    if isinstance(where := settings.event_log, StreamUrl):
+        yield from broker.findings(settings, run(examined(where, settings)))
     asked: Sequence[Finding] = run(provider.findings(settings, user_agent))
     yield from asked
 

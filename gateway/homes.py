@@ -14,6 +14,7 @@ from gateway.journal.jetstream import Access, StreamPlace, TlsFiles
 from gateway.journal.jetstream import moving as stream_moving
 from gateway.journal.jetstream import open_log as open_stream
 from gateway.journal.jetstream.checking import check_stream
+from gateway.journal.jetstream.examining import Examined, examine
 from gateway.journal.moves import Move, Opening, Standing
 from gateway.journal.moving import Place
 from gateway.journal.ports import EventLog
@@ -118,6 +119,11 @@ async def open_event_log(
     )
     _log.info("%s: %s", where, log.durability)
     return log
+
+
+async def examined(where: StreamUrl, settings: Settings) -> Examined:
+    """Return what the servers and the stream of a log are like."""
+    return await examine(stream_of(where), access_of(settings, where))
 
 
 async def stream_report(

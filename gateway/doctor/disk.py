@@ -8,17 +8,16 @@ from pathlib import Path
 from gateway.config import Settings
 from gateway.doctor.finding import Finding, fault, ok, warning
 
-_SUBJECT = "GATEWAY_EVENT_LOG"
-
 # Events of some kilobytes for a day of a busy account: with less room the log fills up in hours.
 _ROOM_MIN = 1024**3
 
 
 def finding(settings: Settings) -> Finding:
-    """Return what is found of the log's place."""
+    """Return what is found of the log's file, or that of the index of a stream."""
+    subject = "GATEWAY_EVENT_LOG" if isinstance(settings.event_log, Path) else "GATEWAY_INDEX"
     path = settings.log_file.absolute()
     if path.is_dir():
-        return fault(_SUBJECT, f"{path} is a folder", "name a file in it")
+        return fault(subject, f"{path} is a folder", "name a file in it")
     folder = _nearest(path.parent)
     try:
         # What permissions say is not all: a file system may be read-only, or full.
@@ -26,23 +25,23 @@ def finding(settings: Settings) -> Finding:
             made.write(b"\0" * 4096)
     except OSError as error:
         return fault(
-            _SUBJECT, f"{path.parent} cannot be written: {error.strerror}", "make it writable"
+            subject, f"{path.parent} cannot be written: {error.strerror}", "make it writable"
         )
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        return fault(_SUBJECT, f"{path} cannot be written", "give it to the gateway's user")
+        return fault(subject, f"{path} cannot be written", "give it to the gateway's user")
     size = path.stat().st_size if path.exists() else 0
     free, wanted = shutil.disk_usage(folder).free, settings.retention_size - size
-    text = f"{path}: {_size(size)}, {_size(free)} free on the disk"
+    text = f"{path}: {size_text(size)}, {size_text(free)} free on the disk"
     if free < min(wanted, _ROOM_MIN):
-        return fault(_SUBJECT, text, "make room: without any, webhooks are refused")
+        return fault(subject, text, "make room: without any, webhooks are refused")
     if free < wanted:
         return warning(
-            _SUBJECT,
+            subject,
             text,
-            f"GATEWAY_RETENTION_SIZE allows {_size(settings.retention_size)}: lower it, or make"
+            f"GATEWAY_RETENTION_SIZE allows {size_text(settings.retention_size)}: lower it, or make"
             " room",
         )
-    return ok(_SUBJECT, text)
+    return ok(subject, text)
 
 
 def _nearest(folder: Path) -> Path:
@@ -52,7 +51,8 @@ def _nearest(folder: Path) -> Path:
     return folder
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Return a size for people."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.4g} {unit}"

@@ -6,6 +6,7 @@ sent when.
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gateway.journal.jetstream.broker import Broker
@@ -37,6 +38,8 @@ class StreamInfo(NamedTuple):
     config: Json
     span: Span
     size_bytes: int
+    # What is known of the servers that keep it beside its leader.
+    peers: Sequence[Json] = ()
 
 
 class JetStreamApi:
@@ -110,4 +113,5 @@ def _info(found: Json) -> StreamInfo:
     # A stream that never held anything says that its first number is zero; one that holds nothing
     # any more, that it is the next one.
     oldest = int(state["first_seq"]) or newest + 1
-    return StreamInfo(found["config"], Span(oldest, newest), int(state["bytes"]))
+    peers = (found.get("cluster") or {}).get("replicas") or ()
+    return StreamInfo(found["config"], Span(oldest, newest), int(state["bytes"]), peers)

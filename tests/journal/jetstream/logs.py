@@ -16,6 +16,7 @@ from gateway.journal.events import NewEvent
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.jetstream import StreamPlace, open_log
 from gateway.journal.jetstream.access import Access
+from gateway.journal.moves import AS_IT_WAS, Opening
 from gateway.journal.ports import EventLog
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
@@ -42,16 +43,23 @@ class OpenStream:
         index: Path,
         limits: Retention = ROOMY,
         access: Access | None = None,
+        opening: Opening = AS_IT_WAS,
     ) -> None:
         self._loop, self._place, self.path = loop, place, index
-        self._limits, self._access = limits, access
+        self._limits, self._access, self._opening = limits, access, opening
         self.commits: list[CommitEnded] = []
         self._log: EventLog | None = None
         self.open()
 
     def open(self) -> None:
         opening = open_log(
-            self._place, self.path, FORMAT, self._limits, self._access, self.commits.append
+            self._place,
+            self.path,
+            FORMAT,
+            self._limits,
+            self._access,
+            self.commits.append,
+            opening=self._opening,
         )
         self._log = self._loop.run(opening, _PATIENCE_S)
 
