@@ -13,13 +13,16 @@ from gateway.app import EVENT_SERVICE
 from gateway.config import file_names, load_settings, names
 from tests.deploy.image import image
 from tests.deploy.manifests import (
+    DEPLOY,
     GIVEN,
     KUBERNETES,
     LATE_S,
+    NATS,
     Manifest,
     container,
     environment,
     manifests,
+    manifests_in,
     of_kind,
     pod,
 )
@@ -28,6 +31,13 @@ from tests.harness.needs import with_tool
 # `sleep` as a hook before the end is from 1.30 on.
 VERSIONS = ("1.30", "1.33", "1.37")
 
+# Those of one gateway, of several, and of their servers.
+EVERY = (
+    *manifests(),
+    *manifests_in(KUBERNETES / "replicas"),
+    *manifests_in(NATS),
+)
+
 # What the Prometheus operator defines: Kubernetes has no schema of it.
 OPERATORS = {"ServiceMonitor", "PrometheusRule"}
 
@@ -35,7 +45,7 @@ LABELS = {"app.kubernetes.io/name": "telnyx-grpc-gateway"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("manifest", manifests(), ids=lambda it: f"{it.kind}-{it.name}")
+@pytest.mark.parametrize("manifest", EVERY, ids=lambda it: f"{it.kind}-{it.name}")
 def test_each_manifest_is_as_the_schema_of_kubernetes_wants_it(
     manifest: Manifest, version: str
 ) -> None:
@@ -55,12 +65,13 @@ def test_a_manifest_with_a_slip_would_be_noticed() -> None:
         kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
 
 
-@pytest.mark.parametrize("path", sorted(KUBERNETES.rglob("kustomization.yaml")), ids=str)
+@pytest.mark.parametrize("path", sorted(DEPLOY.rglob("kustomization.yaml")), ids=str)
 def test_a_kustomization_names_each_file_beside_it(path: Path) -> None:
     said = yaml.safe_load(path.read_text())
     beside = {it.name for it in path.parent.glob("*.yaml")} - {"kustomization.yaml"}
 
-    assert {*said["resources"]} == beside
+    patches = [it["path"] for it in said.get("patches", [])]
+    assert {*said["resources"], *patches} - {"../base"} == beside
 
 
 @with_tool("kubectl")
