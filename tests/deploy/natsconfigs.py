@@ -23,6 +23,7 @@ class Configured:
         self.login = folder / "login"
         self.login.write_text(f"gateway:{PASSWORD}\n")
         monkeypatch.setenv("GATEWAY_PASSWORD", PASSWORD)
+        monkeypatch.setenv("OPERATOR_PASSWORD", f"operators-{PASSWORD}")
 
     def single(self) -> NatsServer:
         (port,) = free_ports(1)
@@ -73,17 +74,17 @@ class Configured:
         for path, other in paths.items():
             text = text.replace(path, str(other))
         (server.folder / "nats.conf").write_text(text)
-        rights = (NATS / "gateway.conf").read_text()
+        rights = (NATS / "users.conf").read_text()
         for line in self.without:
             assert f'"{line}"' in rights
             # A list without a line would allow everything.
             rights = rights.replace(f'"{line}"', '"nothing"')
-        (server.folder / "gateway.conf").write_text(rights)
+        (server.folder / "users.conf").write_text(rights)
 
 
 def rights() -> list[str]:
     """What the gateway may do, line by line."""
-    return re.findall(r'"([^"]+)"', (NATS / "gateway.conf").read_text())
+    return re.findall(r'"([^"]+)"', (NATS / "users.conf").read_text())
 
 
 def violations(server: NatsServer) -> list[str]:

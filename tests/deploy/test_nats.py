@@ -140,10 +140,10 @@ def test_where_the_stream_is_there_no_gateway_needs_the_right_to_make_it(
     with started(configured, server):
         loop.run(use(place, tmp_path, access_of(configured)), PATIENCE_S)
 
-    less = (server.folder / "gateway.conf").read_text()
+    less = (server.folder / "users.conf").read_text()
     for right in MAKING:
         less = less.replace(f'"{right}"', "")
-    (server.folder / "gateway.conf").write_text(less)
+    (server.folder / "users.conf").write_text(less)
     with started(configured, server):
         assert loop.run(use(place, tmp_path, access_of(configured)), PATIENCE_S) == 82
         with GatewayProcess(

@@ -132,4 +132,8 @@ def test_the_servers_are_given_the_configurations_that_are_tested(servers: dict[
     for name, text in config["data"].items():
         assert text == (NATS / name).read_text()
     assert container(servers)["args"] == ["--config", "/etc/nats/cluster.conf"]
-    assert {it["name"] for it in container(servers)["env"]} == {"NATS_NAME", "GATEWAY_PASSWORD"}
+    assert {it["name"] for it in container(servers)["env"]} == {
+        "NATS_NAME",
+        "GATEWAY_PASSWORD",
+        "OPERATOR_PASSWORD",
+    }
