@@ -76,18 +76,24 @@ class Opening:
 
     def check(self, marks: Marks, place: object) -> None:
         """Raise LogOpenError if a log with some marks is not to be opened so."""
+        if (refusal := self.refusal(marks, place)) is not None:
+            raise LogOpenError(refusal)
+
+    def refusal(self, marks: Marks, place: object) -> str | None:
+        """Return why a log with some marks is not to be opened so, None if it is."""
         if self.is_for_move:
-            return
+            return None
         if (departed := marks.departed) is not None:
-            raise LogOpenError(
+            return (
                 f"the event log {place} was moved to {departed.place}: use that one. If the move"
                 " was broken off, the same `telnyx-gateway log copy --move` ends it"
             )
         if (arriving := marks.arriving) is not None:
-            raise LogOpenError(
+            return (
                 f"the event log {place} is where {arriving.place} is being moved to, and not all of"
                 " it is here: the same `telnyx-gateway log copy --move` ends that"
             )
+        return None
 
 
 AS_IT_WAS = Opening()

@@ -72,8 +72,18 @@ async def move_to(
         await source.depart(here, move._replace(place=str(target)))
     # What came before the log was closed, if it was in use.
     copied = await _copied(source, target, _ANYHOW, content, told, through)
+    await _must_go_here(source, target, move)
     await target.settle(move)
     return Copied(copied.span, copied.added + added)
+
+
+async def _must_go_here(source: Place, target: Place, move: Move) -> None:
+    """Raise CopyError if another move has taken the log away, which was begun at the same time."""
+    standing = await source.standing()
+    departed = None if standing is None else standing.marks.departed
+    if departed is None or departed.id != move.id:
+        where = "another place" if departed is None else departed.place
+        raise CopyError(f"the log at {source} was moved to {where} meanwhile, not to {target}")
 
 
 def _must_not_arrive(source: Place, here: Standing) -> None:

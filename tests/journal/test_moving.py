@@ -1,9 +1,11 @@
 """Copying and moving a log from place to place, broken off at every step."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
@@ -159,6 +161,10 @@ def test_what_a_gateway_stores_until_the_stream_is_closed_is_moved_too(places: P
             await self.place.depart(standing, move)
             with pytest.raises(LogUnavailableError, match="sealed"):
                 await log.journal.append(new_event(id_="too-late"))
+            # Nor does it count as one that takes webhooks, once it has looked.
+            async with asyncio.timeout(PATIENCE_S):
+                while "was moved to" not in (log.journal.problem or ""):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.05)
             await log.close()
 
     copied = places.run(move_to(Late(source), target, CONTENT))
@@ -180,6 +186,38 @@ def test_a_log_is_moved_to_one_place_alone(places: Places) -> None:
             places.run(move_to(source, to, CONTENT))
 
     assert [places.lives(it, epoch) for it in (source, one, two)] == [False, True, False]
+
+
+@with_nats
+def test_of_two_moves_at_one_time_one_ends(places: Places) -> None:
+    source, one, two = places.new("stream"), places.new("file"), places.new("file")
+    epoch = places.fill(source)
+
+    class Slow(Breaking):
+        async def depart(self, standing: Standing, move: Move) -> None:
+            # The other one has looked before, and writes its mark over this one.
+            await self.place.depart(standing, move)
+            assert isinstance(source, NatsPlace)
+            await marked(source.place, Move.begun(str(two)))
+
+    with pytest.raises(CopyError, match=f"was moved to {two} meanwhile, not to {one}"):
+        places.run(move_to(Slow(source), one, CONTENT))
+
+    assert [places.lives(it, epoch) for it in (source, one, two)] == [False, False, False]
+
+
+async def marked(place: StreamPlace, move: Move) -> None:
+    client = await nats.connect([f"nats://{it}" for it in place.servers])
+
+    async def asked(what: str, body: object) -> Any:
+        data = json.dumps(body).encode()
+        response = await client.request(f"$JS.API.{what}.{place.stream}", data, timeout=PATIENCE_S)
+        return json.loads(response.data)
+
+    config = (await asked("STREAM.INFO", {}))["config"]
+    config["metadata"]["telnyx-gateway-departed"] = str(move)
+    await asked("STREAM.UPDATE", config)
+    await client.close()
 
 
 def test_a_log_that_is_there_is_not_moved_to(places: Places) -> None:

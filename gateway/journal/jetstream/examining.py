@@ -35,7 +35,7 @@ class StreamFacts:
     """
 
     wrong: Sequence[str]
-    moved: str
+    moved: str | None
     size_bytes: int
     max_bytes: int | None
     message_max: int | None
@@ -97,14 +97,10 @@ def _left(account: Json) -> int | None:
 
 
 def _stream(name: str, found: StreamInfo) -> StreamFacts:
-    config, moved = found.config, ""
-    try:
-        AS_IT_WAS.check(marks_in(config), name)
-    except LogOpenError as error:
-        moved = str(error)
+    config = found.config
     return StreamFacts(
         differences(name, config),
-        moved,
+        AS_IT_WAS.refusal(marks_in(config), name),
         found.size_bytes,
         _limit(config.get("max_bytes")),
         _limit(config.get("max_msg_size")),

@@ -19,7 +19,8 @@ from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
 from gateway.journal.jetstream.extent import Extent
 from gateway.journal.jetstream.pulling import Delivered, Pull
-from gateway.journal.jetstream.stream import epoch_of
+from gateway.journal.jetstream.stream import epoch_of, marks_in
+from gateway.journal.moves import AS_IT_WAS
 from gateway.journal.sqlite.copy import LogCopy
 
 # How often the stream is asked what it holds, in seconds: its limits delete without a word.
@@ -56,6 +57,8 @@ class Following:
         self._looked_at = 0.0
         self._work: asyncio.Task[None] | None = None
         self.problem: str | None = None
+        # Where the log has gone, in words: what is left of it here is followed to its end.
+        self.moved: str | None = None
         # What it had when this began.
         self._wanted = extent.span.newest
         arrivals.moved(self._newest)
@@ -151,6 +154,7 @@ class Following:
                 " restarted"
             )
         self._looked_at = monotonic()
+        self.moved = AS_IT_WAS.refusal(marks_in(info.config), self._api.stream)
         self._extent.saw(info.span)
         if self._newest < self._wanted:
             _log.info("the index lacks %d of %d events", self.behind, info.span.count)

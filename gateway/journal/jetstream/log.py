@@ -151,7 +151,7 @@ async def _opened(
             extent,
             arrivals,
             lambda: min(broker.payload_max, stream.message_max),
-            lambda: broker.problem or following.problem,
+            lambda: broker.problem or following.problem or following.moved,
         ),
         copy.index,
         JetStreamCheckpoints(bucket),
