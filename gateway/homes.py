@@ -38,7 +38,7 @@ class FilePlace:
     format: EventFormat
 
     def __str__(self) -> str:
-        return str(self.path)
+        return str(self.path.absolute())
 
     async def standing(self) -> Standing | None:
         """See `Place.standing`."""

@@ -155,7 +155,7 @@ def test_what_cannot_be_moved_is_said(
     for arguments, env, says in (
         ((url, "to.db"), login, f"there is no log at {url}"),
         ((url, "to.db"), {}, "cannot open the event log"),
-        (("nothing.db", url), login, "there is no log at nothing.db"),
+        (("nothing.db", url), login, f"there is no log at {tmp_path}/nothing.db"),
         ((url, "to.db"), {**login, "GATEWAY_NATS_TOKEN": "x"}, "GATEWAY_NATS_TOKEN"),
         ((url, "to.db"), {"GATEWAY_NATS_LOGIN": "/none"}, "GATEWAY_NATS_LOGIN"),
     ):
