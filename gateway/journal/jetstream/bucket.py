@@ -26,7 +26,10 @@ def bucket_of(stream: str) -> str:
 
 
 class Bucket:
-    """The keys of one log. Use `open`. Every method raises BrokerError and RefusedError."""
+    """The keys of one log. Every method raises BrokerError and RefusedError.
+
+    Use `open`, or `of` to read only: it makes no bucket.
+    """
 
     def __init__(self, broker: Broker, api: JetStreamApi, prefix: str) -> None:
         self._broker = broker
@@ -36,11 +39,16 @@ class Bucket:
     @classmethod
     async def open(cls, broker: Broker, stream: str, epoch: bytes) -> "Bucket":
         """Make the bucket if there is none."""
-        bucket = bucket_of(stream)
-        api = JetStreamApi(broker, f"KV_{bucket}")
-        if await api.info() is None:
-            await _make(api, bucket)
-        return cls(broker, api, f"$KV.{bucket}.{epoch.hex()}")
+        bucket = cls.of(broker, stream, epoch)
+        if await bucket._api.info() is None:
+            await _make(bucket._api, bucket_of(stream))
+        return bucket
+
+    @classmethod
+    def of(cls, broker: Broker, stream: str, epoch: bytes) -> "Bucket":
+        """Return the bucket, whether it is there or not."""
+        name = bucket_of(stream)
+        return cls(broker, JetStreamApi(broker, f"KV_{name}"), f"$KV.{name}.{epoch.hex()}")
 
     async def read(self, key: str) -> Checkpoint:
         """Return a key's value and its revision."""

@@ -13,7 +13,8 @@ from gateway.journal.findings import Findings, Report
 from gateway.journal.jetstream.access import Access, StreamPlace
 from gateway.journal.jetstream.api import NO_STREAM, JetStreamApi
 from gateway.journal.jetstream.broker import Broker
-from gateway.journal.jetstream.checkpoints import JetStreamCheckpoints, bucket_of
+from gateway.journal.jetstream.bucket import Bucket, bucket_of
+from gateway.journal.jetstream.checkpoints import JetStreamCheckpoints
 from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
 from gateway.journal.jetstream.errors import RefusedError
 from gateway.journal.jetstream.pulling import Delivered, Pull
@@ -150,16 +151,15 @@ class StreamCheck:
         return faults
 
     async def _check_checkpoints(self, epoch: bytes) -> None:
-        bucket = bucket_of(self._api.stream)
-        api = JetStreamApi(self._broker, f"KV_{bucket}")
-        checkpoints = JetStreamCheckpoints(self._broker, api, bucket, epoch)
+        stream = self._api.stream
+        checkpoints = JetStreamCheckpoints(Bucket.of(self._broker, stream, epoch))
         for name, read in self._content.checkpoints.items():
             try:
                 value = await checkpoints.get(name)
             except RefusedError as error:
                 if error.code != NO_STREAM:
                     raise
-                self._findings.add(_CHECKPOINTS, f"their bucket {bucket} is not there")
+                self._findings.add(_CHECKPOINTS, f"their bucket {bucket_of(stream)} is not there")
                 return
             try:
                 if value is not None:
