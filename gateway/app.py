@@ -20,7 +20,7 @@ from gateway.feed.window import Window
 from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import Health
-from gateway.homes import limits_of, open_event_log
+from gateway.homes import index_filling, limits_of, open_event_log
 from gateway.ingest.assembly import Ingest
 from gateway.ingest.backfill.complete import Completeness
 from gateway.journal.ports import EventLog
@@ -172,6 +172,11 @@ class Gateway:
                     self._health.look,
                     ConsoleAccess(None if callers is None else callers.callers, access),
                 ),
+                {
+                    "replica": settings.replica_name,
+                    "backend": log.home,
+                    "durability": log.durability,
+                },
             ),
             self._admin_connection_ended,
             admin_connections_max(),
@@ -300,7 +305,8 @@ class Gateway:
             StoredEvents(feed.index),
             FeedInfo(
                 feed,
-                self._log.home,
+                self._log,
+                self._settings.replica_name,
                 self._retention,
                 lambda: self._ingest.report,
                 self._clock.now,
@@ -324,7 +330,7 @@ class Gateway:
         journal, background = self._log.journal, self._background
         components = components_of(
             services,
-            lambda: self._phase,
+            lambda: self._phase and (index_filling(self._log) or self._phase),
             lambda: journal.problem,
             self._upstream,
             lambda: self.certificates.expired(time.time()),

@@ -108,17 +108,26 @@ async def open_event_log(
     """Open the log where the settings say. Raises LogOpenError."""
     where = settings.event_log
     if isinstance(where, Path):
-        return await open_log(where, format_, observe)
-    log = await open_stream(
-        stream_of(where),
-        settings.index,
-        format_,
-        limits_of(settings),
-        access_of(settings, where),
-        observe,
-    )
-    _log.info("%s: %s", where, log.durability)
+        log = await open_log(where, format_, observe)
+    else:
+        log = await open_stream(
+            stream_of(where),
+            settings.index,
+            format_,
+            limits_of(settings),
+            access_of(settings, where),
+            observe,
+        )
+    _log.info("event log %s: %s", where, log.durability)
     return log
+
+
+def index_filling(log: EventLog) -> str | None:
+    """Return how far the index of a log is while it is being filled, None if it is not."""
+    lag = None if log.copying is None else log.copying.lag
+    if lag is None or lag.is_cut_off:
+        return None
+    return f"the index is being filled: it has {lag.held - lag.behind} of {lag.held} events"
 
 
 async def examined(where: StreamUrl, settings: Settings) -> Examined:

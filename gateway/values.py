@@ -85,6 +85,13 @@ def read_share(text: str) -> Fraction:
     return share
 
 
+def read_name(text: str) -> str:
+    """Read a name that people and programs tell gateways apart by."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,63}", text):
+        raise ValueError("is not 1 to 63 letters, digits, dots, dashes and underscores")
+    return text
+
+
 def read_api_key(text: str) -> str:
     """Read an API key, which becomes a header."""
     if not re.fullmatch(r"[\x21-\x7e]+", text):

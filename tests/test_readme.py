@@ -15,6 +15,7 @@ DEFAULTS_IN_WORDS = {
     "TELNYX_PUBLIC_KEY": "required",
     "GATEWAY_CALLERS": "unset",
     "GATEWAY_HEDGE_AFTER": "unset",
+    "GATEWAY_REPLICA": "unset",
     "GATEWAY_UPSTREAM_PROXY": "unset",
     "GATEWAY_UPSTREAM_CA": "unset",
     "GATEWAY_WEBHOOK_URL": "unset",

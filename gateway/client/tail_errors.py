@@ -5,7 +5,13 @@ The gateway's own texts name fields of the request, which nobody at a terminal c
 
 import grpc
 
-from conferencing.v1.event_service_pb2 import Gap, GapReason
+from conferencing.v1.event_service_pb2 import (
+    INDEX_STATE_CUT_OFF,
+    INDEX_STATE_UNSPECIFIED,
+    Gap,
+    GapReason,
+    Lag,
+)
 from gateway.client.error_text import head_of
 from gateway.client.errors import CallError, FieldFault
 from gateway.client.event_text import shown
@@ -43,6 +49,18 @@ def gap_line(gap: Gap) -> str:
     """Return the line about events that are missing before those that follow."""
     reason = GapReason.Name(gap.reason).removeprefix("GAP_REASON_")
     return f"{_loss(reason, gap.missed_events)}; continuing with the oldest stored event"
+
+
+def lag_line(lag: Lag) -> str:
+    """Return the line about a gateway that is behind the log; an empty text once it is not."""
+    if lag.state == INDEX_STATE_CUT_OFF:
+        return (
+            "the gateway cannot read the log that it shares with others; newer events come when it"
+            " can, or now from another gateway"
+        )
+    if lag.state == INDEX_STATE_UNSPECIFIED:
+        return ""
+    return f"the gateway is still reading {lag.behind_events:,} events of the log"
 
 
 def lost_line(error: CallError) -> str:

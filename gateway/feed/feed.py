@@ -15,7 +15,7 @@ from gateway.feed.subscription import Subscription
 from gateway.feed.window import Window
 from gateway.journal.cursor import Cursor, Cursors
 from gateway.journal.filter import Filter
-from gateway.journal.ports import Copying, Index
+from gateway.journal.ports import Copying, Index, Lag
 from gateway.records.deliveries import RoundEnded
 from gateway.records.observer import Observer
 from gateway.schema.event_keys import EventKey
@@ -52,6 +52,19 @@ class Feed:
     def newest(self) -> int:
         """The number of the newest event."""
         return self._dispatcher.newest
+
+    @property
+    def lag(self) -> Lag | None:
+        """How far all that can be read here is behind the log, None if it is not."""
+        return None if self._copying is None else self._copying.lag
+
+    @property
+    def end(self) -> int:
+        """The number of the newest event that the log is known to have, if not here yet."""
+        lag = self.lag
+        return (
+            self.newest if lag is None else max(self.newest, self._index.span.newest + lag.behind)
+        )
 
     @property
     def oldest(self) -> int:

@@ -9,7 +9,7 @@ All methods are called from one event loop.
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from gateway.journal.checkpoint import Checkpoint
 from gateway.journal.events import Appended, Entry, NewEvent
@@ -218,12 +218,36 @@ class Lease(Protocol):
         """
 
 
+class Lag(NamedTuple):
+    """An index that is behind its journal by more than the last moment.
+
+    It lacks `behind` of `held` events that the journal has, as far as is known. If it is cut off,
+    nothing more comes at present, and there may be any number more.
+    """
+
+    behind: int
+    held: int
+    is_cut_off: bool
+
+
 class Copying(Protocol):
     """How an index comes by the events of its journal, where it is a copy of that."""
 
     @property
+    def lag(self) -> Lag | None:
+        """What it is behind, None while it is up with the journal.
+
+        It is behind while the journal cannot be read, and then until it has what the journal had
+        when that could be read again; at first, until it is filled.
+        """
+
+    @property
     def behind(self) -> int:
         """How many events the journal has, as far as is known, that the index has not."""
+
+    @property
+    def held(self) -> int:
+        """How many events the journal has, as far as is known."""
 
     @property
     def problem(self) -> str | None:

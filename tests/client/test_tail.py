@@ -1,12 +1,13 @@
 """What `tail` can do with events: forms, a file of the cursor, programs, one conference."""
 
+import asyncio
 import json
 import os
 import pty
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,19 @@ import grpc
 import pytest
 
 from conferencing.v1.event_pb2 import Event
-from conferencing.v1.event_service_pb2 import SubscribeResponse
+from conferencing.v1.event_service_pb2 import (
+    INDEX_STATE_CUT_OFF,
+    INDEX_STATE_FILLING,
+    Lag,
+    SubscribeResponse,
+)
 from gateway.client.cursor_file import CursorFile
 from gateway.client.errors import CallError
 from gateway.client.event_forms import form_of
 from gateway.client.event_text import EventText
 from gateway.client.progress import Progress, duration_text
 from gateway.client.tail_errors import error_lines
+from gateway.client.tail import Tail
 from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
 from tests.harness.gateway import RunningGateway
@@ -278,6 +285,30 @@ def test_who_is_live_sees_no_progress() -> None:
     progress.received(response(5, live=True))
 
     assert lines == ["catching up: 10 events, 2/s, 4 min 10 s behind", ""]
+
+
+def test_who_follows_hears_once_that_the_gateway_is_behind_and_once_that_it_is_not() -> None:
+    told = list[str]()
+
+    async def responses() -> AsyncIterator[SubscribeResponse]:
+        cut_off, filling = Lag(state=INDEX_STATE_CUT_OFF), Lag(state=INDEX_STATE_FILLING)
+        for lag in (None, cut_off, cut_off, filling, filling, None, None):
+            filling.behind_events = 1_234
+            yield SubscribeResponse(live=lag is None, lag=lag)
+
+    async def nothing(event: Event) -> None:
+        raise AssertionError("there is no event")
+
+    progress = Progress(told.append)
+    tail = Tail(nothing, told.append, lambda cursor: None, progress, lambda event: False)
+    asyncio.run(tail.run(responses()))
+
+    assert told == [
+        "the gateway cannot read the log that it shares with others; newer events come when it can,"
+        " or now from another gateway",
+        "the gateway is still reading 1,234 events of the log",
+        "the gateway is up with the log again",
+    ]
 
 
 @pytest.mark.parametrize(

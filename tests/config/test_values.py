@@ -1,6 +1,7 @@
 """What settings can be, what is refused and in which words."""
 
 import math
+import socket
 from base64 import b64decode, b64encode
 from fractions import Fraction
 
@@ -189,6 +190,18 @@ def test_a_count_is_a_whole_number_within_bounds(text: str) -> None:
 )
 def test_a_share_is_a_fraction_a_decimal_or_a_percentage(text: str, share: Fraction) -> None:
     assert settings(GATEWAY_UPSTREAM_SHARE=text).upstream_share == share
+
+
+def test_a_gateway_is_called_as_it_is_told_or_like_its_host() -> None:
+    assert settings(GATEWAY_REPLICA="gateway-2.eu_west").replica_name == "gateway-2.eu_west"
+    assert settings().replica_name == socket.gethostname()
+
+
+@pytest.mark.parametrize("text", ["two words", "x" * 64, "k\u00fche"])
+def test_a_name_is_short_and_plain(text: str) -> None:
+    found = mistake(GATEWAY_REPLICA=text)
+
+    assert found == "GATEWAY_REPLICA is not 1 to 63 letters, digits, dots, dashes and underscores"
 
 
 @pytest.mark.parametrize("text", ["0", "0/3", "4/3", "1.5", "101%"])

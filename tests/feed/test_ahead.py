@@ -8,41 +8,30 @@ from gateway.journal.cursor import Cursor, CursorFormatError
 from gateway.journal.errors import LogUnavailableError
 from tests.contract.homes import Home
 from tests.feed.stage import Stage
+from tests.harness.copying import HeldCopying
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
 
 PATIENCE_S = 3.0
 
 
-class Copying:
-    """An index that has of its journal what was appended, and gets `coming` when it is asked."""
+def copying_of(stage: Stage, coming: int) -> HeldCopying:
+    """Return the copying of an index that gets so many events when one is asked for."""
 
-    behind = 0
-    problem: str | None = None
+    async def bring() -> None:
+        for _ in range(coming):
+            await stage.log.journal.append(new_event())
 
-    def __init__(self, stage: Stage, coming: int) -> None:
-        self._stage, self._coming = stage, coming
-        self.asked: list[tuple[int, float]] = []
-        self.fails = False
-
-    async def filled(self) -> None:
-        """It is."""
-
-    async def reach(self, sequence: int, within_s: float) -> None:
-        self.asked.append((sequence, within_s))
-        if self.fails:
-            raise LogUnavailableError("behind")
-        for _ in range(self._coming):
-            await self._stage.log.journal.append(new_event())
+    return HeldCopying(bring)
 
 
 def start_after(
     loop: LoopThread, home: Home, sequence: int, coming: int, *, epoch: bytes = b""
-) -> tuple[Start, Copying]:
+) -> tuple[Start, HeldCopying]:
     stage = Stage(loop, home, 100)
     try:
         stage.numbered(3)
-        copying = Copying(stage, coming)
+        copying = copying_of(stage, coming)
         feed = loop.call(lambda: Feed(stage.log.index, stage.window, copying))
         cursor = str(Cursor(epoch or stage.log.journal.epoch, sequence))
         return stage.run(feed.start_after(cursor, PATIENCE_S)), copying
@@ -75,7 +64,7 @@ def test_what_can_be_told_at_once_is(
 
 def test_who_waits_in_vain_loses_nothing(loop: LoopThread, home: Home) -> None:
     stage = Stage(loop, home, 100)
-    copying = Copying(stage, 0)
+    copying = copying_of(stage, 0)
     copying.fails = True
     feed = loop.call(lambda: Feed(stage.log.index, stage.window, copying))
 

@@ -264,6 +264,8 @@ def test_the_state_of_the_feed_does_not_tell_how_much_others_have(stage: Stage) 
         "backend",
         "backfill",
         "clock",
+        "replica",
+        "durability",
     }
     assert {it.name for it, _ in mine.backfill.ListFields()} <= {
         "state",

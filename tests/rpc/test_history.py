@@ -1,5 +1,7 @@
 """Stored events by page and by id, and what the log holds."""
 
+import socket
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2
@@ -125,6 +127,9 @@ def test_the_feed_info_tells_how_far_the_log_reaches(fresh: RunningGateway) -> N
     assert info.size_bytes > 0
     assert info.newest_received_at.ToMicroseconds() >= info.oldest_received_at.ToMicroseconds() > 0
     assert (info.retention_age.seconds, info.backend) == (7 * 86_400, "sqlite")
+    assert info.replica == socket.gethostname()
+    assert info.durability == "a power cut costs nothing: each event is synced to the disk"
+    assert not info.HasField("index")
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A gateway whose log is a NATS stream: what it serves of it, and what it does without a broker."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -8,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from conferencing.v1.event_service_pb2 import (
+    INDEX_STATE_CURRENT,
+    INDEX_STATE_CUT_OFF,
     GetFeedInfoRequest,
     ListEventsRequest,
     SubscribeRequest,
@@ -54,7 +58,8 @@ def _listed(gateway: GatewayProcess) -> list[str]:
 def test_a_webhook_that_one_gateway_takes_is_streamed_by_all(
     broker: NatsCluster, tmp_path: Path
 ) -> None:
-    with _gateway(broker, tmp_path, "a") as a, _gateway(broker, tmp_path, "b") as b:
+    first = _gateway(broker, tmp_path, "a", GATEWAY_REPLICA="first")
+    with first as a, _gateway(broker, tmp_path, "b") as b:
         streams = [it.events.Subscribe(SubscribeRequest(), timeout=60) for it in (a, b)]
         for stream in streams:
             next(stream)
@@ -70,6 +75,12 @@ def test_a_webhook_that_one_gateway_takes_is_streamed_by_all(
         assert (info.backend, info.event_count) == ("jetstream", 2)
         assert info.epoch == b.events.GetFeedInfo(GetFeedInfoRequest()).epoch
         assert "one server keeps each event" in "".join(a.log)
+        assert (info.replica, info.index.state) == ("first", INDEX_STATE_CURRENT)
+        assert info.index.log_events == 2
+        assert info.durability.startswith("one server keeps each event: a power cut costs what")
+        about = json.loads(http_get(a.admin_address, "/readyz", "application/json")[1])
+        assert (about["replica"], about["backend"]) == ("first", "jetstream")
+        assert about["durability"] == info.durability
 
 
 def _events(stream: Iterator[SubscribeResponse], count: int) -> list[tuple[str, str]]:
@@ -107,8 +118,9 @@ def test_without_a_broker_webhooks_wait_and_readers_do_not(
     (server,) = broker.servers
     with _gateway(broker, tmp_path) as gateway:
         assert gateway.webhooks.post(webhook(id_="before")).status == 200
-        stream = gateway.events.Subscribe(SubscribeRequest(), timeout=120)
-        next(stream)
+        request = SubscribeRequest(heartbeat_interval=Duration(seconds=1))
+        stream = gateway.events.Subscribe(request, timeout=120)
+        assert next(stream).live
 
         server.kill()
         gateway.wait_for("health: event_log: there is no connection")
@@ -120,11 +132,15 @@ def test_without_a_broker_webhooks_wait_and_readers_do_not(
         assert "there is no connection to nats://127.0.0.1" in text
         # What is stored is read on, and streams stay.
         assert _listed(gateway) == ["before"]
+        beat = next(stream)
+        assert (beat.live, beat.lag.state) == (False, INDEX_STATE_CUT_OFF)
 
         server.restart()
         until(lambda: http_get(gateway.admin_address, "/readyz")[0] == 200, "it is ready again")
         assert gateway.webhooks.post(webhook(id_="while")).status == 200
         assert [id_ for id_, _ in _events(stream, 1)] == ["while"]
+        beat = next(it for it in stream if not it.events)
+        assert (beat.live, beat.HasField("lag")) == (True, False)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from gateway.journal.jetstream.extent import Extent
 from gateway.journal.jetstream.pulling import Delivered, Pull
 from gateway.journal.jetstream.stream import epoch_of, marks_in
 from gateway.journal.moves import AS_IT_WAS
+from gateway.journal.ports import Lag
 from gateway.journal.sqlite.copy import LogCopy
 
 # How often the stream is asked what it holds, in seconds: its limits delete without a word.
@@ -59,7 +60,7 @@ class Following:
         self.problem: str | None = None
         # Where the log has gone, in words: what is left of it here is followed to its end.
         self.moved: str | None = None
-        # What it had when this began.
+        # What the stream had when it was first, or again, to be followed.
         self._wanted = extent.span.newest
         arrivals.moved(self._newest)
         broker.when_lost(self._lost)
@@ -67,6 +68,18 @@ class Following:
     def start(self) -> None:
         """Begin to follow."""
         self._work = asyncio.create_task(self._run())
+
+    @property
+    def lag(self) -> Lag | None:
+        """See `Copying.lag`."""
+        if self.problem is None and self._newest >= self._wanted:
+            return None
+        return Lag(self.behind, self.held, self.problem is not None)
+
+    @property
+    def held(self) -> int:
+        """See `Copying.held`."""
+        return self._extent.span.count
 
     @property
     def behind(self) -> int:
@@ -124,6 +137,7 @@ class Following:
     async def _follow(self) -> None:
         """Follow until something goes wrong."""
         await self._look()
+        self._wanted = self._extent.span.newest
         await self._must_agree()
         self._pull = pull = await Pull.begin(self._broker, self._api, self._newest)
         self.problem = None

@@ -1,7 +1,8 @@
 """What operators and their machines ask for: health, readiness and metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
+from types import MappingProxyType
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -63,8 +64,9 @@ def admin_app(
     look: Callable[[], Report],
     dead: Callable[[], str | None],
     others: Sequence[Route] = (),
+    about: Mapping[str, str] = MappingProxyType({}),
 ) -> Application:
-    """Return the application, with `others` beside. For `look` and `dead` see `health_routes`."""
+    """Return the application, with `others` beside. For the rest see `health_routes`."""
     page = MetricsPage(metrics.text)
 
     async def show_metrics(request: Request) -> Response:
@@ -78,7 +80,7 @@ def admin_app(
 
     return Starlette(
         routes=[
-            *health_routes(look, dead),
+            *health_routes(look, dead, about),
             Route("/metrics", show_metrics),
             *others,
         ],

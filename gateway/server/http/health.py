@@ -1,6 +1,7 @@
 """What is asked over HTTP: is the process alive, and is it ready."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -12,8 +13,12 @@ from gateway.health.health import Report
 _JSON = "application/json"
 
 
-def health_routes(look: Callable[[], Report], dead: Callable[[], str | None]) -> list[Route]:
-    """Return `/healthz` and `/readyz`.
+def health_routes(
+    look: Callable[[], Report],
+    dead: Callable[[], str | None],
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> list[Route]:
+    """Return `/healthz` and `/readyz`, whose JSON has what `about` says of the gateway, too.
 
     `look` says what is known of the gateway's health now. `dead` says what has ended of the process
     that only a restart brings back, None if nothing has. That the event loop runs is shown by the
@@ -30,7 +35,7 @@ def health_routes(look: Callable[[], Report], dead: Callable[[], str | None]) ->
         report = look()
         status = 200 if report.ready else 503
         if _JSON in request.headers.get("accept", ""):
-            return JSONResponse(_document(report), status)
+            return JSONResponse({**about, **_document(report)}, status)
         lines = [f"not ready: {reason}\n" for reason in report.reasons]
         return PlainTextResponse("".join(lines) or "ready\n", status)
 

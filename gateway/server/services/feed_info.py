@@ -1,4 +1,4 @@
-"""GetFeedInfo: what the log holds, and how well it is known to be complete."""
+"""GetFeedInfo: what the log holds, how well it is known to be complete, and who says so."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -10,13 +10,16 @@ from conferencing.v1.event_service_pb2 import (
     ClockState,
     GetFeedInfoRequest,
     GetFeedInfoResponse,
+    IndexInfo,
 )
 from gateway.clock import Moment
 from gateway.feed.feed import Feed
 from gateway.ingest.backfill.report import Report
+from gateway.journal.ports import EventLog
 from gateway.journal.reading import Asker
 from gateway.journal.retention import Retention
 from gateway.server.call import Call
+from gateway.server.services.lags import state_of
 
 # What tells how much there is that a caller may not see, and when the last of it came. A cursor
 # does so, too: it stands for a number in the log, and no caller can do without it.
@@ -46,18 +49,20 @@ _OF_ALL_MISSED_EVENTS: tuple[
 
 
 class FeedInfo:
-    """Serves GetFeedInfo. `home` is what keeps the log, and `retention` what may be in it."""
+    """Serves GetFeedInfo of a log, in the name of a replica; `retention` is what may be in it."""
 
     def __init__(
         self,
         feed: Feed,
-        home: str,
+        log: EventLog,
+        replica: str,
         retention: Retention,
         backfill: Callable[[], Report],
         clock: Callable[[], Moment],
     ) -> None:
         self._feed = feed
-        self._home = home
+        self._log = log
+        self._replica = replica
         self._retention = retention
         self._backfill = backfill
         self._clock = clock
@@ -76,7 +81,10 @@ class FeedInfo:
             size_bytes=measures.size_bytes,
             retention_bytes=self._retention.size_bytes,
             subscribers=self._feed.subscribers,
-            backend=self._home,
+            backend=self._log.home,
+            replica=self._replica,
+            durability=self._log.durability,
+            index=self._index(),
         )
         response.retention_age.FromMilliseconds(round(self._retention.age_s * 1_000))
         _set(response.oldest_received_at, measures.oldest_received_at_us)
@@ -91,7 +99,20 @@ class FeedInfo:
                 response.ClearField(field)
             for of_missed in _OF_ALL_MISSED_EVENTS:
                 response.backfill.ClearField(of_missed)
+            if response.HasField("index"):
+                response.index.CopyFrom(IndexInfo(state=response.index.state))
         return response.SerializeToString()
+
+    def _index(self) -> IndexInfo | None:
+        copying = self._log.copying
+        if copying is None:
+            return None
+        return IndexInfo(
+            state=state_of(copying.lag),
+            behind_events=copying.behind,
+            log_events=copying.held,
+            error=copying.problem or "",
+        )
 
     def _add_backfill(self, response: GetFeedInfoResponse) -> None:
         backfill = self._backfill()

@@ -29,12 +29,15 @@ from gateway.feed.raw import framed_with_raw
 from gateway.feed.start import Loss, Start
 from gateway.feed.subscription import Subscription
 from gateway.journal.cursor import CursorFormatError
+from gateway.journal.errors import LogUnavailableError
 from gateway.journal.filter import Filter
+from gateway.journal.ports import Lag
 from gateway.journal.reading import Batch
 from gateway.server.call import SMALL_RESPONSE_BYTES, Call
 from gateway.server.errors import GatewayError, invalid_argument
 from gateway.server.losses import lost
 from gateway.server.services.filters import FilterReader
+from gateway.server.services.lags import message_of
 from gateway.server.services.requests import microseconds, read_heartbeat
 from gateway.server.services.stream_times import StreamTimes
 from gateway.server.statuses import OVERLOAD_RETRY_S
@@ -93,7 +96,7 @@ class SubscribeStream:
         self._reader = FilterReader(feed.keys)
         self._filters = filters or ByteBudget(FILTERS_BYTES_MAX)
         # The last batch that was encoded, for whom, and how: most often the next subscriber's, too.
-        self._last: tuple[Batch | None, bool, bytes] = (None, False, b"")
+        self._last: tuple[Batch | None, bool, Lag | None, bytes] = (None, False, None, b"")
 
     async def subscribe(self, call: Call[SubscribeRequest]) -> None:
         """Write responses until the caller goes, the log ends it, or the server drains."""
@@ -122,7 +125,7 @@ class SubscribeStream:
             options.wanted, call.visible, start.position, options.batch_max
         ) as subscription:
             subscription.caller = call.caller.name
-            bound = self._feed.newest
+            bound, lag = self._feed.end, self._feed.lag
             # With the loss in it, if there is one: the cursor stands behind it already.
             await call.write(self._response((), start.position, subscription.live, gap=gap))
             while not (options.bounded and subscription.position >= bound):
@@ -138,6 +141,11 @@ class SubscribeStream:
                 await call.write(await self._next(subscription, timeout, options, call))
                 if subscription.drained:
                     return
+            if lag is not None and lag.is_cut_off:
+                raise LogUnavailableError(
+                    "all events that this gateway has are delivered; it could not read the log when"
+                    " the stream began, which may have had more"
+                )
 
     async def _next(
         self, subscription: Subscription, timeout: float, options: _Options, call: Call[Any]
@@ -205,13 +213,13 @@ class SubscribeStream:
             rest = rest[len(framed) :]
 
     async def _encoded(self, batch: Batch, live: bool, call: Call[Any]) -> bytes:
-        last, last_live, encoded = self._last
-        if last is batch and last_live == live:
+        last, last_live, last_lag, encoded = self._last
+        if last is batch and last_live == live and last_lag == self._feed.lag:
             return encoded
         if sum(len(it.frame) for it in batch.frames) > SMALL_RESPONSE_BYTES:
             await call.prepare()
         encoded = self._response([it.frame for it in batch.frames], batch.through, live)
-        self._last = (batch, live, encoded)
+        self._last = (batch, live, self._feed.lag, encoded)
         return encoded
 
     def _response(
@@ -222,8 +230,13 @@ class SubscribeStream:
         drain: Drain | None = None,
         gap: Gap | None = None,
     ) -> bytes:
+        lag = self._feed.lag
         rest = SubscribeResponse(
-            cursor=self._feed.cursor(position), live=live, drain=drain, gap=gap
+            cursor=self._feed.cursor(position),
+            live=live and lag is None,
+            drain=drain,
+            gap=gap,
+            lag=message_of(lag),
         )
         return joined(frames, rest.SerializeToString())
 

@@ -72,6 +72,34 @@ GAP_POLICY_CONTINUE: GapPolicy.ValueType  # 2
 """Report it in the stream, in `gap`, and continue with the oldest stored event."""
 Global___GapPolicy: _TypeAlias = GapPolicy  # noqa: Y015
 
+class _IndexState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IndexStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INDEX_STATE_UNSPECIFIED: _IndexState.ValueType  # 0
+    """Unknown."""
+    INDEX_STATE_CURRENT: _IndexState.ValueType  # 1
+    """It is up with the log: it has each event within milliseconds."""
+    INDEX_STATE_FILLING: _IndexState.ValueType  # 2
+    """It is being filled with what the log had before: after the gateway's first start, or after an outage."""
+    INDEX_STATE_CUT_OFF: _IndexState.ValueType  # 3
+    """The log cannot be read now. What other gateways store meanwhile comes later."""
+
+class IndexState(_IndexState, metaclass=_IndexStateEnumTypeWrapper):
+    """How a gateway's index stands to the log that the gateway shares with others."""
+
+INDEX_STATE_UNSPECIFIED: IndexState.ValueType  # 0
+"""Unknown."""
+INDEX_STATE_CURRENT: IndexState.ValueType  # 1
+"""It is up with the log: it has each event within milliseconds."""
+INDEX_STATE_FILLING: IndexState.ValueType  # 2
+"""It is being filled with what the log had before: after the gateway's first start, or after an outage."""
+INDEX_STATE_CUT_OFF: IndexState.ValueType  # 3
+"""The log cannot be read now. What other gateways store meanwhile comes later."""
+Global___IndexState: _TypeAlias = IndexState  # noqa: Y015
+
 class _GapReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -362,11 +390,12 @@ class SubscribeResponse(_message.Message):
     LIVE_FIELD_NUMBER: _builtins.int
     GAP_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """Always set: resume from it. It also covers the events that the filter skipped."""
     live: _builtins.bool
     """Whether the stream has caught up with the end of the log: false while it reads older events. Events that the filter
-    skips do not change it, however many there are.
+    skips do not change it, however many there are. Also false while `lag` is set.
     """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
@@ -380,6 +409,13 @@ class SubscribeResponse(_message.Message):
     def drain(self) -> Global___Drain:
         """Set in the last response of a stream that the server closes gracefully: subscribe again."""
 
+    @_builtins.property
+    def lag(self) -> Global___Lag:
+        """Set while the gateway itself is behind the log, which it shares with other gateways: events may be stored that this
+        stream gets later. Nothing is lost; another gateway may have them now. Told with the next response, so with the
+        next heartbeat at the latest. Never set by a gateway that has its log in a file.
+        """
+
     def __init__(
         self,
         *,
@@ -388,14 +424,43 @@ class SubscribeResponse(_message.Message):
         live: _builtins.bool = ...,
         gap: Global___Gap | None = ...,
         drain: Global___Drain | None = ...,
+        lag: Global___Lag | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain", "gap", b"gap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain", "gap", b"gap", "lag", b"lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "drain", b"drain", "events", b"events", "gap", b"gap", "live", b"live"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "drain", b"drain", "events", b"events", "gap", b"gap", "lag", b"lag", "live", b"live"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubscribeResponse: _TypeAlias = SubscribeResponse  # noqa: Y015
+
+@_typing.final
+class Lag(_message.Message):
+    """How far a gateway is behind the log that it shares with others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEHIND_EVENTS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    behind_events: _builtins.int
+    """How many events the log has that the gateway does not, as far as it knows, whether they match the filter or not.
+    While it cannot read the log (`INDEX_STATE_CUT_OFF`), there may be any number more, and zero means unknown.
+    """
+    state: Global___IndexState.ValueType
+    """Why it is behind: `INDEX_STATE_FILLING` or `INDEX_STATE_CUT_OFF`."""
+    def __init__(
+        self,
+        *,
+        behind_events: _builtins.int = ...,
+        state: Global___IndexState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_events", b"behind_events", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lag: _TypeAlias = Lag  # noqa: Y015
 
 @_typing.final
 class Gap(_message.Message):
@@ -601,7 +666,8 @@ Global___GetFeedInfoRequest: _TypeAlias = GetFeedInfoRequest  # noqa: Y015
 @_typing.final
 class GetFeedInfoResponse(_message.Message):
     """Which events the log has, how large it is, and the state of backfill and of the gateway's clock. For a caller that may
-    not see all events, numbers, sizes and times of events are unset, and so are `subscribers` and what backfill counts.
+    not see all events, numbers, sizes and times of events are unset, and so are `subscribers`, what backfill counts and
+    all of `index` but its state.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -621,8 +687,11 @@ class GetFeedInfoResponse(_message.Message):
     BACKEND_FIELD_NUMBER: _builtins.int
     BACKFILL_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    DURABILITY_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
-    """The log's identity. A cursor is valid only in the log that it comes from; each gateway has a log of its own."""
+    """The log's identity. A cursor is valid only in the log that it comes from, at each gateway that shares it."""
     oldest_cursor: _builtins.str
     """Subscribing after this cursor starts with the oldest stored event."""
     newest_cursor: _builtins.str
@@ -640,7 +709,11 @@ class GetFeedInfoResponse(_message.Message):
     subscribers: _builtins.int
     """How many Subscribe and WatchConference streams are open on this gateway."""
     backend: _builtins.str
-    """The kind of log, such as `sqlite`."""
+    """The kind of log: `sqlite`, a file of this gateway's own, or `jetstream`, a stream that several gateways share."""
+    replica: _builtins.str
+    """The name of the gateway that responds, one of several: `GATEWAY_REPLICA`, or the name of its host."""
+    durability: _builtins.str
+    """What a power cut can cost, in a sentence."""
     @_builtins.property
     def oldest_received_at(self) -> _timestamp_pb2.Timestamp:
         """When the oldest stored event was received. Unset if there is none."""
@@ -665,6 +738,10 @@ class GetFeedInfoResponse(_message.Message):
     def clock(self) -> Global___ClockInfo:
         """The state of the gateway's clock."""
 
+    @_builtins.property
+    def index(self) -> Global___IndexInfo:
+        """The state of the gateway's index. Unset if the log is a file of its own, which is the index."""
+
     def __init__(
         self,
         *,
@@ -683,14 +760,53 @@ class GetFeedInfoResponse(_message.Message):
         backend: _builtins.str = ...,
         backfill: Global___BackfillInfo | None = ...,
         clock: Global___ClockInfo | None = ...,
+        replica: _builtins.str = ...,
+        durability: _builtins.str = ...,
+        index: Global___IndexInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["backfill", b"backfill", "clock", b"clock", "newest_received_at", b"newest_received_at", "oldest_received_at", b"oldest_received_at", "retention_age", b"retention_age"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backfill", b"backfill", "clock", b"clock", "index", b"index", "newest_received_at", b"newest_received_at", "oldest_received_at", b"oldest_received_at", "retention_age", b"retention_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backfill", b"backfill", "clock", b"clock", "epoch", b"epoch", "event_count", b"event_count", "newest_cursor", b"newest_cursor", "newest_received_at", b"newest_received_at", "newest_sequence", b"newest_sequence", "oldest_cursor", b"oldest_cursor", "oldest_received_at", b"oldest_received_at", "oldest_sequence", b"oldest_sequence", "retention_age", b"retention_age", "retention_bytes", b"retention_bytes", "size_bytes", b"size_bytes", "subscribers", b"subscribers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backfill", b"backfill", "clock", b"clock", "durability", b"durability", "epoch", b"epoch", "event_count", b"event_count", "index", b"index", "newest_cursor", b"newest_cursor", "newest_received_at", b"newest_received_at", "newest_sequence", b"newest_sequence", "oldest_cursor", b"oldest_cursor", "oldest_received_at", b"oldest_received_at", "oldest_sequence", b"oldest_sequence", "replica", b"replica", "retention_age", b"retention_age", "retention_bytes", b"retention_bytes", "size_bytes", b"size_bytes", "subscribers", b"subscribers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFeedInfoResponse: _TypeAlias = GetFeedInfoResponse  # noqa: Y015
+
+@_typing.final
+class IndexInfo(_message.Message):
+    """The state of a gateway's index: its own copy of a log that several gateways share, which everything is read from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    BEHIND_EVENTS_FIELD_NUMBER: _builtins.int
+    LOG_EVENTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    state: Global___IndexState.ValueType
+    """How it stands to the log."""
+    behind_events: _builtins.int
+    """How many events of the log it does not have, as far as is known. `INDEX_STATE_CURRENT`: those of the last moment."""
+    log_events: _builtins.int
+    """How many events the log has, as far as is known. While the index is filled, it has all of these but
+    `behind_events`.
+    """
+    error: _builtins.str
+    """Why the log cannot be read. Empty if it can."""
+    def __init__(
+        self,
+        *,
+        state: Global___IndexState.ValueType = ...,
+        behind_events: _builtins.int = ...,
+        log_events: _builtins.int = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_events", b"behind_events", "error", b"error", "log_events", b"log_events", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexInfo: _TypeAlias = IndexInfo  # noqa: Y015
 
 @_typing.final
 class ClockInfo(_message.Message):

@@ -103,7 +103,8 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFeedInfo(self, request, context):
-        """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock.
+        """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock; of several
+        gateways with one log, those of the one that responds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

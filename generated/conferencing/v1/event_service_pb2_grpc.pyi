@@ -54,7 +54,9 @@ class EventServiceStub:
     GetEvent: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]
     """Returns one stored event by its id."""
     GetFeedInfo: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]
-    """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
+    """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock; of several
+    gateways with one log, those of the one that responds.
+    """
     WatchConference: _grpc.UnaryStreamMultiCallable[_event_service_pb2.WatchConferenceRequest, _event_service_pb2.WatchConferenceResponse]
     """Streams the state of one conference: the whole state first, then each change. Ends with OK when the conference has
     ended. It cannot be resumed: after any break, watch again, and the whole state comes first.
@@ -86,7 +88,9 @@ class EventServiceAsyncStub(EventServiceStub):
     GetEvent: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetEventRequest, _event_service_pb2.GetEventResponse]  # type: ignore[assignment]
     """Returns one stored event by its id."""
     GetFeedInfo: _aio.UnaryUnaryMultiCallable[_event_service_pb2.GetFeedInfoRequest, _event_service_pb2.GetFeedInfoResponse]  # type: ignore[assignment]
-    """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
+    """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock; of several
+    gateways with one log, those of the one that responds.
+    """
     WatchConference: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchConferenceRequest, _event_service_pb2.WatchConferenceResponse]  # type: ignore[assignment]
     """Streams the state of one conference: the whole state first, then each change. Ends with OK when the conference has
     ended. It cannot be resumed: after any break, watch again, and the whole state comes first.
@@ -139,7 +143,9 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.GetFeedInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.GetFeedInfoResponse, _abc.Awaitable[_event_service_pb2.GetFeedInfoResponse]]:
-        """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock."""
+        """Returns which events the log has, how large it is, and the state of backfill and of the gateway's clock; of several
+        gateways with one log, those of the one that responds.
+        """
 
     @_abc_1.abstractmethod
     def WatchConference(

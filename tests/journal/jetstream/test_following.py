@@ -5,12 +5,18 @@ import pytest
 from gateway.journal.errors import LogUnavailableError, OvertakenError
 from gateway.journal.events import Entry
 from gateway.journal.filter import EVERYTHING
+from gateway.journal.ports import Lag
 from gateway.journal.reading import Span
 from tests.harness.events import new_event
 from tests.harness.nats import with_nats
 from tests.journal.jetstream.logs import OpenStream, Streams
 
 pytestmark = with_nats
+
+
+def _lag(log: OpenStream) -> Lag | None:
+    assert log.log.copying is not None
+    return log.log.copying.lag
 
 
 def _fill(log: OpenStream, count: int) -> list[str]:
@@ -84,6 +90,24 @@ def test_an_empty_index_is_filled(streams: Streams) -> None:
     assert b.log.copying is not None
     assert b.log.copying.behind == 0
     assert sorted(b.ids()) == sorted(ids)
+
+
+@pytest.mark.slow
+def test_an_index_that_is_being_filled_says_how_far_it_is(streams: Streams) -> None:
+    a = streams.open("a")
+    a.append(*[new_event() for _ in range(200)])
+    # What cannot be read keeps the index behind.
+    streams.send(f"{streams.name}.theirs", b"not an event")
+    a.append(new_event())
+
+    b = streams.open("b")
+    lag = _lag(b)
+    assert lag is not None
+    assert (lag.held, lag.behind) == (202, 202 - b.span.count)
+    streams.ask(f"STREAM.MSG.DELETE.{streams.name}", {"seq": 201})
+
+    b.wait(lambda it: _lag(it) is None)
+    assert b.span == Span(202, 202)
 
 
 def test_an_index_of_another_stream_is_built_anew(streams: Streams) -> None:
@@ -223,8 +247,10 @@ def test_following_goes_on_when_the_broker_is_back(own: Streams) -> None:
     b.wait(lambda it: it.span == Span(1, 5))
     (server,) = own.cluster.servers
 
+    assert _lag(b) is None
     server.kill()
     b.wait(lambda it: it.log.journal.problem is not None)
+    b.wait(lambda it: _lag(it) == Lag(0, 5, is_cut_off=True))
     assert b.ids() == a.ids(), "what is stored is read on"
     server.restart()
     b.wait(lambda it: it.log.journal.problem is None)
@@ -232,6 +258,7 @@ def test_following_goes_on_when_the_broker_is_back(own: Streams) -> None:
     a.append(new_event())
 
     b.wait(lambda it: it.span == Span(1, 6))
+    assert _lag(b) is None
 
 
 @pytest.mark.slow

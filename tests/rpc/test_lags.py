@@ -1,0 +1,197 @@
+"""What clients are told by a gateway whose index is behind the log, and by one that has no such."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conferencing.v1.event_service_pb2 import (
+    INDEX_STATE_CURRENT,
+    INDEX_STATE_CUT_OFF,
+    INDEX_STATE_FILLING,
+    POSITION_EARLIEST,
+    GetFeedInfoRequest,
+    GetFeedInfoResponse,
+    IndexInfo,
+    Lag,
+    SubscribeRequest,
+    SubscribeResponse,
+)
+from gateway.callers.caller import UNNAMED
+from gateway.clock import ClockState, Moment
+from gateway.feed.feed import Feed
+from gateway.ingest.backfill.report import Report, State
+from gateway.journal.errors import LogUnavailableError
+from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.ports import EventLog
+from gateway.journal.ports import Lag as Behind
+from gateway.journal.sqlite import open_log
+from gateway.server.services.feed_info import FeedInfo
+from gateway.server.services.subscribe import SubscribeStream
+from tests.harness.calls import HeldWire, call_of
+from tests.harness.copying import HeldCopying
+from tests.harness.events import FORMAT, choosing, new_event
+from tests.harness.logs import PLENTY
+from tests.oracle.stepped import SteppedLoop, run_stepped
+
+CUT_OFF, FILLING = Behind(0, 3, True), Behind(40, 43, False)
+
+
+class Stage:
+    """A stream of a log with three events, whose index is behind as `copying` says."""
+
+    def __init__(self, loop: SteppedLoop, log: EventLog) -> None:
+        self._loop, self.log = loop, log
+        self.copying = HeldCopying()
+        self.feed = Feed(log.index, copying=self.copying)
+        self.got: list[SubscribeResponse] = []
+        self.rest = loop.rest
+
+    async def begin(self, **options: Any) -> "asyncio.Task[None]":
+        async def write(response: bytes) -> None:
+            self.got.append(SubscribeResponse.FromString(response))
+
+        stream = SubscribeStream(self.feed, 3_600.0, random.Random(0), self._loop.time)
+        call = call_of(SubscribeRequest(**options), HeldWire(write))
+        running = asyncio.create_task(stream.subscribe(call))
+        await self.rest()
+        return running
+
+    async def heartbeat(self) -> SubscribeResponse:
+        """Let the time of a heartbeat come."""
+        before = len(self.got)
+        self._loop.advance(15.0)
+        await self.rest()
+        (beat,) = self.got[before:]
+        assert not beat.events
+        return beat
+
+
+def staged(folder: Path, story: Callable[[Stage], Awaitable[None]]) -> None:
+    async def run(loop: SteppedLoop) -> None:
+        log = await open_log(folder / "events.db", FORMAT)
+        for _ in range(3):
+            await log.journal.append(new_event())
+        await story(Stage(loop, log))
+        await log.close()
+
+    run_stepped(run)
+
+
+@pytest.mark.parametrize(
+    ("behind", "told"),
+    [
+        (CUT_OFF, Lag(state=INDEX_STATE_CUT_OFF)),
+        (FILLING, Lag(state=INDEX_STATE_FILLING, behind_events=40)),
+    ],
+)
+def test_a_stream_is_not_live_while_its_gateway_is_behind(
+    tmp_path: Path, behind: Behind, told: Lag
+) -> None:
+    async def story(stage: Stage) -> None:
+        stream = await stage.begin()
+        assert (stage.got[0].live, stage.got[0].HasField("lag")) == (True, False)
+
+        stage.copying.lag = behind
+        beat = await stage.heartbeat()
+        assert (beat.live, beat.lag) == (False, told)
+        assert beat.cursor == stage.got[0].cursor
+
+        stage.copying.lag = None
+        beat = await stage.heartbeat()
+        assert (beat.live, beat.HasField("lag")) == (True, False)
+        stream.cancel()
+
+    staged(tmp_path, story)
+
+
+def test_events_that_come_meanwhile_say_so_as_well(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        streams = [await stage.begin(position=POSITION_EARLIEST) for _ in range(2)]
+        assert all(it.live for it in stage.got if it.events)
+
+        stage.copying.lag = FILLING
+        again = await stage.begin(position=POSITION_EARLIEST)
+
+        last = stage.got[-1]
+        assert (len(last.events), last.live, last.lag.behind_events) == (3, False, 40)
+        for stream in (*streams, again):
+            stream.cancel()
+
+    staged(tmp_path, story)
+
+
+def test_a_bounded_stream_has_what_the_log_had_and_not_what_the_index_had(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.copying.lag = Behind(2, 5, False)
+        stream = await stage.begin(position=POSITION_EARLIEST, stop_when_caught_up=True)
+        assert not stream.done()
+
+        for _ in range(3):
+            await stage.log.journal.append(new_event())
+        await stage.rest()
+
+        assert stream.done()
+        numbers = [it.sequence for response in stage.got for it in response.events]
+        assert numbers[:5] == [1, 2, 3, 4, 5]
+
+    staged(tmp_path, story)
+
+
+def test_a_bounded_stream_does_not_end_well_that_nobody_knows_the_end_of(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.copying.lag = CUT_OFF
+        stream = await stage.begin(position=POSITION_EARLIEST, stop_when_caught_up=True)
+
+        assert stream.done()
+        with pytest.raises(LogUnavailableError, match="all events that this gateway has"):
+            await stream
+        assert sum(len(it.events) for it in stage.got) == 3
+
+    staged(tmp_path, story)
+
+
+async def told_by(
+    stage: Stage, copying: HeldCopying | None, visible: Filter = EVERYTHING
+) -> GetFeedInfoResponse:
+    report = Report(State.OFF, None)
+    moment = Moment(0.0, 0.0, ClockState.UNCONFIRMED, None, 0.0)
+    log = replace(stage.log, copying=copying, durability="nothing is lost")
+    info = FeedInfo(stage.feed, log, "gw-2", PLENTY, lambda: report, lambda: moment)
+    call = call_of(GetFeedInfoRequest())
+    call.caller = replace(UNNAMED, visible=visible)
+    return GetFeedInfoResponse.FromString(await info.get_feed_info(call))
+
+
+def test_a_replica_says_who_it_is_and_how_its_index_stands(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        copying = stage.copying
+        copying.held, copying.behind = 43, 1
+
+        info = await told_by(stage, copying)
+        assert (info.replica, info.durability) == ("gw-2", "nothing is lost")
+        assert info.index == IndexInfo(state=INDEX_STATE_CURRENT, behind_events=1, log_events=43)
+
+        copying.behind, copying.lag = 40, FILLING
+        info = await told_by(stage, copying)
+        assert info.index == IndexInfo(state=INDEX_STATE_FILLING, behind_events=40, log_events=43)
+
+        copying.lag, copying.problem = CUT_OFF, "no connection"
+        info = await told_by(stage, copying)
+        assert (info.index.state, info.index.error) == (INDEX_STATE_CUT_OFF, "no connection")
+
+        bound = await told_by(stage, copying, choosing(connection_id=["mine"]))
+        assert bound.index == IndexInfo(state=INDEX_STATE_CUT_OFF)
+
+    staged(tmp_path, story)
+
+
+def test_a_log_in_a_file_has_no_index_to_tell_of(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        assert not (await told_by(stage, None)).HasField("index")
+
+    staged(tmp_path, story)
