@@ -24,6 +24,7 @@ from conferencing.v1.event_service_pb2 import (
 from gateway.callers.caller import UNNAMED
 from gateway.clock import ClockState, Moment
 from gateway.feed.feed import Feed
+from gateway.feed.window import Window
 from gateway.ingest.backfill.report import Report, State
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.filter import EVERYTHING, Filter
@@ -44,20 +45,23 @@ CUT_OFF, FILLING = Behind(0, 3, True), Behind(40, 43, False)
 class Stage:
     """A stream of a log with three events, whose index is behind as `copying` says."""
 
-    def __init__(self, loop: SteppedLoop, log: EventLog) -> None:
+    def __init__(self, loop: SteppedLoop, log: EventLog, window: Window) -> None:
         self._loop, self.log = loop, log
         self.copying = HeldCopying()
-        self.feed = Feed(log.index, copying=self.copying)
+        self.feed = Feed(log.index, window, self.copying)
+        self._answer = SubscribeStream(self.feed, 3_600.0, random.Random(0), loop.time)
         self.got: list[SubscribeResponse] = []
         self.rest = loop.rest
+        # What happens when something was written.
+        self.wrote: Callable[[SubscribeResponse], None] = lambda response: None
 
     async def begin(self, **options: Any) -> "asyncio.Task[None]":
         async def write(response: bytes) -> None:
             self.got.append(SubscribeResponse.FromString(response))
+            self.wrote(self.got[-1])
 
-        stream = SubscribeStream(self.feed, 3_600.0, random.Random(0), self._loop.time)
         call = call_of(SubscribeRequest(**options), HeldWire(write))
-        running = asyncio.create_task(stream.subscribe(call))
+        running = asyncio.create_task(self._answer.subscribe(call))
         await self.rest()
         return running
 
@@ -76,7 +80,7 @@ def staged(folder: Path, story: Callable[[Stage], Awaitable[None]]) -> None:
         log = await open_log(folder / "events.db", FORMAT)
         for _ in range(3):
             await log.journal.append(new_event())
-        await story(Stage(loop, log))
+        await story(Stage(loop, log, await Window.of(log.index)))
         await log.close()
 
     run_stepped(run)
@@ -109,17 +113,24 @@ def test_a_stream_is_not_live_while_its_gateway_is_behind(
     staged(tmp_path, story)
 
 
-def test_events_that_come_meanwhile_say_so_as_well(tmp_path: Path) -> None:
+def test_what_one_stream_was_sent_is_not_sent_to_others_once_the_gateway_is_behind(
+    tmp_path: Path,
+) -> None:
     async def story(stage: Stage) -> None:
-        streams = [await stage.begin(position=POSITION_EARLIEST) for _ in range(2)]
-        assert all(it.live for it in stage.got if it.events)
+        streams = [await stage.begin() for _ in range(2)]
 
-        stage.copying.lag = FILLING
-        again = await stage.begin(position=POSITION_EARLIEST)
+        def fall_behind(response: SubscribeResponse) -> None:
+            if response.events:
+                stage.copying.lag = FILLING
 
-        last = stage.got[-1]
-        assert (len(last.events), last.live, last.lag.behind_events) == (3, False, 40)
-        for stream in (*streams, again):
+        stage.wrote = fall_behind
+        await stage.log.journal.append(new_event())
+        await stage.rest()
+
+        one, other = [it for it in stage.got if it.events]
+        assert (one.live, one.HasField("lag")) == (True, False)
+        assert (other.live, other.lag.behind_events) == (False, 40)
+        for stream in streams:
             stream.cancel()
 
     staged(tmp_path, story)

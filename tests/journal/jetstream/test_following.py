@@ -1,5 +1,7 @@
 """Following a stream: each gateway's index has what the stream has, and says so when it cannot."""
 
+import asyncio
+
 import pytest
 
 from gateway.journal.errors import LogUnavailableError, OvertakenError
@@ -108,6 +110,25 @@ def test_an_index_that_is_being_filled_says_how_far_it_is(streams: Streams) -> N
 
     b.wait(lambda it: _lag(it) is None)
     assert b.span == Span(202, 202)
+
+
+def test_an_index_is_behind_until_it_has_what_came_while_it_was_cut_off(streams: Streams) -> None:
+    log = streams.open()
+    log.append(new_event())
+    assert _lag(log) is None
+    streams.send(f"{streams.name}.theirs", b"not an event")
+    log.wait(lambda it: it.log.journal.problem is not None)
+
+    async def try_again() -> None:
+        """See it follow the stream again, and fail again."""
+        while log.log.journal.problem is not None:  # noqa: ASYNC110 - each moment counts
+            await asyncio.sleep(0)
+        while log.log.journal.problem is None:
+            assert _lag(log) == Lag(1, 2, is_cut_off=False)
+            await asyncio.sleep(0)
+
+    streams.loop.run(try_again(), 30)
+    assert _lag(log) == Lag(1, 2, is_cut_off=True)
 
 
 def test_an_index_of_another_stream_is_built_anew(streams: Streams) -> None:
