@@ -16,11 +16,10 @@ from gateway.config import Settings
 from gateway.feed.effects import Effects
 from gateway.feed.feed import Feed
 from gateway.feed.format import event_format
-from gateway.feed.window import Window
 from gateway.gauges import LogFile, watch_feed, watch_log, watch_upstream
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import Health
-from gateway.homes import index_filling, limits_of, open_event_log
+from gateway.homes import index_filling, limits_of, once_filled, open_event_log
 from gateway.ingest.assembly import Ingest
 from gateway.ingest.backfill.complete import Completeness
 from gateway.journal.ports import EventLog
@@ -208,7 +207,7 @@ class Gateway:
         form = event_format(declared_keys())
         log = await open_event_log(settings, form, telemetry.observe)
         try:
-            feed = Feed(log.index, await Window.of(log.index), log.copying)
+            feed = await Feed.of(log)
             complete = await Completeness.load(log.checkpoints)
             gateway = cls(
                 settings, log, feed, complete, transport, clock, telemetry, logs, traces, callers
@@ -258,14 +257,11 @@ class Gateway:
             settings.admin_address, certificate(ADMIN.name)
         )
         self.http_address = await self._http.start(settings.http_address, certificate(HTTP.name))
-        if self._log.copying is not None:
-            # Whoever asks before would be told of a log that ends where the index does.
-            await self._log.copying.filled()
         self.grpc_address = await self._grpc.start(settings.grpc_address, certificate(GRPC.name))
         work = {
             **pruning(self._log, self._retention, self._clock.for_deleting),
             **self._upstream.work,
-            **self._ingest.work,
+            **once_filled(self._log, self._ingest.work),
             **self.certificates.work,
             **({} if self.callers is None else self.callers.work),
             "the look after the health": self._health.run,
@@ -302,7 +298,7 @@ class Gateway:
         parts = (
             SubscribeStream(feed, age_max_s, random_),
             WatchStream(self._conferences, feed.cursor, age_max_s, random_, bounds),
-            StoredEvents(feed.index),
+            StoredEvents(feed.index, lag=lambda: feed.lag),
             FeedInfo(
                 feed,
                 self._log,
@@ -330,8 +326,9 @@ class Gateway:
         journal, background = self._log.journal, self._background
         components = components_of(
             services,
-            lambda: self._phase and (index_filling(self._log) or self._phase),
+            lambda: self._phase,
             lambda: journal.problem,
+            lambda: index_filling(self._log),
             self._upstream,
             lambda: self.certificates.expired(time.time()),
             lambda: background.failing or background.ended,

@@ -1,10 +1,11 @@
 """The homes of the event log: which of them is meant, and how it is opened."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from gateway.config import Settings
 from gateway.journal.content import Content, Progress
@@ -26,6 +27,8 @@ from gateway.records.observer import Observer
 from gateway.textfiles import TEXT_BYTES_MAX, text_of
 from gateway.values import StreamUrl
 from gateway.watchedfile import contents_of
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 _log = logging.getLogger(__name__)
 
@@ -125,9 +128,25 @@ async def open_event_log(
 def index_filling(log: EventLog) -> str | None:
     """Return how far the index of a log is while it is being filled, None if it is not."""
     lag = None if log.copying is None else log.copying.lag
-    if lag is None or lag.is_cut_off:
+    if lag is None or not lag.is_filling:
         return None
-    return f"the index is being filled: it has {lag.held - lag.behind} of {lag.held} events"
+    return f"the index is being filled: {lag.progress}"
+
+
+def once_filled(log: EventLog, works: Mapping[str, Work]) -> Mapping[str, Work]:
+    """Return work that begins only when the index of a log has what the log had before.
+
+    It would take what is not there yet for what never came.
+    """
+    copying = log.copying
+    if copying is None:
+        return works
+
+    async def begin(work: Work) -> None:
+        await copying.filled()
+        await work()
+
+    return {name: partial(begin, work) for name, work in works.items()}
 
 
 async def examined(where: StreamUrl, settings: Settings) -> Examined:

@@ -34,6 +34,9 @@ class Follower(Protocol):
     def concern(self, passed_by: int) -> None:
         """Take note of a round that has something for it, and nothing up to a position."""
 
+    def grown(self) -> None:
+        """Take note that the index has events that were given before they were in it."""
+
     @property
     def caller(self) -> str:
         """The name of who follows."""
@@ -56,6 +59,7 @@ class Dispatcher:
         self._shared: dict[tuple[int, Audience], Batch] = {}
         # What has come since the last round, and by what keys.
         self._arrivals: list[Entry] = []
+        self._end = window.newest
         self._due: set[WakeKey] = set()
         # The newest event when the last round began: whoever has a key of it has been told so.
         self._rounded = window.newest
@@ -97,7 +101,21 @@ class Dispatcher:
         return self._drain_after is not None
 
     def arrived(self, entries: Sequence[Entry]) -> None:
-        """Take new entries, and wake whom they concern in the next round."""
+        """Take entries that follow one another, and wake whom they concern in the next round.
+
+        An entry that has come before, from wherever, is the same one: it is passed over.
+        """
+        first = entries[0].framed.sequence
+        if first != self._end + 1:
+            if first > self._end:
+                self._go_on_after(first - 1)
+            else:
+                for follower in list(self._followers):
+                    follower.grown()
+                entries = entries[self._end + 1 - first :]
+                if not entries:
+                    return
+        self._end = entries[-1].framed.sequence
         if not self._fresh:
             self._fresh_since_us = entries[0].received_at_us
         self._fresh += len(entries)
@@ -112,6 +130,18 @@ class Dispatcher:
             self.window.extend(arrivals)
             for entry in arrivals:
                 self._due.update(wake_keys_of(entry.keys))
+
+    def _go_on_after(self, number: int) -> None:
+        """Begin the window anew after a number: what comes before it there is in the index alone.
+
+        Or nowhere any more. Whoever has not come so far must look there, and is told what is lost.
+        """
+        self.take_in()
+        self.window.begin_after(number)
+        self._shared.clear()
+        for follower in list(self._followers):
+            follower.concern(self._rounded)
+            follower.wake()
 
     def drain(self) -> None:
         """Let all go, each when it has what has come so far."""

@@ -14,8 +14,10 @@ from gateway.feed.start import Loss, Start, after_cursor, since
 from gateway.feed.subscription import Subscription
 from gateway.feed.window import Window
 from gateway.journal.cursor import Cursor, Cursors
+from gateway.journal.errors import LogUnavailableError
 from gateway.journal.filter import Filter
-from gateway.journal.ports import Copying, Index, Lag
+from gateway.journal.lag import Lag
+from gateway.journal.ports import Ahead, Copying, EventLog, Index
 from gateway.records.deliveries import RoundEnded
 from gateway.records.observer import Observer
 from gateway.schema.event_keys import EventKey
@@ -32,11 +34,23 @@ class Feed:
     ) -> None:
         self._index = index
         self._copying = copying
+        self._ahead: Ahead | None = None
         self._dispatcher = Dispatcher(window or Window(index.span.newest))
         self._cursors = Cursors(index.epoch)
         self._last_cursor = (-1, "")
         self._standings = Standings()
         index.listen(self._dispatcher.arrived)
+
+    @classmethod
+    async def of(cls, log: EventLog) -> "Feed":
+        """Return the feed of a log. Raises LogUnavailableError."""
+        start = None if log.ahead is None else log.ahead.place()
+        window = await Window.of(log.index) if start is None else Window(start)
+        feed = cls(log.index, window, log.copying)
+        if log.ahead is not None and start is not None:
+            feed._ahead = log.ahead
+            log.ahead.begin(feed._dispatcher.arrived)
+        return feed
 
     @property
     def index(self) -> Index:
@@ -57,6 +71,15 @@ class Feed:
     def lag(self) -> Lag | None:
         """How far all that can be read here is behind the log, None if it is not."""
         return None if self._copying is None else self._copying.lag
+
+    def lag_of(self, subscription: Subscription) -> Lag | None:
+        """Return how far a subscription is behind the log because the index is; None if it is not.
+
+        One that is in the window is not while that gets what comes at the log's end.
+        """
+        lag = self.lag
+        is_told = self._ahead is not None and self._ahead.is_told and not subscription.is_behind
+        return None if lag is None or is_told else lag
 
     @property
     def end(self) -> int:
@@ -104,13 +127,21 @@ class Feed:
         """Return the start that a cursor stands for, however new it is.
 
         One from another replica, or from a receipt of one, may be ahead of what can be read here:
-        it is waited for, as long as `patience_s` seconds. Raises CursorFormatError, and
+        it is waited for, as long as `patience_s` seconds. While the index is being filled, the
+        start is beyond it, and a subscription waits there. Raises CursorFormatError, and
         LogUnavailableError if it does not come.
         """
         cursor = Cursor.parse(text)
         is_ahead = cursor.epoch == self._index.epoch and cursor.sequence > self._index.span.newest
         if is_ahead and self._copying is not None:
-            await self._copying.reach(cursor.sequence, patience_s)
+            lag = self._copying.lag
+            filling = lag is not None and lag.is_filling
+            try:
+                await self._copying.reach(cursor.sequence, 0.0 if filling else patience_s)
+            except LogUnavailableError:
+                if filling and cursor.sequence <= self.end:
+                    return Start(cursor.sequence)
+                raise
         return self.after_cursor(text)
 
     async def since(self, moment_us: int) -> Start:
@@ -118,7 +149,11 @@ class Feed:
 
         In microseconds since 1970. Raises LogUnavailableError.
         """
-        return await since(moment_us, self._index)
+        start = await since(moment_us, self._index)
+        lag = self.lag
+        if lag is not None and lag.is_filling and start.position >= self._index.span.newest:
+            raise lag.not_there_yet()
+        return start
 
     def lost(self, loss: Loss) -> EventsLostError:
         """Return the error of whoever must not go on over a loss."""

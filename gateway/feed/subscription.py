@@ -45,6 +45,9 @@ class Subscription:
         self._position = position
         # The name of who follows, for whoever has one.
         self.caller = ""
+        # Whether it can do only with what is in the index: it wants more of events than the window
+        # has.
+        self.needs_index = False
 
     @property
     def position(self) -> int:
@@ -62,12 +65,15 @@ class Subscription:
     @property
     def live(self) -> bool:
         """Whether it has caught up and is still in the window."""
-        return self._caught_up and self._position >= self._window.start
+        return self._caught_up and not self.is_behind
 
     @property
     def is_behind(self) -> bool:
-        """Whether `next` reads from the log: it waits for no event then."""
-        return self._position < self._window.start
+        """Whether `next` reads from the log: it waits for no event then that is there."""
+        window = self._window
+        return self._position < window.start or (
+            self.needs_index and window.newest > self._index.span.newest
+        )
 
     @property
     def drained(self) -> bool:
@@ -96,6 +102,11 @@ class Subscription:
         if self._idle:
             self._move(passed_by)
             self._idle = False
+
+    def grown(self) -> None:
+        """See `Follower.grown`."""
+        if self.is_behind:
+            self.wake()
 
     def interrupt(self) -> None:
         """Have the current or next `next` return at once, with an empty batch if need be."""
@@ -132,8 +143,10 @@ class Subscription:
         if self._position >= window.newest:
             self._idle = True
             return None
-        if self._position < window.start:
-            return await self._from_log()
+        if self.is_behind:
+            # Where the index is being filled, it may not have come here yet: `grown` tells.
+            here = self._position < self._index.span.newest
+            return await self._from_log() if here else None
         batch = dispatcher.batch_after(self._position, self._audience)
         if not batch.frames:
             newly_live = not self.live

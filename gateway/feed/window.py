@@ -48,10 +48,18 @@ class Window:
         Raises LogUnavailableError.
         """
         recent = await index.recent(entries_max, bytes_max)
-        window = cls(index.span.newest - len(recent), entries_max, bytes_max)
-        if recent:
-            window.extend(recent)
+        if not recent:
+            return cls(index.span.newest, entries_max, bytes_max)
+        # More may have come meanwhile.
+        window = cls(recent[0].framed.sequence - 1, entries_max, bytes_max)
+        window.extend(recent)
         return window
+
+    def begin_after(self, number: int) -> None:
+        """Hold nothing, and begin anew after a number."""
+        self._frames, self._keys, self._bytes = [], [], 0
+        self._by_key.clear()
+        self.start = self.newest = number
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Take in entries that follow on the newest one."""

@@ -40,6 +40,7 @@ def components_of(
     services: Services,
     phase: Callable[[], str | None],
     log_problem: Callable[[], str | None],
+    index_problem: Callable[[], str | None],
     provider: _Provider,
     certificate_problem: Callable[[], str | None],
     background_problem: Callable[[], str | None],
@@ -48,14 +49,17 @@ def components_of(
 
     `phase` says that it is starting or shutting down, None while it serves. A log that cannot be
     written stops webhooks, which the provider takes elsewhere or sends again, and no service: what
-    is stored is read on, and commands go on. Neither does a certificate that has expired: whoever
-    is connected is served on. Background work is taken up again when it fails, and no other gateway
-    would do it better: it is shown, and takes nothing out of service.
+    is stored is read on, and commands go on. An index that lacks what the log has stops the feed:
+    not every cursor can be served, and who comes anew is better off elsewhere. A certificate that
+    has expired stops no service: whoever is connected is served on. Background work is taken up
+    again when it fails, and no other gateway would do it better: it is shown, and takes nothing out
+    of service.
     """
     commands = services.commands
     return (
         Component("gateway", phase, services.all, recorded=False),
         Component("event_log", log_problem),
+        Component("event_index", index_problem, services.feed),
         Component("api_key", lambda: provider.key_problem, commands),
         Component("provider", lambda: provider.provider_problem, commands),
         Component("provider_requests", lambda: provider.requests_problem, commands),

@@ -9,11 +9,12 @@ All methods are called from one event loop.
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from gateway.journal.checkpoint import Checkpoint
 from gateway.journal.events import Appended, Entry, NewEvent
 from gateway.journal.filter import Filter
+from gateway.journal.lag import Lag
 from gateway.journal.leasing import Work
 from gateway.journal.reading import (
     NOBODY,
@@ -218,18 +219,6 @@ class Lease(Protocol):
         """
 
 
-class Lag(NamedTuple):
-    """An index that is behind its journal by more than the last moment.
-
-    It lacks `behind` of `held` events that the journal has, as far as is known. If it is cut off,
-    nothing more comes at present, and there may be any number more.
-    """
-
-    behind: int
-    held: int
-    is_cut_off: bool
-
-
 class Copying(Protocol):
     """How an index comes by the events of its journal, where it is a copy of that."""
 
@@ -264,13 +253,31 @@ class Copying(Protocol):
         """
 
 
+class Ahead(Protocol):
+    """What comes at a journal's end, before the index has it that is filled from the beginning."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether what comes is told at present."""
+
+    def place(self) -> int | None:
+        """Return the number after which it begins; None if the index is up, and nothing is told."""
+
+    def begin(self, listener: Listener) -> None:
+        """Have `listener` called with entries after that place, until the index has them, too.
+
+        They are in the log's order and the same as those that the index is to have. What is told
+        at a time follows one another; where numbers are missing between, the log has lost them.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class EventLog:
     """An open log: its ports, and what it is called. `close` stores what was appended, and ends it.
 
     Nothing may be asked of the ports after that. `retention` are the log's own limits, by which
-    events are deleted without `Index.prune`; None if it has none. `copying` is None if journal and
-    index are one. `durability` says in a sentence what a power cut can cost.
+    events are deleted without `Index.prune`; None if it has none. `copying` and `ahead` are None if
+    journal and index are one. `durability` says in a sentence what a power cut can cost.
     """
 
     home: str
@@ -282,4 +289,5 @@ class EventLog:
     close: Callable[[], Coroutine[Any, Any, None]]
     retention: Retention | None = None
     copying: Copying | None = None
+    ahead: Ahead | None = None
     durability: str = "a power cut costs nothing: each event is synced to the disk"

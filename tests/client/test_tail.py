@@ -27,8 +27,8 @@ from gateway.client.errors import CallError
 from gateway.client.event_forms import form_of
 from gateway.client.event_text import EventText
 from gateway.client.progress import Progress, duration_text
-from gateway.client.tail_errors import error_lines
 from gateway.client.tail import Tail
+from gateway.client.tail_errors import error_lines
 from tests.conftest import StartGateway
 from tests.harness.clock import ManualClock
 from tests.harness.gateway import RunningGateway

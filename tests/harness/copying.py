@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from gateway.journal.errors import LogUnavailableError
-from gateway.journal.ports import Lag
+from gateway.journal.lag import Lag
 
 
 async def _nothing() -> None:

@@ -36,6 +36,7 @@ REJECTED = Answer(401, {"errors": [{"code": "10009"}]})
 COMPONENTS = [
     "gateway",
     "event_log",
+    "event_index",
     "api_key",
     "provider",
     "provider_requests",

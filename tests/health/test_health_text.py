@@ -28,7 +28,7 @@ def test_each_component_is_there_with_what_it_stops() -> None:
     commands = frozenset(it.name for it in COMMAND_SERVICES)
     services = Services(commands, frozenset([EVENT_SERVICE.name]))
     components = components_of(
-        services, lambda: None, lambda: None, Well(), lambda: None, lambda: None
+        services, lambda: None, lambda: None, lambda: None, Well(), lambda: None, lambda: None
     )
     actual = {it.name: set(it.services) for it in components}
     assert everything

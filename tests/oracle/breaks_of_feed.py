@@ -64,11 +64,11 @@ def shares_with_other_filters() -> Patches:
     """Sends what was encoded for one subscriber to all who then stand at its place."""
     original = SubscribeStream._encoded
 
-    async def encoded(self: Any, batch: Batch, live: bool, call: Any) -> bytes:
+    async def encoded(self: Any, batch: Batch, state: Any, call: Any) -> bytes:
         last, _, sent = self._last
         if batch.frames and last and last.frames and last.through == batch.through:
             return bytes(sent)
-        return await original(self, batch, live, call)
+        return await original(self, batch, state, call)
 
     return [(SubscribeStream, "_encoded", encoded)]
 
@@ -268,8 +268,8 @@ def says_live_too_early() -> Patches:
     """Says live as soon as it streams."""
     original = SubscribeStream._response
 
-    def response(self: Any, frames: Any, position: int, live: bool, *rest: Any, **it: Any) -> bytes:
-        return original(self, frames, position, True, *rest, **it)
+    def response(self: Any, frames: Any, position: int, state: Any, *rest: Any, **it: Any) -> bytes:
+        return original(self, frames, position, state._replace(live=True), *rest, **it)
 
     return [(SubscribeStream, "_response", response)]
 

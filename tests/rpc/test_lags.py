@@ -14,10 +14,12 @@ from conferencing.v1.event_service_pb2 import (
     INDEX_STATE_CUT_OFF,
     INDEX_STATE_FILLING,
     POSITION_EARLIEST,
+    GetEventRequest,
     GetFeedInfoRequest,
     GetFeedInfoResponse,
     IndexInfo,
     Lag,
+    ListEventsRequest,
     SubscribeRequest,
     SubscribeResponse,
 )
@@ -28,10 +30,12 @@ from gateway.feed.window import Window
 from gateway.ingest.backfill.report import Report, State
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.lag import Lag as Behind
 from gateway.journal.ports import EventLog
-from gateway.journal.ports import Lag as Behind
 from gateway.journal.sqlite import open_log
+from gateway.server.errors import GatewayError
 from gateway.server.services.feed_info import FeedInfo
+from gateway.server.services.stored_events import StoredEvents
 from gateway.server.services.subscribe import SubscribeStream
 from tests.harness.calls import HeldWire, call_of
 from tests.harness.copying import HeldCopying
@@ -162,6 +166,48 @@ def test_a_bounded_stream_does_not_end_well_that_nobody_knows_the_end_of(tmp_pat
         with pytest.raises(LogUnavailableError, match="all events that this gateway has"):
             await stream
         assert sum(len(it.events) for it in stage.got) == 3
+
+    staged(tmp_path, story)
+
+
+def test_from_now_on_means_from_the_end_of_the_log(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.copying.lag = Behind(2, 5, False)
+        stream = await stage.begin()
+        for _ in range(3):
+            await stage.log.journal.append(new_event())
+        await stage.rest()
+
+        assert stage.got[0].cursor == stage.feed.cursor(5)
+        assert [it.sequence for response in stage.got for it in response.events] == [6]
+        stream.cancel()
+
+    staged(tmp_path, story)
+
+
+def test_what_may_be_among_the_rest_is_neither_listed_nor_missing(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        held = new_event(id_="held")
+        await stage.log.journal.append(held)
+        stored = StoredEvents(stage.log.index, lag=lambda: stage.copying.lag)
+        missing = call_of(GetEventRequest(event_id="missing"))
+
+        stage.copying.lag = FILLING
+        with pytest.raises(LogUnavailableError, match="it has 3 of 43 events"):
+            await stored.list_events(call_of(ListEventsRequest()))
+        with pytest.raises(LogUnavailableError, match="it has 3 of 43 events"):
+            await stored.get_event(missing)
+        assert await stored.get_event(call_of(GetEventRequest(event_id="held")))
+
+        # What is stored is read on without a log, but nobody can say what is not in it.
+        stage.copying.lag = CUT_OFF
+        assert await stored.list_events(call_of(ListEventsRequest()))
+        with pytest.raises(LogUnavailableError):
+            await stored.get_event(missing)
+
+        stage.copying.lag = None
+        with pytest.raises(GatewayError, match="no event with this id"):
+            await stored.get_event(missing)
 
     staged(tmp_path, story)
 

@@ -1,19 +1,20 @@
 """A gateway whose log is a NATS stream: what it serves of it, and what it does without a broker."""
 
 import json
-import signal
-import socket
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from conferencing.v1.event_service_pb2 import (
     INDEX_STATE_CURRENT,
     INDEX_STATE_CUT_OFF,
+    GetEventRequest,
     GetFeedInfoRequest,
     ListEventsRequest,
     SubscribeRequest,
@@ -22,7 +23,6 @@ from conferencing.v1.event_service_pb2 import (
 from tests.harness.loop import LoopThread
 from tests.harness.nats import (
     NatsCluster,
-    free_ports,
     one_server,
     published,
     running,
@@ -31,7 +31,7 @@ from tests.harness.nats import (
 )
 from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
-from tests.harness.webhooks import Poster, Signer, webhook
+from tests.harness.webhooks import Signer, webhook
 
 pytestmark = [with_nats, pytest.mark.slow]
 
@@ -170,41 +170,47 @@ def test_a_gateway_without_its_broker_says_so_and_ends(tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
-def test_until_its_index_is_filled_a_gateway_takes_webhooks_and_serves_nobody(
+def test_until_its_index_is_filled_a_gateway_serves_what_comes_and_is_not_ready(
     broker: NatsCluster, tmp_path: Path, loop: LoopThread
 ) -> None:
-    with _gateway(broker, tmp_path):
-        pass
+    with _gateway(broker, tmp_path) as gateway:
+        assert gateway.webhooks.post(webhook(id_="before")).status == 200
+        start = gateway.events.GetFeedInfo(GetFeedInfoRequest()).oldest_cursor
     # What cannot be read keeps the index behind.
     loop.run(published(broker, "EVENTS.theirs", b"not an event"))
-    rpc, webhooks, admin = (f"127.0.0.1:{it}" for it in free_ports(3))
-    addresses = {
-        "GATEWAY_GRPC_ADDRESS": rpc,
-        "GATEWAY_HTTP_ADDRESS": webhooks,
-        "GATEWAY_ADMIN_ADDRESS": admin,
-    }
 
-    with _serving(tmp_path, broker.url("EVENTS"), **addresses) as process:
-        until(lambda: _listens(webhooks), "webhooks are taken")
-        behind = "\ngateway_log_index_behind_events 1.0\n"
-        assert behind in http_get(admin, "/metrics")[1]
-        assert http_get(admin, "/healthz")[0] == 200
-        assert http_get(admin, "/readyz")[0] == 503
-        assert Poster(webhooks, Signer()).post(webhook()).status == 200
-        assert not _listens(rpc)
-        process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=60)
+    with _gateway(broker, tmp_path, "other") as gateway:
+        metrics = http_get(gateway.admin_address, "/metrics")[1]
+        behind = re.search(r"\ngateway_log_index_behind_events ([12])\.0\n", metrics)
+        assert behind is not None
+        assert http_get(gateway.admin_address, "/healthz")[0] == 200
+        assert http_get(gateway.admin_address, "/readyz")[0] == 503
+        often = Duration(seconds=1)
+        live, older = (
+            gateway.events.Subscribe(it, timeout=60)
+            for it in (
+                SubscribeRequest(heartbeat_interval=often),
+                SubscribeRequest(after_cursor=start),
+            )
+        )
+        assert next(live).live
+        opened = next(older)
+        assert not opened.live
+        assert opened.HasField("lag")
 
-    assert process.returncode == 0
-    assert "the index lacks 1 of 1 events" in told
-    assert "gRPC on" not in told
-    assert "Traceback" not in told
+        assert gateway.webhooks.post(webhook(id_="after")).status == 200
+        assert [id_ for id_, _ in _events(live, 1)] == ["after"]
+        info = gateway.events.GetFeedInfo(GetFeedInfoRequest())
+        assert (info.newest_sequence, info.index.log_events) == (3, 3)
+        with pytest.raises(grpc.RpcError) as raised:
+            gateway.events.GetEvent(GetEventRequest(event_id="after"))
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "the index of this gateway is behind the event log" in str(raised.value.details())
 
-
-def _listens(address: str) -> bool:
-    host, port = address.split(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=1):
-            return True
-    except OSError:
-        return False
+        loop.run(published(broker, "$JS.API.STREAM.MSG.DELETE.EVENTS", b'{"seq": 2}'))
+        until(lambda: http_get(gateway.admin_address, "/readyz")[0] == 200, "it is ready")
+        assert _listed(gateway) == ["after"]
+        with pytest.raises(grpc.RpcError) as lost:
+            _events(older, 2)
+        assert lost.value.code() is grpc.StatusCode.OUT_OF_RANGE
+        assert next(it for it in live if not it.events).live

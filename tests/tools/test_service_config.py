@@ -82,7 +82,7 @@ def test_the_health_that_is_checked_is_that_of_every_service_in_the_config(name:
     commands = frozenset(it.full_name for it in COMMAND_SERVICES)
     services = Services(commands, frozenset([EVENT_SERVICE.full_name]))
     components = components_of(
-        services, lambda: None, lambda: None, Well(), lambda: None, lambda: None
+        services, lambda: None, lambda: None, lambda: None, Well(), lambda: None, lambda: None
     )
     checked = json.loads((FOLDER / name).read_text())["healthCheckConfig"]["serviceName"]
 

@@ -20,8 +20,8 @@ from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
 from gateway.journal.jetstream.extent import Extent
 from gateway.journal.jetstream.pulling import Delivered, Pull
 from gateway.journal.jetstream.stream import epoch_of, marks_in
+from gateway.journal.lag import Lag
 from gateway.journal.moves import AS_IT_WAS
-from gateway.journal.ports import Lag
 from gateway.journal.sqlite.copy import LogCopy
 
 # How often the stream is asked what it holds, in seconds: its limits delete without a word.

@@ -9,6 +9,7 @@ from typing import TypeVar
 from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.format import EventFormat
 from gateway.journal.jetstream.access import Access, StreamPlace
+from gateway.journal.jetstream.ahead import StreamAhead
 from gateway.journal.jetstream.api import PASSING, JetStreamApi
 from gateway.journal.jetstream.appending import Appender
 from gateway.journal.jetstream.arrivals import Arrivals
@@ -120,6 +121,8 @@ async def _opened(
             await copy.begin_after(stream.span.oldest - 1)
         following = Following(broker, api, copy, encoding, extent, arrivals)
         following.start()
+        framing = format_.framing_of(stream.epoch)
+        ahead = StreamAhead(broker, api, copy.index, following, encoding, framing, extent)
     except BaseException:
         await copy.close()
         raise
@@ -131,6 +134,7 @@ async def _opened(
         await appender.close()
         await broadcast.close()
         arrivals.close()
+        await ahead.close()
         await following.close()
         await broker.close()
         await copy.close()
@@ -160,6 +164,7 @@ async def _opened(
         close,
         stream.retention,
         following,
+        ahead,
         str(stream.durability),
     )
 

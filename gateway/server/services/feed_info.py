@@ -71,12 +71,14 @@ class FeedInfo:
         """Return what the log holds; to who may not see all of it, no more than it must know."""
         measures = await self._feed.index.measures(Asker(call.account))
         span = measures.span
+        # What is at the log's end may be known before the index has it.
+        newest = span.newest if self._feed.lag is None else max(span.newest, self._feed.end)
         response = GetFeedInfoResponse(
             epoch=self._feed.index.epoch.hex(),
             oldest_cursor=self._feed.cursor(span.oldest - 1),
-            newest_cursor=self._feed.cursor(span.newest),
+            newest_cursor=self._feed.cursor(newest),
             oldest_sequence=span.oldest if span.count else 0,
-            newest_sequence=span.newest,
+            newest_sequence=newest,
             event_count=span.count,
             size_bytes=measures.size_bytes,
             retention_bytes=self._retention.size_bytes,

@@ -7,7 +7,7 @@ from conferencing.v1.event_service_pb2 import (
     IndexState,
 )
 from conferencing.v1.event_service_pb2 import Lag as LagMessage
-from gateway.journal.ports import Lag
+from gateway.journal.lag import Lag
 
 
 def state_of(lag: Lag | None) -> IndexState.ValueType:

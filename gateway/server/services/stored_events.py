@@ -17,6 +17,7 @@ from gateway.details import FieldViolation, Resource
 from gateway.feed.frames import event_of, fitting, joined
 from gateway.feed.raw import framed_with_raw
 from gateway.feed.search import PAGE_BYTES_MAX, SEARCH_S, Query, Searcher
+from gateway.journal.lag import Lag
 from gateway.journal.ports import Index
 from gateway.journal.reading import Asker
 from gateway.server.call import Call
@@ -34,16 +35,25 @@ SEARCH_SHARE = 0.5
 
 
 class StoredEvents:
-    """Serves ListEvents and GetEvent. `now` is the monotonic clock."""
+    """Serves ListEvents and GetEvent. `now` is the monotonic clock, `lag` that of the index."""
 
-    def __init__(self, index: Index, now: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        index: Index,
+        now: Callable[[], float] = monotonic,
+        lag: Callable[[], Lag | None] = lambda: None,
+    ) -> None:
         self._index = index
+        self._lag = lag
         self._searcher = Searcher(index, now)
         self._filters = FilterReader(index.keys)
 
     async def list_events(self, call: Call[ListEventsRequest]) -> bytes:
         """Return a page of stored events, already encoded."""
         request = call.message
+        if (lag := self._lag()) is not None and lag.is_filling:
+            # A list would seem to end where the index does.
+            raise lag.not_there_yet()
         violations: list[FieldViolation] = []
         wanted = self._filters.read(request.filter, violations)
         size = read_page_size(request.page_size, violations)
@@ -79,6 +89,8 @@ class StoredEvents:
         if not request.event_id:
             raise invalid_argument([FieldViolation("event_id", "is required")])
         stored = await self._index.find(request.event_id, call.visible, Asker(call.account))
+        if stored is None and (lag := self._lag()) is not None:
+            raise lag.not_there_yet()
         if stored is None:
             raise GatewayError(
                 StatusCode.NOT_FOUND,

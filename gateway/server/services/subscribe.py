@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from grpc import StatusCode
 
@@ -31,7 +31,7 @@ from gateway.feed.subscription import Subscription
 from gateway.journal.cursor import CursorFormatError
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.filter import Filter
-from gateway.journal.ports import Lag
+from gateway.journal.lag import Lag
 from gateway.journal.reading import Batch
 from gateway.server.call import SMALL_RESPONSE_BYTES, Call
 from gateway.server.errors import GatewayError, invalid_argument
@@ -65,6 +65,13 @@ _WAY_ON = (
 AHEAD_S = 5.0
 
 
+class _State(NamedTuple):
+    """How a stream stands: whether it is live, and how far its gateway is behind."""
+
+    live: bool
+    lag: Lag | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Options:
     wanted: Filter
@@ -96,7 +103,7 @@ class SubscribeStream:
         self._reader = FilterReader(feed.keys)
         self._filters = filters or ByteBudget(FILTERS_BYTES_MAX)
         # The last batch that was encoded, for whom, and how: most often the next subscriber's, too.
-        self._last: tuple[Batch | None, bool, Lag | None, bytes] = (None, False, None, b"")
+        self._last: tuple[Batch | None, _State, bytes] = (None, _State(live=False), b"")
 
     async def subscribe(self, call: Call[SubscribeRequest]) -> None:
         """Write responses until the caller goes, the log ends it, or the server drains."""
@@ -125,15 +132,16 @@ class SubscribeStream:
             options.wanted, call.visible, start.position, options.batch_max
         ) as subscription:
             subscription.caller = call.caller.name
+            subscription.needs_index = options.include_raw
             bound, lag = self._feed.end, self._feed.lag
             # With the loss in it, if there is one: the cursor stands behind it already.
-            await call.write(self._response((), start.position, subscription.live, gap=gap))
+            await call.write(self._response((), start.position, self._state(subscription), gap=gap))
             while not (options.bounded and subscription.position >= bound):
                 left = ends_at - self._now()
                 if left <= 0:
                     drain = Drain(reason=DRAIN_REASON_MAX_AGE)
-                    position, live = subscription.position, subscription.live
-                    await call.write(self._response((), position, live, drain))
+                    position, state = subscription.position, self._state(subscription)
+                    await call.write(self._response((), position, state, drain))
                     return
                 if subscription.is_behind:
                     await call.prepare()
@@ -157,14 +165,18 @@ class SubscribeStream:
             if not options.skips_losses:
                 raise lost(error, _WAY_ON) from None
             gap = self._gap(error.loss)
-            return self._response((), subscription.position, subscription.live, gap=gap)
-        live = subscription.live
+            return self._response((), subscription.position, self._state(subscription), gap=gap)
+        state = self._state(subscription)
         if subscription.drained:
             drain = Drain(reason=DRAIN_REASON_SHUTDOWN)
-            return self._response((), batch.through, live, drain)
+            return self._response((), batch.through, state, drain)
         if options.include_raw:
-            batch = await self._write_raw(batch, live, call)
-        return await self._encoded(batch, live, call)
+            batch = await self._write_raw(batch, state, call)
+        return await self._encoded(batch, state, call)
+
+    def _state(self, subscription: Subscription) -> _State:
+        lag = self._feed.lag_of(subscription)
+        return _State(subscription.live and lag is None, lag)
 
     def _read(self, request: SubscribeRequest) -> _Options:
         violations: list[FieldViolation] = []
@@ -195,9 +207,9 @@ class SubscribeStream:
                 return await self._feed.since(microseconds(request.since))
             case "position" if request.position == POSITION_EARLIEST:
                 return Start(self._feed.oldest - 1)
-        return Start(self._feed.newest)
+        return Start(self._feed.end)
 
-    async def _write_raw(self, batch: Batch, live: bool, call: Call[Any]) -> Batch:
+    async def _write_raw(self, batch: Batch, state: _State, call: Call[Any]) -> Batch:
         """Return a batch with the signed bytes in it.
 
         They may make too much of it for one response: all but the last lot are written.
@@ -209,34 +221,33 @@ class SubscribeStream:
             if len(framed) == len(rest):
                 return Batch(framed, batch.through)
             frames = [it.frame for it in framed]
-            await call.write(self._response(frames, framed[-1].sequence, live))
+            await call.write(self._response(frames, framed[-1].sequence, state))
             rest = rest[len(framed) :]
 
-    async def _encoded(self, batch: Batch, live: bool, call: Call[Any]) -> bytes:
-        last, last_live, last_lag, encoded = self._last
-        if last is batch and last_live == live and last_lag == self._feed.lag:
+    async def _encoded(self, batch: Batch, state: _State, call: Call[Any]) -> bytes:
+        last, last_state, encoded = self._last
+        if last is batch and last_state == state:
             return encoded
         if sum(len(it.frame) for it in batch.frames) > SMALL_RESPONSE_BYTES:
             await call.prepare()
-        encoded = self._response([it.frame for it in batch.frames], batch.through, live)
-        self._last = (batch, live, self._feed.lag, encoded)
+        encoded = self._response([it.frame for it in batch.frames], batch.through, state)
+        self._last = (batch, state, encoded)
         return encoded
 
     def _response(
         self,
         frames: Sequence[bytes],
         position: int,
-        live: bool,
+        state: _State,
         drain: Drain | None = None,
         gap: Gap | None = None,
     ) -> bytes:
-        lag = self._feed.lag
         rest = SubscribeResponse(
             cursor=self._feed.cursor(position),
-            live=live and lag is None,
+            live=state.live,
             drain=drain,
             gap=gap,
-            lag=message_of(lag),
+            lag=message_of(state.lag),
         )
         return joined(frames, rest.SerializeToString())
 

@@ -83,7 +83,9 @@ class _IndexStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexState
     INDEX_STATE_CURRENT: _IndexState.ValueType  # 1
     """It is up with the log: it has each event within milliseconds."""
     INDEX_STATE_FILLING: _IndexState.ValueType  # 2
-    """It is being filled with what the log had before: after the gateway's first start, or after an outage."""
+    """It is being filled with what the log had before: after the gateway's first start, or after an outage. What cannot
+    be told meanwhile is UNAVAILABLE: ListEvents, GetEvent of an event that is not there yet.
+    """
     INDEX_STATE_CUT_OFF: _IndexState.ValueType  # 3
     """The log cannot be read now. What other gateways store meanwhile comes later."""
 
@@ -95,7 +97,9 @@ INDEX_STATE_UNSPECIFIED: IndexState.ValueType  # 0
 INDEX_STATE_CURRENT: IndexState.ValueType  # 1
 """It is up with the log: it has each event within milliseconds."""
 INDEX_STATE_FILLING: IndexState.ValueType  # 2
-"""It is being filled with what the log had before: after the gateway's first start, or after an outage."""
+"""It is being filled with what the log had before: after the gateway's first start, or after an outage. What cannot
+be told meanwhile is UNAVAILABLE: ListEvents, GetEvent of an event that is not there yet.
+"""
 INDEX_STATE_CUT_OFF: IndexState.ValueType  # 3
 """The log cannot be read now. What other gateways store meanwhile comes later."""
 Global___IndexState: _TypeAlias = IndexState  # noqa: Y015
@@ -411,9 +415,9 @@ class SubscribeResponse(_message.Message):
 
     @_builtins.property
     def lag(self) -> Global___Lag:
-        """Set while the gateway itself is behind the log, which it shares with other gateways: events may be stored that this
-        stream gets later. Nothing is lost; another gateway may have them now. Told with the next response, so with the
-        next heartbeat at the latest. Never set by a gateway that has its log in a file.
+        """Set while the stream is behind because its gateway is, of several that share a log: events may be stored that this
+        stream gets later. Nothing is lost; another gateway may have them now. Told with the next response, so with the next
+        heartbeat at the latest. Never set by a gateway that has its log in a file.
         """
 
     def __init__(

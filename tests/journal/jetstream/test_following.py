@@ -7,7 +7,7 @@ import pytest
 from gateway.journal.errors import LogUnavailableError, OvertakenError
 from gateway.journal.events import Entry
 from gateway.journal.filter import EVERYTHING
-from gateway.journal.ports import Lag
+from gateway.journal.lag import Lag
 from gateway.journal.reading import Span
 from tests.harness.events import new_event
 from tests.harness.nats import with_nats
