@@ -105,7 +105,8 @@ class Subscription:
 
     def grown(self) -> None:
         """See `Follower.grown`."""
-        if self.is_behind:
+        # Who needs the index is up with the window when the index is.
+        if self.is_behind or self.needs_index:
             self.wake()
 
     def interrupt(self) -> None:

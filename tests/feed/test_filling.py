@@ -24,7 +24,7 @@ from gateway.journal.lag import Lag
 from gateway.journal.ports import EventLog, Index, Listener
 from gateway.journal.reading import Batch, Span
 from tests.feed.stage import ALL, Given, next_of
-from tests.harness.copying import HeldCopying
+from tests.harness.copying import HeldAhead, HeldCopying
 from tests.harness.events import choosing, keys_of
 from tests.oracle.stepped import SteppedLoop, run_stepped
 
@@ -77,30 +77,6 @@ class FillingIndex:
         return next((it for it in range(1, self.newest + 1) if it >= moment_us), self.newest + 1)
 
 
-class HeldAhead:
-    """Tells what a test tells."""
-
-    is_told = True
-
-    def __init__(self, start: int | None) -> None:
-        self._start = start
-        self._newest = start or 0
-        self.listener: Listener = lambda entries: None
-
-    def place(self) -> int | None:
-        return self._start
-
-    def begin(self, listener: Listener) -> None:
-        self.listener = listener
-
-    def tell(self, through: int) -> None:
-        self.listener([entry(it) for it in range(self._newest + 1, through + 1)])
-        self._newest = through
-
-    def lose(self, through: int) -> None:
-        self._newest = through
-
-
 class Stage:
     """A log of a hundred events when the gateway came, of which its index has none yet."""
 
@@ -122,7 +98,7 @@ class Stage:
 
 def staged(story: Callable[[Stage, SteppedLoop], Awaitable[None]]) -> None:
     async def run(loop: SteppedLoop) -> None:
-        index, ahead, copying = FillingIndex(), HeldAhead(100), HeldCopying()
+        index, ahead, copying = FillingIndex(), HeldAhead(100, entry), HeldCopying()
         copying.lag = Lag(100, 100, is_cut_off=False)
         copying.fails = True
         log = EventLog("h", cast(Any, index), cast(Index, index), cast(Any, index), cast(Any, None))
@@ -164,7 +140,7 @@ def test_who_is_further_back_gets_each_event_once_as_the_index_comes_to_it() -> 
 
             stage.index.fill(60)
             await loop.rest()
-            got = [*(await waiting).sequences]
+            got = [*waiting.result().sequences]
             assert got == [*range(41, 61)]
             assert not reader.live
             stage.index.fill(100)
@@ -184,7 +160,7 @@ def test_a_wait_for_the_index_has_heartbeats_that_stay_where_they_are() -> None:
             stage.ahead.tell(150)
             loop.advance(10.0)
             await loop.rest()
-            beat = await waiting
+            beat = waiting.result()
             assert (beat.sequences, beat.position, beat.live) == ([], 40, False)
 
     staged(story)
@@ -205,7 +181,7 @@ def test_who_falls_out_of_the_window_waits_for_the_index_and_loses_nothing() -> 
             assert not waiting.done()
             stage.index.fill(12_000)
             await loop.rest()
-            got = [*(await waiting).sequences]
+            got = [*waiting.result().sequences]
             while slow.position < 12_000:
                 got += (await stage.given(slow)).sequences
             assert got == [*range(102, 12_001)]
@@ -318,9 +294,11 @@ def test_in_whatever_order_the_two_tell_all_get_each_event_once(seed: int) -> No
                     told = index
                     stage.ahead.lose(told)
             await loop.rest()
-        while not all(it.done() for it in tasks):
+        for _ in range(1_000):
             loop.advance(1.0)
             await loop.rest()
+            if all(it.done() for it in tasks):
+                break
         for (position, wanted), task in zip(readers, tasks, strict=True):
             assert task.result() == [
                 it for it in range(position + 1, 301) if wanted is ALL or it % 2 == 0

@@ -1,9 +1,11 @@
-"""An index's copying, as a test says that it goes."""
+"""An index's copying, and what is told ahead of it, as a test says that they go."""
 
 from collections.abc import Awaitable, Callable
 
 from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Entry
 from gateway.journal.lag import Lag
+from gateway.journal.ports import Listener
 
 
 async def _nothing() -> None:
@@ -31,3 +33,28 @@ class HeldCopying:
         if self.fails:
             raise LogUnavailableError("behind")
         await self._bring()
+
+
+class HeldAhead:
+    """Tells the entries of numbers, from a place on, when a test wants them told."""
+
+    is_told = True
+
+    def __init__(self, place: int, entry: Callable[[int], Entry]) -> None:
+        self._place, self._entry, self._newest = place, entry, place
+        self._listener: Listener | None = None
+
+    def place(self) -> int | None:
+        return self._place
+
+    def begin(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def tell(self, through: int) -> None:
+        assert self._listener is not None
+        self._listener([self._entry(it) for it in range(self._newest + 1, through + 1)])
+        self._newest = through
+
+    def lose(self, through: int) -> None:
+        """Have the log lose all up to a number."""
+        self._newest = through

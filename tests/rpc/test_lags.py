@@ -29,6 +29,7 @@ from gateway.feed.feed import Feed
 from gateway.feed.window import Window
 from gateway.ingest.backfill.report import Report, State
 from gateway.journal.errors import LogUnavailableError
+from gateway.journal.events import Entry, Framed
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.lag import Lag as Behind
 from gateway.journal.ports import EventLog
@@ -38,7 +39,7 @@ from gateway.server.services.feed_info import FeedInfo
 from gateway.server.services.stored_events import StoredEvents
 from gateway.server.services.subscribe import SubscribeStream
 from tests.harness.calls import HeldWire, call_of
-from tests.harness.copying import HeldCopying
+from tests.harness.copying import HeldAhead, HeldCopying
 from tests.harness.events import FORMAT, choosing, new_event
 from tests.harness.logs import PLENTY
 from tests.oracle.stepped import SteppedLoop, run_stepped
@@ -52,12 +53,19 @@ class Stage:
     def __init__(self, loop: SteppedLoop, log: EventLog, window: Window) -> None:
         self._loop, self.log = loop, log
         self.copying = HeldCopying()
-        self.feed = Feed(log.index, window, self.copying)
-        self._answer = SubscribeStream(self.feed, 3_600.0, random.Random(0), loop.time)
+        self._serve(Feed(log.index, window, self.copying))
         self.got: list[SubscribeResponse] = []
         self.rest = loop.rest
         # What happens when something was written.
         self.wrote: Callable[[SubscribeResponse], None] = lambda response: None
+
+    def _serve(self, feed: Feed) -> None:
+        self.feed = feed
+        self._answer = SubscribeStream(feed, 3_600.0, random.Random(0), self._loop.time)
+
+    async def follow(self, log: EventLog) -> None:
+        """Serve another log."""
+        self._serve(await Feed.of(log))
 
     async def begin(self, **options: Any) -> "asyncio.Task[None]":
         async def write(response: bytes) -> None:
@@ -208,6 +216,29 @@ def test_what_may_be_among_the_rest_is_neither_listed_nor_missing(tmp_path: Path
         stage.copying.lag = None
         with pytest.raises(GatewayError, match="no event with this id"):
             await stored.get_event(missing)
+
+    staged(tmp_path, story)
+
+
+def test_signed_bytes_come_when_the_index_has_them(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        event = new_event(raw=b"signed")
+        frame = b"".join(FORMAT.framing_of(stage.log.index.epoch).frame(4, event.body))
+        ahead = HeldAhead(3, lambda number: Entry(Framed(number, frame), event.keys))
+        await stage.follow(replace(stage.log, copying=stage.copying, ahead=ahead))
+        stage.copying.lag = Behind(0, 3, False)
+        stream = await stage.begin(include_raw=True)
+        ahead.tell(4)
+        await stage.rest()
+        beat = await stage.heartbeat()
+        assert (beat.live, beat.HasField("lag")) == (False, True)
+
+        await stage.log.journal.append(event)
+        await stage.rest()
+
+        (given,) = stage.got[-1].events
+        assert (given.sequence, given.raw_json) == (4, b"signed")
+        stream.cancel()
 
     staged(tmp_path, story)
 
