@@ -1,11 +1,10 @@
 """The homes of the event log: which of them is meant, and how it is opened."""
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from gateway.config import Settings
 from gateway.journal.content import Content, Progress
@@ -16,6 +15,7 @@ from gateway.journal.jetstream import moving as stream_moving
 from gateway.journal.jetstream import open_log as open_stream
 from gateway.journal.jetstream.checking import check_stream
 from gateway.journal.jetstream.examining import Examined, examine
+from gateway.journal.leasing import Work
 from gateway.journal.moves import Move, Opening, Standing
 from gateway.journal.moving import Place
 from gateway.journal.ports import EventLog
@@ -27,8 +27,6 @@ from gateway.records.observer import Observer
 from gateway.textfiles import TEXT_BYTES_MAX, text_of
 from gateway.values import StreamUrl
 from gateway.watchedfile import contents_of
-
-Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 _log = logging.getLogger(__name__)
 

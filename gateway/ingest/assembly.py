@@ -72,7 +72,7 @@ class Ingest:
         if self._backfill is None:
             return Report(State.OFF, self._completeness.complete)
         report = replace(self._backfill.report, holder=self._lease.holder)
-        return report if self._lease.is_held else replace(report, state=State.IDLE, error="")
+        return report if self._lease.is_held else replace(report, state=State.STANDBY, error="")
 
     @property
     def is_backfilling(self) -> bool:

@@ -101,9 +101,18 @@ def staged(story: Callable[[Stage, SteppedLoop], Awaitable[None]]) -> None:
         index, ahead, copying = FillingIndex(), HeldAhead(100, entry), HeldCopying()
         copying.lag = Lag(100, 100, is_cut_off=False)
         copying.fails = True
-        log = EventLog("h", cast(Any, index), cast(Index, index), cast(Any, index), cast(Any, None))
-        object.__setattr__(log, "ahead", ahead)
-        object.__setattr__(log, "copying", copying)
+        nothing = cast(Any, None)
+        log = EventLog(
+            "h",
+            nothing,
+            cast(Index, index),
+            nothing,
+            nothing,
+            nothing,
+            nothing,
+            copying=copying,
+            ahead=ahead,
+        )
         await story(Stage(loop, await Feed.of(log), index, ahead), loop)
 
     run_stepped(run)

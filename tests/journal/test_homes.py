@@ -11,7 +11,7 @@ from tests.harness.copying import HeldCopying
 
 def _log(copying: HeldCopying | None) -> EventLog:
     nothing = cast(Any, None)
-    return EventLog("home", nothing, nothing, nothing, nothing, copying=copying)
+    return EventLog("home", nothing, nothing, nothing, nothing, nothing, nothing, copying=copying)
 
 
 class Filling(HeldCopying):

@@ -11,7 +11,13 @@ from time import monotonic
 
 import pytest
 
-from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, GetFeedInfoResponse
+from conferencing.v1.event_service_pb2 import (
+    BACKFILL_STATE_IDLE,
+    BACKFILL_STATE_RUNNING,
+    BACKFILL_STATE_STANDBY,
+    GetFeedInfoRequest,
+    GetFeedInfoResponse,
+)
 from tests.harness.nats import NatsCluster, one_server, running, until, with_nats
 from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess
@@ -81,6 +87,9 @@ def two(tmp_path: Path) -> Iterator[tuple[Gateway, Gateway]]:
         first.asks_on()
         assert second.asked == 0
         assert (first.says_that_it_does_it, second.says_that_it_does_it) == (True, False)
+        assert [it.info.backfill.holder for it in (first, second)] == [name, name]
+        assert first.info.backfill.state in (BACKFILL_STATE_IDLE, BACKFILL_STATE_RUNNING)
+        assert second.info.backfill.state == BACKFILL_STATE_STANDBY
         yield first, second
 
 

@@ -13,6 +13,7 @@ class State(enum.Enum):
     IDLE = enum.auto()
     RUNNING = enum.auto()
     FAILING = enum.auto()  # the last sweep failed; it is retried
+    STANDBY = enum.auto()  # another gateway on the log does it
 
 
 @dataclass(frozen=True, slots=True)

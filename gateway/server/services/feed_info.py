@@ -123,6 +123,7 @@ class FeedInfo:
         response.backfill.error = backfill.error
         response.backfill.unreadable_entries = backfill.unreadable
         response.backfill.skipped_pieces = backfill.skipped
+        response.backfill.holder = backfill.holder
         if backfill.complete is not None:
             _set(response.backfill.complete_since, backfill.complete.since_us)
             _set(response.backfill.complete_until, backfill.complete.until_us)

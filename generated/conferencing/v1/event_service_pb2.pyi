@@ -214,6 +214,8 @@ class _BackfillStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Backfil
     """A sweep is running."""
     BACKFILL_STATE_FAILING: _BackfillState.ValueType  # 4
     """The last sweep failed and will be retried."""
+    BACKFILL_STATE_STANDBY: _BackfillState.ValueType  # 5
+    """Another of the gateways that share the log does it, and this one stands by to take over."""
 
 class BackfillState(_BackfillState, metaclass=_BackfillStateEnumTypeWrapper):
     """What backfill is doing."""
@@ -228,6 +230,8 @@ BACKFILL_STATE_RUNNING: BackfillState.ValueType  # 3
 """A sweep is running."""
 BACKFILL_STATE_FAILING: BackfillState.ValueType  # 4
 """The last sweep failed and will be retried."""
+BACKFILL_STATE_STANDBY: BackfillState.ValueType  # 5
+"""Another of the gateways that share the log does it, and this one stands by to take over."""
 Global___BackfillState: _TypeAlias = BackfillState  # noqa: Y015
 
 class _RecordingState:
@@ -237,7 +241,7 @@ class _RecordingState:
 class _RecordingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordingState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RECORDING_STATE_UNSPECIFIED: _RecordingState.ValueType  # 0
-    """Unknown: no webhook reports a running recording, only commands through this gateway do."""
+    """Unknown: no webhook reports a running recording, only commands through a gateway on this log do."""
     RECORDING_STATE_ACTIVE: _RecordingState.ValueType  # 1
     """It is running."""
     RECORDING_STATE_PAUSED: _RecordingState.ValueType  # 2
@@ -249,7 +253,7 @@ class RecordingState(_RecordingState, metaclass=_RecordingStateEnumTypeWrapper):
     """The state of a conference's recording."""
 
 RECORDING_STATE_UNSPECIFIED: RecordingState.ValueType  # 0
-"""Unknown: no webhook reports a running recording, only commands through this gateway do."""
+"""Unknown: no webhook reports a running recording, only commands through a gateway on this log do."""
 RECORDING_STATE_ACTIVE: RecordingState.ValueType  # 1
 """It is running."""
 RECORDING_STATE_PAUSED: RecordingState.ValueType  # 2
@@ -861,6 +865,7 @@ class BackfillInfo(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     UNREADABLE_ENTRIES_FIELD_NUMBER: _builtins.int
     SKIPPED_PIECES_FIELD_NUMBER: _builtins.int
+    HOLDER_FIELD_NUMBER: _builtins.int
     state: Global___BackfillState.ValueType
     """What backfill is doing."""
     stored_events: _builtins.int
@@ -874,6 +879,10 @@ class BackfillInfo(_message.Message):
     skipped_pieces: _builtins.int
     """How many pieces of the delivery log, of up to a second each, were skipped since the gateway started, because
     several sweeps could not fetch them: the response was an error, was not JSON, or larger than 4 MiB.
+    """
+    holder: _builtins.str
+    """The gateway that backfills for all that share the log, by the name of its host and a random part. Empty if this
+    one has a log of its own, or if it is not known at present.
     """
     @_builtins.property
     def complete_since(self) -> _timestamp_pb2.Timestamp:
@@ -903,10 +912,11 @@ class BackfillInfo(_message.Message):
         error: _builtins.str = ...,
         unreadable_entries: _builtins.int = ...,
         skipped_pieces: _builtins.int = ...,
+        holder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "finished_at", b"finished_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "error", b"error", "finished_at", b"finished_at", "skipped_pieces", b"skipped_pieces", "state", b"state", "stored_events", b"stored_events", "unreadable_entries", b"unreadable_entries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_since", b"complete_since", "complete_until", b"complete_until", "error", b"error", "finished_at", b"finished_at", "holder", b"holder", "skipped_pieces", b"skipped_pieces", "state", b"state", "stored_events", b"stored_events", "unreadable_entries", b"unreadable_entries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1059,7 +1069,7 @@ class ParticipantState(_message.Message):
     speaking: _builtins.bool
     """Whether text is being spoken to this participant alone."""
     supervisor_role: _common_pb2.SupervisorRole.ValueType
-    """Its supervisor role, as far as commands through this gateway have set it."""
+    """Its supervisor role, as far as commands through a gateway on this log have set it."""
     @_builtins.property
     def participant(self) -> _conference_pb2.Participant:
         """The participant. Its `id` is empty until it has been read from the provider; `call_control_id` is always set."""
