@@ -102,7 +102,7 @@ def measure_delays(stage: Stage, rounds: dict[Subscribers, int], seconds: float)
     """Post at a fixed rate for so many seconds to each kind of subscribers, some times each."""
     gateway = stage.gateway(stage.log("delay"))
     turns = {
-        who: [stage.turns.take(partial(_turn, stage, gateway, who, seconds)) for _ in range(n)]
+        who: [stage.turns.take(partial(delay_turn, stage, gateway, who, seconds)) for _ in range(n)]
         for who, n in rounds.items()
     }
     gateway.process.kill()
@@ -131,7 +131,10 @@ def post_steadily(
     return DelayTurn(Lags.of(counts), count * fan / took, posted.late_p99, server, reader)
 
 
-def _turn(stage: Stage, gateway: GatewayProcess, who: Subscribers, seconds: float) -> DelayTurn:
+def delay_turn(
+    stage: Stage, gateway: GatewayProcess, who: Subscribers, seconds: float
+) -> DelayTurn:
+    """Open streams, post to them for so many seconds, and close them."""
     stage.open(
         GROUP, gateway.grpc_port, who.streams, conferences=who.conferences, filtered=who.filtered
     )

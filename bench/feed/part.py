@@ -13,6 +13,11 @@ from bench.feed.fan_out import FanOutSizes, measure_fan_out
 from bench.feed.finding import Finding
 from bench.feed.idle import measure_idle
 from bench.feed.ingest import measure_ingest
+from bench.feed.jetstream import report as nats_report
+from bench.feed.jetstream.delay import measure_nats_delay
+from bench.feed.jetstream.filling import measure_filling
+from bench.feed.jetstream.ingest import measure_nats_ingest
+from bench.feed.jetstream.replicas import measure_replicas
 from bench.feed.proof import prove_checks
 from bench.feed.rare_filter import measure_rare_filter
 from bench.feed.resume import measure_resume
@@ -52,6 +57,13 @@ class FeedPlan:
     rare_turn_s: float = 1.5
     resume_backlog: int = 1_000
     resume_rounds: int = 1
+    nats_ingest_rounds: int = 5
+    nats_ingest_turn_s: float = 1.0
+    nats_delay_rounds: int = 5
+    replicas_rounds: int = 3
+    replicas_events: int = 2_000
+    filling_events: int = 200_000
+    filling_rounds: int = 3
     cores: Cores = NO_CORES
     # How the gateway is started.
     gateway: Sequence[str] = COMMAND
@@ -116,6 +128,26 @@ def _resume(stage: Stage, plan: FeedPlan) -> Finding:
     return report.resume(measure_resume(stage, plan.resume_backlog, plan.resume_rounds))
 
 
+def _nats_ingest(stage: Stage, plan: FeedPlan) -> Finding:
+    found = measure_nats_ingest(stage, plan.nats_ingest_rounds, plan.nats_ingest_turn_s)
+    return nats_report.nats_ingest(found)
+
+
+def _nats_delay(stage: Stage, plan: FeedPlan) -> Finding:
+    found = measure_nats_delay(stage, HEADLINE, plan.nats_delay_rounds, plan.delay_s)
+    return nats_report.nats_delay(found, HEADLINE)
+
+
+def _replicas(stage: Stage, plan: FeedPlan) -> Finding:
+    found = measure_replicas(stage, plan.replicas_rounds, plan.replicas_events)
+    return nats_report.replicas(found)
+
+
+def _filling(stage: Stage, plan: FeedPlan) -> Finding:
+    found = measure_filling(stage, plan.filling_events, plan.filling_rounds)
+    return nats_report.filling(found, plan.filling_events)
+
+
 # By the name that `--only` takes.
 MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Finding]] = {
     "fan-out": _fan_out,
@@ -126,4 +158,8 @@ MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Finding]] = {
     "catch-up": _catch_up,
     "rare-filter": _rare_filter,
     "resume": _resume,
+    "nats-ingest": _nats_ingest,
+    "nats-delay": _nats_delay,
+    "nats-replicas": _replicas,
+    "nats-catch-up": _filling,
 }

@@ -15,6 +15,7 @@ from bench.feed.finding import Finding
 from bench.feed.idle import STREAMS as IDLE_STREAMS
 from bench.feed.idle import Idle
 from bench.feed.ingest import Ingest, IngestTurn
+from bench.feed.tables import row, spread_text, text_of
 from bench.machine import machine
 from bench.processes import Cores
 from bench.rounds import Spread
@@ -80,7 +81,7 @@ def fan_out(found: FanOut) -> Finding:
         f"| {fanning_out.STREAMS:,} streams of everything | deliveries/s | gateway is "
         "| events in a message | its cores busy | clients' |",
         "| --- | --- | --- | --- | --- | --- |",
-        *(_fan_out_row(*row) for row in rows),
+        *(_fan_out_row(*it) for it in rows),
         "",
         "From the first posting to the last arrival, with posting as fast as webhooks are "
         "accepted. One gRPC client with generated stubs listens beside. The bare server receives "
@@ -97,13 +98,13 @@ def fan_out(found: FanOut) -> Finding:
 
 
 def _fan_out_row(title: str, turns: Sequence[Turn], ratio: str) -> str:
-    return _row(
+    return row(
         title,
-        _spread([turn.rate for turn in turns], ",.0f"),
+        spread_text([turn.rate for turn in turns], ",.0f"),
         ratio,
-        _spread([turn.per_message for turn in turns], ",.0f"),
-        _spread([turn.server_busy for turn in turns], ".2f"),
-        _spread([turn.reader_busy for turn in turns], ".2f"),
+        spread_text([turn.per_message for turn in turns], ",.0f"),
+        spread_text([turn.server_busy for turn in turns], ".2f"),
+        spread_text([turn.reader_busy for turn in turns], ".2f"),
     )
 
 
@@ -113,7 +114,7 @@ def delays(found: Delays, headline: Subscribers) -> Finding:
         f"| {delay.RATE:,} events/s | deliveries/s | p50 | p99 | poster late, p99 "
         "| gateway's cores busy | clients' |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *(_delay_row(who, turns) for who, turns in found.turns.items()),
+        *(delay_row(_who(who), turns) for who, turns in found.turns.items()),
         "",
         "From the moment a webhook is sent to the moment its event has been read, for every event "
         "at every subscriber. Posting goes on at its rate whatever the answers do: where the "
@@ -123,17 +124,22 @@ def delays(found: Delays, headline: Subscribers) -> Finding:
     return Finding({f"feed_p99_ms_{headline.streams}": round(p99 * 1e3, 2)}, lines)
 
 
-def _delay_row(who: Subscribers, turns: Sequence[DelayTurn]) -> str:
+def _who(who: Subscribers) -> str:
     plural = "" if who.streams == 1 else "s"
     kind = "to one conference each" if who.filtered else "to everything"
-    return _row(
-        f"{who.streams:,} subscriber{plural} {kind}",
-        _spread([turn.rate for turn in turns], ",.0f"),
-        _spread([turn.lags.p50 * 1e3 for turn in turns], ".1f") + " ms",
-        _spread([turn.lags.p99 * 1e3 for turn in turns], ".1f") + " ms",
-        _spread([turn.poster_late_p99 * 1e3 for turn in turns], ".1f") + " ms",
-        _spread([turn.server_busy for turn in turns], ".2f"),
-        _spread([turn.reader_busy for turn in turns], ".2f"),
+    return f"{who.streams:,} subscriber{plural} {kind}"
+
+
+def delay_row(title: str, turns: Sequence[DelayTurn]) -> str:
+    """Return the row of a table of delays, which begins with a title."""
+    return row(
+        title,
+        spread_text([turn.rate for turn in turns], ",.0f"),
+        spread_text([turn.lags.p50 * 1e3 for turn in turns], ".1f") + " ms",
+        spread_text([turn.lags.p99 * 1e3 for turn in turns], ".1f") + " ms",
+        spread_text([turn.poster_late_p99 * 1e3 for turn in turns], ".1f") + " ms",
+        spread_text([turn.server_busy for turn in turns], ".2f"),
+        spread_text([turn.reader_busy for turn in turns], ".2f"),
     )
 
 
@@ -143,7 +149,7 @@ def ingest(found: Ingest) -> Finding:
     lines = [
         "| webhooks in | webhooks/s | of the floor | cores busy |",
         "| --- | --- | --- | --- |",
-        _ingest_row("this gateway", found.gateway, _text(of_floor, ".3f")),
+        _ingest_row("this gateway", found.gateway, text_of(of_floor, ".3f")),
         _ingest_row("floor: bare ASGI, signature and group commit only", found.floor, "1"),
         "",
         "Posted over as many connections as a busy provider has open, one after the other on each. "
@@ -156,11 +162,11 @@ def ingest(found: Ingest) -> Finding:
 
 
 def _ingest_row(title: str, turns: Sequence[IngestTurn], ratio: str) -> str:
-    return _row(
+    return row(
         title,
-        _spread([turn.rate for turn in turns], ",.0f"),
+        spread_text([turn.rate for turn in turns], ",.0f"),
         ratio,
-        _spread([turn.busy for turn in turns], ".2f"),
+        spread_text([turn.busy for turn in turns], ".2f"),
     )
 
 
@@ -188,18 +194,18 @@ def slow_readers(found: slow.SlowReaders) -> Finding:
         _slow_row("alone", found.alone),
         _slow_row(f"beside {slow.STALLED} stalled ones", found.beside),
         "",
-        f"p99 beside stalled readers is x {_text(tax, '.2f')} of that alone. The stalled ones come "
-        "on top of the healthy, opened their streams and read no more; more events had been posted "
-        "than their windows take. Afterwards they read on, and got everything.",
+        f"p99 beside stalled readers is x {text_of(tax, '.2f')} of that alone. The stalled ones "
+        "come on top of the healthy, opened their streams and read no more; more events had been "
+        "posted than their windows take. Afterwards they read on, and got everything.",
     ]
     return Finding({"feed_slow_reader_tax": round(tax.median, 3)}, lines)
 
 
 def _slow_row(title: str, turns: Sequence[DelayTurn]) -> str:
-    return _row(
+    return row(
         title,
-        _spread([turn.lags.p50 * 1e3 for turn in turns], ".2f") + " ms",
-        _spread([turn.lags.p99 * 1e3 for turn in turns], ".2f") + " ms",
+        spread_text([turn.lags.p50 * 1e3 for turn in turns], ".2f") + " ms",
+        spread_text([turn.lags.p99 * 1e3 for turn in turns], ".2f") + " ms",
     )
 
 
@@ -208,8 +214,8 @@ def catch_up(found: catching_up.CatchUp) -> Finding:
     lines = [
         f"| from the beginning of a log of {found.events:,} events | events/s in all |",
         "| --- | --- |",
-        _row("1 stream, all of it", _text(found.alone, ",.0f")),
-        _row(f"{catching_up.TOGETHER} streams at once", _text(found.together, ",.0f")),
+        row("1 stream, all of it", text_of(found.alone, ",.0f")),
+        row(f"{catching_up.TOGETHER} streams at once", text_of(found.together, ",.0f")),
         "",
         "Read from the file, with the batches that a client gets that asks for none; compared with "
         f"what was stored, byte for byte. The gateway kept {found.busy:.2f} cores busy.",
@@ -224,16 +230,16 @@ def rare_filter(found: rare.RareFilter) -> Finding:
     lines = [
         f"| {rare.MATCHING} of {rare.EVENTS:,} events match | the log takes |",
         "| --- | --- |",
-        _row("a page", _text(found.page_ms, ".2f") + " ms"),
-        _row("catching up", _text(found.catch_up_ms, ".2f") + " ms"),
+        row("a page", text_of(found.page_ms, ".2f") + " ms"),
+        row("catching up", text_of(found.catch_up_ms, ".2f") + " ms"),
         "",
         f"| {rare.HEALTHY} live streams, {rare.RATE} events/s | p50 | p99 |",
         "| --- | --- | --- |",
         _slow_row("alone", found.alone),
         _slow_row(f"beside {rare.SEARCHERS} programs that search", found.beside),
         "",
-        f"p99 beside searches is x {_text(tax, '.2f')} of that alone; between turns that are all "
-        f"alone it is x {_text(found.noise, '.2f')}. Each program lists what "
+        f"p99 beside searches is x {text_of(tax, '.2f')} of that alone; between turns that are all "
+        f"alone it is x {text_of(found.noise, '.2f')}. Each program lists what "
         f"matches, or catches up with it, and pauses for {rare.PAUSE_S} s: {found.searches:,} "
         "searches, each of which found all that matches.",
     ]
@@ -253,7 +259,7 @@ def resume(found: resuming.Resume) -> Finding:
         {"feed_resume_1000_s": round(found.seconds.median, 2)},
         [
             f"**{resuming.STREAMS:,} streams resume** after the gateway was killed and started "
-            f"again: {_text(found.seconds, '.2f')} s from its listening until the last one has "
+            f"again: {text_of(found.seconds, '.2f')} s from its listening until the last one has "
             f"everything. Each had missed {fewest:,} to {most:,} events and comes back with its "
             f"own cursor, all at once: {found.deliveries:,} deliveries, nothing lost, nothing "
             "twice.",
@@ -261,19 +267,5 @@ def resume(found: resuming.Resume) -> Finding:
     )
 
 
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _times(spread: Spread) -> str:
-    return f"x {_text(spread, '.1f')}"
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    return _text(Spread.of(values), form)
-
-
-def _text(spread: Spread, form: str) -> str:
-    if spread.low == spread.high:
-        return f"{spread.median:{form}}"
-    return f"{spread.median:{form}} ({spread.low:{form}} - {spread.high:{form}})"
+    return f"x {text_of(spread, '.1f')}"

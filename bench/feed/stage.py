@@ -1,7 +1,7 @@
 """What all measurements of the feed share: helper processes, gateways, numbers for events."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,12 @@ from typing import Any
 import grpc
 
 from bench.contestants.contestant import CheckError
-from bench.contestants.gateway import COMMAND, GatewayProcess, launch_gateway
+from bench.contestants.gateway import (
+    COMMAND,
+    NOTHING_MORE,
+    GatewayProcess,
+    launch_gateway,
+)
 from bench.feed import sendtimes, webhooks
 from bench.feed.remote import Remote
 from bench.processes import READY_S, Processes
@@ -55,10 +60,10 @@ class Stage:
         self._command = command
         self._next = 0
 
-    def gateway(self, log: Path) -> GatewayProcess:
-        """Start a gateway as its users do."""
+    def gateway(self, log: Path, env: Mapping[str, str] = NOTHING_MORE) -> GatewayProcess:
+        """Start a gateway as its users do, with more settings than it needs."""
         return launch_gateway(
-            self.processes, self._upstream_url, webhooks.PUBLIC_KEY, log, self._command
+            self.processes, self._upstream_url, webhooks.PUBLIC_KEY, log, self._command, env
         )
 
     def log(self, name: str) -> Path:

@@ -1,0 +1,1 @@
+"""The feed with its log in NATS JetStream, beside the one in a file."""

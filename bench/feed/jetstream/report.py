@@ -1,0 +1,118 @@
+"""The tables of the feed with its log in a stream, for people."""
+
+from collections.abc import Mapping, Sequence
+
+from bench.feed import delay
+from bench.feed.delay import Delays, Subscribers
+from bench.feed.fan_out import STREAMS
+from bench.feed.finding import Finding
+from bench.feed.jetstream import ingest as ingesting
+from bench.feed.jetstream.ingest import NatsIngest
+from bench.feed.jetstream.replicas import Split, SplitTurn
+from bench.feed.report import delay_row
+from bench.feed.tables import row, spread_text, text_of
+from bench.rounds import Spread
+
+
+def nats_ingest(found: NatsIngest) -> Finding:
+    """Report ingest. Ratios are of the file's rate, and of the library's alone."""
+    one = found.ratio(ingesting.ONE, ingesting.SQLITE)
+    three = found.ratio(ingesting.THREE, ingesting.SQLITE)
+    of_floor = found.ratio(ingesting.ONE, ingesting.FLOOR)
+    titles = {
+        ingesting.SQLITE: ("this gateway, SQLite", "1"),
+        ingesting.ONE: ("this gateway, a stream of one server", text_of(one, ".3f")),
+        ingesting.THREE: ("this gateway, a stream of three servers", text_of(three, ".3f")),
+        ingesting.FLOOR: ("floor: nats-py alone, one server", ""),
+    }
+    lines = [
+        "| events in | events/s | of SQLite | cores busy |",
+        "| --- | --- | --- | --- |",
+        *(
+            row(
+                title,
+                text_of(found.rate(name), ",.0f"),
+                ratio,
+                spread_text([it.busy for it in found.turns[name]], ".2f"),
+            )
+            for name, (title, ratio) in titles.items()
+        ),
+        "",
+        "Servers sync each message before they acknowledge it (`sync_interval: always`), and share"
+        " the cores with gateway and poster; the busy cores are the gateway's own. The floor sends"
+        " the same messages in batches of as many as are under way in the gateway, without HTTP,"
+        f" signatures and an index: the gateway takes {text_of(of_floor, '.3f')} of it.",
+    ]
+    return Finding(
+        {
+            "ingest_nats_of_sqlite": round(one.median, 3),
+            "ingest_nats3_of_sqlite": round(three.median, 3),
+            "ingest_nats_of_floor": round(of_floor.median, 3),
+        },
+        lines,
+    )
+
+
+def nats_delay(found: Mapping[str, Delays], who: Subscribers) -> Finding:
+    """Report delays."""
+    spreads = {name: delays.spread(who, "p99") for name, delays in found.items()}
+    pairs = zip(found["jetstream"].turns[who], found["sqlite"].turns[who], strict=True)
+    ratio = Spread.of([mine.lags.p99 / theirs.lags.p99 for mine, theirs in pairs])
+    lines = [
+        f"| {delay.RATE:,} events/s | deliveries/s | p50 | p99 | poster late, p99 "
+        "| gateway's cores busy | clients' |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            delay_row(f"{who.streams} subscribers, {name}", delays.turns[who])
+            for name, delays in found.items()
+        ),
+        "",
+        f"p99 with the log in a stream of one server is x {text_of(ratio, '.2f')} of that with the"
+        " log in a file.",
+    ]
+    return Finding(
+        {
+            f"feed_nats_p99_ms_{who.streams}": round(spreads["jetstream"].median * 1e3, 2),
+            "feed_nats_p99_of_sqlite": round(ratio.median, 3),
+        },
+        lines,
+    )
+
+
+def replicas(found: Split) -> Finding:
+    """Report fan-out of two."""
+    ratio = found.ratio
+    lines = [
+        f"| {STREAMS:,} streams of everything, one stream of NATS | deliveries/s | of one "
+        "| gateways' cores busy | clients' |",
+        "| --- | --- | --- | --- | --- |",
+        _split_row("all at one gateway", found.turns[1], "1"),
+        _split_row("half of them at a second gateway", found.turns[2], text_of(ratio, ".2f")),
+        "",
+        "Both gateways run in both cases, follow the stream and share two cores with the server,"
+        " the poster and the clients. So two cannot be twice as quick as one here: the figure shows"
+        " what the second one's own work costs, not what a second machine brings.",
+    ]
+    return Finding({"feed_two_replicas_of_one": round(ratio.median, 3)}, lines)
+
+
+def _split_row(title: str, turns: Sequence[SplitTurn], ratio: str) -> str:
+    return row(
+        title,
+        spread_text([it.rate for it in turns], ",.0f"),
+        ratio,
+        spread_text([it.gateways_busy for it in turns], ".2f"),
+        spread_text([it.reader_busy for it in turns], ".2f"),
+    )
+
+
+def filling(found: Spread, events: int) -> Finding:
+    """Report filling an empty index."""
+    return Finding(
+        {"index_catch_up_events_per_s": round(found.median)},
+        [
+            f"**An empty index** gets {text_of(found, ',.0f')} events/s of a stream of {events:,}:"
+            " from opening the log until it has what the stream had. The server syncs, and runs on"
+            " the same cores.",
+        ],
+    )
