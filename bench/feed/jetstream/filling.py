@@ -21,6 +21,7 @@ from gateway.journal.filter import EVERYTHING
 from gateway.journal.jetstream import StreamPlace, open_log
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
+from gateway.process import tune_interpreter
 from tests.harness.events import FORMAT
 
 # Events in a batch of those that are to be there before.
@@ -75,4 +76,5 @@ async def _fill(server: str, stream: str, index: str, events: int) -> float:
 
 
 if __name__ == "__main__":
+    tune_interpreter()
     uvloop.run(answer_orders({"fill": _fill}))
