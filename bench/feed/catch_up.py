@@ -10,9 +10,9 @@ from pathlib import Path
 from bench.contestants.gateway import GatewayProcess
 from bench.feed import webhooks
 from bench.feed.stage import Stage
-from bench.feed.webhooks import Template
+from bench.feed.webhooks import NewEvents
 from bench.rounds import Spread
-from gateway.journal.events import Entry, NewEvent
+from gateway.journal.events import Entry
 from gateway.journal.sqlite import open_log
 from tests.harness.events import FORMAT
 
@@ -66,7 +66,7 @@ def _rate(stage: Stage, gateway: GatewayProcess, streams: int, events: int) -> f
 async def write_log(path: Path, frames: Path, events: int) -> None:
     """Store events in a log through its own interface, and their frames in a file beside."""
     log = await open_log(path, FORMAT)
-    templates = [Template.of(0), Template.of(1)]
+    made = NewEvents()
     with frames.open("wb") as file:
 
         def write(entries: Sequence[Entry]) -> None:
@@ -75,15 +75,5 @@ async def write_log(path: Path, frames: Path, events: int) -> None:
         log.index.listen(write)
         for start in range(0, events, _LOT):
             numbers = range(start, min(start + _LOT, events))
-            await asyncio.gather(
-                *(log.journal.append(_event(templates, number)) for number in numbers)
-            )
+            await asyncio.gather(*(log.journal.append(made.event(number)) for number in numbers))
     await log.close()
-
-
-def _event(templates: list[Template], number: int) -> NewEvent:
-    body, raw = templates[number % 2].with_number(number, webhooks.CONFERENCES)
-    keys = webhooks.keys_of(number, webhooks.CONFERENCES)
-    return NewEvent(
-        webhooks.id_of(number), webhooks.type_of(number), keys, round(time.time() * 1e6), body, raw
-    )

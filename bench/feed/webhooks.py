@@ -11,7 +11,7 @@ from nacl.signing import SigningKey
 
 from conferencing.v1.event_pb2 import Event
 from gateway.ingest.webhooks.decoder import WebhookDecoder
-from gateway.journal.events import Keys
+from gateway.journal.events import Keys, NewEvent
 from gateway.schema.event_keys import declared_keys
 
 # Conferences that everybody's events belong to, where it does not matter which.
@@ -127,6 +127,19 @@ class Template:
             old, new = (_DIGITS % mark).encode(), (_DIGITS % value).encode()
             encoded, raw = encoded.replace(old, new), raw.replace(old, new)
         return encoded, raw
+
+
+class NewEvents:
+    """Events as the log takes them, for who stores some without posting them."""
+
+    def __init__(self) -> None:
+        self._templates = [Template.of(0), Template.of(1)]
+
+    def event(self, number: int) -> NewEvent:
+        """Return the event with a number, received now."""
+        body, raw = self._templates[number % 2].with_number(number, CONFERENCES)
+        keys = keys_of(number, CONFERENCES)
+        return NewEvent(id_of(number), type_of(number), keys, round(time.time() * 1e6), body, raw)
 
 
 class Postings:

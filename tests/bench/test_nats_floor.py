@@ -1,4 +1,4 @@
-"""The least that appending to a stream takes: what it stores is what a gateway would."""
+"""Appending to a stream without webhooks: what is stored is what a gateway would store."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from bench.contestants.contestant import CheckError
 from bench.feed import webhooks
+from bench.feed.jetstream.appends import Appends
 from bench.feed.jetstream.floor import Floor
 from gateway.journal.jetstream import StreamPlace, open_log
 from gateway.journal.reading import Span
@@ -50,6 +51,23 @@ def test_a_gateway_takes_what_it_stores_for_its_own(
 
     assert span == Span(1, 101)
     assert raw == [webhooks.body(it, webhooks.CONFERENCES).decode() for it in (0, 100)]
+
+
+def test_the_log_alone_stores_the_same(
+    loop: LoopThread, server: NatsCluster, tmp_path: Path
+) -> None:
+    async def run() -> tuple[Span, int]:
+        place = StreamPlace(server.addresses, "APPENDS")
+        log = await open_log(place, tmp_path / "index.db", FORMAT, _LIMITS)
+        appends = Appends(log)
+        await appends.append(100, together=64)
+        await appends.append(1, together=64)
+        raw = await log.index.raw(range(1, 102), None)
+        span = log.index.span
+        await log.close()
+        return span, len(set(raw.values()))
+
+    assert loop.run(run()) == (Span(1, 101), 101)
 
 
 def test_what_the_server_refuses_is_no_figure(loop: LoopThread, server: NatsCluster) -> None:

@@ -9,7 +9,6 @@ Run as `python -m bench.feed.jetstream.floor ADDRESS STREAM`; it answers orders 
 import json
 import secrets
 import sys
-import time
 from time import monotonic
 
 import nats
@@ -17,10 +16,8 @@ import uvloop
 from nats.aio.client import Client
 
 from bench.contestants.contestant import CheckError
-from bench.feed import webhooks
 from bench.feed.remote import answer_orders
-from bench.feed.webhooks import Template
-from gateway.journal.events import NewEvent
+from bench.feed.webhooks import NewEvents
 from gateway.journal.jetstream.encoding import Encoding
 from gateway.journal.jetstream.stream import EPOCH
 from gateway.journal.jetstream.subjects import event_of
@@ -38,7 +35,7 @@ class Floor:
         self._client = client
         self._stream = stream
         self._encoding = Encoding(FORMAT)
-        self._templates = [Template.of(0), Template.of(1)]
+        self._made = NewEvents()
         self._next = 0
 
     async def create(self) -> None:
@@ -84,15 +81,7 @@ class Floor:
             raise CheckError(f"the server refused: {found.data!r}")
 
     def _message(self, number: int) -> tuple[str, bytes]:
-        body, raw = self._templates[number % 2].with_number(number, webhooks.CONFERENCES)
-        event = NewEvent(
-            webhooks.id_of(number),
-            webhooks.type_of(number),
-            webhooks.keys_of(number, webhooks.CONFERENCES),
-            round(time.time() * 1e6),
-            body,
-            raw,
-        )
+        event = self._made.event(number)
         return event_of(self._stream, event.id), self._encoding.encoded(event)
 
 

@@ -1,4 +1,4 @@
-"""Ingest into a stream of one server and of three, beside a file, and beside appending alone."""
+"""Ingest into a stream of one server and of three, beside a file and beside appends alone."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,7 +14,8 @@ from bench.feed.remote import Remote
 from bench.feed.stage import POST_CONNECTIONS, Stage, feed_info
 from bench.rounds import Spread
 
-SQLITE, ONE, THREE, FLOOR = "sqlite", "one", "three", "floor"
+SQLITE, ONE, THREE = "sqlite", "one", "three"
+APPENDS, FLOOR = "appends", "floor"
 
 # Events of the first load of each: it tells the speed.
 _WARM_UP = 500
@@ -65,19 +66,21 @@ class _Gateway:
             raise CheckError(f"not all of {self._posted} webhooks accepted are in the log")
 
 
-class _Floor:
+class _Appending:
+    """A helper that appends events of its own, without webhooks."""
+
     def __init__(self, remote: Remote) -> None:
-        self._remote = remote
+        self.remote = remote
 
     def turn(self, count: int) -> IngestTurn:
-        before = self._remote.process.cpu_s() or 0.0
-        seconds = self._remote.ask("append", count=count, together=POST_CONNECTIONS)["seconds"]
-        busy = ((self._remote.process.cpu_s() or 0.0) - before) / seconds
+        before = self.remote.process.cpu_s() or 0.0
+        seconds = self.remote.ask("append", count=count, together=POST_CONNECTIONS)["seconds"]
+        busy = ((self.remote.process.cpu_s() or 0.0) - before) / seconds
         return IngestTurn(count / seconds, busy)
 
 
 def measure_nats_ingest(stage: Stage, rounds: int, turn_s: float) -> NatsIngest:
-    """Let all four take turns of about so many seconds."""
+    """Let all five take turns of about so many seconds."""
     with ExitStack() as stack:
         one = stack.enter_context(nats_servers(stage, 1))
         three = stack.enter_context(nats_servers(stage, 3))
@@ -86,10 +89,21 @@ def measure_nats_ingest(stage: Stage, rounds: int, turn_s: float) -> NatsIngest:
             ONE: _Gateway(stage, gateway_on(stage, one, "INGEST")),
             THREE: _Gateway(stage, gateway_on(stage, three, "INGEST3")),
         }
-        floor = stage.processes.start_module(
-            "bench.feed.jetstream.floor", *one.addresses, "FLOOR", measured=True
-        )
-        sides: dict[str, _Side] = {**gateways, FLOOR: _Floor(Remote(floor))}
+        helpers = {
+            APPENDS: (*one.addresses, "APPENDS", str(stage.log("appends"))),
+            FLOOR: (*one.addresses, "FLOOR"),
+        }
+        appending = {
+            it: _Appending(
+                Remote(
+                    stage.processes.start_module(
+                        f"bench.feed.jetstream.{it}", *arguments, measured=True
+                    )
+                )
+            )
+            for it, arguments in helpers.items()
+        }
+        sides: dict[str, _Side] = {**gateways, **appending}
         sizes = {it: round(side.turn(_WARM_UP).rate * turn_s) for it, side in sides.items()}
         turns: dict[str, list[IngestTurn]] = {it: [] for it in sides}
         for number in range(rounds):
@@ -99,5 +113,6 @@ def measure_nats_ingest(stage: Stage, rounds: int, turn_s: float) -> NatsIngest:
         for gateway in gateways.values():
             gateway.check()
             gateway.gateway.process.kill()
-        floor.kill()
+        for helper in appending.values():
+            helper.remote.process.kill()
     return NatsIngest(turns)

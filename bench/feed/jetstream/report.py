@@ -19,10 +19,12 @@ def nats_ingest(found: NatsIngest) -> Finding:
     one = found.ratio(ingesting.ONE, ingesting.SQLITE)
     three = found.ratio(ingesting.THREE, ingesting.SQLITE)
     of_floor = found.ratio(ingesting.ONE, ingesting.FLOOR)
+    appends = found.ratio(ingesting.APPENDS, ingesting.FLOOR)
     titles = {
         ingesting.SQLITE: ("this gateway, SQLite", "1"),
         ingesting.ONE: ("this gateway, a stream of one server", text_of(one, ".3f")),
         ingesting.THREE: ("this gateway, a stream of three servers", text_of(three, ".3f")),
+        ingesting.APPENDS: ("the log of the second one alone, no webhooks", ""),
         ingesting.FLOOR: ("floor: nats-py alone, one server", ""),
     }
     lines = [
@@ -41,13 +43,15 @@ def nats_ingest(found: NatsIngest) -> Finding:
         "Servers sync each message before they acknowledge it (`sync_interval: always`), and share"
         " the cores with gateway and poster; the busy cores are the gateway's own. The floor sends"
         " the same messages in batches of as many as are under way in the gateway, without HTTP,"
-        f" signatures and an index: the gateway takes {text_of(of_floor, '.3f')} of it.",
+        f" signatures and an index: the gateway takes {text_of(of_floor, '.3f')} of it, and its log"
+        f" without webhooks, but with its index, {text_of(appends, '.3f')}.",
     ]
     return Finding(
         {
             "ingest_nats_of_sqlite": round(one.median, 3),
             "ingest_nats3_of_sqlite": round(three.median, 3),
             "ingest_nats_of_floor": round(of_floor.median, 3),
+            "append_nats_of_floor": round(appends.median, 3),
         },
         lines,
     )
