@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak fuzz bench profile lint format breaking breaking-baseline proto proto-check service-config api protos-archive dist rules drift lock lock-image clean
+.PHONY: help demo run check quick test soak interop fuzz bench profile lint format breaking breaking-baseline proto proto-check service-config api protos-archive dist rules drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ MINUTES ?= 30
 soak: $(VENV)/ready ## Run the long tests: calls under faults, random schedules, MINUTES=30 of attacks
 	SOAK=1 $(BIN)/python -m pytest -q tests/upstream/test_executions.py tests/oracle
 	$(BIN)/python -m tests.hostile --minutes $(MINUTES)
+
+interop: $(VENV)/ready ## Build the clients of examples/, and kill and drain a gateway beside them
+	@$(BIN)/python -m tests.interop
 
 # Atheris has no wheels for some systems, so it is installed where it is needed alone.
 fuzz: $(VENV)/ready ## Fuzz what reads bytes from outside, each reader for MINUTES=30

@@ -177,12 +177,12 @@ def test_what_is_copied_from_others_stands_beside_its_licence() -> None:
         assert "Apache License" in (folder / "LICENSE").read_text(), folder
 
 
-def test_the_modules_of_the_client_in_go_are_locked_with_hashes() -> None:
-    folder = ROOT / "tests" / "clients" / "go"
+@pytest.mark.parametrize("folder", ["tests/clients/go", "clients/go", "examples/go"])
+def test_the_modules_of_clients_in_go_are_locked_with_hashes(folder: str) -> None:
     wanted = re.findall(
-        r"^(?:require)?\s+(\S+\.\S+/\S+) (v\S+)", (folder / "go.mod").read_text(), re.M
+        r"^(?:require)?\s+(\S+\.\S+/\S+) (v\S+)", (ROOT / folder / "go.mod").read_text(), re.M
     )
-    sums = (folder / "go.sum").read_text()
+    sums = (ROOT / folder / "go.sum").read_text()
 
     assert wanted
     for module, version in wanted:

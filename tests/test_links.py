@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "clients/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+READMES = [ROOT / folder / "README.md" for folder in (".", "clients", "examples")]
+PAGES = [*READMES, *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:

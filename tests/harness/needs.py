@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-_IN_CI = bool(os.environ.get("CI"))
+IN_CI = bool(os.environ.get("CI"))
 _CAN_MOUNT = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("mount") is not None
 
 as_root = pytest.mark.skipif(
-    not _CAN_MOUNT and not _IN_CI, reason="mounts a file system: needs root"
+    not _CAN_MOUNT and not IN_CI, reason="mounts a file system: needs root"
 )
 on_linux = pytest.mark.skipif(
-    sys.platform != "linux" and not _IN_CI, reason="asks Linux's kernel, or has it do something"
+    sys.platform != "linux" and not IN_CI, reason="asks Linux's kernel, or has it do something"
 )
 
 # Where it is put by default is not always where a shell looks.
@@ -24,8 +24,8 @@ GO = shutil.which("go") or "/usr/local/go/bin/go"
 def with_tool(name: str) -> pytest.MarkDecorator:
     """Mark a test that runs a program: one that `.ci/run` or our own packages install."""
     beside_python = Path(sys.executable).parent / name
-    missing = shutil.which(name) is None and not beside_python.exists() and not _IN_CI
+    missing = shutil.which(name) is None and not beside_python.exists() and not IN_CI
     return pytest.mark.skipif(missing, reason=f"runs {name}, which is not here")
 
 
-with_go = pytest.mark.skipif(not Path(GO).exists() and not _IN_CI, reason="builds a client in Go")
+with_go = pytest.mark.skipif(not Path(GO).exists() and not IN_CI, reason="builds a client in Go")

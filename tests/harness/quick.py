@@ -14,7 +14,16 @@ from hypothesis import settings
 ROOT = Path(__file__).parents[1]
 
 # Folders in which every test is slow: whole processes, random histories, attacks.
-SLOW_FOLDERS = ("clients", "conformance", "envoy", "hostile", "oracle", "system", "toolchains")
+SLOW_FOLDERS = (
+    "clients",
+    "conformance",
+    "envoy",
+    "hostile",
+    "interop",
+    "oracle",
+    "system",
+    "toolchains",
+)
 
 # Of each property, where the test does not say how many.
 EXAMPLES = 20

@@ -1,4 +1,4 @@
-"""Toolchains of other languages: the commands of clients/README.md, run as a stranger runs them."""
+"""Toolchains of other languages: the commands of a README, run as a stranger runs them."""
 
 import os
 import re
@@ -19,28 +19,34 @@ KEPT = ROOT / ".cache" / "toolchains"
 # What a clone has of the protos, and what the archive has, too.
 PARTS = ("protos", "third_party/googleapis")
 
+_LOCK = "Cargo.lock"
+
 # A new machine fetches and builds everything in half of this, with another test beside.
 SECONDS_MAX = 300
 
 
-def checkout(language: str) -> Path:
-    """Return a folder with what a clone has, in which nothing is made but by this language."""
-    folder = KEPT / language
+def checkout(language: str, home: str = "clients") -> Path:
+    """Return a folder with what a clone has, in which nothing is made but by this language.
+
+    `home` is the folder of the repository that has one for each language.
+    """
+    folder = KEPT / (language if home == "clients" else f"{home}-{language}")
     for name in PARTS:
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "buf.yaml", folder)
-    template = ROOT / "clients" / language
+    template = ROOT / home / language
     if template.is_dir():
-        made = shutil.ignore_patterns(*MADE)
-        shutil.copytree(template, folder / "clients" / language, ignore=made, dirs_exist_ok=True)
+        # What is there to be copied has its lock file, too.
+        made = shutil.ignore_patterns(*(it for it in MADE if home == "clients" or it != _LOCK))
+        shutil.copytree(template, folder / home / language, ignore=made, dirs_exist_ok=True)
     return folder
 
 
-def block(heading: str, kind: str = "sh") -> str:
-    """Return the one block of code of this kind below a heading of clients/README.md."""
+def block(heading: str, kind: str = "sh", readme: Path = README) -> str:
+    """Return the one block of code of this kind below a heading of a README."""
     (section,) = re.findall(
-        rf"^## {re.escape(heading)}\n(.+?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL
+        rf"^## {re.escape(heading)}\n(.+?)(?=^## |\Z)", readme.read_text(), re.MULTILINE | re.DOTALL
     )
     (found,) = re.findall(rf"^```{kind}\n(.+?)^```", section, re.MULTILINE | re.DOTALL)
     return str(found)

@@ -1,0 +1,1 @@
+"""Two programs to copy: `speak` sends a command, `follow` follows the feed for ever."""
