@@ -16,7 +16,7 @@ import (
 )
 
 // For all attempts together.
-const deadline = 5 * time.Second
+const deadline = 10 * time.Second
 
 // speak sends one command, with what every command should have.
 func speak(ctx context.Context, arguments []string) error {

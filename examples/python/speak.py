@@ -16,7 +16,7 @@ from examples.python.connecting import credentials, options
 from gateway.client import errors
 
 # For all attempts together, in seconds.
-DEADLINE_S = 5.0
+DEADLINE_S = 10.0
 
 # Retries commands too, which is harmless because this program sets a command_id.
 CONFIG = Path(__file__).parents[2] / "docs" / "service-config" / "commands-with-ids.json"

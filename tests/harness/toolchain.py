@@ -19,8 +19,6 @@ KEPT = ROOT / ".cache" / "toolchains"
 # What a clone has of the protos, and what the archive has, too.
 PARTS = ("protos", "third_party/googleapis")
 
-_LOCK = "Cargo.lock"
-
 # A new machine fetches and builds everything in half of this, with another test beside.
 SECONDS_MAX = 300
 
@@ -37,8 +35,7 @@ def checkout(language: str, home: str = "clients") -> Path:
     shutil.copy(ROOT / "buf.yaml", folder)
     template = ROOT / home / language
     if template.is_dir():
-        # What is there to be copied has its lock file, too.
-        made = shutil.ignore_patterns(*(it for it in MADE if home == "clients" or it != _LOCK))
+        made = shutil.ignore_patterns(*MADE)
         shutil.copytree(template, folder / home / language, ignore=made, dirs_exist_ok=True)
     return folder
 

@@ -113,6 +113,16 @@ _GO = Program(
     ("{here}/example", "follow"),
 )
 
+_CLASSPATH = ("java", "-cp", "{here}/target/classes:{here}/target/lib/*")
+
+_JAVA = Program(
+    "Java",
+    "java",
+    ("mvn",),
+    (*_CLASSPATH, "example.Speak"),
+    (*_CLASSPATH, "example.Follow"),
+)
+
 _NODE = Program(
     "Node",
     "node",
@@ -121,4 +131,12 @@ _NODE = Program(
     ("node", "{here}/dist/src/follow.js"),
 )
 
-PROGRAMS = {it.heading: it for it in (PYTHON, _GO, _NODE)}
+_RUST = Program(
+    "Rust",
+    "rust",
+    ("cargo", "protoc"),
+    ("{here}/target/debug/speak",),
+    ("{here}/target/debug/follow",),
+)
+
+PROGRAMS = {it.heading: it for it in (PYTHON, _GO, _JAVA, _NODE, _RUST)}

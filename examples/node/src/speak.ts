@@ -15,7 +15,7 @@ import { channelCredentials, OPTIONS } from "./connecting.js";
 import { failureOf, told } from "./failure.js";
 
 // For all attempts together.
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 10_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
