@@ -38,7 +38,14 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Silence:
-    """A stream that stays open, on which nothing comes any more."""
+    """A call that stays open, on which nothing comes any more."""
+
+    def hold(self, context: grpc.ServicerContext, closed: Flag) -> None:
+        """Wait until the caller has left, or the gateway closes."""
+        ended = Flag()
+        context.add_callback(ended.set)
+        while not (closed.is_set() or ended.wait(0.1)):
+            pass
 
 
 Step = SubscribeResponse | Refusal | Silence
@@ -57,7 +64,7 @@ class Sent:
 class Script:
     """How commands end, one after the other, and what streams do; then the last again."""
 
-    commands: list[Refusal | None] = field(default_factory=lambda: [None])
+    commands: list[Refusal | Silence | None] = field(default_factory=lambda: [None])
     streams: list[list[Step]] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     subscribed: list[SubscribeRequest] = field(default_factory=list)
@@ -70,7 +77,7 @@ class ScriptedGateway:
         self._closed = Flag()
         self._server = grpc.server(ThreadPoolExecutor(8))
         conference_service_pb2_grpc.add_ConferenceServiceServicer_to_server(
-            _Conferences(script),  # type: ignore[abstract]
+            _Conferences(script, self._closed),  # type: ignore[abstract]
             self._server,
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(
@@ -98,16 +105,20 @@ class ScriptedGateway:
 
 
 class _Conferences(conference_service_pb2_grpc.ConferenceServiceServicer):
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, closed: Flag) -> None:
         self._script = script
+        self._closed = closed
 
     def SpeakText(self, request: SpeakTextRequest, context: Any) -> SpeakTextResponse:
         metadata = dict(context.invocation_metadata())
         self._script.sent.append(
             Sent(request.command_id, metadata.get("authorization", ""), context.time_remaining())
         )
-        if (refusal := _next(self._script.commands)) is not None:
-            refusal.end(context)
+        match _next(self._script.commands):
+            case Refusal() as refusal:
+                refusal.end(context)
+            case Silence() as silence:
+                silence.hold(context, self._closed)
         receipt = CommandReceipt(command_id=request.command_id, cursor="c", result="ok")
         return SpeakTextResponse(receipt=receipt)
 
@@ -126,10 +137,7 @@ class _Events(event_service_pb2_grpc.EventServiceServicer):
                 case Refusal():
                     step.end(context)
                 case Silence():
-                    ended = Flag()
-                    context.add_callback(ended.set)
-                    while not (self._closed.is_set() or ended.wait(0.1)):
-                        pass
+                    step.hold(context, self._closed)
 
 
 def _next(steps: list[Any]) -> Any:
