@@ -30,9 +30,12 @@ test: $(VENV)/ready ## Run all tests
 	$(BIN)/python -m pytest -q
 
 MINUTES ?= 30
-soak: $(VENV)/ready ## Run the long tests: calls under faults, random schedules, MINUTES=30 of attacks
+# Of the first schedule of chaos; each run of it begins with another one.
+SEED ?= $(shell date +%s)
+soak: $(VENV)/ready ## Run the long tests: calls under faults, random schedules, MINUTES=30 of attacks, and of chaos
 	SOAK=1 $(BIN)/python -m pytest -q tests/upstream/test_executions.py tests/oracle
 	$(BIN)/python -m tests.hostile --minutes $(MINUTES)
+	PYTHONPATH=generated $(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
 
 interop: $(VENV)/ready ## Build the clients of examples/, and kill and drain a gateway beside them
 	@$(BIN)/python -m tests.interop

@@ -39,12 +39,14 @@ jetstream {{ store_dir: {store}, sync_interval: {sync} }}
 {more}
 """
 
+# Clients go where they are sent and nowhere else, so that something can stand in their way.
 _CLUSTER = """
 cluster {{
   name: test
   host: 127.0.0.1
   port: {port}
   routes: [{routes}]
+  no_advertise: true
 }}
 """
 

@@ -81,9 +81,14 @@ class GatewayProcess:
         self._reads = threading.Event()
         self._reads.set()
         threading.Thread(target=self._read, daemon=True).start()
-        grpc_address = self.wait_for(r"gRPC on (\S+)")
-        self.http_address = self.wait_for(r"webhooks on http://([^/]+)/")
-        self.admin_address = self.wait_for(r"health and metrics on https?://([^/]+)/")
+        try:
+            grpc_address = self.wait_for(r"gRPC on (\S+)")
+            self.http_address = self.wait_for(r"webhooks on http://([^/]+)/")
+            self.admin_address = self.wait_for(r"health and metrics on https?://([^/]+)/")
+        except AssertionError:
+            # Nobody else could end it.
+            self._end()
+            raise
         self.channel = grpc.insecure_channel(grpc_address)
         self.conferences = ConferenceServiceStub(self.channel)
         self.events = EventServiceStub(self.channel)
@@ -176,9 +181,12 @@ class GatewayProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._end()
+        self.channel.close()
+
+    def _end(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         if self._process.stderr is not None:
             self._process.stderr.close()
-        self.channel.close()

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # Folders in which every test is slow: whole processes, random histories, attacks.
 SLOW_FOLDERS = (
+    "chaos",
     "clients",
     "conformance",
     "envoy",

@@ -83,10 +83,11 @@ def webhook(
 
 
 class Poster:
-    """Posts to a gateway's webhook address over a real connection."""
+    """Posts to a gateway's webhook address over a real connection; gives up after `patience_s`."""
 
-    def __init__(self, address: str, signer: Signer) -> None:
+    def __init__(self, address: str, signer: Signer, patience_s: float = 20.0) -> None:
         self._address = address
+        self._patience_s = patience_s
         self.signer = signer
 
     def post(self, body: bytes, headers: dict[str, str] | None = None) -> Reply:
@@ -101,7 +102,7 @@ class Poster:
         return id_
 
     def send(self, method: str, body: bytes | None, headers: dict[str, str]) -> Reply:
-        connection = http.client.HTTPConnection(self._address, timeout=20)
+        connection = http.client.HTTPConnection(self._address, timeout=self._patience_s)
         try:
             connection.request(method, "/webhooks/telnyx", body, headers)
             response = connection.getresponse()

@@ -3,10 +3,14 @@
 import sqlite3
 from pathlib import Path
 from shutil import copyfile
+from typing import TypeAlias
 
 from gateway.journal.sqlite.birth import Birth
 from tests.oracle.history import events_in
 from tests.oracle.model import Row
+
+# What is stored, how far it has been deleted, and what is wrong with the file.
+Reading: TypeAlias = tuple[list[Row], int, str]
 
 
 def fast_folder(otherwise: Path) -> Path:
@@ -15,8 +19,8 @@ def fast_folder(otherwise: Path) -> Path:
     return memory if memory.is_dir() else otherwise
 
 
-def read_log(path: Path) -> tuple[list[Row], int, str]:
-    """Return what is stored, how far it has been deleted, and what is wrong with the file."""
+def read_log(path: Path) -> Reading:
+    """Read a file."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
         rows = [

@@ -145,7 +145,9 @@ def bookmarkable(model: Model, streams: Sequence[Stream]) -> Iterator[str]:
                 for number in _matching(era, stream, stands, moves_to):
                     yield f"{stream.name}: a heartbeat's cursor {moves_to} covers event {number}"
         for rest in stream.rests:
-            cursor = stream.responses[: rest.responses][-1].cursor.sequence
+            if not rest.responses:
+                continue  # it was not opened, which is another's to say
+            cursor = stream.responses[rest.responses - 1].cursor.sequence
             if rest.silence and cursor != rest.newest:
                 yield f"{stream.name}: at {cursor} after a silence, the newest is {rest.newest}"
 

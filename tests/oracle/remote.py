@@ -7,6 +7,8 @@ import http.client
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import grpc
 from conferencing.v1.event_service_pb2 import SubscribeRequest
 from tests.harness.gateway import Failure
 from tests.harness.webhooks import Poster, webhook
-from tests.oracle.disk import read_log
+from tests.oracle.disk import Reading, read_log
 from tests.oracle.history import Ended, Opening, Stream
 from tests.oracle.model import Fields, Known, Model, Posted, Stored
 
@@ -35,13 +37,17 @@ def posted(id_: str, fields: Fields, padding: int = 0) -> Posted:
 
 
 class RemoteLog:
-    """The log of a gateway as its poster and the disk know it."""
+    """The log of some gateways as their poster knows it, and as `read` finds it where it is."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, read: Callable[[], Reading]) -> None:
+        self._read = read
         self.lock = threading.Lock()
         self._unnumbered: list[tuple[Posted, bool]] = []
         self.model = Model()
+
+    @classmethod
+    def in_file(cls, path: Path) -> "RemoteLog":
+        return cls(partial(read_log, path))
 
     @property
     def known(self) -> Known:
@@ -70,9 +76,12 @@ class RemoteLog:
                 self.model.era.refuse(event, 0)
         return reply.status
 
-    def audit(self) -> None:
-        """Compare with the disk, while nothing is being posted."""
-        rows, pruned, damage = read_log(self._path)
+    def audit(self, *copies: Callable[[], Reading]) -> None:
+        """Compare with what is stored, while nothing is being posted.
+
+        `copies` are read, too: they must be of the same events, down to the bytes that are sent.
+        """
+        rows, pruned, damage = self._read()
         numbers = {row.id: row.sequence for row in rows}
         with self.lock:
             era = self.model.era
@@ -86,6 +95,8 @@ class RemoteLog:
             for row in rows:  # when they came is the gateway's to say
                 event = era.stored[row.sequence].event
                 era.stored[row.sequence] = Stored(event, row.received_at_us)
+            for read in copies:
+                era.audit(*read())
 
 
 class RemoteReader:
@@ -113,10 +124,13 @@ class RemoteReader:
         self._reads.set()
 
     def open(self, channel: grpc.Channel, opening: Opening) -> Stream:
-        known = self._log.known
-        stream = Stream(
-            f"{self.name}.{len(self.streams)}", opening, self._log.model.era.epoch, known
+        """Open a stream. What this reader has been given before is there, whoever gave it."""
+        known, epoch = self._log.known, self._log.model.era.epoch
+        had = max(
+            (it.position for it in self.streams if it.responses and it.epoch == epoch), default=0
         )
+        known = replace(known, newest=max(known.newest, had), possible=max(known.possible, had))
+        stream = Stream(f"{self.name}.{len(self.streams)}", opening, epoch, known)
         self.streams.append(stream)
         # As bytes: how events are encoded is part of what is promised.
         subscribe = channel.unary_stream(

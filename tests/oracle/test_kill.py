@@ -39,7 +39,7 @@ class Lives:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.log = RemoteLog(folder / ".gateway" / "events.db")
+        self.log = RemoteLog.in_file(folder / ".gateway" / "events.db")
         self.reader = RemoteReader("reader", self.log)
         self.deaths: dict[str, Death] = {}
 
@@ -138,7 +138,7 @@ def test_nothing_acknowledged_is_lost_and_a_subscriber_sees_every_event_once(
 def test_what_got_a_2xx_and_is_missing_is_reported(tmp_path: Path) -> None:
     """The checker's side: an acknowledged event that is not on disk is a violation."""
     with GatewayProcess(tmp_path) as gateway:
-        log = RemoteLog(tmp_path / ".gateway" / "events.db")
+        log = RemoteLog.in_file(tmp_path / ".gateway" / "events.db")
         log.model.begin(b"any")
         log.post(gateway.webhooks, [posted("stored", FIELDS)])
         log.audit()

@@ -264,7 +264,7 @@ def test_a_gateway_killed_on_a_full_disk_has_lost_nothing_acknowledged(tmp_path:
 
 
 def _log_of(gateway: GatewayProcess, folder: Path) -> RemoteLog:
-    log = RemoteLog(folder / ".gateway" / "events.db")
+    log = RemoteLog.in_file(folder / ".gateway" / "events.db")
     info = gateway.events.GetFeedInfo(GetFeedInfoRequest())
     log.model.begin(bytes.fromhex(info.epoch))
     return log

@@ -38,7 +38,7 @@ class Sockets:
         self._random = random.Random(f"sockets {seed}")
         self._author = Author(self._random)
         self._window = self._random.randint(4, 12)
-        self.log = RemoteLog(folder / "events.db")
+        self.log = RemoteLog.in_file(folder / "events.db")
         self.readers: list[RemoteReader] = []
         self._done: list[str] = []
         self._start()

@@ -1,55 +1,28 @@
 """The servers that other tests rely on: real ones, which keep what they have acknowledged."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 
 from tests.harness.loop import LoopThread
 from tests.harness.nats import NatsCluster, one_server, running, three_servers, with_nats
+from tests.harness.streams import asked
 
 pytestmark = with_nats
 
 
-# What a server answers that has no leader yet, and one that does not know all of its peers yet.
-_UNAVAILABLE, _NO_PEERS = 503, 10005
-_NOT_NOW = {"error": {"code": _UNAVAILABLE}}
-
-
-async def _asked(cluster: NatsCluster, subject: str, body: bytes) -> Any:
-    """Ask any of some servers something until one responds that can do it.
-
-    What is asked may have been done before, if only its response was late.
-    """
-    client = await nats.connect([f"nats://{it}" for it in cluster.addresses])
-    try:
-        async with asyncio.timeout(50):
-            while True:
-                try:
-                    found = json.loads((await client.request(subject, body, timeout=1)).data)
-                except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
-                    found = _NOT_NOW  # they elect a leader
-                error = found.get("error", {})
-                if error.get("code") != _UNAVAILABLE and error.get("err_code") != _NO_PEERS:
-                    return found
-                await asyncio.sleep(0.05)
-    finally:
-        await client.close()
-
-
 async def _create(cluster: NatsCluster) -> Any:
     config = {"name": "S", "subjects": ["S.*"], "num_replicas": cluster.replicas}
-    created = await _asked(cluster, "$JS.API.STREAM.CREATE.S", json.dumps(config).encode())
+    created = await asked(cluster, "$JS.API.STREAM.CREATE.S", json.dumps(config).encode())
     assert "error" not in created, created
     return created
 
 
 async def _newest(cluster: NatsCluster) -> Any:
-    info = await _asked(cluster, "$JS.API.STREAM.INFO.S", b"")
+    info = await asked(cluster, "$JS.API.STREAM.INFO.S", b"")
     return info["state"]["last_seq"]
 
 
@@ -60,7 +33,7 @@ def test_what_servers_have_acknowledged_outlives_them(
 ) -> None:
     with running(of(tmp_path)) as cluster:
         loop.run(_create(cluster), 60)
-        stored = loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"]
+        stored = loop.run(asked(cluster, "S.a", b"1"), 60)["seq"]
         assert stored >= 1
 
         cluster.kill()
@@ -68,7 +41,7 @@ def test_what_servers_have_acknowledged_outlives_them(
 
         newest = loop.run(_newest(cluster), 60)
         assert newest >= stored
-        assert loop.run(_asked(cluster, "S.b", b"2"), 60)["seq"] > newest
+        assert loop.run(asked(cluster, "S.b", b"2"), 60)["seq"] > newest
 
 
 @pytest.mark.slow
@@ -77,4 +50,4 @@ def test_two_of_three_servers_go_on(loop: LoopThread, tmp_path: Path) -> None:
         leader = loop.run(_create(cluster), 60)["cluster"]["leader"]
         cluster.of_name(leader).kill()
 
-        assert loop.run(_asked(cluster, "S.a", b"1"), 60)["seq"] >= 1
+        assert loop.run(asked(cluster, "S.a", b"1"), 60)["seq"] >= 1

@@ -1,0 +1,118 @@
+"""An episode: one schedule, with senders and travellers, and the verdict over all that was seen."""
+
+import random
+import tempfile
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.author import Schedule
+from tests.chaos.senders import Senders
+from tests.chaos.stage import Stage, set_up
+from tests.chaos.travellers import RETRYABLE, Travellers
+from tests.harness.loop import LoopThread
+from tests.harness.nats import until
+from tests.harness.webhooks import Poster, Signer
+from tests.oracle.verdict import violations
+
+# How long everything may take to have come, once nothing is broken any more, in seconds.
+_COMES_WITHIN_S = 30.0
+
+# How long a gateway may take to respond to a webhook before it is given to another, in seconds.
+_POST_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """How much goes on: webhooks a second, and subscribers."""
+
+    rate: float = 60.0
+    subscribers: int = 40
+
+
+SHORT = Traffic()
+LONG = Traffic(rate=100.0, subscribers=200)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What went on, and what was wrong of it; nothing should be."""
+
+    schedule: Schedule
+    wrong: tuple[str, ...]
+    sent: int
+    stored: int
+    given_up: int
+    delivered: int
+    streams: int
+    ends: Counter[str]
+
+    def __str__(self) -> str:
+        ends = ", ".join(f"{count} {how}" for how, count in sorted(self.ends.items()))
+        return (
+            f"seed {self.schedule.seed}: {self.sent} webhooks, {self.stored} stored,"
+            f" {self.given_up} given up; {self.streams} streams ({ends}), {self.delivered} events"
+            f" delivered; {len(self.wrong)} wrong"
+        )
+
+
+def play(loop: LoopThread, schedule: Schedule, traffic: Traffic = SHORT) -> Outcome:
+    """Play a schedule from beginning to end."""
+    drawn = random.Random(f"traffic {schedule.seed}")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        set_up(loop, Path(folder), schedule.servers, schedule.gateways) as stage,
+    ):
+        signer = Signer()
+        posters = [Poster(it.http_address, signer, _POST_S) for it in stage.replicas]
+        travellers = Travellers(stage, traffic.subscribers, drawn)
+        senders = Senders(stage.log, posters, traffic.rate, random.Random(f"{schedule.seed}"))
+        _break(stage, schedule)
+        senders.stop()
+        stage.settle()
+        _be_quiet(stage)
+        stage.audit()
+        era = stage.log.model.era
+        travellers.rest(era.newest, _COMES_WITHIN_S)
+        travellers.gone()
+        ends = travellers.ends()
+        wrong = [str(it) for it in violations(stage.log.model, travellers.streams)]
+        wrong += stage.faults()
+        wrong += [
+            f"{count} streams ended with {how}, which nobody may try again"
+            for how, count in ends.items()
+            if how not in RETRYABLE | {"ok", "OUT_OF_RANGE"}
+        ]
+        return Outcome(
+            schedule,
+            tuple(wrong),
+            senders.sent,
+            len(era.stored),
+            len(senders.given_up),
+            sum(len(it.events) for stream in travellers.streams for it in stream.responses),
+            len(travellers.streams),
+            ends,
+        )
+
+
+def _break(stage: Stage, schedule: Schedule) -> None:
+    time = threading.Event()
+    for step in schedule.steps:
+        time.wait(step.pause_s)
+        with step.fault.on(stage):
+            time.wait(step.holds_s)
+
+
+def _be_quiet(stage: Stage) -> None:
+    """Wait until nothing comes any more: what a held gateway had been sent may be late."""
+    before = -1
+
+    def nothing_came() -> bool:
+        nonlocal before
+        last, before = before, stage.newest()
+        threading.Event().wait(0.3)
+        return last == before == stage.newest()
+
+    until(nothing_came, "nothing comes any more")
+    stage.settle()
