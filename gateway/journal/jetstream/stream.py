@@ -19,7 +19,7 @@ from gateway.journal.jetstream.api import (
     StreamInfo,
 )
 from gateway.journal.jetstream.durability import Durability
-from gateway.journal.jetstream.errors import RefusedError
+from gateway.journal.jetstream.errors import BrokerError, RefusedError
 from gateway.journal.moves import ARRIVING, Marks, Opening, marks_of
 from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.reading import Span
@@ -164,10 +164,11 @@ async def _made(api: JetStreamApi, limits: Retention, opening: Opening) -> Strea
     except RefusedError as error:
         if error.code != OTHER_CONFIG:
             raise
-    # Another gateway has made it meanwhile, with an identity of its own making.
+    # Another gateway is making it, with an identity of its own making. Whom a cluster asks may not
+    # know of it yet.
     found = await api.info()
     if found is None:
-        raise LogOpenError(f"the stream {api.stream} was deleted while it was being opened")
+        raise BrokerError(f"the stream {api.stream} is being made by another gateway")
     return found
 
 

@@ -104,6 +104,19 @@ def test_gateways_that_start_at_the_same_time_make_one_log(streams: Streams) -> 
         streams.ask(f"STREAM.DELETE.{streams.name}")
 
 
+@pytest.mark.slow
+def test_they_do_so_on_three_servers_which_do_not_all_know_of_it_at_once(three: Streams) -> None:
+    async def race() -> list[bytes]:
+        logs = await asyncio.gather(*[three.opening(name) for name in "abcdef"])
+        for log in logs:
+            await log.close()
+        return [it.journal.epoch for it in logs]
+
+    for _ in range(5):
+        assert len(set(three.loop.run(race(), 120))) == 1
+        three.ask(f"STREAM.DELETE.{three.name}")
+
+
 def test_what_a_power_cut_can_cost_is_said(streams: Streams) -> None:
     said = streams.open().log.durability
 
