@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gateway.journal.jetstream.broker import Broker
+from gateway.journal.jetstream.broker import ASK_AGAIN_S, Broker
 from gateway.journal.jetstream.errors import BrokerError, RefusedError
 from gateway.journal.reading import Span
 
@@ -83,14 +83,16 @@ class JetStreamApi:
             raise
         return StoredMessage(int(found["seq"]), base64.b64decode(found.get("data", "")))
 
-    async def create_consumer(self, config: Json) -> str:
-        """Make a consumer; return its name."""
-        asked = {"stream_name": self.stream, "config": config}
-        return str((await self._asked("CONSUMER.CREATE", asked))["name"])
+    async def create_consumer(self, name: str, config: Json) -> None:
+        """Make a consumer of some name, or find it there."""
+        asked = {"stream_name": self.stream, "config": {"name": name, **config}}
+        await self._asked("CONSUMER.CREATE", asked, f".{name}")
 
-    async def _asked(self, what: str, body: Json) -> Json:
+    async def _asked(self, what: str, body: Json, more: str = "") -> Json:
+        """Ask; everything that is asked here may be asked twice."""
+        subject = f"$JS.API.{what}.{self.stream}{more}"
         data = json.dumps(body).encode()
-        response = await self._broker.request(f"$JS.API.{what}.{self.stream}", data)
+        response = await self._broker.request(subject, data, again_s=ASK_AGAIN_S)
         return result_of(response.data)
 
 

@@ -23,8 +23,12 @@ from gateway.journal.jetstream.access import Access, StreamPlace
 from gateway.journal.jetstream.errors import BrokerError, LostError
 
 # How long the broker may take to respond, in seconds: it has then stored what it was given, or
-# nobody knows. Three servers elect a leader within two to four.
+# nobody knows.
 RESPONSE_S = 5.0
+
+# How often a question is sent again while nobody responds, in seconds. What is asked while servers
+# elect a leader, which takes them four to nine, never gets a response.
+ASK_AGAIN_S = 0.5
 
 # How long the first connection may take, in seconds.
 CONNECT_S = 10.0
@@ -157,14 +161,20 @@ class Broker:
         data: bytes = b"",
         headers: dict[str, str] | None = None,
         timeout_s: float = RESPONSE_S,
+        again_s: float | None = None,
     ) -> Message:
-        """Send a message and return the response to it. Raises BrokerError."""
+        """Send a message and return the response to it. Raises BrokerError.
+
+        Where nothing comes of sending it twice, it is sent again every `again_s` seconds.
+        """
         token = str(next(self._tokens))
         response: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._asked[token] = response
         try:
             async with asyncio.timeout(timeout_s):
-                await self.publish(subject, data, headers, f"{self._prefix}.{token}")
+                while not response.done():
+                    await self.publish(subject, data, headers, f"{self._prefix}.{token}")
+                    await asyncio.wait([response], timeout=again_s)
                 found = await response
         except TimeoutError:
             raise BrokerError(f"{self._servers} did not respond within {timeout_s:g} s") from None

@@ -6,6 +6,7 @@ many messages are asked for, and no more come. The server says every second that
 
 import asyncio
 import json
+import secrets
 from typing import NamedTuple
 
 from gateway.journal.jetstream.api import JetStreamApi
@@ -51,7 +52,7 @@ class Pull:
     def __init__(self, broker: Broker, api: JetStreamApi) -> None:
         self._broker = broker
         self._api = api
-        self._consumer = ""
+        self._consumer = secrets.token_hex(8)
         self._inbox: Inbox | None = None
         self._come: list[Delivered] = []
         self._asked = 0
@@ -64,7 +65,8 @@ class Pull:
         pull = cls(broker, api)
         pull._inbox = await broker.subscribe(pull._received)
         try:
-            pull._consumer = await api.create_consumer(
+            await api.create_consumer(
+                pull._consumer,
                 {
                     "deliver_policy": "by_start_sequence",
                     "opt_start_seq": after + 1,
@@ -73,7 +75,7 @@ class Pull:
                     "mem_storage": True,
                     "num_replicas": 1,
                     "inactive_threshold": _KEPT_S * _NANOSECONDS,
-                }
+                },
             )
         except BaseException:
             await pull.close()
