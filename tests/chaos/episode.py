@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.chaos.author import Schedule
 from tests.chaos.senders import Senders
 from tests.chaos.stage import Stage, set_up
-from tests.chaos.travellers import RETRYABLE, Travellers
+from tests.chaos.travellers import RETRYABLE, Travellers, longest
 from tests.harness.loop import LoopThread
 from tests.harness.nats import until
 from tests.harness.webhooks import Poster, Signer
@@ -18,6 +18,9 @@ from tests.oracle.verdict import violations
 
 # How long everything may take to have come, once nothing is broken any more, in seconds.
 _COMES_WITHIN_S = 30.0
+
+# How long nothing must come for it to count as nothing, in seconds.
+_QUIET_S = 0.3
 
 # How long a gateway may take to respond to a webhook before it is given to another, in seconds.
 _POST_S = 3.0
@@ -47,13 +50,18 @@ class Outcome:
     delivered: int
     streams: int
     ends: Counter[str]
+    # The longest time without an event for one who follows all.
+    feed_pause_s: float
+    # When webhooks got their 2xx, on the monotonic clock.
+    acknowledged_at: tuple[float, ...]
 
     def __str__(self) -> str:
         ends = ", ".join(f"{count} {how}" for how, count in sorted(self.ends.items()))
         return (
             f"seed {self.schedule.seed}: {self.sent} webhooks, {self.stored} stored,"
             f" {self.given_up} given up; {self.streams} streams ({ends}), {self.delivered} events"
-            f" delivered; {len(self.wrong)} wrong"
+            f" delivered; at most {self.feed_pause_s:.2f} s without an event, and"
+            f" {longest(self.acknowledged_at):.2f} s without a 2xx; {len(self.wrong)} wrong"
         )
 
 
@@ -70,14 +78,13 @@ def play(loop: LoopThread, schedule: Schedule, traffic: Traffic = SHORT) -> Outc
         senders = Senders(stage.log, posters, traffic.rate, random.Random(f"{schedule.seed}"))
         _break(stage, schedule)
         senders.stop()
-        stage.settle()
-        _be_quiet(stage)
+        wrong = _settled(stage)
         stage.audit()
         era = stage.log.model.era
         travellers.rest(era.newest, _COMES_WITHIN_S)
         travellers.gone()
         ends = travellers.ends()
-        wrong = [str(it) for it in violations(stage.log.model, travellers.streams)]
+        wrong += [str(it) for it in violations(stage.log.model, travellers.streams)]
         wrong += stage.faults()
         wrong += [
             f"{count} streams ended with {how}, which nobody may try again"
@@ -93,6 +100,8 @@ def play(loop: LoopThread, schedule: Schedule, traffic: Traffic = SHORT) -> Outc
             sum(len(it.events) for stream in travellers.streams for it in stream.responses),
             len(travellers.streams),
             ends,
+            travellers.longest_pause_s(),
+            tuple(senders.acknowledged_at),
         )
 
 
@@ -104,15 +113,23 @@ def _break(stage: Stage, schedule: Schedule) -> None:
             time.wait(step.holds_s)
 
 
-def _be_quiet(stage: Stage) -> None:
-    """Wait until nothing comes any more: what a held gateway had been sent may be late."""
+def _settled(stage: Stage) -> list[str]:
+    """Wait until nothing comes any more, and all have it; return what keeps them from that.
+
+    What a gateway had been sent while it was held may be late.
+    """
     before = -1
 
     def nothing_came() -> bool:
         nonlocal before
         last, before = before, stage.newest()
-        threading.Event().wait(0.3)
+        threading.Event().wait(_QUIET_S)
         return last == before == stage.newest()
 
-    until(nothing_came, "nothing comes any more")
-    stage.settle()
+    try:
+        stage.settle()
+        until(nothing_came, "nothing comes any more")
+        stage.settle()
+    except AssertionError as error:
+        return [str(error)]
+    return []

@@ -7,7 +7,8 @@ then to both again after pauses that double.
 import random
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from time import monotonic
 
 from tests.harness.webhooks import Poster
 from tests.oracle.model import Fields, Posted
@@ -39,18 +40,26 @@ class Senders:
         self._rate = rate
         self._drawn = drawn
         self._stopping = threading.Event()
-        self._clock = threading.Event()
+        self._giving_up = threading.Event()
         self._pool = ThreadPoolExecutor(_AT_ONCE)
+        self._deliveries: list[Future[None]] = []
         self.sent = 0
+        # When webhooks were acknowledged, on the monotonic clock.
+        self.acknowledged_at: list[float] = []
         # What was given up, after all attempts: the provider's own log has it then.
         self.given_up: list[str] = []
         self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Begin no more, and return when everything that was begun is acknowledged or given up."""
+    def stop(self, within_s: float = 30.0) -> None:
+        """Begin no more, and return when what was begun is acknowledged or given up.
+
+        What is not by then is given up at once.
+        """
         self._stopping.set()
         self._thread.join()
+        wait(self._deliveries, within_s)
+        self._giving_up.set()
         self._pool.shutdown()
 
     def _send(self) -> None:
@@ -58,7 +67,7 @@ class Senders:
             event = _event(self.sent, self._drawn)
             order = self._order()
             again = self._order() if self._drawn.random() < _TWICE else []
-            self._pool.submit(self._deliver, event, order, again)
+            self._deliveries.append(self._pool.submit(self._deliver, event, order, again))
             self.sent += 1
 
     def _order(self) -> list[Poster]:
@@ -69,12 +78,15 @@ class Senders:
     def _deliver(self, event: Posted, order: Sequence[Poster], again: Sequence[Poster]) -> None:
         pause_s = _PAUSE_S
         for attempt in range(_ATTEMPTS):
+            if self._giving_up.is_set():
+                break
             if self._log.post(order[attempt % 2], [event]) == [200]:
+                self.acknowledged_at.append(monotonic())
                 if again:
                     self._log.post(again[0], [event])
                 return
             if attempt % 2:
-                self._clock.wait(pause_s)
+                self._giving_up.wait(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_S_MAX)
         self.given_up.append(event.id)
 

@@ -7,7 +7,8 @@ heartbeat allows; and whichever gateway they come to, they go on where they were
 import random
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from time import monotonic
 
 from tests.chaos.senders import CONFERENCES, TYPES
@@ -49,6 +50,10 @@ class Traveller:
     @property
     def stream(self) -> Stream:
         return self.reader.streams[-1]
+
+    @property
+    def wants_all(self) -> bool:
+        return self._wanted == Wanted()
 
     def look_after(self, now: float) -> None:
         """Go on elsewhere if there is nothing to stay for."""
@@ -115,6 +120,22 @@ class Travellers:
             it.reason if it.how == "broken" else it.how for it in ends if it and it.how != "left"
         )
 
+    def longest_pause_s(self) -> float:
+        """Return for how long at most somebody who follows everything got no event.
+
+        From the first event to the last, wherever they came from.
+        """
+        return max(
+            longest(
+                at
+                for stream in traveller.reader.streams
+                for at, response in zip(stream.times, stream.responses, strict=True)
+                if response.events
+            )
+            for traveller in self.all
+            if traveller.wants_all
+        )
+
     def rest(self, newest: int, within_s: float) -> None:
         """Wait until all have everything; who has not got it by then never will."""
         self._resting = True
@@ -150,6 +171,11 @@ class Travellers:
             for stream in (it.stream for it in self.all if it.at == gateway):
                 if stream.ended is None:
                     stream.drained = known
+
+
+def longest(times: Iterable[float]) -> float:
+    """Return the longest time between two that follow one another."""
+    return max((after - before for before, after in pairwise(sorted(times))), default=0.0)
 
 
 def _wanted(number: int, count: int, drawn: random.Random) -> Wanted:

@@ -167,6 +167,8 @@ class Stream:
     # How often it was woken; None where nobody counted.
     wakes: int | None = None
     window: int | None = None
+    # When each response came, on the monotonic clock; empty where nobody looked.
+    times: list[float] = field(default_factory=list)
 
     def take(self, encoded: bytes, known: Known) -> None:
         before = self.responses[-1].known if self.responses else self.opened

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -165,6 +166,7 @@ class RemoteReader:
                 self._reads.wait(_PATIENCE_S)
                 with self._changed:
                     stream.take(encoded, self._log.known)
+                    stream.times.append(monotonic())
                     self._changed.notify_all()
             ended = Ended("ok")
         except grpc.RpcError as error:
