@@ -76,13 +76,17 @@ def play(loop: LoopThread, schedule: Schedule, traffic: Traffic = SHORT) -> Outc
         posters = [Poster(it.http_address, signer, _POST_S) for it in stage.replicas]
         travellers = Travellers(stage, traffic.subscribers, drawn)
         senders = Senders(stage.log, posters, traffic.rate, random.Random(f"{schedule.seed}"))
-        _break(stage, schedule)
-        senders.stop()
-        wrong = _settled(stage)
-        stage.audit()
-        era = stage.log.model.era
-        travellers.rest(era.newest, _COMES_WITHIN_S)
-        travellers.gone()
+        try:
+            try:
+                _break(stage, schedule)
+            finally:
+                senders.stop()
+            wrong = _settled(stage)
+            stage.audit()
+            era = stage.log.model.era
+            travellers.rest(era.newest, _COMES_WITHIN_S)
+        finally:
+            travellers.gone()
         ends = travellers.ends()
         wrong += [str(it) for it in violations(stage.log.model, travellers.streams)]
         wrong += stage.faults()
@@ -122,9 +126,9 @@ def _settled(stage: Stage) -> list[str]:
 
     def nothing_came() -> bool:
         nonlocal before
-        last, before = before, stage.newest()
+        last, before = before, stage.span()[1]
         threading.Event().wait(_QUIET_S)
-        return last == before == stage.newest()
+        return last == before == stage.span()[1]
 
     try:
         stage.settle()

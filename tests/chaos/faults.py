@@ -14,6 +14,10 @@ from tests.chaos.stage import Stage
 from tests.harness.link import Link
 from tests.harness.nats import NatsServer
 
+# How long a gateway is waited for before the next one is replaced, in seconds: without a broker
+# none comes up.
+_ROLL_WAITS_S = 5.0
+
 
 class Fault(Protocol):
     """Something that breaks. Numbers of gateways and servers are taken modulo their count."""
@@ -61,7 +65,7 @@ class RollGateways:
             if replica.stop():
                 replica.wait_until_down()
                 replica.revive()
-                replica.wait()
+                replica.serves_within(_ROLL_WAITS_S)
         yield
 
 

@@ -18,8 +18,9 @@ _AGAIN_S = 0.2
 class Replica:
     """Runs from `start` on, until `close`; begun again when it ends, as by any supervisor."""
 
-    def __init__(self, number: int, folder: Path, **env: str) -> None:
+    def __init__(self, number: int, folder: Path, module: str, **env: str) -> None:
         self.number = number
+        self._module = module
         self.index = folder / f"index-{number}.db"
         self.grpc_address, self.http_address, admin = (f"127.0.0.1:{it}" for it in free_ports(3))
         self._folder = folder
@@ -53,6 +54,9 @@ class Replica:
     def wait(self) -> None:
         """Wait until it serves."""
         until(self._serving.is_set, f"gateway {self.number} serves\n{''.join(self.log[-20:])}")
+
+    def serves_within(self, seconds: float) -> bool:
+        return self._serving.wait(seconds)
 
     def kill(self) -> bool:
         """End it without a chance to do anything, until `revive`; false if it is down already."""
@@ -101,7 +105,7 @@ class Replica:
                 pause.wait(_LOOK_EVERY_S)
                 continue
             try:
-                process = GatewayProcess(self._folder, **self._env)
+                process = GatewayProcess(self._folder, module=self._module, **self._env)
             except AssertionError as error:
                 # Without a broker it ends, and says so.
                 self.log.append(f"{error}\n")

@@ -9,13 +9,15 @@ import grpc
 
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
+from gateway.feed.frames import EventFraming
 from gateway.journal.cursor import Cursor
 from tests.chaos.replica import Replica
 from tests.harness.link import Link
 from tests.harness.loop import LoopThread
 from tests.harness.nats import NatsCluster, NatsServer, one_server, running, three_servers, until
-from tests.harness.streams import leader_of, newest_of, step_down, stored_in
+from tests.harness.streams import leader_of, span_of, step_down, stored_in
 from tests.oracle.disk import Reading, read_log
+from tests.oracle.history import events_in
 from tests.oracle.model import Row
 from tests.oracle.remote import RemoteLog
 
@@ -59,15 +61,36 @@ class Stage:
         """Have the stream elect another leader."""
         self.loop.run(step_down(self.cluster, STREAM), _ASK_S)
 
-    def newest(self) -> int:
-        """Return the last number that the stream has given."""
-        return self.loop.run(newest_of(self.cluster, STREAM), _ASK_S)
+    def span(self) -> tuple[int, int]:
+        """Return the number before the first that the stream holds, and the last one."""
+        return self.loop.run(span_of(self.cluster, STREAM), _ASK_S)
+
+    def held(self, gateway: int) -> tuple[int, int] | None:
+        """Return the same of a gateway, None if it does not say."""
+        events = EventServiceStub(self.channels[gateway])
+        try:
+            info = events.GetFeedInfo(GetFeedInfoRequest(), timeout=_CALL_S)
+        except grpc.RpcError:
+            return None
+        oldest, newest = map(Cursor.parse, (info.oldest_cursor, info.newest_cursor))
+        return oldest.sequence, newest.sequence
 
     def settle(self) -> None:
         """Wait until every gateway serves, and has what the stream has."""
         for replica in self.replicas:
             replica.wait()
-        until(lambda: {*map(self._position, self.channels)} == {self.newest()}, "all have all")
+        gateways = range(len(self.channels))
+        until(lambda: {*map(self.held, gateways)} == {self.span()}, "all have all")
+
+    def begin_anew(self) -> None:
+        """Go on with the log that the gateways have now, which was to take the place of another."""
+        eras = self.log.model.eras
+        if eras:
+            eras[-1].replaced = True
+        info = EventServiceStub(self.channels[0]).GetFeedInfo(
+            GetFeedInfoRequest(), timeout=_CALL_S, wait_for_ready=True
+        )
+        self.log.model.begin(bytes.fromhex(info.epoch))
 
     def audit(self) -> None:
         """Compare with the stream, and with each gateway's copy of it, what should be stored."""
@@ -82,19 +105,17 @@ class Stage:
                 found.append(f"gateway {replica.number} had a traceback:\n{''.join(replica.log)}")
         return found
 
-    def _position(self, channel: grpc.Channel) -> int:
-        try:
-            info = EventServiceStub(channel).GetFeedInfo(GetFeedInfoRequest(), timeout=_CALL_S)
-        except grpc.RpcError:
-            return -1
-        return Cursor.parse(info.newest_cursor).sequence
-
 
 @contextmanager
 def set_up(
-    loop: LoopThread, folder: Path, servers: int, gateways: int, **env: str
+    loop: LoopThread,
+    folder: Path,
+    servers: int,
+    gateways: int,
+    module: str = "gateway",
+    **env: str,
 ) -> Iterator[Stage]:
-    """Run servers and gateways."""
+    """Run servers and gateways, which are what a module runs."""
     made = {1: one_server, 3: three_servers}[servers](folder / "nats")
     with ExitStack() as stack:
         cluster = stack.enter_context(running(made))
@@ -104,9 +125,12 @@ def set_up(
         replicas = []
         for number, ways in enumerate(links):
             where = ",".join(f"127.0.0.1:{it.port}" for it in ways)
-            log = {"GATEWAY_EVENT_LOG": f"nats://{where}/{STREAM}"}
-            size = {"GATEWAY_RETENTION_SIZE": _SIZE_MAX}
-            replicas.append(Replica(number, folder, **{**log, **size, **env}))
+            settings = {
+                "GATEWAY_EVENT_LOG": f"nats://{where}/{STREAM}",
+                "GATEWAY_RETENTION_SIZE": _SIZE_MAX,
+                **env,
+            }
+            replicas.append(Replica(number, folder, module, **settings))
             stack.callback(replicas[-1].close)
         for replica in replicas:
             replica.start()
@@ -115,15 +139,24 @@ def set_up(
         channels = [grpc.insecure_channel(it.grpc_address, _CHANNEL) for it in replicas]
         for channel in channels:
             stack.callback(channel.close)
-        stage = Stage(
-            loop, cluster, replicas, links, channels, RemoteLog(lambda: _read(loop, cluster))
-        )
-        info = EventServiceStub(channels[0]).GetFeedInfo(GetFeedInfoRequest(), timeout=_CALL_S)
-        stage.log.model.begin(bytes.fromhex(info.epoch))
+        log = RemoteLog(lambda: _read(loop, cluster, log.model.era.epoch))
+        stage = Stage(loop, cluster, replicas, links, channels, log)
+        stage.begin_anew()
         yield stage
 
 
-def _read(loop: LoopThread, cluster: NatsCluster) -> Reading:
+def _read(loop: LoopThread, cluster: NatsCluster, epoch: bytes) -> Reading:
     stored, dropped = loop.run(stored_in(cluster, STREAM), _ASK_S)
-    rows = [Row(it.sequence, it.id, it.received_at_us, it.body, it.raw) for it in stored]
+    framing = EventFraming(epoch)
+    rows = [
+        Row(
+            it.sequence,
+            it.id,
+            it.received_at_us,
+            # As every gateway sends it.
+            next(events_in(b"".join(framing.frame(it.sequence, it.body)))),
+            it.raw,
+        )
+        for it in stored
+    ]
     return rows, dropped, ""

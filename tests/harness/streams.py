@@ -85,10 +85,11 @@ async def step_down(cluster: NatsCluster, stream: str) -> None:
     await asked(cluster, f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}")
 
 
-async def newest_of(cluster: NatsCluster, stream: str) -> int:
-    """Return the last number that a stream has given."""
-    info = await asked(cluster, f"$JS.API.STREAM.INFO.{stream}")
-    return int(info["state"]["last_seq"])
+async def span_of(cluster: NatsCluster, stream: str) -> tuple[int, int]:
+    """Return the number before the first that a stream holds, and the last that it has given."""
+    state = (await asked(cluster, f"$JS.API.STREAM.INFO.{stream}"))["state"]
+    newest = int(state["last_seq"])
+    return int(state["first_seq"]) - 1 if state["messages"] else newest, newest
 
 
 class Stored:
