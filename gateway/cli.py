@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -20,6 +20,7 @@ from gateway.callers.tokens import line_for_file, new_token
 from gateway.calling import call, describe, list_
 from gateway.client.channel import Connection
 from gateway.client.demo import Cast, Demo
+from gateway.client.subscription import ANY_OF_SEVERAL
 from gateway.config import (
     Settings,
     SettingsError,
@@ -36,6 +37,7 @@ from gateway.names import unread
 from gateway.output import Program, say, tell
 from gateway.ports import HTTP
 from gateway.process import raise_descriptors, tune_interpreter
+from gateway.replicas import ReplicasError, running_replicas
 from gateway.running import ended, run, signalled, until_signalled
 from gateway.schema.access import AccessError
 from gateway.schema.binding import BindingError
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
 # Exit codes: wrong settings or usage (click's own), and a run that failed.
 EXIT_USAGE = 2
 EXIT_FAILED = 1
+
+# What the names of all settings begin with, those of libraries too.
+_SETTINGS = ("GATEWAY_", "OTEL_", "TELNYX_")
 
 # The demonstration's speech takes a fraction of a second.
 _DEMO_SPEED = 10.0
@@ -87,7 +92,14 @@ def serve(sandbox: bool) -> None:
 
 
 @main.command()
-def demo() -> None:
+@click.option(
+    "--replicas",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 9),
+    help="Run so many gateways with one log in NATS, and kill one of them on the way.",
+)
+def demo(replicas: int) -> None:
     """Send commands and print their events, against a simulated Telnyx."""
     from gateway.simulation import simulated  # noqa: PLC0415 - see there
 
@@ -96,6 +108,13 @@ def demo() -> None:
         tempfile.TemporaryDirectory() as folder,
         simulated(_DEMO_SPEED) as simulation,
     ):
+        if replicas > 1:
+            try:
+                ok = run(_demo_of_replicas(replicas, Path(folder), simulation))
+            except ReplicasError as error:
+                tell(f"telnyx-gateway: {error}")
+                sys.exit(EXIT_FAILED)
+            _told(ok)
         chosen = {
             **simulation.settings,
             "GATEWAY_GRPC_ADDRESS": "127.0.0.1:0",
@@ -104,8 +123,7 @@ def demo() -> None:
             "GATEWAY_EVENT_LOG": f"sqlite:///{Path(folder) / 'events.db'}",
         }
         ok = run(_demo(load_settings(chosen), simulation))
-    say(click.style("every event arrived" if ok else "the demonstration FAILED", bold=True))
-    sys.exit(0 if ok else EXIT_FAILED)
+    _told(ok)
 
 
 @main.command()
@@ -241,6 +259,29 @@ async def _demo(settings: Settings, simulation: "Simulation") -> bool:
             return await Demo(channel, Cast(*simulation.calls), say).run()
     finally:
         await gateway.stop()
+
+
+async def _demo_of_replicas(count: int, folder: Path, simulation: "Simulation") -> bool:
+    # Settings of gateways that are run in earnest have no place here.
+    env = {name: it for name, it in environment().items() if not name.startswith(_SETTINGS)}
+    env |= {**simulation.settings, "GATEWAY_BACKFILL": "off"}
+    async with running_replicas(count, folder, env) as replicas:
+        first, second, *_ = (f"http://{it.http_address}{WEBHOOK_PATH}" for it in replicas)
+        simulation.post_webhooks_to(first, second)
+
+        async def kill_one() -> None:
+            await replicas[0].kill()
+            say(f"  !!   gateway 1 of {count} was killed, the one that webhooks go to")
+
+        addresses = ",".join(it.grpc_address for it in replicas)
+        async with Connection(f"ipv4:{addresses}").open(ANY_OF_SEVERAL) as channel:
+            return await Demo(channel, Cast(*simulation.calls), say, kill_one).run()
+
+
+def _told(ok: bool) -> NoReturn:
+    """Say how the demonstration ended, and end."""
+    say(click.style("every event arrived" if ok else "the demonstration FAILED", bold=True))
+    sys.exit(0 if ok else EXIT_FAILED)
 
 
 def _page(address: Address, path: str, cert: Path | None) -> str:

@@ -44,9 +44,9 @@ class Simulation:
             f"to create another call: curl -X POST {address}/_sandbox/calls",
         )
 
-    def post_webhooks_to(self, url: str) -> None:
-        """Post webhooks to a URL from now on."""
-        self._server.control.set_webhook_url(url)
+    def post_webhooks_to(self, url: str, failover_url: str | None = None) -> None:
+        """Post webhooks to a URL from now on, and to another one what it does not take."""
+        self._server.control.set_webhook_url(url, failover_url)
 
 
 @contextmanager

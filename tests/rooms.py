@@ -160,6 +160,7 @@ MAY_IMPORT = {
         "values",
     },
     "progress": {"output"},
+    "replicas": set[str](),
     "running": set[str](),
     "sandbox": set[str](),
     "simulation": {"sandbox"},

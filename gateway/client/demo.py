@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import grpc
@@ -11,9 +12,9 @@ from conferencing.v1 import common_pb2, conference_service_pb2, queue_service_pb
 from conferencing.v1.conference_service_pb2_grpc import ConferenceServiceStub
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import SubscribeRequest
-from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from gateway.client.event_text import EventText
+from gateway.client.subscription import Lost, Notice, Subscription, subscribe
 
 QUEUE = "support"
 CONFERENCE = "daily-stand-up"
@@ -46,14 +47,25 @@ class Expected:
     about: str
 
 
+async def _nothing() -> None:
+    """Go on."""
+
+
 class Demo:
     """Plays the story on a channel and checks that every event it caused came back.
 
-    `say` prints a line.
+    `say` prints a line. What happens `half_way` is for others to say.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, cast: Cast, say: Callable[[str], None]) -> None:
-        self._events = EventServiceStub(channel)
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        cast: Cast,
+        say: Callable[[str], None],
+        half_way: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        self._channel = channel
+        self._half_way = half_way
         self._conferences = ConferenceServiceStub(channel)
         self._queues = QueueServiceStub(channel)
         self._cast = cast
@@ -138,6 +150,7 @@ class Demo:
             Expected("conference.speak.ended", id_),
         ]
         await self._wait_for(expected)
+        await self._half_way()
         self._command("ListParticipants")
         listed = await self._conferences.ListParticipants(
             conference_service_pb2.ListParticipantsRequest(conference_id=id_)
@@ -162,7 +175,8 @@ class Demo:
         return expected
 
     async def _follow(self, opened: asyncio.Event) -> None:
-        async for response in self._events.Subscribe(SubscribeRequest()):
+        following = Subscription(self._channel, SubscribeRequest(), self._noticed)
+        async for response in following.responses():
             opened.set()
             for event in response.events:
                 self._say(f"  <-   {self._text.line(event)}")
@@ -173,14 +187,14 @@ class Demo:
     async def _follow_interrupted(self) -> list[Event]:
         """Follow, be cut off after a few events, and get the rest by the cursor."""
         got: list[Event] = []
-        call = self._events.Subscribe(SubscribeRequest(max_batch_events=1))
         cursor = ""
-        async for response in call:
-            got.extend(response.events)
-            cursor = response.cursor
-            if len(got) >= _BREAK_AT:
-                break
-        call.cancel()
+        one_by_one = SubscribeRequest(max_batch_events=1)
+        async with aclosing(subscribe(self._channel, one_by_one)) as responses:
+            async for response in responses:
+                got.extend(response.events)
+                cursor = response.cursor
+                if len(got) >= _BREAK_AT:
+                    break
         self._say(f"  !!   a second subscriber was disconnected after event #{got[-1].sequence}")
         # Resume only when the first subscriber has seen everything: a long outage.
         async with self._arrived:
@@ -189,9 +203,15 @@ class Demo:
             )
         self._say("  !!   it resumes from its cursor")
         resumed = SubscribeRequest(after_cursor=cursor, stop_when_caught_up=True)
-        async for response in self._events.Subscribe(resumed):
+        async for response in subscribe(self._channel, resumed):
             got.extend(response.events)
         return got
+
+    def _noticed(self, notice: Notice) -> None:
+        if isinstance(notice, Lost):
+            self._say("  !!   the first subscriber has lost its gateway")
+        else:
+            self._say("  !!   it goes on from its cursor")
 
     async def _wait_for(self, expected: list[Expected]) -> bool:
         wanted = Counter(expected)

@@ -1,7 +1,8 @@
 """Follow the feed: the loop that every subscriber writes, with resumption."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +22,32 @@ _PAUSE_MAX_S = 1.0
 CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+# For an address with several gateways: calls go to each in turn, and one that nobody has taken goes
+# to the next.
+ANY_OF_SEVERAL = (
+    *CHANNEL_OPTIONS,
+    (
+        "grpc.service_config",
+        json.dumps(
+            {
+                "loadBalancingConfig": [{"round_robin": {}}],
+                "methodConfig": [
+                    {
+                        "name": [{}],
+                        "retryPolicy": {
+                            "maxAttempts": 4,
+                            "initialBackoff": "0.1s",
+                            "maxBackoff": "1s",
+                            "backoffMultiplier": 2,
+                            "retryableStatusCodes": ["UNAVAILABLE"],
+                        },
+                    }
+                ],
+            }
+        ),
+    ),
 )
 
 # What passes by itself: the server restarts, a connection breaks.
@@ -70,7 +97,7 @@ class Subscription:
         self._is_lost = False
         self._has_received = False
 
-    async def responses(self) -> AsyncIterator[SubscribeResponse]:
+    async def responses(self) -> AsyncGenerator[SubscribeResponse, None]:
         """Yield what comes; ends only for a request that has `stop_when_caught_up`.
 
         A response counts as handled when the next one is asked for: save its cursor with what came
@@ -124,8 +151,8 @@ def _passes(error: CallError) -> bool:
 
 def subscribe(
     channel: grpc.aio.Channel, request: SubscribeRequest | None = None
-) -> AsyncIterator[SubscribeResponse]:
-    """Follow the feed, for ever; see `Subscription.responses`.
+) -> AsyncGenerator[SubscribeResponse, None]:
+    """Follow the feed; see `Subscription.responses`.
 
     Open the channel with `CHANNEL_OPTIONS`, so that it connects again soon.
     """
