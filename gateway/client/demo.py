@@ -63,8 +63,10 @@ class Demo:
         cast: Cast,
         say: Callable[[str], None],
         half_way: Callable[[], Awaitable[None]] = _nothing,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._channel = channel
+        self._patience_s = patience_s
         self._half_way = half_way
         self._conferences = ConferenceServiceStub(channel)
         self._queues = QueueServiceStub(channel)
@@ -74,6 +76,8 @@ class Demo:
         self._text = EventText(self._names)
         self._seen: list[Event] = []
         self._arrived = asyncio.Condition()
+        # Whether everything has come, or nobody waits for it any more.
+        self._over = asyncio.Event()
 
     async def run(self) -> bool:
         """Play; returns whether everything came back."""
@@ -85,7 +89,8 @@ class Demo:
                 interrupted = tasks.create_task(self._follow_interrupted())
                 expected = await self._play()
                 complete = await self._wait_for(expected)
-                resumed = await interrupted
+                self._over.set()
+                resumed = await self._in_time(interrupted)
                 follower.cancel()
         except BaseExceptionGroup as failures:
             # The first one; the others were cut off by it.
@@ -197,15 +202,20 @@ class Demo:
                     break
         self._say(f"  !!   a second subscriber was disconnected after event #{got[-1].sequence}")
         # Resume only when the first subscriber has seen everything: a long outage.
-        async with self._arrived:
-            await self._arrived.wait_for(
-                lambda: any(event.type == "conference.ended" for event in self._seen)
-            )
+        await self._over.wait()
         self._say("  !!   it resumes from its cursor")
         resumed = SubscribeRequest(after_cursor=cursor, stop_when_caught_up=True)
         async for response in subscribe(self._channel, resumed):
             got.extend(response.events)
         return got
+
+    async def _in_time(self, interrupted: asyncio.Task[list[Event]]) -> list[Event]:
+        """Return what the interrupted subscriber has got, nothing if it waits in vain."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await interrupted
+        except TimeoutError:
+            return []
 
     def _noticed(self, notice: Notice) -> None:
         if isinstance(notice, Lost):
@@ -216,7 +226,7 @@ class Demo:
     async def _wait_for(self, expected: list[Expected]) -> bool:
         wanted = Counter(expected)
         try:
-            async with asyncio.timeout(PATIENCE_S), self._arrived:
+            async with asyncio.timeout(self._patience_s), self._arrived:
                 await self._arrived.wait_for(lambda: wanted <= Counter(self._abouts()))
         except TimeoutError:
             return False
