@@ -44,15 +44,14 @@ class Window:
     ) -> "Window":
         """Return a window that holds the newest events of an index already.
 
-        So that those who come back after a restart, all at once, need not all read from disk.
+        So that those who come back after a restart, all at once, need not all read from disk. Who
+        listens to the index before anything else happens in the loop hears of what follows on it.
         Raises LogUnavailableError.
         """
-        recent = await index.recent(entries_max, bytes_max)
-        if not recent:
-            return cls(index.span.newest, entries_max, bytes_max)
-        # More may have come meanwhile.
-        window = cls(recent[0].framed.sequence - 1, entries_max, bytes_max)
-        window.extend(recent)
+        recent = await _told(index, entries_max, bytes_max)
+        window = cls(index.span.newest - len(recent), entries_max, bytes_max)
+        if recent:
+            window.extend(recent)
         return window
 
     def begin_after(self, number: int) -> None:
@@ -123,3 +122,25 @@ class Window:
                     del by_value[value]
                 else:
                     del found[: bisect_right(found, self.start)]
+
+
+async def _told(index: Index, entries_max: int, bytes_max: int) -> list[Entry]:
+    """Return the newest events of an index, up to the one that its listeners heard of last.
+
+    An index that is fed from elsewhere grows while it is read: what comes meanwhile is read too,
+    and what is stored and not told yet is left to be told.
+    """
+    found: list[Entry] = []
+    while True:
+        limit = index.span.newest - found[-1].framed.sequence if found else entries_max
+        read = await index.recent(limit, bytes_max)
+        span = index.span
+        known = found[-1].framed.sequence if found else 0
+        come = [it for it in read if known < it.framed.sequence <= span.newest]
+        if found and come and come[0].framed.sequence > known + 1:
+            found = []  # more has come than was asked for
+        found += come
+        if (found[-1].framed.sequence if found else span.oldest - 1) >= span.newest:
+            return found
+        if not come:
+            return []  # it is larger than may be held

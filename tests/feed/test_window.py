@@ -1,6 +1,7 @@
 """The window: it finds what a scan finds, and keeps no more than it may."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, cast
 from weakref import WeakSet
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from gateway.feed.window import Window
 from gateway.journal.events import Entry, Framed, Keys
 from gateway.journal.filter import EVERYTHING, Filter
+from gateway.journal.ports import Index
+from gateway.journal.reading import Span
 from tests.feed.stage import ALL, Stage
 from tests.harness.drawn import filters, keys
 from tests.harness.events import choosing, keys_of
@@ -110,3 +113,52 @@ def test_a_feed_that_is_opened_again_has_the_newest_events_in_memory(
     assert window.after(window.start, wanted, 100) == [
         it for it in expected if it.sequence % 3 == 2
     ]
+
+
+class Growing:
+    """An index that is fed from elsewhere while it is read: each reading finds it grown.
+
+    `steps` are how many events have been stored at the time of each reading, and how many its
+    listeners had heard of when it returned.
+    """
+
+    def __init__(self, *steps: tuple[int, int]) -> None:
+        self._steps = list(steps)
+        self.span = Span(1, steps[0][0])
+
+    async def recent(self, limit: int, bytes_max: int) -> Sequence[Entry]:
+        stored, told = self._steps.pop(0)
+        self.span = Span(1, told)
+        numbers = range(max(1, stored - limit + 1), stored + 1)
+        return [Entry(Framed(it, b"%d" % it), keys_of()) for it in numbers][: bytes_max // 2]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [(5, 5)],
+        [(5, 7), (7, 7)],
+        [(5, 7), (9, 9), (9, 9)],
+        [(5, 7), (8, 9), (9, 9)],
+        [(7, 5)],
+        [(5, 6), (6, 8), (8, 8)],
+    ],
+    ids=str,
+)
+def test_an_index_that_grows_while_it_is_read_leaves_no_hole(
+    stage: Stage, steps: list[tuple[int, int]]
+) -> None:
+    index = Growing(*steps)
+
+    window = stage.run(Window.of(cast(Index, index), 4))
+
+    assert window.newest == index.span.newest
+    held = [it.sequence for it in window.after(window.start, ALL, 100)]
+    assert held == list(range(window.start + 1, window.newest + 1))
+    assert held, "it is not empty"
+
+
+def test_an_index_whose_newest_event_may_not_be_held_leaves_the_window_empty(stage: Stage) -> None:
+    window = stage.run(Window.of(cast(Index, Growing((5, 5))), 4, 0))
+
+    assert (window.start, window.newest) == (5, 5)
