@@ -50,8 +50,10 @@ def drained(model: Model, streams: Sequence[Stream]) -> Iterator[str]:
         last = stream.responses[-1] if stream.responses else None
         if any(response.drain for response in stream.responses[:-1]):
             yield f"{stream.name}: went on after a drain"
-        if last is not None and last.drain and stream.ended and stream.ended.how != "ok":
-            yield f"{stream.name}: was drained, but ended {stream.ended.how}"
+        # Who leaves between the reason and the end has chosen so.
+        ended = stream.ended
+        if last is not None and last.drain and ended and ended.how not in ("ok", "left"):
+            yield f"{stream.name}: was drained, but ended {ended.how}"
         if stream.drained is None or stream.ended is None or stream.ended.how != "ok":
             continue
         if last is None or not (last.drain or _is_complete(stream)):
