@@ -33,7 +33,7 @@ async def follow(channel: grpc.aio.Channel, record: Record, chosen: argparse.Nam
     """Handle responses until there are enough events; what one held is kept before the next."""
     while True:
         try:
-            async with aclosing(subscribe(channel, start(record, chosen))) as responses:  # type: ignore[type-var]
+            async with aclosing(subscribe(channel, start(record, chosen))) as responses:
                 while not enough(record, chosen):
                     # Heartbeats come more often than that: a silent connection is dead.
                     async with asyncio.timeout(chosen.silence):
