@@ -8,6 +8,7 @@ from gateway.bytebudget import ByteBudget
 from gateway.callers.accounts import Accounts
 from gateway.records.calls import CallEnded
 from gateway.records.observer import Observer
+from gateway.server.grpc.heldback import HeldBack
 from gateway.server.grpc.shell import Shell
 from gateway.server.hooks.admission import Admission
 from gateway.server.hooks.hook import Hook, Observed
@@ -63,4 +64,5 @@ class Rules:
         if identity is not None:
             limits = CallerLimits(Accounts(now))
             hooks += (identity, limits)
-        return cls(Shell(hooks, now), in_flight, silence, peers, identity, limits)
+        held_back = HeldBack(peers.gave_up, lambda: in_flight.refusing)
+        return cls(Shell(hooks, now, held_back), in_flight, silence, peers, identity, limits)

@@ -19,6 +19,7 @@ from gateway.records.calls import CallEnded
 from gateway.records.refusals import Refused, Subject
 from gateway.server.call import Call
 from gateway.server.errors import GatewayError, invalid_argument, status_of
+from gateway.server.grpc.heldback import HeldBack
 from gateway.server.hooks.hook import Hook
 from gateway.server.hooks.silence import NO_MESSAGE
 from gateway.server.request_ids import HEADER
@@ -45,10 +46,17 @@ _Respond: TypeAlias = Callable[[Call[Any]], Awaitable[Any]]
 class Shell:
     """Makes gRPC's handlers of ours. `hooks` are told of every call, in this order.
 
-    `now` is the monotonic clock, in seconds.
+    `now` is the monotonic clock, in seconds. `held_back` holds back searches that are many on one
+    connection; without it none is.
     """
 
-    def __init__(self, hooks: Sequence[Hook], now: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        hooks: Sequence[Hook],
+        now: Callable[[], float] = monotonic,
+        held_back: HeldBack | None = None,
+    ) -> None:
+        self._held_back = held_back
         self._hooks = tuple(hooks)
         self._now = now
         # Few hooks have anything to do then, and commands are many.
@@ -63,12 +71,14 @@ class Shell:
         handler: Handler,
         write: Callable[[Any], bytes] = bytes,
         stands_for: int = 1,
+        is_search: bool = False,
     ) -> MethodHandler:
         """Return gRPC's handler of `/package.Service/Method`, which gives one response.
 
         `read` makes a message of the request's bytes and `write` bytes of the response: gRPC's own
         deserialiser would fail with UNKNOWN on bytes that are none, which to our callers means
-        something else. `stands_for` is how many calls each of its calls counts as.
+        something else. `stands_for` is how many calls each of its calls counts as,
+        and `is_search` says that it reads what others may have to wait for.
         """
 
         async def respond(call: Call[Any]) -> bytes:
@@ -78,9 +88,10 @@ class Shell:
             return response
 
         # For gRPC the requests are streams: so we see calls that have no message.
-        return grpc.stream_unary_rpc_method_handler(
-            self._wrap(method, read, respond, stands_for=stands_for)
-        )
+        wrapped = self._wrap(method, read, respond, stands_for=stands_for)
+        if is_search and self._held_back is not None:
+            wrapped = self._held_back.around(wrapped)
+        return grpc.stream_unary_rpc_method_handler(wrapped)
 
     def stream(self, method: str, read: Callable[[bytes], Any], handler: Handler) -> MethodHandler:
         """Return gRPC's handler of a method whose responses are a stream of bytes."""

@@ -126,9 +126,7 @@ class Peers:
 
     def admit(self, name: str) -> Peer:
         """Count a call that begins. Raises GatewayError if there are too many."""
-        peer = self._peers.get(name)
-        if peer is None:
-            peer = self._peers[name] = Peer(name)
+        peer = self._peer(name)
         if peer.calls >= CALLS_PER_CONNECTION_MAX:
             raise _refused(
                 "TOO_MANY_CALLS_ON_CONNECTION",
@@ -160,6 +158,10 @@ class Peers:
             self._given_up(peer, max(given_up, _WITHOUT_MESSAGE if silent else 1))
         elif peer.patience is not None:
             peer.patience.give_back(1)
+
+    def gave_up(self, name: str) -> None:
+        """Take note of a call that its client has given up before it was admitted."""
+        self._given_up(self._peer(name), 1)
 
     def explained(self, name: str) -> int:
         """Return how many bytes a connection may well have sent since this was asked before."""
@@ -227,6 +229,12 @@ class Peers:
             self._budget.give_back(size)
             peer.unread -= size
             peer.made_room()
+
+    def _peer(self, name: str) -> Peer:
+        peer = self._peers.get(name)
+        if peer is None:
+            peer = self._peers[name] = Peer(name)
+        return peer
 
     def _given_up(self, peer: Peer, count: int) -> None:
         if peer.patience is None:

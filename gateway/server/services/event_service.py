@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -34,10 +35,13 @@ def event_methods(
     handlers: dict[str, MethodHandler] = {}
     for method in service.methods:
         path = f"/{service.full_name}/{method.name}"
-        register = shell.stream if method.server_streaming else shell.unary
         read = _bounded(GetMessageClass(method.input_type).FromString)
         handler = _handler(method.full_name, method.name, parts)
-        handlers[method.name] = register(path, read, handler)
+        if method.server_streaming:
+            handlers[method.name] = shell.stream(path, read, handler)
+        else:
+            changes_nothing = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+            handlers[method.name] = shell.unary(path, read, handler, is_search=changes_nothing)
     return handlers
 
 
