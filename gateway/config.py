@@ -4,7 +4,6 @@ The only module that reads the environment. Secrets are held as SecretStr, which
 """
 
 import os
-import socket
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -160,12 +159,6 @@ class Settings(LogSettings):
         "This replica's share of `GATEWAY_UPSTREAM_IN_FLIGHT` and `GATEWAY_WATCH_REQUESTS`, which"
         " then are limits for all replicas together: `1/3` for one of three.",
     )
-    replica: Annotated[str, read_by(values.read_name)] | None = named(
-        "GATEWAY_REPLICA",
-        None,
-        "This gateway's name among several, which it tells clients and operators. Unset: the host's"
-        " name.",
-    )
     watch_requests: Annotated[int, read_by(values.read_count, 1, 10_000)] = named(
         "GATEWAY_WATCH_REQUESTS",
         50,
@@ -244,11 +237,6 @@ class Settings(LogSettings):
             if isinstance(path := getattr(self, name), Path)
         }
         return [it for port in PORTS if (it := port.tls_files(files)) is not None]
-
-    @property
-    def replica_name(self) -> str:
-        """What this gateway is called."""
-        return self.replica or socket.gethostname()
 
     def share_of(self, limit: int) -> int:
         """Return this replica's share of a limit that all replicas have together; at least one."""

@@ -1,5 +1,6 @@
 """The settings of the event log's place, and of what NATS servers are shown where it is theirs."""
 
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ def _file(name: str, meaning: str) -> Any:
 
 
 class LogSettings(BaseModel):
-    """Where the log is, and how to get there."""
+    """Where the log is, how to get there, and who this gateway is among those that use it."""
 
     event_log: Annotated[Path | StreamUrl, read_by(values.read_event_log)] = named(
         "GATEWAY_EVENT_LOG",
@@ -33,6 +34,12 @@ class LogSettings(BaseModel):
         ".gateway/index.db",
         "File of this gateway's copy of a NATS stream, from which everything is read. It may be"
         " deleted: it is built anew.",
+    )
+    replica: Annotated[str, read_by(values.read_name)] | None = named(
+        "GATEWAY_REPLICA",
+        None,
+        "This gateway's name among several, which it tells clients and operators. Unset: the host's"
+        " name.",
     )
     nats_login: _Readable = _file(
         "GATEWAY_NATS_LOGIN", "File with `user:password`, to log in to NATS with."
@@ -54,6 +61,11 @@ class LogSettings(BaseModel):
     nats_tls_key: File = named(
         "GATEWAY_NATS_TLS_KEY", None, "File of the key (PEM) of `GATEWAY_NATS_TLS_CERT`."
     )
+
+    @property
+    def replica_name(self) -> str:
+        """What this gateway is called."""
+        return self.replica or socket.gethostname()
 
     @property
     def log_file(self) -> Path:
