@@ -35,7 +35,8 @@ def checkout(language: str, home: str = "clients") -> Path:
     shutil.copy(ROOT / "buf.yaml", folder)
     template = ROOT / home / language
     if template.is_dir():
-        made = shutil.ignore_patterns(*MADE)
+        # A project for dotnet makes `bin`; in one of cargo it has the sources of programs.
+        made = shutil.ignore_patterns(*(it for it in MADE if home == "clients" or it != "bin"))
         shutil.copytree(template, folder / home / language, ignore=made, dirs_exist_ok=True)
     return folder
 
