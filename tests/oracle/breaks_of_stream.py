@@ -41,7 +41,10 @@ def stores_what_is_held() -> Patches:
 
 
 def counts_by_itself() -> Patches:
-    """Follows from one event too late, and gives what comes the numbers that are next here."""
+    """Follows from one event too late, and gives what comes the numbers that are next here.
+
+    And takes itself for complete: else its bounded streams would wait for the missing event.
+    """
 
     async def take(self: Any, messages: Sequence[Delivered]) -> None:
         come = [it for it in messages if it.sequence > self._newest]
@@ -50,7 +53,8 @@ def counts_by_itself() -> Patches:
         self._extent.reaches(messages[-1].sequence)
         self._arrivals.moved(self._newest)
 
-    return [*_begins_one_late(), (Following, "_take", take)]
+    complete = property(lambda _: None)
+    return [*_begins_one_late(), (Following, "_take", take), (Following, "lag", complete)]
 
 
 def drops_for_a_hole_of_its_own() -> Patches:
