@@ -208,7 +208,7 @@ class Gateway:
         log = await open_event_log(settings, form, telemetry.observe)
         try:
             feed = await Feed.of(log)
-            complete = await Completeness.load(log.checkpoints)
+            complete = await Completeness.begin(log)
             gateway = cls(
                 settings, log, feed, complete, transport, clock, telemetry, logs, traces, callers
             )
@@ -257,6 +257,8 @@ class Gateway:
             settings.admin_address, certificate(ADMIN.name)
         )
         self.http_address = await self._http.start(settings.http_address, certificate(HTTP.name))
+        if self._log.copying is not None:
+            await self._log.copying.settled()
         self.grpc_address = await self._grpc.start(settings.grpc_address, certificate(GRPC.name))
         work = {
             **pruning(self._log, self._retention, self._clock.for_deleting),
@@ -297,7 +299,7 @@ class Gateway:
         random_ = random.Random()
         parts = (
             SubscribeStream(feed, age_max_s, random_),
-            WatchStream(self._conferences, feed.cursor, age_max_s, random_, bounds),
+            WatchStream(self._conferences, lambda: feed.cursors.text, age_max_s, random_, bounds),
             StoredEvents(feed.index, lag=lambda: feed.lag),
             FeedInfo(
                 feed,

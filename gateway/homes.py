@@ -81,7 +81,13 @@ class NatsPlace:
     async def open(self, opening: Opening) -> EventLog:
         """See `Place.open`."""
         return await open_stream(
-            self.place, self.index, self.format, self.limits, self.access, opening=opening
+            self.place,
+            self.index,
+            self.format,
+            self.limits,
+            self.access,
+            opening=opening,
+            waits=False,
         )
 
     async def depart(self, standing: Standing, move: Move) -> None:

@@ -42,7 +42,11 @@ WITHOUT_GRPC = {
 # Libraries that one module keeps to itself; the sandbox is a program of its own.
 KEPT_BY = {
     "httpx": {"callers/fetching.py", "sandbox/posting.py"},
-    "nats": {"journal/jetstream/broker.py"},
+    "nats": {
+        "journal/jetstream/broker.py",
+        "journal/jetstream/credentials.py",
+        "journal/jetstream/messages.py",
+    },
     "jwt": {"callers/keys.py", "callers/webtokens.py"},
     "pyreqwest": {"upstream/transports/pyreqwest_transport.py"},
     "jsonschema": {"sandbox/schema_checks.py"},

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from gateway.feed.batch import Audience, batch_of
 from gateway.feed.rounds import Rounds
 from gateway.feed.window import Window
+from gateway.journal.cursor import Cursors
 from gateway.journal.events import Entry
 from gateway.journal.filter import Filter, WakeKey, wake_keys_of
 from gateway.journal.reading import Batch
@@ -49,8 +50,10 @@ class Follower(Protocol):
 class Dispatcher:
     """The window, and everybody who follows it."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, cursors: Cursors) -> None:
+        # Another one, and other cursors, when the log has begun anew.
         self.window = window
+        self.cursors = cursors
         # Most keys have one follower: a tuple takes a third of a set's memory.
         self._sleepers: dict[WakeKey, tuple[Follower] | set[Follower]] = {}
         self._followers: set[Follower] = set()
@@ -141,6 +144,20 @@ class Dispatcher:
         self._shared.clear()
         for follower in list(self._followers):
             follower.concern(self._rounded)
+            follower.wake()
+
+    def begin_anew(self, newest: int, cursors: Cursors) -> None:
+        """Forget all that has come, and wake everybody: the log is another, and ends at a number.
+
+        Followers see it by the window.
+        """
+        self.window, self.cursors = self.window.begun_anew(newest), cursors
+        self._arrivals, self._due, self._fresh = [], set(), 0
+        self._rounded = self._end = newest
+        self._shared.clear()
+        if self.draining:
+            self._drain_after = newest
+        for follower in list(self._followers):
             follower.wake()
 
     def drain(self) -> None:

@@ -35,17 +35,20 @@ class Feed:
         self._index = index
         self._copying = copying
         self._ahead: Ahead | None = None
-        self._dispatcher = Dispatcher(window or Window(index.span.newest))
-        self._cursors = Cursors(index.epoch)
-        self._last_cursor = (-1, "")
+        self._dispatcher = Dispatcher(window or Window(index.span.newest), Cursors(index.epoch))
         self._standings = Standings()
         index.listen(self._dispatcher.arrived)
+        if copying is not None:
+            copying.when_begun_anew(self._begin_anew)
 
     @classmethod
     async def of(cls, log: EventLog) -> "Feed":
         """Return the feed of a log. Raises LogUnavailableError."""
         start = None if log.ahead is None else log.ahead.place()
+        epoch = log.index.epoch
         window = await Window.of(log.index) if start is None else Window(start)
+        if log.index.epoch != epoch:
+            window = Window(log.index.span.newest)
         feed = cls(log.index, window, log.copying)
         if log.ahead is not None and start is not None:
             feed._ahead = log.ahead
@@ -113,11 +116,12 @@ class Feed:
 
     def cursor(self, position: int | None = None) -> str:
         """Return the cursor of a position, by default of the newest event."""
-        wanted = self.newest if position is None else position
-        # Receipts and heartbeats ask for the same position again and again.
-        if self._last_cursor[0] != wanted:
-            self._last_cursor = (wanted, self._cursors.text(wanted))
-        return self._last_cursor[1]
+        return self.cursors.text(self.newest if position is None else position)
+
+    @property
+    def cursors(self) -> Cursors:
+        """Those of the log as it is now: for positions that are found out before it begins anew."""
+        return self._dispatcher.cursors
 
     def after_cursor(self, text: str) -> Start:
         """Return the start that a cursor stands for. Raises CursorFormatError."""
@@ -139,9 +143,11 @@ class Feed:
             try:
                 await self._copying.reach(cursor.sequence, 0.0 if filling else patience_s)
             except LogUnavailableError:
-                if filling and cursor.sequence <= self.end:
-                    return Start(cursor.sequence)
-                raise
+                # The log may have begun anew meanwhile: then the cursor is another log's.
+                if cursor.epoch == self._index.epoch:
+                    if filling and cursor.sequence <= self.end:
+                        return Start(cursor.sequence)
+                    raise
         return self.after_cursor(text)
 
     async def since(self, moment_us: int) -> Start:
@@ -164,6 +170,9 @@ class Feed:
     ) -> Subscription:
         """Open a subscription to what comes after a position; use it as a context manager."""
         return Subscription(self._dispatcher, self._index, wanted, visible, position, batch_max)
+
+    def _begin_anew(self) -> None:
+        self._dispatcher.begin_anew(self._index.span.newest, Cursors(self._index.epoch))
 
     def drain(self) -> None:
         """End all subscriptions: each is told so when it has what has come so far."""

@@ -1,9 +1,12 @@
 """Where a stream starts: cursors and times as positions in the log."""
 
 import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.journal.cursor import Cursor
+from gateway.journal.errors import LogUnavailableError
 from gateway.journal.ports import Index
 
 
@@ -60,8 +63,26 @@ async def since(moment_us: int, index: Index) -> Start:
 
     Raises LogUnavailableError.
     """
-    first = await index.first_received_since(moment_us)
+    with of_one_log(index):
+        first = await index.first_received_since(moment_us)
     return Start(max(first, index.span.oldest) - 1)
+
+
+@contextmanager
+def of_one_log(index: Index, epoch: bytes | None = None) -> Iterator[None]:
+    """Read several things that belong together, of the log with an epoch: by default that of now.
+
+    Raises LogUnavailableError if the index has begun anew meanwhile: numbers are others then.
+    """
+    epoch = index.epoch if epoch is None else epoch
+    yield
+    if index.epoch != epoch:
+        raise LogUnavailableError("the event log has begun anew, as another one")
+
+
+def begun_anew(from_cursor: str, index: Index) -> Loss:
+    """Return the loss of a reader whose log has given way to another one."""
+    return Loss(LossReason.EPOCH_CHANGED, from_cursor, index.span.oldest - 1, None)
 
 
 def overtaken(position: int, index: Index, oldest: int) -> Loss:

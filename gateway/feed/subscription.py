@@ -7,8 +7,9 @@ from gateway.feed.batch import batch_of
 from gateway.feed.dispatch import Dispatcher
 from gateway.feed.errors import EventsLostError
 from gateway.feed.sleep import Sleep
-from gateway.feed.start import overtaken
-from gateway.journal.errors import OvertakenError
+from gateway.feed.start import begun_anew, overtaken
+from gateway.journal.cursor import Cursors
+from gateway.journal.errors import LogUnavailableError, OvertakenError
 from gateway.journal.filter import Filter
 from gateway.journal.ports import Index
 from gateway.journal.reading import Batch
@@ -18,7 +19,8 @@ class Subscription:
     """A position in the feed, and what comes after it. Use it as a context manager.
 
     It is `live` when everything that the log held at the opening has been given out, and not when
-    it falls out of the window. What is not within `visible` is not there for it.
+    it falls out of the window. What is not within `visible` is not there for it. When the log
+    begins anew all that it stands for is lost, and it goes on, if at all, in the other one.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Subscription:
     ) -> None:
         self._dispatcher = dispatcher
         self._window = dispatcher.window
+        self._cursors = dispatcher.cursors
         self._index = index
         self._visible = visible
         self._audience = dispatcher.audience(wanted.within(visible), batch_max)
@@ -55,10 +58,15 @@ class Subscription:
         return self._position
 
     @property
+    def cursors(self) -> Cursors:
+        """Those of its positions: other ones when it has gone on in another log."""
+        return self._cursors
+
+    @property
     def backlog(self) -> int:
         """How many events it has yet to look at, and nobody has told to have nothing for it."""
         position = self._position
-        if self._idle:
+        if self._idle and not self._is_of_another_log:
             position = max(position, self._dispatcher.passed_by(self._audience.keys))
         return max(0, self._window.newest - position)
 
@@ -99,7 +107,7 @@ class Subscription:
 
     def concern(self, passed_by: int) -> None:
         """See `Follower.concern`."""
-        if self._idle:
+        if self._idle and not self._is_of_another_log:
             self._move(passed_by)
             self._idle = False
 
@@ -136,6 +144,8 @@ class Subscription:
                 return await self._ready() or self._nothing()
 
     async def _ready(self) -> Batch | None:
+        if self._is_of_another_log:
+            raise self._lost_all()
         dispatcher, window = self._dispatcher, self._window
         if self._idle:
             self._move(dispatcher.passed_by(self._audience.keys))
@@ -164,7 +174,15 @@ class Subscription:
                 self._position, audience.wanted, audience.batch_max, self._visible
             )
         except OvertakenError as error:
+            if self._is_of_another_log:
+                raise self._lost_all() from None
             raise self._lost(error.oldest) from None
+        except LogUnavailableError:
+            if self._is_of_another_log:
+                raise self._lost_all() from None
+            raise
+        if self._is_of_another_log:
+            raise self._lost_all()
         # The reader may have seen a commit that the feed has not been told of yet; going past the
         # window's end would make positions go backwards.
         frames, through, newest = read.frames, read.through, self._dispatcher.newest
@@ -175,6 +193,19 @@ class Subscription:
     def _lost(self, oldest: int) -> EventsLostError:
         loss = overtaken(self._position, self._index, oldest)
         self._move(loss.position)
+        return EventsLostError(loss, self._index)
+
+    @property
+    def _is_of_another_log(self) -> bool:
+        return self._window is not self._dispatcher.window
+
+    def _lost_all(self) -> EventsLostError:
+        """Take a position in the log that there is now; return the loss of the one before."""
+        loss = begun_anew(self._cursors.text(self._position), self._index)
+        self._window, self._cursors = self._dispatcher.window, self._dispatcher.cursors
+        self._position, self._idle = loss.position, False
+        self._caught_up_at = self._dispatcher.newest
+        self._caught_up = self._position >= self._caught_up_at
         return EventsLostError(loss, self._index)
 
     def _given(self, batch: Batch) -> Batch:

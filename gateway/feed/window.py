@@ -60,6 +60,10 @@ class Window:
         self._by_key.clear()
         self.start = self.newest = number
 
+    def begun_anew(self, newest: int) -> "Window":
+        """Return an empty window with the same bounds, for a log that ends at a number."""
+        return type(self)(newest, self._entries_max, self._bytes_max)
+
     def extend(self, entries: Sequence[Entry]) -> None:
         """Take in entries that follow on the newest one."""
         for framed, keys, _ in entries:

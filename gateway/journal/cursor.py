@@ -51,7 +51,9 @@ class Cursors:
     """The cursors of one log. Several are made for each event: this costs less than `Cursor`."""
 
     def __init__(self, epoch: bytes) -> None:
+        self.epoch = epoch
         self._sealer = Sealer(_KIND, epoch)
+        self._last = (-1, "")
 
     def encoded(self, sequence: int) -> bytes:
         """Return the cursor of a position, in ASCII."""
@@ -59,4 +61,7 @@ class Cursors:
 
     def text(self, sequence: int) -> str:
         """Return the cursor of a position."""
-        return self.encoded(sequence).decode()
+        # Receipts and heartbeats ask for the same position again and again.
+        if self._last[0] != sequence:
+            self._last = (sequence, self.encoded(sequence).decode())
+        return self._last[1]

@@ -42,7 +42,10 @@ class Journal(Protocol):
 
     @property
     def epoch(self) -> bytes:
-        """The identity of this log; another log, or the same one started afresh, has another."""
+        """The identity of this log; another log, or the same one started afresh, has another.
+
+        It changes only where a copy begins anew; see `Copying`.
+        """
 
     @property
     def span(self) -> Span:
@@ -242,8 +245,18 @@ class Copying(Protocol):
     def problem(self) -> str | None:
         """Why no more of them come now; None if all is well."""
 
+    def when_begun_anew(self, told: Callable[[], None]) -> None:
+        """Have somebody called whenever the index has begun anew.
+
+        It does when the journal is another one, or has lost events. The epoch is another then, in
+        the same turn of the loop; what was read before, and any number, are of the log that was.
+        """
+
+    async def settled(self) -> None:
+        """Wait until it is known of which log the index is; before, it has the epoch of none."""
+
     async def filled(self) -> None:
-        """Wait until it has what the journal had when the log was opened."""
+        """Wait until it has what the journal had when the log was opened, if that was known."""
 
     async def reach(self, sequence: int, within_s: float) -> None:
         """Wait until an event can be read that the journal has; one that it has not is not awaited.

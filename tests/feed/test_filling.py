@@ -16,7 +16,7 @@ from gateway.feed.feed import Feed
 from gateway.feed.start import LossReason, Start
 from gateway.feed.subscription import Subscription
 from gateway.feed.window import Window
-from gateway.journal.cursor import Cursor
+from gateway.journal.cursor import Cursor, Cursors
 from gateway.journal.errors import LogUnavailableError, OvertakenError
 from gateway.journal.events import Entry, Framed
 from gateway.journal.filter import EVERYTHING, Filter
@@ -318,7 +318,7 @@ def test_in_whatever_order_the_two_tell_all_get_each_event_once(seed: int) -> No
 
 def test_a_window_that_begins_anew_finds_nothing_of_before() -> None:
     window = Window(0)
-    dispatcher = Dispatcher(window)
+    dispatcher = Dispatcher(window, Cursors(EPOCH))
 
     async def story(loop: SteppedLoop) -> None:
         dispatcher.arrived([entry(it) for it in range(1, 5)])

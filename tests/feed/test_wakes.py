@@ -5,6 +5,7 @@ import asyncio
 from gateway.feed.dispatch import Dispatcher
 from gateway.feed.subscription import Subscription
 from gateway.feed.window import Window
+from gateway.journal.cursor import Cursors
 from gateway.journal.filter import EVERYTHING, Filter
 from tests.feed.stage import ALL, Given, Stage, next_of
 from tests.harness.events import choosing, new_event
@@ -57,7 +58,7 @@ def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
     }
 
     async def subscribe_and_append() -> None:
-        dispatcher = Dispatcher(Window(0))
+        dispatcher = Dispatcher(Window(0), Cursors(b"8 bytes!"))
         stage.log.index.listen(dispatcher.arrived)
         for name, wanted in wants.items():
             subscription = Watched(dispatcher, stage.log.index, wanted, EVERYTHING, 0, 100)
@@ -71,7 +72,7 @@ def test_only_those_who_want_an_event_are_woken(stage: Stage) -> None:
 
 
 def test_nothing_is_left_of_a_subscription_that_ended(stage: Stage) -> None:
-    dispatcher = Dispatcher(Window(0))
+    dispatcher = Dispatcher(Window(0), Cursors(b"8 bytes!"))
 
     for wanted in (choosing(conference_id=["c1"]), choosing(conference_id=["c1", "c2"]), ALL):
         with Subscription(dispatcher, stage.log.index, wanted, EVERYTHING, 0, 100):

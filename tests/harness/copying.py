@@ -25,6 +25,12 @@ class HeldCopying:
         self.asked: list[tuple[int, float]] = []
         self.fails = False
 
+    def when_begun_anew(self, told: Callable[[], None]) -> None:
+        """It never does."""
+
+    async def settled(self) -> None:
+        """It is."""
+
     async def filled(self) -> None:
         """It is."""
 

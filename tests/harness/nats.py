@@ -82,7 +82,7 @@ class NatsServer:
         self.configure(more, sync)
 
     def configure(self, more: str, sync: str = "always") -> None:
-        """Give it another configuration, which holds from its next start on."""
+        """Give it another configuration, which holds from its next start or `reload` on."""
         text = _CONFIG.format(
             name=self.name,
             port=self.port,
@@ -158,8 +158,10 @@ class NatsServer:
 
     def _end(self, number: int) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
+            if number != signal.SIGKILL:
+                # One that is held would never hear of it. To be killed it must not go on first.
+                self._process.send_signal(signal.SIGCONT)
             self._process.wait(_PATIENCE_S)
             self._process = None
 

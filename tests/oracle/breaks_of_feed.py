@@ -64,11 +64,11 @@ def shares_with_other_filters() -> Patches:
     """Sends what was encoded for one subscriber to all who then stand at its place."""
     original = SubscribeStream._encoded
 
-    async def encoded(self: Any, batch: Batch, state: Any, call: Any) -> bytes:
+    async def encoded(self: Any, batch: Batch, *rest: Any) -> bytes:
         last, _, sent = self._last
         if batch.frames and last and last.frames and last.through == batch.through:
             return bytes(sent)
-        return await original(self, batch, state, call)
+        return await original(self, batch, *rest)
 
     return [(SubscribeStream, "_encoded", encoded)]
 
@@ -154,8 +154,8 @@ def beats_with_the_newest_cursor() -> Patches:
     """Progress ahead of events: what is not sent yet is skipped by whoever resumes there."""
     original = SubscribeStream._response
 
-    def response(self: Any, frames: Any, position: int, *rest: Any, **named: Any) -> bytes:
-        return original(self, frames, position if frames else self._feed.newest, *rest, **named)
+    def response(self: Any, frames: Any, cursor: str, *rest: Any, **named: Any) -> bytes:
+        return original(self, frames, cursor if frames else self._feed.cursor(), *rest, **named)
 
     return [(SubscribeStream, "_response", response)]
 
@@ -268,8 +268,8 @@ def says_live_too_early() -> Patches:
     """Says live as soon as it streams."""
     original = SubscribeStream._response
 
-    def response(self: Any, frames: Any, position: int, state: Any, *rest: Any, **it: Any) -> bytes:
-        return original(self, frames, position, state._replace(live=True), *rest, **it)
+    def response(self: Any, frames: Any, cursor: str, state: Any, *rest: Any, **it: Any) -> bytes:
+        return original(self, frames, cursor, state._replace(live=True), *rest, **it)
 
     return [(SubscribeStream, "_response", response)]
 

@@ -82,7 +82,9 @@ def test_a_forged_list_request_is_told_so(
         filter=wanted, page_size=size, newest_first=newest_first, received_at=received_at
     )
     if number is not None:  # a token that is right in all but its number
-        token = seal(TokenKind(b"l", 1), number.to_bytes(8) + arguments_digest(request))
+        epoch = bytes.fromhex(gateway.events.GetFeedInfo(GetFeedInfoRequest()).epoch)
+        place = epoch + number.to_bytes(8)
+        token = seal(TokenKind(b"l", 2), place + arguments_digest(request))
     request.page_token = token
 
     with caplog.at_level(logging.ERROR):

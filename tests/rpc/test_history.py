@@ -65,12 +65,27 @@ def test_a_token_that_nobody_gave_is_an_invalid_argument(
     for _ in range(3):
         fresh.webhooks.event()
     request = ListEventsRequest(newest_first=newest_first)
-    request.page_token = seal(TokenKind(b"l", 1), number.to_bytes(8) + arguments_digest(request))
+    epoch = bytes.fromhex(fresh.events.GetFeedInfo(GetFeedInfoRequest()).epoch)
+    place = epoch + number.to_bytes(8)
+    request.page_token = seal(TokenKind(b"l", 2), place + arguments_digest(request))
 
     failure = failure_of(fresh.events.ListEvents, request)
 
     assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
     assert failure.violations == {"page_token": "is not a token from a list response"}
+
+
+def test_a_token_of_another_log_is_no_place_in_this_one(fresh: RunningGateway) -> None:
+    for _ in range(3):
+        fresh.webhooks.event()
+    request = ListEventsRequest()
+    place = b"another!" + (1).to_bytes(8)
+    request.page_token = seal(TokenKind(b"l", 2), place + arguments_digest(request))
+
+    failure = failure_of(fresh.events.ListEvents, request)
+
+    assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "not here any more" in failure.violations["page_token"]
 
 
 def test_bad_paging_is_named_all_at_once(gateway: RunningGateway) -> None:

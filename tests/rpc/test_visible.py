@@ -133,7 +133,7 @@ class Everybody:
 def test_a_watch_is_opened_with_what_its_caller_may_see(loop: LoopThread) -> None:
     events = NotingEvents()
     conferences = loop.call(lambda: Conferences(events, Any, 1.0, 10))  # type: ignore[arg-type]
-    stream = WatchStream(conferences, str, 60.0, random.Random(1), Everybody())
+    stream = WatchStream(conferences, lambda: str, 60.0, random.Random(1), Everybody())
 
     with pytest.raises(_AskedError):
         loop.run(stream.watch_conference(called(WatchConferenceRequest(conference_id="c1"))))

@@ -91,7 +91,7 @@ class Stage:
         self.began = virtual_now()
         self._stream = WatchStream(
             self.conferences,
-            lambda at: f"@{at}",
+            lambda: lambda at: f"@{at}",
             AGE_MAX_S,
             random.Random(seed),
             Everybody(),

@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from conferencing.v1.event_service_pb2 import (
 from tests.harness.loop import LoopThread
 from tests.harness.nats import (
     NatsCluster,
+    free_ports,
     one_server,
     published,
     running,
@@ -31,7 +34,7 @@ from tests.harness.nats import (
 )
 from tests.harness.pages import http_get
 from tests.harness.process import GatewayProcess, command, environment
-from tests.harness.webhooks import Signer, webhook
+from tests.harness.webhooks import Poster, Signer, webhook
 
 pytestmark = [with_nats, pytest.mark.slow]
 
@@ -161,13 +164,114 @@ def _serving(folder: Path, url: str, **addresses: str) -> Iterator["subprocess.P
             process.kill()
 
 
-def test_a_gateway_without_its_broker_says_so_and_ends(tmp_path: Path) -> None:
-    with _serving(tmp_path, "nats://127.0.0.1:9/EVENTS") as process:
+def test_a_gateway_with_an_index_serves_readers_before_its_broker_is_there(
+    broker: NatsCluster, tmp_path: Path
+) -> None:
+    (server,) = broker.servers
+    with _gateway(broker, tmp_path) as gateway:
+        assert gateway.webhooks.post(webhook(id_="before")).status == 200
+        cursor = gateway.events.GetFeedInfo(GetFeedInfoRequest()).oldest_cursor
+    server.kill()
+
+    with _gateway(broker, tmp_path) as gateway:
+        assert "is not there yet, and is waited for" in "".join(gateway.log)
+        assert _listed(gateway) == ["before"]
+        stream = gateway.events.Subscribe(SubscribeRequest(after_cursor=cursor), timeout=120)
+        assert [id_ for id_, _ in _events(stream, 1)] == ["before"]
+        refused = gateway.webhooks.post(webhook(id_="while"))
+        assert (refused.status, refused.reason) == (503, "LOG_UNAVAILABLE")
+        assert int(refused.headers["retry-after"]) > 0
+        assert http_get(gateway.admin_address, "/healthz")[0] == 200
+        status, text = http_get(gateway.admin_address, "/readyz")
+        assert status == 503
+        assert "there is no connection to nats://127.0.0.1" in text
+
+        server.restart()
+        until(lambda: http_get(gateway.admin_address, "/readyz")[0] == 200, "it is ready")
+        assert gateway.webhooks.post(webhook(id_="while")).status == 200
+        assert [id_ for id_, _ in _events(stream, 1)] == ["while"], "in the same stream and log"
+
+
+def test_a_gateway_without_an_index_waits_for_its_broker(tmp_path: Path) -> None:
+    cluster = one_server(tmp_path / "nats")
+    rpc, webhooks, admin, addresses = _addresses()
+
+    with _serving(tmp_path, cluster.url("EVENTS"), **addresses) as process:
+        until(lambda: _listens(webhooks), "webhooks are received")
+        assert http_get(admin, "/healthz")[0] == 200
+        status, text = http_get(admin, "/readyz")
+        assert status == 503
+        assert "there is no connection to nats://127.0.0.1" in text
+        assert Poster(webhooks, Signer()).post(webhook()).status == 503
+        # Nobody knows which log it would read.
+        assert not _listens(rpc)
+
+        with running(cluster):
+            until(lambda: _listens(rpc), "gRPC is served")
+            assert Poster(webhooks, Signer()).post(webhook()).status == 200
+            assert http_get(admin, "/readyz")[0] == 200
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert "Traceback" not in told
+
+
+def test_a_gateway_that_is_ended_while_it_waits_ends(tmp_path: Path) -> None:
+    cluster = one_server(tmp_path / "nats")
+    _, webhooks, _, addresses = _addresses()
+
+    with _serving(tmp_path, cluster.url("EVENTS"), **addresses) as process:
+        until(lambda: _listens(webhooks), "webhooks are received")
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("authorization: { users: [ { user: gw, password: right } ] }", "Authorization Violation"),
+        ("jetstream: { max_file_store: 1MB }", "insufficient storage"),
+    ],
+)
+def test_what_will_not_pass_ends_a_gateway_at_once(tmp_path: Path, more: str, words: str) -> None:
+    (tmp_path / "login").write_text("gw:wrong")
+    with (
+        running(one_server(tmp_path / "nats", more)) as cluster,
+        _serving(
+            tmp_path, cluster.url("EVENTS"), GATEWAY_NATS_LOGIN=str(tmp_path / "login")
+        ) as process,
+    ):
         _, told = process.communicate(timeout=60)
 
     assert process.returncode == 1
-    assert "cannot open the event log nats://127.0.0.1:9/EVENTS: no connection" in told
+    assert f"cannot open the event log {cluster.url('EVENTS')}" in told
+    assert words in told
+    assert "wrong" not in told
     assert "Traceback" not in told
+
+
+def _addresses() -> tuple[str, str, str, dict[str, str]]:
+    """Return free addresses for gRPC, webhooks and the admin's port, and their settings."""
+    rpc, webhooks, admin = (f"127.0.0.1:{it}" for it in free_ports(3))
+    settings = {
+        "GATEWAY_GRPC_ADDRESS": rpc,
+        "GATEWAY_HTTP_ADDRESS": webhooks,
+        "GATEWAY_ADMIN_ADDRESS": admin,
+    }
+    return rpc, webhooks, admin, settings
+
+
+def _listens(address: str) -> bool:
+    host, port = address.split(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def test_until_its_index_is_filled_a_gateway_serves_what_comes_and_is_not_ready(

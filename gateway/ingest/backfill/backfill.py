@@ -97,6 +97,8 @@ class Backfill:
         self._suspicion: tuple[Cause, float] | None = (Cause.START, clock())
         self._started = False
         self._reached: Reached | None = None
+        # The log that all of this is about.
+        self._epoch = index.epoch
         self._logged_rest = False
         self._nudge = asyncio.Event()
 
@@ -161,6 +163,8 @@ class Backfill:
         pause = _FIRST_PAUSE_S
         while True:
             self._nudge.clear()
+            # Before anything else is decided: what is complete then is of the same log, or fails.
+            self._begin_anew_with_the_log()
             cause = self._cause()
             ended = await self._sweep(cause)
             self._observe(ended)
@@ -250,6 +254,12 @@ class Backfill:
             if self._suspicion is not None and began_at >= self._suspicion[1] + SETTLE_S:
                 self._suspicion = None
         return ended()
+
+    def _begin_anew_with_the_log(self) -> None:
+        """Forget what was read into a log that is not there any more."""
+        if self._index.epoch != self._epoch:
+            self._epoch, self._reached, self._started = self._index.epoch, None, False
+            self._suspicion, self._reads_anew = (Cause.START, self._clock()), True
 
     def _log_rest(self, *, is_all: bool) -> None:
         """Log, once, that the delivery log has more than one sweep fetches."""

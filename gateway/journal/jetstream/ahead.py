@@ -18,9 +18,12 @@ another event thereby:
 
 Signed bytes, searches and look-ups are the index's alone, and wait for it.
 
+It ends for good when the log begins anew: what it was told of stands for other events then, and the
+new log is the index's alone.
+
 One thing is not noticed: a stream of the same identity that is set back (restored from a backup)
-while the index is being filled. Its numbers are given again then, and those told here before stand
-for other events.
+while the index is being filled, before that has come so far. Its numbers are given again then, and
+those told here before stand for other events.
 """
 
 import asyncio
@@ -29,7 +32,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.events import Entry, Framed
-from gateway.journal.format import Framing
+from gateway.journal.format import FramingOf
 from gateway.journal.jetstream.api import JetStreamApi
 from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
@@ -56,7 +59,7 @@ class StreamAhead:
         index: Index,
         following: Following,
         encoding: Encoding,
-        framing: Framing,
+        framing_of: FramingOf,
         extent: Extent,
     ) -> None:
         self._broker = broker
@@ -64,12 +67,14 @@ class StreamAhead:
         self._index = index
         self._following = following
         self._encoding = encoding
-        self._framing = framing
+        self._framing_of = framing_of
         self._extent = extent
         self._newest = 0
+        self._framing = framing_of(index.epoch)
         self._pull: Pull | None = None
         self._work: asyncio.Task[None] | None = None
         broker.when_lost(self._lost)
+        following.when_begun_anew(self._end)
 
     @property
     def is_told(self) -> bool:
@@ -85,6 +90,7 @@ class StreamAhead:
 
     def begin(self, listener: Listener) -> None:
         """See `Ahead.begin`."""
+        self._framing = self._framing_of(self._index.epoch)
         self._work = asyncio.create_task(self._run(listener))
 
     async def close(self) -> None:
@@ -136,6 +142,12 @@ class StreamAhead:
             raise LogUnavailableError(f"message {message.sequence} cannot be read") from None
         frame = b"".join(self._framing.frame(message.sequence, event.body))
         return Entry(Framed(message.sequence, frame), event.keys, event.received_at_us)
+
+    def _end(self) -> None:
+        # It tells nothing more: a task that is cancelled does not go on.
+        self._newest = 0
+        if self._work is not None:
+            self._work.cancel()
 
     def _lost(self) -> None:
         if self._pull is not None:

@@ -49,6 +49,11 @@ class JetStreamApi:
         self._broker = broker
         self.stream = stream
 
+    @property
+    def is_within_reach(self) -> bool:
+        """Whether somebody can be asked."""
+        return self._broker.problem is None
+
     async def info(self) -> StreamInfo | None:
         """Return what the stream is, None if there is none."""
         try:

@@ -32,9 +32,17 @@ class Arrivals:
         come.cancel()
         return number <= self.newest
 
+    def begin_anew(self, newest: int) -> None:
+        """Let everybody go: the index is of another log, and has come to a number of that."""
+        self.newest = newest
+        self._let_go()
+
     def close(self) -> None:
         """Let everybody go, whatever they wait for."""
         self.is_closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         for _, _, come in self._waiting:
             self._end(come)
         self._waiting = []

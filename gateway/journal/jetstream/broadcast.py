@@ -7,8 +7,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from gateway.journal.jetstream.broker import Broker, Message
+from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.errors import BrokerError
+from gateway.journal.jetstream.messages import Message
 
 # Messages that wait to be sent. A burst beyond that is dropped: whoever sends so many has more to
 # tell than anybody can look at.
@@ -22,21 +23,27 @@ _COME_BYTES_MAX = 2**24
 _SENDER = "Telnyx-Gateway"
 
 
-def subject_of(stream: str, epoch: bytes) -> str:
-    """Return the subject of a log's messages.
+def subject_of(stream: str, epoch: bytes | None) -> str:
+    """Return the subject of a log's messages, by default of those of all logs with the name.
 
     It has three parts, and the events of a stream have two: no stream of events takes it in,
     whatever its name.
     """
-    return f"{stream}_broadcast.{epoch.hex()}.all"
+    return f"{stream}_broadcast.{'*' if epoch is None else epoch.hex()}.all"
 
 
 class JetStreamBroadcast:
-    """`Broadcast` by core NATS. `gateway` is the name of this gateway, which no other has."""
+    """`Broadcast` by core NATS. `gateway` is the name of this gateway, which no other has.
 
-    def __init__(self, broker: Broker, subject: str, gateway: str) -> None:
+    `epoch` is the log's, as it is now: what is told of another log with this name is not heard.
+    """
+
+    def __init__(
+        self, broker: Broker, stream: str, epoch: Callable[[], bytes], gateway: str
+    ) -> None:
         self._broker = broker
-        self._subject = subject
+        self._stream = stream
+        self._epoch = epoch
         self._gateway = gateway
         self._receivers: list[Callable[[bytes], None]] = []
         self._waiting: deque[bytes] = deque()
@@ -44,8 +51,9 @@ class JetStreamBroadcast:
         self._dropped = 0
 
     async def open(self) -> None:
-        """Begin to hear. Raises BrokerError."""
-        await self._broker.hear(self._subject, self._received, _COME_MAX, _COME_BYTES_MAX)
+        """Begin to hear, now or when there is a connection."""
+        everything = subject_of(self._stream, None)
+        await self._broker.hear(everything, self._received, _COME_MAX, _COME_BYTES_MAX)
 
     async def close(self) -> None:
         """Send no more."""
@@ -72,6 +80,10 @@ class JetStreamBroadcast:
         """See `Broadcast.listen`."""
         self._receivers.append(receiver)
 
+    @property
+    def _subject(self) -> str:
+        return subject_of(self._stream, self._epoch())
+
     async def _send(self) -> None:
         while self._waiting:
             message = self._waiting.popleft()
@@ -81,7 +93,7 @@ class JetStreamBroadcast:
                 self._dropped += 1
 
     def _received(self, message: Message) -> None:
-        if message.headers.get(_SENDER) == self._gateway:
+        if message.headers.get(_SENDER) == self._gateway or message.subject != self._subject:
             return
         for receiver in self._receivers:
             receiver(message.data)

@@ -8,19 +8,20 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
 from gateway.journal.errors import LogOpenError
 from gateway.journal.jetstream.access import Access, StreamPlace
-from gateway.journal.jetstream.errors import BrokerError, LostError
+from gateway.journal.jetstream.credentials import TlsClient, shown_by
+from gateway.journal.jetstream.errors import BrokerError, LostError, NotTakenError
+from gateway.journal.jetstream.messages import Heard, Inbox, Message, Receiver, message_of
+from gateway.journal.jetstream.refusals import is_refusal, words_of
 
 # How long the broker may take to respond, in seconds: it has then stored what it was given, or
 # nobody knows.
@@ -30,12 +31,18 @@ RESPONSE_S = 5.0
 # elect a leader, which takes them four to nine, never gets a response.
 ASK_AGAIN_S = 0.5
 
-# How long the first connection may take, in seconds.
+# How long a connection may take to be made, in seconds.
 CONNECT_S = 10.0
+
+# And how long the first one is waited for, in seconds, before it is made while the gateway starts.
+FIRST_S = 3.0
 
 # How often a lost connection is tried for again, in seconds: a gateway that is refused must not
 # keep a server busy.
 _AGAIN_S = 0.25
+
+# How long one that has not come about may take to be closed, in seconds.
+_CLOSED_WITHIN_S = 1.0
 
 # A broker that is there and does nothing (a machine that hangs, a network that swallows) is found
 # out by this: so many pings without a response, so many seconds apart.
@@ -48,81 +55,66 @@ _NOBODY = "503"
 _log = logging.getLogger(__name__)
 
 
-class Message(NamedTuple):
-    """What has come: its bytes, its headers, where a response would go, and on which subject."""
-
-    data: bytes
-    headers: Mapping[str, str]
-    reply: str
-    subject: str = ""
-
-
-Receiver: TypeAlias = Callable[[Message], None]
-
-
-class _Heard(NamedTuple):
-    """A subject that is heard for as long as there is a gateway."""
-
-    subject: str
-    receiver: Receiver
-    waiting_max: int
-    waiting_bytes_max: int
-
-    async def subscribe(self, client: Client) -> None:
-        await client.subscribe(
-            self.subject,
-            cb=self._received,
-            pending_msgs_limit=self.waiting_max,
-            pending_bytes_limit=self.waiting_bytes_max,
-        )
-
-    async def _received(self, message: Msg) -> None:
-        self.receiver(_message_of(message))
-
-
-class _TlsClient(Client):
-    """A client that says nothing to a server in clear.
-
-    The library's own connects in clear to a server that does not ask for TLS, whatever the scheme
-    of its address, and shows it all credentials. Here they are made up, once it is known.
-    """
-
-    def _connect_command(self) -> bytes:
-        if not self._server_info.get("tls_required"):
-            raise NatsError("the server does not ask for TLS, without which nothing is sent to it")
-        return super()._connect_command()
-
-
 class Broker:
     """A connection. Use `connect`."""
 
     def __init__(self, place: StreamPlace, access: Access) -> None:
         self._place = place
         self._access = access
-        self._client = Client()
+        self._client: Client | None = None
         self._closing = False
         self._again: asyncio.Task[None] | None = None
         self._prefix = ""
         self._tokens = itertools.count()
         self._asked: dict[str, asyncio.Future[Message]] = {}
         self._error: str | None = None
+        # Set when a server has let nobody in, or was not trusted, or what is to be shown to it
+        # cannot be used.
+        self._refused = asyncio.Event()
+        self._unusable: LogOpenError | None = None
         self._lost: list[Callable[[], None]] = []
-        self._heard: list[_Heard] = []
+        self._heard: list[Heard] = []
 
     @classmethod
-    async def connect(cls, place: StreamPlace, access: Access) -> "Broker":
-        """Connect. Raises LogOpenError if that does not succeed in time."""
+    async def connect_now(cls, place: StreamPlace, access: Access) -> "Broker":
+        """Connect, for whom nothing is to be waited for later.
+
+        Raises LogOpenError as `connect` does, and if nobody responds in time.
+        """
+        broker = await cls.connect(place, access, CONNECT_S)
+        if broker.is_connected:
+            return broker
+        await broker.close()
+        why = f" ({broker._error})" if broker._error else ""
+        raise LogOpenError(
+            f"cannot open the event log {place}: no connection within {CONNECT_S:.0f} s{why}."
+            " Check that a server runs there and takes what the gateway shows it"
+        )
+
+    @classmethod
+    async def connect(
+        cls, place: StreamPlace, access: Access, within_s: float = FIRST_S
+    ) -> "Broker":
+        """Connect, now or, where nobody responds, as soon as somebody does.
+
+        It waits `within_s` seconds for that. Raises LogOpenError if a server lets nobody in with
+        what it is shown, or cannot be trusted.
+        """
         broker = cls(place, access)
         try:
-            async with asyncio.timeout(CONNECT_S):
-                await broker._connect()
-        except TimeoutError:
-            await broker.close()
-            why = f" ({broker._error})" if broker._error else ""
-            raise LogOpenError(
-                f"cannot open the event log {place}: no connection within {CONNECT_S:.0f} s{why}."
-                " Check that a server runs there and takes what the gateway shows it"
-            ) from None
+            broker._again = connecting = asyncio.create_task(broker._connect_again())
+            refused = asyncio.create_task(broker._refused.wait())
+            await asyncio.wait(
+                {connecting, refused}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            refused.cancel()
+            if broker._unusable is not None:
+                raise broker._unusable
+            if broker._refused.is_set():
+                raise LogOpenError(
+                    f"cannot open the event log {place}: {broker._error}. Check that the server"
+                    " takes what the gateway shows it, and that the gateway trusts the server"
+                )
         except BaseException:
             await broker.close()
             raise
@@ -131,7 +123,7 @@ class Broker:
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection now, as far as is known."""
-        return self._client.is_connected
+        return self._client is not None and self._client.is_connected
 
     @property
     def problem(self) -> str | None:
@@ -143,13 +135,13 @@ class Broker:
 
     @property
     def payload_max(self) -> int:
-        """How large a message may be, in bytes, as the server says."""
-        return self._client.max_payload
+        """How large a message may be, in bytes, as the server has said; 0 before it has."""
+        return 0 if self._client is None else self._client.max_payload
 
     @property
     def server(self) -> dict[str, Any]:
         """What the server says of itself (docs.nats.io, "NATS protocol", INFO)."""
-        return self._client._server_info
+        return {} if self._client is None else self._client._server_info
 
     def when_lost(self, told: Callable[[], None]) -> None:
         """Have somebody called whenever the connection is lost."""
@@ -181,7 +173,9 @@ class Broker:
         finally:
             self._asked.pop(token, None)
         if found.headers.get("Status") == _NOBODY:
-            raise BrokerError(f"nobody at {self._servers} takes {subject}: the stream is not there")
+            raise NotTakenError(
+                f"nobody at {self._servers} takes {subject}: the stream is not there"
+            )
         return found
 
     async def publish(
@@ -192,48 +186,46 @@ class Broker:
         reply: str = "",
     ) -> None:
         """Send a message. Raises BrokerError."""
-        if (problem := self.problem) is not None:
-            raise LostError(problem)
+        client = self._connection()
         try:
-            await self._client.publish(subject, data, reply, headers)
+            await client.publish(subject, data, reply, headers)
         except MaxPayloadError:
             raise BrokerError(
                 f"a message of {len(data)} bytes is larger than {self._servers} takes"
                 f" ({self.payload_max}): raise its max_payload"
             ) from None
         except (NatsError, OSError) as error:
-            raise BrokerError(f"{self._servers}: {_words(error)}") from error
+            raise BrokerError(f"{self._servers}: {words_of(error)}") from error
 
-    async def subscribe(self, receiver: Receiver) -> "Inbox":
+    async def subscribe(self, receiver: Receiver) -> Inbox:
         """Return an inbox whose messages go to `receiver`, for as long as the connection stays.
 
         Raises BrokerError.
         """
 
         async def received(message: Msg) -> None:
-            receiver(_message_of(message))
+            receiver(message_of(message))
 
-        if (problem := self.problem) is not None:
-            raise LostError(problem)
-        subject = self._client.new_inbox()
+        client = self._connection()
+        subject = client.new_inbox()
         try:
-            return Inbox(subject, await self._client.subscribe(subject, cb=received))
+            return Inbox(subject, await client.subscribe(subject, cb=received))
         except (NatsError, OSError) as error:
-            raise BrokerError(f"{self._servers}: {_words(error)}") from error
+            raise BrokerError(f"{self._servers}: {words_of(error)}") from error
 
     async def hear(
         self, subject: str, receiver: Receiver, waiting_max: int, waiting_bytes_max: int
     ) -> None:
-        """Have what comes on a subject go to `receiver`, however often the connection comes back.
+        """Have what comes on a subject go to `receiver`, on this connection and on all that follow.
 
-        So much of it may wait, and more is dropped. Raises BrokerError.
+        So much of it may wait, and more is dropped.
         """
-        heard = _Heard(subject, receiver, waiting_max, waiting_bytes_max)
-        try:
-            await heard.subscribe(self._client)
-        except (NatsError, OSError) as error:
-            raise BrokerError(f"{self._servers}: {_words(error)}") from error
+        heard = Heard(subject, receiver, waiting_max, waiting_bytes_max)
         self._heard.append(heard)
+        if self._client is not None and self._client.is_connected:
+            # If the connection is just being lost, the next one has it.
+            with contextlib.suppress(NatsError, OSError):
+                await heard.subscribe(self._client)
 
     async def close(self) -> None:
         """End the connection."""
@@ -241,8 +233,15 @@ class Broker:
         if self._again is not None:
             self._again.cancel()
         self._fail("the event log is closed")
-        with contextlib.suppress(NatsError, OSError):
-            await self._client.close()
+        if self._client is not None:
+            with contextlib.suppress(NatsError, OSError):
+                await self._client.close()
+
+    def _connection(self) -> Client:
+        if (problem := self.problem) is not None:
+            raise LostError(problem)
+        assert self._client is not None  # or there would be no connection
+        return self._client
 
     @property
     def _servers(self) -> str:
@@ -250,52 +249,49 @@ class Broker:
 
     async def _connect(self) -> None:
         in_tls = self._place.is_tls or self._access.tls is not None
-        self._client = client = _TlsClient() if in_tls else Client()
+        client = TlsClient() if in_tls else Client()
+        try:
+            await self._connected(client)
+        except BaseException:
+            # Also one that hangs: its server would keep each of these for as long as it does.
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_CLOSED_WITHIN_S):
+                    await client.close()
+            raise
+        self._client, self._error = client, None
+
+    async def _connected(self, client: Client) -> None:
         await client.connect(
             [f"{self._place.scheme}://{it}" for it in self._place.servers],
             name="telnyx-gateway",
             error_cb=self._on_error,
             disconnected_cb=self._on_lost,
             closed_cb=self._on_closed,
+            # A client that connects again by itself forgets to close what did not respond.
+            allow_reconnect=False,
             max_reconnect_attempts=-1,
             reconnect_time_wait=_AGAIN_S,  # type: ignore[arg-type]
             ping_interval=_PING_S,
             max_outstanding_pings=_PINGS_MAX,
-            **self._shown(),
+            **shown_by(self._access),
         )
         self._prefix = client.new_inbox()
         await client.subscribe(f"{self._prefix}.*", cb=self._responded)
         for heard in self._heard:
             await heard.subscribe(client)
-        self._error = None
-
-    def _shown(self) -> dict[str, Any]:
-        access, login = self._access, self._access.login
-        if (access.creds or access.nkey) and find_spec("nkeys") is None:
-            raise LogOpenError(
-                "an NKEY or a JWT for NATS needs a package that is not installed:"
-                " pip install 'telnyx-grpc-gateway[nkeys]'"
-            )
-        shown: dict[str, Any] = {
-            "user": None if login is None else lambda: login().partition(":")[0],
-            "password": None if login is None else lambda: login().partition(":")[2],
-            "token": access.token,
-            "user_credentials": None if access.creds is None else str(access.creds),
-            "nkeys_seed": None if access.nkey is None else str(access.nkey),
-            "tls": None if access.tls is None else access.tls.context(),
-        }
-        return {name: value for name, value in shown.items() if value is not None}
 
     async def _responded(self, message: Msg) -> None:
         response = self._asked.get(message.subject.rpartition(".")[2])
         if response is not None and not response.done():
-            response.set_result(_message_of(message))
+            response.set_result(message_of(message))
 
     async def _on_error(self, error: Exception) -> None:
         # A server that lets nobody in says so, and then cuts the connection off.
         if self._error is None or not isinstance(error, ConnectionResetError):
-            self._error = _words(error)
-        _log.debug("%s: %s", self._servers, _words(error))
+            self._error = words_of(error)
+        if is_refusal(error):
+            self._refused.set()
+        _log.debug("%s: %s", self._servers, words_of(error))
 
     async def _on_lost(self) -> None:
         self._fail(f"the connection to {self._servers} was lost")
@@ -303,20 +299,26 @@ class Broker:
             told()
 
     async def _on_closed(self) -> None:
-        """Begin anew where the client gives up, as it does when it is not let in any more."""
+        """Begin anew, with a client of its own for each connection."""
         if self._closing or self._again is not None:
             return
         await self._on_lost()
-        self._again = asyncio.create_task(self._connect_again())
+        self._again = asyncio.create_task(self._connect_again(_AGAIN_S))
 
-    async def _connect_again(self) -> None:
+    async def _connect_again(self, pause_s: float = 0.0) -> None:
         while True:
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(pause_s)
+            pause_s = _AGAIN_S
             try:
                 async with asyncio.timeout(CONNECT_S):
                     await self._connect()
-            except (NatsError, OSError, TimeoutError, LogOpenError, BrokerError) as error:
-                self._error = _words(error)
+            except TimeoutError:
+                pass  # why, the client has said
+            except Exception as error:  # whatever it was, it is tried again
+                self._error = words_of(error)
+                if isinstance(error, LogOpenError):
+                    self._unusable = error
+                    self._refused.set()
             else:
                 self._again = None
                 return
@@ -325,24 +327,3 @@ class Broker:
         for response in self._asked.values():
             if not response.done():
                 response.set_exception(LostError(why))
-
-
-class Inbox(NamedTuple):
-    """Where messages of a subscription come in."""
-
-    subject: str
-    subscription: Subscription
-
-    async def close(self) -> None:
-        """Take no more."""
-        with contextlib.suppress(NatsError, OSError):
-            await self.subscription.unsubscribe()
-
-
-def _message_of(message: Msg) -> Message:
-    return Message(message.data, message.headers or {}, message.reply, message.subject)
-
-
-def _words(error: BaseException) -> str:
-    """Return what an error says. It never has credentials: the client's texts have none."""
-    return str(error) or type(error).__name__

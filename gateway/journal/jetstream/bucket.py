@@ -5,11 +5,13 @@ number the revision. The keys have the log's identity in them: a log that is beg
 nothing of the one before.
 """
 
+from collections.abc import Callable
+
 from gateway.journal.checkpoint import Checkpoint
 from gateway.journal.errors import OutdatedError
-from gateway.journal.jetstream.api import JetStreamApi, result_of
+from gateway.journal.jetstream.api import NO_STREAM, JetStreamApi, result_of
 from gateway.journal.jetstream.broker import RESPONSE_S, Broker
-from gateway.journal.jetstream.errors import RefusedError
+from gateway.journal.jetstream.errors import NotTakenError, RefusedError
 from gateway.journal.jetstream.stream import create
 
 _OTHER_CONFIG = 10058
@@ -28,31 +30,33 @@ def bucket_of(stream: str) -> str:
 class Bucket:
     """The keys of one log. Every method raises BrokerError and RefusedError.
 
-    Use `open`, or `of` to read only: it makes no bucket.
+    `epoch` is the log's, as it is now. The bucket is made when something is to be kept in it, too,
+    however often it is lost.
     """
 
-    def __init__(self, broker: Broker, api: JetStreamApi, prefix: str) -> None:
+    def __init__(self, broker: Broker, stream: str, epoch: Callable[[], bytes]) -> None:
         self._broker = broker
-        self._api = api
-        self._prefix = prefix
+        self._name = bucket_of(stream)
+        self._api = JetStreamApi(broker, f"KV_{self._name}")
+        self._epoch = epoch
 
-    @classmethod
-    async def open(cls, broker: Broker, stream: str, epoch: bytes) -> "Bucket":
+    async def is_there(self) -> bool:
+        """Return whether there is a bucket."""
+        return await self._api.info() is not None
+
+    async def make(self) -> None:
         """Make the bucket if there is none."""
-        bucket = cls.of(broker, stream, epoch)
-        if await bucket._api.info() is None:
-            await _make(bucket._api, bucket_of(stream))
-        return bucket
-
-    @classmethod
-    def of(cls, broker: Broker, stream: str, epoch: bytes) -> "Bucket":
-        """Return the bucket, whether it is there or not."""
-        name = bucket_of(stream)
-        return cls(broker, JetStreamApi(broker, f"KV_{name}"), f"$KV.{name}.{epoch.hex()}")
+        if not await self.is_there():
+            await _make(self._api, self._name)
 
     async def read(self, key: str) -> Checkpoint:
         """Return a key's value and its revision."""
-        found = await self._api.message(last_by_subj=self._subject(key))
+        try:
+            found = await self._api.message(last_by_subj=self._subject(key))
+        except RefusedError as error:
+            if error.code != NO_STREAM:
+                raise
+            found = None
         return Checkpoint(None, 0) if found is None else Checkpoint(found.data, found.sequence)
 
     async def set(self, key: str, value: bytes) -> None:
@@ -77,11 +81,18 @@ class Bucket:
     async def _sent(
         self, key: str, value: bytes, headers: dict[str, str] | None, timeout_s: float
     ) -> int:
-        response = await self._broker.request(self._subject(key), value, headers, timeout_s)
+        subject = self._subject(key)
+        try:
+            response = await self._broker.request(subject, value, headers, timeout_s)
+        except NotTakenError:
+            if await self.is_there():
+                raise
+            await _make(self._api, self._name)
+            response = await self._broker.request(subject, value, headers, timeout_s)
         return int(result_of(response.data)["seq"])
 
     def _subject(self, key: str) -> str:
-        return f"{self._prefix}.{key}"
+        return f"$KV.{self._name}.{self._epoch().hex()}.{key}"
 
 
 async def _make(api: JetStreamApi, bucket: str) -> None:

@@ -11,12 +11,11 @@ from gateway.journal.errors import LogError, LogUnavailableError
 from gateway.journal.events import NewEvent
 from gateway.journal.findings import Findings, Report
 from gateway.journal.jetstream.access import Access, StreamPlace
-from gateway.journal.jetstream.api import NO_STREAM, JetStreamApi
+from gateway.journal.jetstream.api import JetStreamApi
 from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.bucket import Bucket, bucket_of
 from gateway.journal.jetstream.checkpoints import JetStreamCheckpoints
 from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
-from gateway.journal.jetstream.errors import RefusedError
 from gateway.journal.jetstream.pulling import Delivered, Pull
 from gateway.journal.jetstream.stream import differences, epoch_of
 from gateway.journal.jetstream.subjects import event_of
@@ -38,7 +37,7 @@ async def check_stream(
     """Look through the log in a stream, and say what is wrong with it. Never raises for the log."""
     findings = Findings()
     try:
-        broker = await Broker.connect(place, access)
+        broker = await Broker.connect_now(place, access)
     except LogError as error:
         findings.add(_STREAM, str(error))
         return Report(None, None, 0, 0, findings.kept, findings.count)
@@ -152,15 +151,13 @@ class StreamCheck:
 
     async def _check_checkpoints(self, epoch: bytes) -> None:
         stream = self._api.stream
-        checkpoints = JetStreamCheckpoints(Bucket.of(self._broker, stream, epoch))
+        bucket = Bucket(self._broker, stream, lambda: epoch)
+        if not await bucket.is_there():
+            self._findings.add(_CHECKPOINTS, f"their bucket {bucket_of(stream)} is not there")
+            return
+        checkpoints = JetStreamCheckpoints(bucket)
         for name, read in self._content.checkpoints.items():
-            try:
-                value = await checkpoints.get(name)
-            except RefusedError as error:
-                if error.code != NO_STREAM:
-                    raise
-                self._findings.add(_CHECKPOINTS, f"their bucket {bucket_of(stream)} is not there")
-                return
+            value = await checkpoints.get(name)
             try:
                 if value is not None:
                     read(value)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Where the broker has not said it yet.
+UNKNOWN = "what a power cut can cost is not known yet: the broker is away"
+
 
 @dataclass(frozen=True, slots=True)
 class Durability:

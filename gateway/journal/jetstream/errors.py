@@ -3,6 +3,7 @@
 LogUnavailableError
 +-- BrokerError    it says nothing
 |   +-- LostError  there is no connection
+|   +-- NotTakenError  there is nobody to take it
 +-- RefusedError   it says no
 """
 
@@ -15,6 +16,10 @@ class BrokerError(LogUnavailableError):
 
 class LostError(BrokerError):
     """There is no connection, or it was lost on the way. `Broker.problem` tells when it is back."""
+
+
+class NotTakenError(BrokerError):
+    """Nobody takes what was sent: it has not been stored. Most often there is no such stream."""
 
 
 class RefusedError(LogUnavailableError):

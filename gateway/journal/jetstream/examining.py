@@ -62,7 +62,7 @@ class Examined:
 async def examine(place: StreamPlace, access: Access) -> Examined:
     """Look at the servers and the stream. Never raises for them."""
     try:
-        broker = await Broker.connect(place, access)
+        broker = await Broker.connect_now(place, access)
     except LogOpenError as error:
         return Examined(str(error), not_let_in="uthoriz" in str(error))
     server = _server(broker.server)

@@ -4,15 +4,19 @@ from gateway.journal.reading import Span
 
 
 class Extent:
-    """Takes up whatever is heard of the stream. It never goes back."""
+    """Takes up whatever is heard of the stream. It never goes back, but to begin anew."""
 
     def __init__(self, span: Span) -> None:
-        self._oldest, self._newest = span.oldest, span.newest
+        self.begin_anew(span)
 
     @property
     def span(self) -> Span:
         """The numbers that it holds now."""
         return Span(self._oldest, max(self._newest, self._oldest - 1))
+
+    def begin_anew(self, span: Span) -> None:
+        """Take note of what another stream holds."""
+        self._oldest, self._newest = span.oldest, span.newest
 
     def saw(self, span: Span) -> None:
         """Take note of what it holds."""

@@ -2,33 +2,30 @@
 
 It takes up where the index ends. A number that is missing has been deleted: the index then begins
 after it, so that whoever has not read it yet is told. It never ends by itself: what goes wrong is
-tried again, and is the index's problem meanwhile.
+tried again, and is the index's problem meanwhile. What is wrong with the stream itself the lookout
+sees to.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.events import NewEvent
-from gateway.journal.filter import EVERYTHING
 from gateway.journal.jetstream.api import JetStreamApi
 from gateway.journal.jetstream.arrivals import Arrivals
 from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
 from gateway.journal.jetstream.extent import Extent
+from gateway.journal.jetstream.lookout import Lookout
 from gateway.journal.jetstream.pulling import Delivered, Pull
-from gateway.journal.jetstream.stream import epoch_of, marks_in
+from gateway.journal.jetstream.standing_copy import StandingCopy
+from gateway.journal.jetstream.stream import epoch_of
 from gateway.journal.lag import Lag
-from gateway.journal.moves import AS_IT_WAS
-from gateway.journal.sqlite.copy import LogCopy
 
 # How often the stream is asked what it holds, in seconds: its limits delete without a word.
 _LOOK_EVERY_S = 5.0
-
-# One event, however large.
-_ANY_BYTES = 2**40
 
 # How long to wait before what went wrong is tried again, in seconds.
 _AGAIN_S = 0.5
@@ -43,7 +40,8 @@ class Following:
         self,
         broker: Broker,
         api: JetStreamApi,
-        copy: LogCopy,
+        copy: StandingCopy,
+        lookout: Lookout,
         encoding: Encoding,
         extent: Extent,
         arrivals: Arrivals,
@@ -51,22 +49,28 @@ class Following:
         self._broker = broker
         self._api = api
         self._copy = copy
+        self._lookout = lookout
         self._encoding = encoding
         self._extent = extent
         self._arrivals = arrivals
         self._pull: Pull | None = None
         self._looked_at = 0.0
         self._work: asyncio.Task[None] | None = None
-        self.problem: str | None = None
-        # Where the log has gone, in words: what is left of it here is followed to its end.
-        self.moved: str | None = None
+        self.problem = lookout.objection
+        # Whether it is known of which log the index is.
+        self._settled = asyncio.Event()
         # What the stream had when it was first, or again, to be followed.
         self._wanted = extent.span.newest
+        # The epoch of the log whose messages come, None while none do.
+        self._epoch: bytes | None = None
         arrivals.moved(self._newest)
+        copy.when_begun_anew(self._begin_anew)
         broker.when_lost(self._lost)
 
-    def start(self) -> None:
-        """Begin to follow."""
+    def start(self, *, settled: bool) -> None:
+        """Begin to follow. `settled` is whether it is known already of which log the index is."""
+        if settled:
+            self._settled.set()
         self._work = asyncio.create_task(self._run())
 
     @property
@@ -86,6 +90,14 @@ class Following:
         """See `Copying.behind`."""
         return max(self._extent.span.newest - self._newest, 0)
 
+    def when_begun_anew(self, told: Callable[[], None]) -> None:
+        """See `Copying.when_begun_anew`."""
+        self._copy.when_begun_anew(told)
+
+    async def settled(self) -> None:
+        """See `Copying.settled`."""
+        await self._settled.wait()
+
     async def filled(self) -> None:
         """See `Copying.filled`."""
         while not await self.filled_within(_LOOK_EVERY_S):
@@ -94,13 +106,18 @@ class Following:
 
     async def filled_within(self, seconds: float) -> bool:
         """Wait for that, no longer than some seconds; return whether it is so."""
-        return await self._arrivals.until(self._wanted, seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self.settled()
+                return await self._arrivals.until(self._wanted, seconds)
+        except TimeoutError:
+            return False
 
     async def reach(self, sequence: int, within_s: float) -> None:
         """See `Copying.reach`."""
         if sequence > self._extent.span.newest:
             info = await self._api.info()
-            if info is not None and epoch_of(info.config) == self._copy.index.epoch:
+            if info is not None and epoch_of(info.config) == self._copy.epoch:
                 self._extent.saw(info.span)
         if sequence <= self._extent.span.newest and not await self._arrivals.until(
             sequence, within_s
@@ -118,7 +135,7 @@ class Following:
 
     @property
     def _newest(self) -> int:
-        return self._copy.index.span.newest
+        return self._copy.span.newest
 
     async def _run(self) -> None:
         while True:
@@ -136,9 +153,10 @@ class Following:
 
     async def _follow(self) -> None:
         """Follow until something goes wrong."""
-        await self._look()
-        self._wanted = self._extent.span.newest
-        await self._must_agree()
+        self._epoch = None
+        await self._look(closely=True)
+        self._epoch, self._wanted = self._copy.epoch, self._extent.span.newest
+        self._settled.set()
         self._pull = pull = await Pull.begin(self._broker, self._api, self._newest)
         self.problem = None
         try:
@@ -152,35 +170,25 @@ class Following:
             self._pull = None
             await pull.close()
 
-    async def _look(self) -> None:
+    async def _look(self, *, closely: bool = False) -> None:
         """See what the stream holds, and drop what it has dropped."""
-        info = await self._api.info()
-        if info is None:
-            raise LogUnavailableError(f"the stream {self._api.stream} is not there any more")
-        if epoch_of(info.config) != self._copy.index.epoch:
-            raise LogUnavailableError(
-                f"the stream {self._api.stream} is another one than it was: restart the gateway"
-            )
-        if info.span.newest < self._newest:
-            raise LogUnavailableError(
-                f"the stream {self._api.stream} ends at {info.span.newest}, and {self._newest} has"
-                " been read of it: if that stays so, it has lost events, and the gateway must be"
-                " restarted"
-            )
+        span = (await self._lookout.look(closely=closely)).span
+        if self._epoch not in (None, self._copy.epoch):
+            # What has come is of the log that was.
+            raise LogUnavailableError(f"the stream {self._api.stream} is followed anew")
         self._looked_at = monotonic()
-        self.moved = AS_IT_WAS.refusal(marks_in(info.config), self._api.stream)
-        self._extent.saw(info.span)
+        self._extent.saw(span)
         if self._newest < self._wanted:
-            _log.info("the index lacks %d of %d events", self.behind, info.span.count)
-        await self._begin_after(info.span.oldest - 1)
+            _log.info("the index lacks %d of %d events", self.behind, span.count)
+        await self._begin_after(span.oldest - 1)
 
-    async def _must_agree(self) -> None:
-        """Raise LogUnavailableError if the stream's event at the end of the index is another."""
-        if not await agrees(self._api, self._copy, self._encoding):
-            raise LogUnavailableError(
-                f"the stream {self._api.stream} has another event with number {self._newest} than"
-                " was read of it: restart the gateway"
-            )
+    def _begin_anew(self) -> None:
+        # Until it is followed anew nobody knows what it has: nobody is up with it.
+        self.problem = self.problem or f"the stream {self._api.stream} is to be followed anew"
+        span = self._copy.span
+        self._wanted = span.newest
+        self._extent.begin_anew(span)
+        self._arrivals.begin_anew(span.newest)
 
     async def _take(self, messages: Sequence[Delivered]) -> None:
         come = [it for it in messages if it.sequence > self._newest]
@@ -222,7 +230,7 @@ class Following:
             await self._begin_after(number - 1)
 
     async def _begin_after(self, number: int) -> None:
-        if self._copy.index.span.oldest <= number:
+        if self._copy.span.oldest <= number:
             await self._copy.begin_after(number)
             self._arrivals.moved(self._newest)
 
@@ -238,26 +246,6 @@ class Following:
     def _lost(self) -> None:
         if self._pull is not None:
             self._pull.lose()
-
-
-async def agrees(api: JetStreamApi, copy: LogCopy, encoding: Encoding) -> bool:
-    """Return whether the stream has the event that the index ends with.
-
-    Or whether that cannot be told: the index is empty, or the stream has deleted the event. Raises
-    LogUnavailableError.
-    """
-    newest = await copy.index.recent(1, _ANY_BYTES)
-    if not newest:
-        return True
-    message = await api.message(seq=newest[0].framed.sequence)
-    if message is None:
-        return True
-    try:
-        event = encoding.decoded(message.data)
-    except ForeignMessageError:
-        return False
-    held = await copy.index.find(event.id, EVERYTHING)
-    return held is not None and (held.frame, held.raw) == (newest[0].framed.frame, event.raw)
 
 
 def _contiguous(messages: Sequence[Delivered]) -> Sequence[Delivered]:

@@ -27,18 +27,22 @@ _ROUND_IT_BYTES = 1_024
 
 
 class JetStreamJournal:
-    """A `Journal` in a stream. `trouble` says what is known to be wrong with the broker."""
+    """A `Journal` in a stream. `trouble` says what is known to be wrong with the broker.
+
+    `objection` says why nothing may be stored, although the broker might take it.
+    """
 
     def __init__(
         self,
         stream: str,
-        epoch: bytes,
+        epoch: Callable[[], bytes],
         appender: Appender,
         encoding: Encoding,
         extent: Extent,
         arrivals: Arrivals,
         bytes_max: Callable[[], int],
         trouble: Callable[[], str | None],
+        objection: Callable[[], str | None],
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._stream = stream
@@ -49,12 +53,13 @@ class JetStreamJournal:
         self._arrivals = arrivals
         self._bytes_max = bytes_max
         self._trouble = trouble
+        self._objection = objection
         self._now = now
 
     @property
     def epoch(self) -> bytes:
         """See `Journal.epoch`."""
-        return self._epoch
+        return self._epoch()
 
     @property
     def span(self) -> Span:
@@ -71,6 +76,8 @@ class JetStreamJournal:
 
     async def append(self, event: NewEvent) -> Appended:
         """See `Journal.append`. Where the index is up, the event is in it when this returns."""
+        if (objection := self._objection()) is not None:
+            raise LogUnavailableError(objection)
         outgoing = Outgoing(
             subjects.event_of(self._stream, event.id), self._encoding.encoded(event)
         )
@@ -80,7 +87,10 @@ class JetStreamJournal:
                 f"an event of {size} bytes is larger than the broker takes ({most}): raise its"
                 " max_payload, or the stream's max_msg_size"
             )
+        epoch = self._epoch()
         appended = await self._appender.append(outgoing)
+        if self._epoch() != epoch:
+            return appended  # its number may be of the stream that was
         self._extent.reaches(appended.sequence)
         if self._extent.span.newest - self._arrivals.newest <= _UP_WITHIN:
             await self._arrivals.until(appended.sequence, _ROUND_S)

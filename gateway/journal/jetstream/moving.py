@@ -65,7 +65,7 @@ def _standing(place: StreamPlace, config: Json) -> Standing:
 
 @asynccontextmanager
 async def _asking(place: StreamPlace, access: Access) -> AsyncIterator[JetStreamApi]:
-    broker = await Broker.connect(place, access)
+    broker = await Broker.connect_now(place, access)
     try:
         yield JetStreamApi(broker, place.stream)
     except LogOpenError:

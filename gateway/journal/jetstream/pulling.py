@@ -10,8 +10,9 @@ import secrets
 from typing import NamedTuple
 
 from gateway.journal.jetstream.api import JetStreamApi
-from gateway.journal.jetstream.broker import Broker, Inbox, Message
+from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.errors import BrokerError
+from gateway.journal.jetstream.messages import Inbox, Message
 
 # Messages asked for at a time, while at most as many are on their way already; and their bytes.
 _ASKED = 500

@@ -20,7 +20,7 @@ from gateway.journal.jetstream.api import (
 )
 from gateway.journal.jetstream.durability import Durability
 from gateway.journal.jetstream.errors import BrokerError, RefusedError
-from gateway.journal.moves import ARRIVING, Marks, Opening, marks_of
+from gateway.journal.moves import ARRIVING, AS_IT_WAS, Marks, Opening, marks_of
 from gateway.journal.ports import EPOCH_BYTES
 from gateway.journal.reading import Span
 from gateway.journal.retention import Retention
@@ -40,7 +40,7 @@ _NANOSECONDS = 10**9
 _NO_LIMIT = -1
 
 # And what stands for that here: longer than any log, in seconds, and larger than any, in bytes.
-_FOR_EVER_S, _ANY_SIZE = 3650 * 86_400.0, 2**50
+_FOR_EVER_S, ANY_SIZE = 3650 * 86_400.0, 2**50
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Stream:
     """A stream that is fit to be a log: its identity, its own limits, and how safe it is.
 
     `span` are the numbers that it held when it was looked at, `message_max` how large a message may
-    be, in bytes.
+    be, in bytes. `marks` is what it says of moves.
     """
 
     epoch: bytes
@@ -56,6 +56,7 @@ class Stream:
     retention: Retention
     durability: Durability
     message_max: int
+    marks: Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ async def opened_stream(api: JetStreamApi, limits: Retention, opening: Opening) 
 
     Raises LogOpenError, BrokerError and RefusedError.
     """
-    found = await api.info() or await _made(api, limits, opening)
+    found = await api.info() or await made(api, limits, opening)
     opening.check(marks_in(found.config), api.stream)
     return stream_of(api.stream, found)
 
@@ -117,7 +118,8 @@ def stream_of(name: str, found: StreamInfo) -> Stream:
         found.span,
         _retention_of(config),
         Durability(int(config["num_replicas"])),
-        message_max if message_max > 0 else _ANY_SIZE,
+        message_max if message_max > 0 else ANY_SIZE,
+        marks_in(config),
     )
 
 
@@ -141,7 +143,11 @@ def marks_in(config: Json) -> Marks:
     return marks_of((config.get("metadata") or {}).get, mark)
 
 
-async def _made(api: JetStreamApi, limits: Retention, opening: Opening) -> StreamInfo:
+async def made(api: JetStreamApi, limits: Retention, opening: Opening = AS_IT_WAS) -> StreamInfo:
+    """Make the stream, which is not there; return what it is, if another gateway was sooner, too.
+
+    Raises BrokerError and RefusedError.
+    """
     epoch, arrival = secrets.token_bytes(EPOCH_BYTES), opening.arrival
     config = {
         "name": api.stream,
@@ -170,6 +176,20 @@ async def _made(api: JetStreamApi, limits: Retention, opening: Opening) -> Strea
     if found is None:
         raise BrokerError(f"the stream {api.stream} is being made by another gateway")
     return found
+
+
+async def renew(api: JetStreamApi, epoch: bytes) -> None:
+    """Give the stream another epoch than this one, unless it has another already.
+
+    There is no compare and set for configurations. So it looks first; of two that do this in the
+    same milliseconds the later wins, and no epoch that was given is ever given again. Raises
+    BrokerError and RefusedError.
+    """
+    found = await api.info()
+    if found is None or epoch_of(found.config) != epoch:
+        return
+    metadata = {**found.config["metadata"], EPOCH: secrets.token_hex(EPOCH_BYTES)}
+    await api.update({**found.config, "metadata": metadata})
 
 
 async def create(api: JetStreamApi, config: Json) -> StreamInfo:
@@ -208,5 +228,5 @@ def _retention_of(config: Json) -> Retention:
     age_ns, size_bytes = int(config.get("max_age") or 0), int(config.get("max_bytes") or 0)
     return Retention(
         age_ns / _NANOSECONDS if age_ns > 0 else _FOR_EVER_S,
-        size_bytes if size_bytes > 0 else _ANY_SIZE,
+        size_bytes if size_bytes > 0 else ANY_SIZE,
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 from gateway.journal.errors import LogOpenError
 from gateway.journal.events import NewEvent
 from gateway.journal.format import EventFormat
+from gateway.journal.sqlite.emptying import epoch_of
 from gateway.journal.sqlite.faults import is_damage
+from gateway.journal.sqlite.files import LogFiles
 from gateway.journal.sqlite.log import Forget, SqliteIndex
 from gateway.journal.sqlite.opening import OpenFiles, open_files
 from gateway.journal.sqlite.reader import LogReader
@@ -59,27 +61,49 @@ class LogCopy:
 
 
 def open_copy(
-    path: Path, format_: EventFormat, epoch: bytes, forget: Forget, *, anew: bool = False
+    path: Path,
+    format_: EventFormat,
+    epoch: bytes,
+    forget: Forget,
+    *,
+    anew: bool = False,
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> LogCopy:
     """Open the copy of the log with an epoch, making it first where there is none.
 
     A copy of another log is emptied, as is a damaged one, and any that is to be made `anew`; no
     file that is not a copy ever is. What is pruned from it is deleted by `forget` at the log, too.
-    Raises LogOpenError.
+    It is used in `loop`, by default the one that runs. Raises LogOpenError.
     """
+    loop = loop or asyncio.get_running_loop()
     try:
-        return _opened(path, format_, Copied(epoch, anew), forget)
+        return _opened(path, format_, Copied(epoch, anew), forget, loop)
     except LogOpenError as error:
         if not is_damage(error.__cause__):
             raise
         _log.warning("%s; it is built anew", error)
-    return _opened(path, format_, Copied(epoch, anew=True), forget)
+    return _opened(path, format_, Copied(epoch, anew=True), forget, loop)
 
 
-def _opened(path: Path, format_: EventFormat, copied: Copied, forget: Forget) -> LogCopy:
+def epoch_of_copy(path: Path) -> bytes | None:
+    """Return of which log a file is a copy; None if it is none, or of no use."""
+    files = LogFiles.of(path)
+    try:
+        return epoch_of(files)
+    except OSError:
+        return None
+
+
+def _opened(
+    path: Path,
+    format_: EventFormat,
+    copied: Copied,
+    forget: Forget,
+    loop: asyncio.AbstractEventLoop,
+) -> LogCopy:
     opened = open_files(path, format_, copied=copied)
     try:
-        writer = GroupWriter(opened, format_, asyncio.get_running_loop())
+        writer = GroupWriter(opened, format_, loop)
         reader = LogReader(opened.files.database, format_.keys, opened.watch)
     except BaseException:
         opened.close()

@@ -33,6 +33,14 @@ def empty_unless_of(files: LogFiles, copied: Copied) -> None:
     os.truncate(files.database, 0)
 
 
+def epoch_of(files: LogFiles) -> bytes | None:
+    """Return of which log a file is a copy; None if it is none, or of no use. Raises OSError."""
+    if _header_number(files, _APPLICATION_AT) != COPY_APPLICATION_ID:
+        return None
+    meta = read_meta_unfolded(files.database)
+    return None if meta is None else bytes(meta["epoch"])
+
+
 def _is_stale(files: LogFiles, epoch: bytes) -> bool:
     meta = read_meta_unfolded(files.database)
     if meta is None:

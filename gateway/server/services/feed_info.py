@@ -14,6 +14,7 @@ from conferencing.v1.event_service_pb2 import (
 )
 from gateway.clock import Moment
 from gateway.feed.feed import Feed
+from gateway.feed.start import of_one_log
 from gateway.ingest.backfill.report import Report
 from gateway.journal.ports import EventLog
 from gateway.journal.reading import Asker
@@ -69,7 +70,8 @@ class FeedInfo:
 
     async def get_feed_info(self, call: Call[GetFeedInfoRequest]) -> bytes:
         """Return what the log holds; to who may not see all of it, no more than it must know."""
-        measures = await self._feed.index.measures(Asker(call.account))
+        with of_one_log(self._feed.index):
+            measures = await self._feed.index.measures(Asker(call.account))
         span = measures.span
         # What is at the log's end may be known before the index has it.
         newest = span.newest if self._feed.lag is None else max(span.newest, self._feed.end)

@@ -17,6 +17,7 @@ from gateway.details import FieldViolation, Resource
 from gateway.feed.frames import event_of, fitting, joined
 from gateway.feed.raw import framed_with_raw
 from gateway.feed.search import PAGE_BYTES_MAX, SEARCH_S, Query, Searcher
+from gateway.feed.start import of_one_log
 from gateway.journal.lag import Lag
 from gateway.journal.ports import Index
 from gateway.journal.reading import Asker
@@ -26,9 +27,10 @@ from gateway.server.services.filters import FilterReader
 from gateway.server.services.requests import read_page_size, read_times
 from gateway.tokens import TokenKind, arguments_digest, seal, unseal
 
-_KIND = TokenKind(b"l", 1)
-# The number of the last event of the page before, digest of the request's other fields.
-_LAYOUT = struct.Struct(">Q8s")
+_KIND = TokenKind(b"l", 2)
+# The log's epoch, the number of the last event of the page before, digest of the request's other
+# fields.
+_LAYOUT = struct.Struct(">8sQ8s")
 
 # With a deadline, this share of the time that is left: the rest is for what has been found.
 SEARCH_SHARE = 0.5
@@ -57,7 +59,9 @@ class StoredEvents:
         violations: list[FieldViolation] = []
         wanted = self._filters.read(request.filter, violations)
         size = read_page_size(request.page_size, violations)
-        end = _read_token(request, self._index.span.newest, violations)
+        index = self._index
+        epoch = index.epoch
+        end = _read_token(request, epoch, index.span.newest, violations)
         if violations:
             raise invalid_argument(violations)
         call.allowance.search()
@@ -72,15 +76,16 @@ class StoredEvents:
         )
         left = call.time_remaining()
         seconds = SEARCH_S if left is None else left * SEARCH_SHARE
-        found, position = await self._searcher.search(query, seconds)
-        page = found[: fitting([it.frame for it in found[:size]], PAGE_BYTES_MAX)]
-        if request.include_raw:
-            page = await framed_with_raw(self._index, page, PAGE_BYTES_MAX, query.asker)
+        with of_one_log(index, epoch):
+            found, position = await self._searcher.search(query, seconds)
+            page = found[: fitting([it.frame for it in found[:size]], PAGE_BYTES_MAX)]
+            if request.include_raw:
+                page = await framed_with_raw(index, page, PAGE_BYTES_MAX, query.asker)
         response = ListEventsResponse()
         if len(page) < len(found):
             position = page[-1].sequence
         if position is not None:
-            response.next_page_token = _token(request, position)
+            response.next_page_token = _token(request, epoch, position)
         return joined([it.frame for it in page], response.SerializeToString())
 
     async def get_event(self, call: Call[GetEventRequest]) -> bytes:
@@ -105,18 +110,22 @@ class StoredEvents:
 
 
 def _read_token(
-    request: ListEventsRequest, newest: int, violations: list[FieldViolation]
+    request: ListEventsRequest, epoch: bytes, newest: int, violations: list[FieldViolation]
 ) -> int | None:
     """Return the number that a page ended with, None without a token."""
     if not request.page_token:
         return None
     try:
-        sequence, digest = _LAYOUT.unpack(unseal(_KIND, request.page_token))
+        of, sequence, digest = _LAYOUT.unpack(unseal(_KIND, request.page_token))
     except (ValueError, struct.error):
-        sequence, digest = newest + 2, b""
+        of, sequence, digest = epoch, newest + 2, b""
+    if of != epoch:
+        violations.append(
+            FieldViolation("page_token", "is of an event log that is not here any more: begin anew")
+        )
     # Pages end within the log, or just beyond what it held; whatever else a token says, it was
-    # made by nobody or for another log.
-    if sequence > newest + 1:
+    # made by nobody.
+    elif sequence > newest + 1:
         violations.append(FieldViolation("page_token", "is not a token from a list response"))
     elif not violations and digest != arguments_digest(request):
         violations.append(
@@ -125,5 +134,5 @@ def _read_token(
     return int(sequence)
 
 
-def _token(request: ListEventsRequest, sequence: int) -> str:
-    return seal(_KIND, _LAYOUT.pack(sequence, arguments_digest(request)))
+def _token(request: ListEventsRequest, epoch: bytes, sequence: int) -> str:
+    return seal(_KIND, _LAYOUT.pack(epoch, sequence, arguments_digest(request)))

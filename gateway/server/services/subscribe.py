@@ -26,9 +26,9 @@ from gateway.feed.errors import EventsLostError
 from gateway.feed.feed import Feed
 from gateway.feed.frames import joined
 from gateway.feed.raw import framed_with_raw
-from gateway.feed.start import Loss, Start
+from gateway.feed.start import Loss, Start, of_one_log
 from gateway.feed.subscription import Subscription
-from gateway.journal.cursor import CursorFormatError
+from gateway.journal.cursor import CursorFormatError, Cursors
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.filter import Filter
 from gateway.journal.lag import Lag
@@ -133,20 +133,23 @@ class SubscribeStream:
         ) as subscription:
             subscription.caller = call.caller.name
             subscription.needs_index = options.include_raw
-            bound, lag = self._feed.end, self._feed.lag
+            bound, lag, cursors = self._feed.end, self._feed.lag, subscription.cursors
             # With the loss in it, if there is one: the cursor stands behind it already.
-            await call.write(self._response((), start.position, self._state(subscription), gap=gap))
+            cursor = cursors.text(start.position)
+            await call.write(self._response((), cursor, self._state(subscription), gap=gap))
             while not (options.bounded and subscription.position >= bound):
                 left = ends_at - self._now()
                 if left <= 0:
                     drain = Drain(reason=DRAIN_REASON_MAX_AGE)
-                    position, state = subscription.position, self._state(subscription)
-                    await call.write(self._response((), position, state, drain))
+                    cursor = cursors.text(subscription.position)
+                    await call.write(self._response((), cursor, self._state(subscription), drain))
                     return
                 if subscription.is_behind:
                     await call.prepare()
                 timeout = min(options.times.heartbeat_s, left)
                 await call.write(await self._next(subscription, timeout, options, call))
+                if subscription.cursors is not cursors:
+                    bound, lag, cursors = self._feed.end, self._feed.lag, subscription.cursors
                 if subscription.drained:
                     return
             if lag is not None and lag.is_cut_off:
@@ -165,14 +168,16 @@ class SubscribeStream:
             if not options.skips_losses:
                 raise lost(error, _WAY_ON) from None
             gap = self._gap(error.loss)
-            return self._response((), subscription.position, self._state(subscription), gap=gap)
-        state = self._state(subscription)
+            cursor = subscription.cursors.text(subscription.position)
+            return self._response((), cursor, self._state(subscription), gap=gap)
+        # Of the log that the batch is of: there may be another one before it is written.
+        cursors, state = subscription.cursors, self._state(subscription)
         if subscription.drained:
             drain = Drain(reason=DRAIN_REASON_SHUTDOWN)
-            return self._response((), batch.through, state, drain)
+            return self._response((), cursors.text(batch.through), state, drain)
         if options.include_raw:
-            batch = await self._write_raw(batch, state, call)
-        return await self._encoded(batch, state, call)
+            batch = await self._write_raw(batch, cursors, state, call)
+        return await self._encoded(batch, cursors, state, call)
 
     def _state(self, subscription: Subscription) -> _State:
         lag = self._feed.lag_of(subscription)
@@ -209,7 +214,9 @@ class SubscribeStream:
                 return Start(self._feed.oldest - 1)
         return Start(self._feed.end)
 
-    async def _write_raw(self, batch: Batch, state: _State, call: Call[Any]) -> Batch:
+    async def _write_raw(
+        self, batch: Batch, cursors: Cursors, state: _State, call: Call[Any]
+    ) -> Batch:
         """Return a batch with the signed bytes in it.
 
         They may make too much of it for one response: all but the last lot are written.
@@ -217,33 +224,38 @@ class SubscribeStream:
         rest = batch.frames
         while True:
             await call.prepare()
-            framed = await framed_with_raw(self._feed.index, rest, BATCH_BYTES_MAX, None)
+            with of_one_log(self._feed.index, cursors.epoch):
+                framed = await framed_with_raw(self._feed.index, rest, BATCH_BYTES_MAX, None)
             if len(framed) == len(rest):
                 return Batch(framed, batch.through)
             frames = [it.frame for it in framed]
-            await call.write(self._response(frames, framed[-1].sequence, state))
+            cursor = cursors.text(framed[-1].sequence)
+            await call.write(self._response(frames, cursor, state))
             rest = rest[len(framed) :]
 
-    async def _encoded(self, batch: Batch, state: _State, call: Call[Any]) -> bytes:
+    async def _encoded(
+        self, batch: Batch, cursors: Cursors, state: _State, call: Call[Any]
+    ) -> bytes:
         last, last_state, encoded = self._last
         if last is batch and last_state == state:
             return encoded
         if sum(len(it.frame) for it in batch.frames) > SMALL_RESPONSE_BYTES:
             await call.prepare()
-        encoded = self._response([it.frame for it in batch.frames], batch.through, state)
+        cursor = cursors.text(batch.through)
+        encoded = self._response([it.frame for it in batch.frames], cursor, state)
         self._last = (batch, state, encoded)
         return encoded
 
     def _response(
         self,
         frames: Sequence[bytes],
-        position: int,
+        cursor: str,
         state: _State,
         drain: Drain | None = None,
         gap: Gap | None = None,
     ) -> bytes:
         rest = SubscribeResponse(
-            cursor=self._feed.cursor(position),
+            cursor=cursor,
             live=state.live,
             drain=drain,
             gap=gap,

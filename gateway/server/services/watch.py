@@ -37,14 +37,14 @@ class ConferenceGuard(Protocol):
 class WatchStream:
     """Serves WatchConference. `age_max_s` is how long one stream stays open, in seconds.
 
-    `cursor` returns the cursor of a position in the feed, and `guard` knows which conferences a
-    caller may see.
+    `cursors` returns what makes the cursors of the feed as it is now, and `guard` knows which
+    conferences a caller may see.
     """
 
     def __init__(
         self,
         conferences: Conferences,
-        cursor: Callable[[int], str],
+        cursors: Callable[[], Callable[[int], str]],
         age_max_s: float,
         random_: random.Random,
         guard: ConferenceGuard,
@@ -52,7 +52,7 @@ class WatchStream:
     ) -> None:
         self._guard = guard
         self._conferences = conferences
-        self._cursor = cursor
+        self._cursors = cursors
         self._age_max_s = age_max_s
         self._random = random_
         self._now = now
@@ -70,38 +70,42 @@ class WatchStream:
         await self._guard.admit_to_conference(call, ref, left_s)
         left_s = call.time_remaining()
         patience_s = math.inf if left_s is None else left_s
+        # Those of the log whose events are followed: when there is another one, the watch ends.
+        cursor = self._cursors()
         async with self._conferences.watch(ref, call.visible, call.account, patience_s) as watch:
-            await self._follow(watch, times, call)
+            await self._follow(watch, cursor, times, call)
 
     async def _follow(
-        self, watch: Watch, times: StreamTimes, call: Call[WatchConferenceRequest]
+        self,
+        watch: Watch,
+        cursor: Callable[[int], str],
+        times: StreamTimes,
+        call: Call[WatchConferenceRequest],
     ) -> None:
+        async def write(response: WatchConferenceResponse, position: int) -> float:
+            """Write a response as of a position; returns when that was done."""
+            response.cursor = cursor(position)
+            await call.write(response.SerializeToString())
+            return self._now()
+
         await call.prepare()
         snapshot = WatchConferenceResponse(snapshot=watch.snapshot())
-        written_at = await self._write(snapshot, watch.position, call)
+        written_at = await write(snapshot, watch.position)
         ends_at = written_at + times.age_max_s
         while not watch.has_ended:
             heartbeat_at = written_at + times.heartbeat_s
             now = self._now()
             if now >= ends_at:
-                await self._write(_drain(DRAIN_REASON_MAX_AGE), watch.position, call)
+                await write(_drain(DRAIN_REASON_MAX_AGE), watch.position)
                 return
             if now >= heartbeat_at:
-                written_at = await self._write(WatchConferenceResponse(), watch.position, call)
+                written_at = await write(WatchConferenceResponse(), watch.position)
                 continue
             for update in await watch.next(min(heartbeat_at, ends_at) - now):
-                written_at = await self._write(_response(update), update.position, call)
+                written_at = await write(_response(update), update.position)
             if watch.draining:
-                await self._write(_drain(DRAIN_REASON_SHUTDOWN), watch.position, call)
+                await write(_drain(DRAIN_REASON_SHUTDOWN), watch.position)
                 return
-
-    async def _write(
-        self, response: WatchConferenceResponse, position: int, call: Call[WatchConferenceRequest]
-    ) -> float:
-        """Write a response as of a position; returns when that was done."""
-        response.cursor = self._cursor(position)
-        await call.write(response.SerializeToString())
-        return self._now()
 
 
 def _response(update: Update) -> WatchConferenceResponse:

@@ -212,7 +212,7 @@ def in_large_batches() -> bytes:
 
 
 def forged() -> bytes:
-    token = seal(TokenKind(b"l", 1), (2**63).to_bytes(8, "big") + bytes(8))
+    token = seal(TokenKind(b"l", 2), bytes(8) + (2**63).to_bytes(8, "big") + bytes(8))
     return ListEventsRequest(page_token=token).SerializeToString()
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from conferencing.v1.event_pb2 import Event
 from gateway.clock import Clock
@@ -16,6 +17,7 @@ from gateway.ingest.backfill.sweep import Addressees, Sweeper
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.leasing import LeaseLostError, Work
+from gateway.journal.ports import Broadcast, Checkpoints, EventLog, Index, Journal
 from gateway.journal.retention import Retention
 from gateway.journal.sqlite import open_log
 from gateway.records.backfill import Cause, DeliveryChecked, SweepEnded, Verdict
@@ -50,6 +52,16 @@ class BenchLease:
 
     async def hold(self, work: Work) -> None:
         await work()
+
+
+class _AsItIs:
+    """One port of whichever log there is now."""
+
+    def __init__(self, port: Callable[[], object]) -> None:
+        self._port = port
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._port(), name)
 
 
 class Bench:
@@ -87,10 +99,19 @@ class Bench:
 
     def _open(self) -> None:
         self.time = Clock(self.clock, self.clock.steady)
-        self.log = self.loop.run(open_log(self.folder / "events.db", FORMAT))
-        self.completeness = self.loop.run(Completeness.load(self.log.checkpoints))
-        self.provider.before_answer = lambda request: self._tell_time()
         self.lease = BenchLease()
+        self._now = self.loop.run(open_log(self.folder / "events.db", FORMAT))
+        self.log = EventLog(
+            "one that can be replaced",
+            cast(Journal, _AsItIs(lambda: self._now.journal)),
+            cast(Index, _AsItIs(lambda: self._now.index)),
+            cast(Checkpoints, _AsItIs(lambda: self._now.checkpoints)),
+            cast(Broadcast, _AsItIs(lambda: self._now.broadcast)),
+            self.lease,
+            self._close_log,
+        )
+        self.completeness = self.loop.run(Completeness.begin(self.log))
+        self.provider.before_answer = lambda request: self._tell_time()
         sweeper = Sweeper(
             SourceWhileHeld(self.provider, self.lease),
             WebhookDecoder(),
@@ -121,6 +142,15 @@ class Bench:
     def prune(self) -> int:
         retention = Retention(self.retention_age_s, 10**9)
         return self.loop.run(self.log.index.prune(retention, self.time.for_deleting()))
+
+    async def _close_log(self) -> None:
+        await self._now.close()
+
+    def replace_log(self) -> None:
+        """Have the log be another one, which is empty, under everybody who has it open."""
+        before = self._now
+        self._now = self.loop.run(open_log(self.folder / "another.db", FORMAT))
+        self.loop.run(before.close())
 
     def restart(self) -> None:
         self.close()

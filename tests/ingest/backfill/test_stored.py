@@ -11,6 +11,7 @@ from gateway.journal.errors import LogUnavailableError
 from gateway.journal.events import Appended, NewEvent
 from gateway.records.backfill import Cause, Verdict
 from gateway.upstream.deliveries import Delivery
+from tests.harness.events import new_event
 from tests.ingest.backfill.bench import Bench, summaries
 from tests.ingest.backfill.deliveries import HERE, delivery
 
@@ -33,6 +34,29 @@ def test_what_was_sent_while_the_gateway_was_away_is_stored_in_order(bench: Benc
     assert {event.conference_id for event in missed} == {"conf-1"}
     assert bench.backfill.report.stored == 10
     assert bench.backfill.report.state is State.IDLE
+
+
+def test_what_a_log_has_lost_is_fetched_into_the_one_that_has_taken_its_place(
+    bench: Bench,
+) -> None:
+    """As when a backup is restored under a gateway: what this had read before does not count."""
+    bench.sweep()
+    oldest_us = bench.us
+    for number in range(1, 6):
+        bench.clock.advance(60)
+        bench.provider.add(number, bench.us)
+        bench.received(f"event-{number}")
+    bench.sweep(5)
+    assert bench.backfill.report.complete is not None
+
+    bench.replace_log()
+    restored = new_event(id_="event-1", received_at_us=oldest_us + 60_000_000)
+    bench.loop.run(bench.log.journal.append(restored))
+    assert bench.backfill.report.complete is None
+    (ended,) = bench.sweep()
+
+    assert (ended.cause, ended.succeeded) == (Cause.START, True)
+    assert bench.held_ids == [f"event-{number}" for number in range(1, 6)]
 
 
 def test_what_is_held_is_not_stored_again(bench: Bench) -> None:

@@ -16,7 +16,7 @@ HOUR_US = round(3_600 * 1e6)
 
 def _other(bench: Bench) -> Completeness:
     """What another gateway knows of the log."""
-    return bench.loop.run(Completeness.load(bench.log.checkpoints))
+    return bench.loop.run(Completeness.begin(bench.log))
 
 
 def test_who_takes_over_begins_where_another_has_come_to(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from conferencing.v1.event_pb2 import Event
 from gateway.console.board import event_value
 from gateway.feed.frames import event_of
 from gateway.feed.search import SEARCH_S, Query, Searcher
+from gateway.feed.start import of_one_log
 from gateway.journal.errors import LogBusyError, LogUnavailableError
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.ports import Index
@@ -58,7 +59,8 @@ class History:
             asker=_ASKER,
         )
         try:
-            found = await self._searcher.search(query, SEARCH_S)
+            with of_one_log(self._index):
+                found = await self._searcher.search(query, SEARCH_S)
         except (LogBusyError, LogUnavailableError) as error:
             raise RefusedError(503, "LOG_UNAVAILABLE", str(error), {}) from None
         events = [event_value(Event.FromString(event_of(it.frame))) for it in found.framed]
