@@ -18,6 +18,7 @@ from tests.harness.callers import bearer, digest, info_of, put, with_token
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.loop import LoopThread
 from tests.harness.provider import RecordingProvider
+from tests.harness.readiness import until
 
 ROLES = {role.name.lower(): role for role in Role}
 
@@ -153,7 +154,9 @@ def test_refusals_are_counted_by_kind(start_gateway: StartGateway, tmp_path: Pat
     gateway = start_gateway(GATEWAY_CALLERS=str(path))
     failure_of(gateway.events.GetFeedInfo, GetFeedInfoRequest(), metadata=bearer("stolen"))
 
-    assert 'gateway_refusals_total{kind="CALLER_UNKNOWN",subject="call"} 1.0' in gateway.metrics()
+    # A refusal is counted when its call has ended, which its caller may hear of first.
+    counted = 'gateway_refusals_total{kind="CALLER_UNKNOWN",subject="call"} 1.0'
+    until(lambda: counted in gateway.metrics())
 
 
 def test_without_a_file_everybody_may_call_everything(gateway: RunningGateway) -> None:
