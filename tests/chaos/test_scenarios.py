@@ -15,10 +15,9 @@ from tests.harness.nats import with_nats
 
 pytestmark = with_nats
 
-# How long a subscriber may be without events while the gateway that it is at is replaced, and
-# how long webhooks may be without a 2xx once servers have elected a leader, in seconds. Alone on two
-# cores it is 0.6 and below 5. A busy machine takes longer; who waits for a time-out of any kind,
-# much longer.
+# How long a subscriber may be without events while the gateway that it is at is replaced, and how
+# long webhooks may be without a 2xx once servers have elected a leader, in seconds. It was 0.6 when
+# measured alone, and below 5. A busy machine takes longer; who waits for a time-out, much longer.
 PAUSE_S_MAX = 15.0
 
 TRAFFIC = Traffic(rate=100.0, subscribers=40)

@@ -107,7 +107,7 @@ def test_catching_up_does_not_wait_for_those_who_search(
 ) -> None:
     # Only searches are held up: whoever reads in their threads waits with them.
     gate.holds = lambda: threading.current_thread().name in names
-    monkeypatch.setattr("gateway.app.Window", SmallWindow)
+    monkeypatch.setattr("gateway.feed.feed.Window", SmallWindow)
     gateway = start_gateway()
     names = {f"event-log-searcher_{n}" for n in range(reader.searchers())}
     fill(gateway, loop, 300)
@@ -307,7 +307,9 @@ def slowed(index: Index, clock: ManualClock) -> Index:
         clock.advance(1.0)
         return await index.page(*arguments, **named)
 
-    slow = SimpleNamespace(keys=index.keys, span=index.span, stretch=index.stretch, page=page)
+    slow = SimpleNamespace(
+        keys=index.keys, epoch=index.epoch, span=index.span, stretch=index.stretch, page=page
+    )
     return cast(Index, slow)
 
 
