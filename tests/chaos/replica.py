@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.harness.nats import free_ports, until
+from tests.harness.nats import until
+from tests.harness.ports import free_ports
 from tests.harness.process import GatewayProcess
 
 # How often it is looked whether the process has ended, in seconds.

@@ -7,7 +7,8 @@ import pytest
 import trustme
 
 from tests.deploy.manifests import NATS
-from tests.harness.nats import NatsCluster, NatsServer, free_ports
+from tests.harness.nats import NatsCluster, NatsServer
+from tests.harness.ports import free_ports
 
 PASSWORD = "secret-of-the-gateway"
 

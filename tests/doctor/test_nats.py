@@ -15,13 +15,13 @@ from tests.doctor.test_doctor import HERE, Doctor, posted_to
 from tests.harness.loop import LoopThread
 from tests.harness.nats import (
     NatsCluster,
-    free_ports,
     one_server,
     running,
     three_servers,
     until,
     with_nats,
 )
+from tests.harness.ports import free_ports
 from tests.harness.provider import RecordingProvider
 from tests.journal.jetstream.logs import Streams, streams_of
 

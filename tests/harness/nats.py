@@ -20,6 +20,8 @@ from tempfile import TemporaryDirectory
 import nats
 import pytest
 
+from tests.harness.ports import free_ports
+
 # It comes with a package, so beside the interpreter.
 SERVER = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.defpath}")
 
@@ -49,14 +51,6 @@ cluster {{
   no_advertise: true
 }}
 """
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        held = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
 
 
 def until(holds: Callable[[], bool], what: str) -> None:

@@ -1,6 +1,7 @@
-"""A port of this process with clients on it: both ends of each connection are the test's."""
+"""Ports that are free, and one with clients on it: both ends of each connection are the test's."""
 
 import socket
+from contextlib import ExitStack, closing
 
 from gateway.address import TcpAddress
 from gateway.server.http.server import HttpServer
@@ -24,10 +25,19 @@ class Port:
             one.close()
 
 
+def free_ports(count: int) -> list[int]:
+    """Return the numbers of ports that nobody listens on, each another one."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in held]
+
+
 def free_port() -> str:
     """Return the number of a port that nobody listens on, for a program that is told it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
+    (port,) = free_ports(1)
+    return str(port)
 
 
 async def on_any_port(server: HttpServer) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, ListEventsRequest
-from tests.harness.nats import free_ports
+from tests.harness.ports import free_ports
 from tests.harness.process import GatewayProcess
 from tests.harness.webhooks import webhook
 from tests.interop.programs import Built

@@ -25,7 +25,6 @@ from conferencing.v1.event_service_pb2 import (
 from tests.harness.loop import LoopThread
 from tests.harness.nats import (
     NatsCluster,
-    free_ports,
     one_server,
     published,
     running,
@@ -33,6 +32,7 @@ from tests.harness.nats import (
     with_nats,
 )
 from tests.harness.pages import http_get
+from tests.harness.ports import free_ports
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.webhooks import Poster, Signer, webhook
 
