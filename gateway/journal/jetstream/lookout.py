@@ -180,7 +180,9 @@ class Lookout:
         except ForeignMessageError:
             return False
         held = await self._copy.find(event.id, EVERYTHING)
-        return held is not None and (held.frame, held.raw) == (newest[0].framed.frame, event.raw)
+        if held is None:  # never read, unless the index has been pruned since it was asked first
+            return await self._copy.recent(1, _ANY_BYTES) != newest
+        return (held.frame, held.raw) == (newest[0].framed.frame, event.raw)
 
     def _is_sure(self, of: str) -> bool:
         """Whether something has been so at each look for long enough."""

@@ -1,7 +1,9 @@
 """A stream that is gone, another or has lost events: found while running, and seen to by itself."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +11,18 @@ import pytest
 from gateway.journal.errors import LogUnavailableError
 from gateway.journal.events import Entry
 from gateway.journal.filter import EVERYTHING
-from gateway.journal.jetstream.stream import EPOCH
+from gateway.journal.jetstream.access import Access
+from gateway.journal.jetstream.api import JetStreamApi, StoredMessage, StreamInfo
+from gateway.journal.jetstream.broker import Broker
+from gateway.journal.jetstream.encoding import Encoding
+from gateway.journal.jetstream.lookout import Lookout
+from gateway.journal.jetstream.standing_copy import StandingCopy
+from gateway.journal.jetstream.stream import EPOCH, stream_of
 from gateway.journal.reading import Span
-from tests.harness.events import new_event
+from gateway.journal.retention import Retention
+from tests.harness.events import FORMAT, new_event
 from tests.harness.nats import with_nats
-from tests.journal.jetstream.logs import OpenStream, Streams
+from tests.journal.jetstream.logs import ROOMY, OpenStream, Streams
 
 pytestmark = with_nats
 
@@ -188,3 +197,73 @@ def test_what_waits_for_an_event_of_the_log_that_was_is_let_go(streams: Streams)
 
     streams.loop.run(ended(), 30)
     assert isinstance(waiting.exception(), LogUnavailableError)
+
+
+# Prunes everything that was received before any event of these tests is.
+_ALL = Retention(0.0, 2**40)
+
+
+class _Interrupted(JetStreamApi):
+    """An API whose responses let something else happen first."""
+
+    def __init__(self, broker: Broker, stream: str) -> None:
+        super().__init__(broker, stream)
+        self.then: dict[str, Callable[[], Awaitable[object]]] = {}
+
+    async def info(self) -> StreamInfo | None:
+        found = await super().info()
+        await self._let("info")
+        return found
+
+    async def message(self, **which: int | str) -> StoredMessage | None:
+        found = await super().message(**which)
+        await self._let("message")
+        return found
+
+    async def _let(self, after: str) -> None:
+        if (happens := self.then.pop(after, None)) is not None:
+            await happens()
+
+
+@asynccontextmanager
+async def _looking(
+    streams: Streams, path: Path, epoch: bytes
+) -> AsyncIterator[tuple[Lookout, _Interrupted, StandingCopy]]:
+    """Have a lookout of a stream, with an index of a gateway that has it closed."""
+
+    async def forget(through: int) -> None:
+        await api.purge_through(through)
+
+    broker = await Broker.connect_now(streams.place, Access())
+    copy = StandingCopy(path, FORMAT, epoch, forget)
+    try:
+        api = _Interrupted(broker, streams.name)
+        found = await api.info()
+        assert found is not None
+        stream = stream_of(streams.name, found)
+        yield Lookout(api, copy, Encoding(FORMAT), ROOMY, stream), api, copy
+    finally:
+        await copy.close()
+        await broker.close()
+
+
+@pytest.mark.parametrize("after", ["info", "message"])
+def test_an_event_that_is_pruned_while_it_is_looked_at_is_not_lost(
+    streams: Streams, after: str
+) -> None:
+    log = streams.open()
+    _fill(log, "one", "two")
+    epoch, path = log.log.index.epoch, log.path
+    log.close()
+
+    async def looked() -> None:
+        async with _looking(streams, path, epoch) as (lookout, api, copy):
+            api.then[after] = lambda: copy.prune(_ALL, 2e10)
+
+            await lookout.look(closely=True)
+
+            assert not api.then, "it happened meanwhile"
+            assert copy.span == Span(3, 2)
+            assert lookout.objection is None
+
+    streams.loop.run(looked(), 60)
