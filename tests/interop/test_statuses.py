@@ -7,16 +7,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 
 import pytest
 
-from tests.harness.readiness import until
 from tests.interop.commands import Ended, speak
 from tests.interop.programs import README, Built
 from tests.interop.scripted import Script, ScriptedGateway, Silence
 
 pytestmark = pytest.mark.slow
+
+_LOOK_EVERY_S = 0.01
 
 # The language, and what its library calls a broken connection and its own deadline.
 ROWS = re.findall(r"^\| (\w+) \| `([A-Z_]+)` \| `([A-Z_]+)` \|", README.read_text(), re.MULTILINE)
@@ -33,10 +33,11 @@ class Breaking:
         self._gateway = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
-        sent = self._script.sent
         for number in itertools.count(1):
             try:
                 client, _ = self._listener.accept()
@@ -45,11 +46,17 @@ class Breaking:
             gateway = socket.create_connection(self._gateway)
             for pair in ((client, gateway), (gateway, client)):
                 threading.Thread(target=_pump, args=pair, daemon=True).start()
-            until(partial(lambda count: len(sent) >= count, number))
+            # Some libraries connect again, and never call on that connection.
+            while len(self._script.sent) < number and not self._closed.wait(_LOOK_EVERY_S):
+                pass
             _break(client, gateway)
 
     def close(self) -> None:
+        """Break what is open; return when nothing is left of it."""
+        self._closed.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # or `accept` goes on
         self._listener.close()
+        self._thread.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
@@ -95,3 +102,17 @@ def test_of_a_connection_that_breaks_during_a_call(built: dict[str, Built]) -> N
             breaking.close()
 
     assert statuses(built, run) == {it: BROKEN[it] for it in built}
+
+
+def test_a_client_that_connects_and_never_calls_leaves_no_thread_behind() -> None:
+    """Some libraries do, after a break: what waited for their call failed in a later test."""
+    script = Script(commands=[Silence()])
+    with ScriptedGateway(script) as gateway:
+        breaking = Breaking(script, gateway.address)
+        host, port = breaking.address.split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            assert client.recv(1), "the gateway has greeted it"
+
+            breaking.close()
+
+    assert not breaking._thread.is_alive()
