@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from tests.oracle import breaks_of_feed as feed
 from tests.oracle import breaks_of_log as log
+from tests.oracle import breaks_of_stream as stream
 
 Patch: TypeAlias = tuple[Any, str, Any]
 
@@ -91,5 +92,26 @@ ALL = {
         Break("encodes a second time", "identical", feed.encodes_again),
         Break("mixes up signed bytes", "identical", log.mixes_up_signed_bytes),
         Break("wakes everybody", "undisturbed", feed.wakes_everybody),
+    )
+}
+
+# Those of the log in a stream, which a gateway and a server are enough for: the rest is in
+# `tests/chaos/breaks.py`.
+_OF_STREAM = (
+    Break("acknowledges before the broker", "durable", stream.acknowledges_before_the_broker),
+    Break("stores what is held", "unique", stream.stores_what_is_held),
+    Break("counts by itself", "identical", stream.counts_by_itself),
+    Break("drops for a hole of its own", "durable", stream.drops_for_a_hole_of_its_own),
+)
+
+# What must be found over a stream, too: how a file is written is of no matter there.
+OVER_STREAM = {
+    it.name: it
+    for it in (
+        *_OF_STREAM,
+        *(it for it in ALL.values() if it.patches.__module__ == feed.__name__),
+        ALL["ignores filters in the log"],
+        ALL["mixes up signed bytes"],
+        ALL["begins after the time"],
     )
 }

@@ -188,9 +188,14 @@ class Era:
             self.stored.setdefault(sequence, Stored(event, received_at_us))
         self.newest = max(self.newest, sequence)
 
-    def refuse(self, event: Posted, received_at_us: int) -> None:
+    def refuse(self, event: Posted, received_at_us: int, *, in_doubt: bool = False) -> None:
+        """Take note of a post that was not answered 2xx; one `in_doubt` may be stored at any time.
+
+        So it counts as in flight until somebody knows better.
+        """
         self.refused += 1
-        self.in_flight.remove((event, received_at_us))
+        if not in_doubt:
+            self.in_flight.remove((event, received_at_us))
 
     def plan_deletion(self, before_us: int, now_us: int) -> int:
         """Return how far a deletion of what was received before a moment should go.

@@ -42,6 +42,13 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._in_threads.discard)
         return future
 
+    def in_thread(self) -> asyncio.Future[Any]:
+        """Return a future that a thread will end: until then nothing is at rest."""
+        future = self.create_future()
+        self._in_threads.add(future)
+        future.add_done_callback(self._in_threads.discard)
+        return future
+
     async def rest(self) -> None:
         """Return when no task can go on and no thread has work that a task waits for.
 

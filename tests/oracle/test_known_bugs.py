@@ -13,6 +13,7 @@ from tests.harness.events import new_event
 from tests.oracle import schedule as s
 from tests.oracle.held import HeldNews
 from tests.oracle.history import Earliest, Opening, Place, Since, Stream
+from tests.oracle.kept import LogFile
 from tests.oracle.stepped import SteppedLoop, run_stepped
 from tests.oracle.verdict import violations
 from tests.oracle.world import Story, World
@@ -25,7 +26,7 @@ def told(tmp_path: Path, *steps: s.Step, window: int = 4) -> Story:
 
     async def run(loop: SteppedLoop) -> Story:
         made = s.Schedule(0, window, 3_600.0, False, False, steps)
-        return await World(loop, tmp_path / "log", made).run()
+        return await World(loop, LogFile(tmp_path / "log"), made).run()
 
     story: Story = run_stepped(run)
     assert violations(story.model, story.streams) == []

@@ -1,11 +1,13 @@
 """Random schedules against a whole gateway: webhooks posted and signed, streams over real sockets.
 
-The same guarantees as for the schedules in the process, on what callers really get.
+The same guarantees as for the schedules in the process, on what callers really get, over each home
+of the log.
 """
 
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +18,20 @@ from gateway.feed.window import Window
 from gateway.journal.cursor import Cursor
 from tests.harness.gateway import RunningGateway
 from tests.harness.loop import LoopThread
+from tests.harness.nats import with_nats
 from tests.oracle import posts
 from tests.oracle.author import Author
 from tests.oracle.disk import fast_folder
 from tests.oracle.history import After, Latest, Opening, Rest, Stream
 from tests.oracle.model import Posted
-from tests.oracle.remote import RemoteLog, RemoteReader, posted
+from tests.oracle.remote import RemoteReader, posted
+from tests.oracle.remote_homes import Made, RemoteHome, in_file, made_in
 from tests.oracle.verdict import violations
 
-SCHEDULES = 300 if os.environ.get("SOAK") else 30
+IN_SOAK = bool(os.environ.get("SOAK"))
+SCHEDULES = 300 if IN_SOAK else 30
+# Over a server each takes twice as long, and what is above the log is the same.
+OVER_STREAM = 100 if IN_SOAK else 8
 STEPS = 14
 RETENTION_S = 3_600.0
 
@@ -32,13 +39,14 @@ RETENTION_S = 3_600.0
 class Sockets:
     """One gateway with everybody around it, for one schedule."""
 
-    def __init__(self, loop: LoopThread, folder: Path, seed: int) -> None:
+    def __init__(self, loop: LoopThread, folder: Path, home: RemoteHome, seed: int) -> None:
         self._loop = loop
         self._folder = folder
+        self._home = home
         self._random = random.Random(f"sockets {seed}")
         self._author = Author(self._random)
         self._window = self._random.randint(4, 12)
-        self.log = RemoteLog.in_file(folder / "events.db")
+        self.log = home.log
         self.readers: list[RemoteReader] = []
         self._done: list[str] = []
         self._start()
@@ -71,10 +79,8 @@ class Sockets:
         return f"window {self._window}: {', '.join(self._done)}"
 
     def _start(self) -> None:
-        age = f"{RETENTION_S:.0f}s"
-        self._gateway = RunningGateway(
-            self._loop, self._folder, "http://127.0.0.1:9/v2", GATEWAY_RETENTION_AGE=age
-        )
+        env = {**self._home.env, "GATEWAY_RETENTION_AGE": f"{RETENTION_S:.0f}s"}
+        self._gateway = RunningGateway(self._loop, self._folder, "http://127.0.0.1:9/v2", **env)
         # As small as in the other schedules, so that the seam is crossed all the time.
         feed = self._gateway.app._feed
         window = self._loop.run(Window.of(feed.index, entries_max=self._window))
@@ -174,10 +180,31 @@ def _webhook(number: int) -> Posted:
     return posted(f"id-{number}", posts.posted(number).fields, padding=number % 7 * 300)
 
 
+@pytest.fixture(scope="module")
+def streams_made(loop: LoopThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    with made_in("jetstream-1", loop, tmp_path_factory.mktemp("nats"), sync="2m") as made:
+        yield made
+
+
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_every_guarantee_holds_over_sockets(loop: LoopThread, seed: int) -> None:
-    with tempfile.TemporaryDirectory(dir=fast_folder(Path(tempfile.gettempdir()))) as folder:
-        sockets = Sockets(loop, Path(folder), seed)
+    _every_guarantee_holds(loop, in_file, seed)
+
+
+@with_nats
+@pytest.mark.parametrize("seed", range(OVER_STREAM))
+def test_every_guarantee_holds_over_sockets_and_a_stream(
+    loop: LoopThread, streams_made: Made, seed: int
+) -> None:
+    _every_guarantee_holds(loop, streams_made, seed)
+
+
+def _every_guarantee_holds(loop: LoopThread, made: Made, seed: int) -> None:
+    with (
+        tempfile.TemporaryDirectory(dir=fast_folder(Path(tempfile.gettempdir()))) as folder,
+        made(Path(folder)) as home,
+    ):
+        sockets = Sockets(loop, Path(folder), home, seed)
         streams = sockets.run()
 
     assert violations(sockets.log.model, streams) == [], sockets

@@ -4,27 +4,20 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from gateway.feed.window import Window
 from gateway.journal.cursor import Cursor
 from gateway.journal.errors import LogUnavailableError
-from gateway.journal.sqlite import open_log
 from gateway.server.services.subscribe import SubscribeStream
 from tests.harness.clock import ManualClock
-from tests.harness.events import FORMAT
-from tests.harness.logs import writer_of
 from tests.oracle import schedule as s
-from tests.oracle.disk import copy_log, one_file, read_log, tear, wal_of
 from tests.oracle.history import After, Opening, Rest, Stream
+from tests.oracle.kept import Kept
 from tests.oracle.model import Model, Posted
 from tests.oracle.posts import new_event, posted
 from tests.oracle.readers import CountingFeed, Reader
 from tests.oracle.stepped import Late, SteppedLoop
 
-# Pages in the write-ahead log at which it is folded into the file, for schedules that do so often.
-_CHECKPOINT_PAGES = 8
-_PAGES_MAX = 1_073_741_823
 # How long a step takes, by the loop's clock: as long as some pauses between deliveries.
 _STEP_S = 0.01
 # Turns of the loop that news of a commit takes, for schedules in which the loop is busy.
@@ -44,24 +37,22 @@ class Story:
 class World:
     """Use `run` once."""
 
-    def __init__(self, loop: SteppedLoop, folder: Path, schedule: s.Schedule) -> None:
+    def __init__(self, loop: SteppedLoop, kept: Kept, schedule: s.Schedule) -> None:
         self._loop = loop
-        self._folder = folder
+        self._kept = kept
         self._schedule = schedule
         self._clock = ManualClock(s.CLOCK_START)
         self.model = Model()
         self._readers: list[Reader] = []
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._files = 0
         self._lives = 0
         self._torn = 0
-        self._path = self._new_path()
 
     async def run(self) -> Story:
         await self._open()
         for step in self._schedule.steps:
             await self._do(step)
-        self._unlimited()
+        await self._get_room()
         for reader in self._readers:
             reader.unstall()
         await self._answered()
@@ -105,16 +96,13 @@ class World:
                 await self._crash(step)
             case s.DiskFull():
                 await self._answered()
-                writer = writer_of(self._log)._connection
-                (pages,) = writer.execute("PRAGMA page_count").fetchone()
-                writer.execute(f"PRAGMA max_page_count = {pages}")
+                await self._kept.lose_room(self._log)
             case s.DiskFree():
-                await self._answered()
-                self._unlimited()
+                await self._get_room()
             case s.Restart() | s.Replace():
                 await self._close()
                 if isinstance(step, s.Replace):
-                    self._path = self._new_path()
+                    self._kept.replace()
                     self.model.era.replaced = True
                 await self._open()
 
@@ -133,13 +121,15 @@ class World:
             appended = await self._log.journal.append(new_event(event, received_at_us))
         except LogUnavailableError:
             if life == self._lives:
-                era.refuse(event, received_at_us)
+                era.refuse(event, received_at_us, in_doubt=not self._kept.failed_is_nothing)
             return
         if answered and life == self._lives:  # else the answer never left the process
             era.acknowledge(event, received_at_us, appended.sequence, duplicate=appended.duplicate)
 
     async def _prune(self) -> None:
         await self._answered()
+        if not self._kept.can_delete:
+            return
         era = self.model.era
         now = self._clock()
         should = era.plan_deletion(round((now - s.RETENTION_S) * 1e6), round(now * 1e6))
@@ -221,13 +211,9 @@ class World:
     # The process
 
     async def _open(self) -> None:
-        self._log = await open_log(self._path, FORMAT, birth_of=one_file)
-        if self._schedule.checkpoints:
-            writer = writer_of(self._log)._connection
-            writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        if self._schedule.tells_late:
-            late = Late(self._loop, _LATE_TURNS)
-            writer_of(self._log)._in_loop = late.call  # type: ignore[method-assign]
+        schedule = self._schedule
+        late = Late(self._loop, _LATE_TURNS) if schedule.tells_late else None
+        self._log = await self._kept.open(checkpoints=schedule.checkpoints, late=late)
         if not self.model.eras or self.model.era.epoch != self._log.journal.epoch:
             self.model.begin(self._log.journal.epoch)
         self._audit()
@@ -267,13 +253,12 @@ class World:
         else:
             # The last commit is on its way to the disk: nobody has heard of it yet.
             self._break_off()
-            torn_from = wal_of(self._path).stat().st_size if wal_of(self._path).exists() else 0
+            torn_from = self._kept.written()
             self._post(step.ids, answered=False)
             await self._answered()
-        old, self._path = self._path, self._new_path()
-        copy_log(old, self._path)
+        self._kept.copy()
         if torn_from is not None and step.cut is not None and not self._schedule.checkpoints:
-            self._torn += tear(self._path, torn_from, step.cut, garbled=step.garbled)
+            self._torn += self._kept.tear(torn_from, step.cut, garbled=step.garbled)
         for reader in self._readers:
             await reader.gone()
         await self._log.close()  # of the process that is gone; what it does now is not looked at
@@ -288,13 +273,14 @@ class World:
         self.model.era.crash()
 
     def _audit(self) -> None:
-        self.model.era.audit(*read_log(self._path))
+        for reading in self._kept.read():
+            self.model.era.audit(*reading)
 
-    def _unlimited(self) -> None:
-        writer_of(self._log)._connection.execute(f"PRAGMA max_page_count = {_PAGES_MAX}")
-
-    def _new_path(self) -> Path:
-        self._files += 1
-        folder = self._folder / str(self._files)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return folder / "events.db"
+    async def _get_room(self) -> None:
+        """Have room again; what was refused, and may be stored all the same, is known then."""
+        await self._answered()
+        await self._kept.get_room(self._log)
+        if not self._kept.failed_is_nothing:
+            await self._loop.rest()
+            self.model.era.in_flight.clear()
+            self._audit()
