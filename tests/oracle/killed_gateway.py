@@ -15,6 +15,10 @@ from gateway.feed.dispatch import Dispatcher
 from gateway.ingest.webhooks.decoder import WebhookDecoder
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH, WebhookReceiver
 from gateway.ingest.webhooks.signature import SignatureVerifier
+from gateway.journal.jetstream.broker import Broker
+from gateway.journal.jetstream.journal import JetStreamJournal
+from gateway.journal.jetstream.publishing import Publishing
+from gateway.journal.sqlite.copy import LogCopy
 from gateway.journal.sqlite.log import SqliteJournal
 from gateway.journal.sqlite.writer import GroupWriter
 from gateway.server.http import public
@@ -41,6 +45,11 @@ def _any(*_: Any) -> bool:
 def _is_append(_: Any, job: Any) -> bool:
     # Retention submits work, too.
     return hasattr(job, "event")
+
+
+def _is_event(_: Any, subject: str, *__: Any) -> bool:
+    # The API is asked on the same connection.
+    return not subject.startswith(("$", "_"))
 
 
 def _before(
@@ -76,13 +85,16 @@ def _after(
     return wrap
 
 
-def _after_awaiting(owner: Any, name: str) -> Callable[[_Countdown], None]:
+def _after_awaiting(
+    owner: Any, name: str, counts: Callable[..., bool] = _any
+) -> Callable[[_Countdown], None]:
     def wrap(kill: _Countdown) -> None:
         original = getattr(owner, name)
 
         async def wrapped(*arguments: Any, **named: Any) -> Any:
             result = await original(*arguments, **named)
-            kill()
+            if counts(*arguments):
+                kill()
             return result
 
         setattr(owner, name, wrapped)
@@ -128,12 +140,29 @@ STEPS: dict[str, Callable[[_Countdown], None]] = {
     "after the answer is handed to the server": _after_answering,
 }
 
+# The same over a stream, from where the log begins.
+STEPS_OF_STREAM: dict[str, Callable[[_Countdown], None]] = {
+    "before the event is sent": _before(Publishing, "one"),
+    "after the event is sent": _after_awaiting(Broker, "publish", _is_event),
+    "after the server has stored it": _after_awaiting(Broker, "request", _is_event),
+    "before the index has it": _before(LogCopy, "take"),
+    "before subscribers are told of it": _before(Dispatcher, "arrived"),
+    "after the stream's append has returned": _after_awaiting(JetStreamJournal, "append"),
+    "after the answer is handed over": _after_answering,
+}
+
 # Steps after which the event must be on disk though nobody was told; before, it must not be.
-STORED_FROM = "after the commit, before anybody is told"
+STORED_FROM = ("after the commit, before anybody is told", "after the server has stored it")
+# Steps at which it may or may not have got there.
+UNCERTAIN = (
+    "before the event is submitted",
+    "after the event is submitted",
+    "after the event is sent",
+)
 # Steps after which the poster has its answer.
-ANSWERED_FROM = "after the answer is handed to the server"
+ANSWERED_FROM = ("after the answer is handed to the server", "after the answer is handed over")
 
 
 if __name__ == "__main__":
-    STEPS[os.environ[STEP]](_Countdown(int(os.environ[NUMBER])))
+    {**STEPS, **STEPS_OF_STREAM}[os.environ[STEP]](_Countdown(int(os.environ[NUMBER])))
     main()

@@ -55,6 +55,12 @@ class RemoteLog:
         with self.lock:
             return self.model.era.known
 
+    @property
+    def acknowledged(self) -> int:
+        """How many posts have been answered 2xx since the last audit."""
+        with self.lock:
+            return len(self._unnumbered)
+
     def post(self, poster: Poster, events: Sequence[Posted]) -> list[int]:
         """Post all at once; returns the statuses, 0 for what was never answered."""
         with self.lock:
