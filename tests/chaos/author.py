@@ -6,16 +6,22 @@ from dataclasses import dataclass
 
 from tests.chaos.faults import (
     Cut,
+    CutRoutes,
     Delay,
+    DelayRoutes,
     Fault,
+    FillIndex,
+    FillServer,
     HoldGateway,
     HoldLeader,
     HoldServer,
     KillGateway,
     KillLeader,
     KillServer,
+    PartServer,
     RollGateways,
     RollServers,
+    StepClock,
     StepDown,
     Swallow,
     Together,
@@ -78,6 +84,8 @@ def _of_gateways(drawn: random.Random) -> Fault:
         lambda: Cut(gateway),
         lambda: Swallow(gateway),
         lambda: Delay(gateway, drawn.choice((0.02, 0.3))),
+        lambda: FillIndex(gateway),
+        lambda: StepClock(gateway, drawn.choice((3_600.0, -3_600.0))),
         RollGateways,
     )
     return drawn.choice(makes)()
@@ -88,6 +96,7 @@ def _of_servers(drawn: random.Random, servers: int) -> Fault:
     makes: tuple[Callable[[], Fault], ...] = (
         lambda: KillServer(server),
         lambda: HoldServer(server),
+        lambda: FillServer(server),
         RollServers,
     )
     if servers > 1:
@@ -97,6 +106,9 @@ def _of_servers(drawn: random.Random, servers: int) -> Fault:
             KillLeader,
             HoldLeader,
             StepDown,
+            lambda: PartServer(server),
+            lambda: CutRoutes(server),
+            lambda: DelayRoutes(server, drawn.choice((0.02, 0.3))),
             # Nobody has a majority then.
             lambda: Together((KillServer(server), KillServer(server + 1))),
         )

@@ -1,7 +1,6 @@
 """Faults, as values that can be put together: each holds for as long as its context does.
 
-What is down or held already is left to the fault that did it. Clocks are not stepped: no library
-that does so is installed, and a process shares its clock with the machine.
+What is down or held already is left to the fault that did it.
 """
 
 from collections.abc import Iterator
@@ -181,6 +180,101 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class PartServer:
+    """A server and the others do not hear each other, and nobody says so; clients reach all."""
+
+    server: int
+
+    @contextmanager
+    def on(self, stage: Stage) -> Iterator[None]:
+        with _mended(_routes(stage, self.server)) as links:
+            for link in links:
+                link.swallow()
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class CutRoutes:
+    """The connections between a server and the others are cut off."""
+
+    server: int
+
+    @contextmanager
+    def on(self, stage: Stage) -> Iterator[None]:
+        with _mended(_routes(stage, self.server)) as links:
+            for link in links:
+                link.cut()
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class DelayRoutes:
+    """What goes between a server and the others takes longer."""
+
+    server: int
+    seconds: float
+
+    @contextmanager
+    def on(self, stage: Stage) -> Iterator[None]:
+        with _mended(_routes(stage, self.server)) as links:
+            for link in links:
+                link.delay(self.seconds)
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class FillServer:
+    """The disk of a server is full. An operator makes room, and starts it again.
+
+    Where no disks can be made nothing happens.
+    """
+
+    server: int
+
+    @contextmanager
+    def on(self, stage: Stage) -> Iterator[None]:
+        server = _server(stage, self.server)
+        if not stage.disks or not server.runs:
+            yield
+            return
+        disk = stage.disks[self.server % len(stage.disks)]
+        disk.fill()
+        yield
+        disk.free()
+        # A server that has met a full disk does without JetStream from then on.
+        if server.runs:
+            server.stop()
+            server.restart()
+
+
+@dataclass(frozen=True, slots=True)
+class FillIndex:
+    """The disk is full that a gateway has its index on."""
+
+    gateway: int
+
+    @contextmanager
+    def on(self, stage: Stage) -> Iterator[None]:
+        with _gateway(stage, self.gateway).index_is_full():
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class StepClock:
+    """The clock of a gateway's machine jumps, and is put right afterwards."""
+
+    gateway: int
+    ahead_s: float
+
+    @contextmanager
+    def on(self, stage: Stage) -> Iterator[None]:
+        replica = _gateway(stage, self.gateway)
+        replica.step_clock(self.ahead_s)
+        yield
+        replica.step_clock(0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """Faults at one time."""
 
@@ -204,6 +298,12 @@ def _server(stage: Stage, number: int) -> NatsServer:
 
 def _links(stage: Stage, number: int) -> list[Link]:
     return list(stage.links[number % len(stage.links)])
+
+
+def _routes(stage: Stage, number: int) -> list[Link]:
+    """Return the ways from and to a server; one that is alone has none."""
+    server = number % len(stage.cluster.servers)
+    return [link for ends, link in stage.routes.items() if server in ends]
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """A gateway that is kept running: a process of its own, at addresses that stay."""
 
+import resource
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.chaos.clocked_gateway import AHEAD
 from tests.harness.nats import until
 from tests.harness.ports import free_ports
 from tests.harness.process import GatewayProcess
@@ -23,6 +26,7 @@ class Replica:
         self.number = number
         self._module = module
         self.index = folder / f"index-{number}.db"
+        self._clock = folder / f"clock-{number}"
         self.grpc_address, self.http_address, admin = (f"127.0.0.1:{it}" for it in free_ports(3))
         self._folder = folder
         self._env = {
@@ -30,6 +34,7 @@ class Replica:
             "GATEWAY_HTTP_ADDRESS": self.http_address,
             "GATEWAY_ADMIN_ADDRESS": admin,
             "GATEWAY_INDEX": str(self.index),
+            AHEAD: str(self._clock),
             # What is tested here does not wait for callers of commands.
             "GATEWAY_DRAIN_TIMEOUT": "5s",
             **env,
@@ -78,6 +83,25 @@ class Replica:
 
     def go_on(self) -> None:
         self._signal(signal.SIGCONT)
+
+    def step_clock(self, ahead_s: float) -> None:
+        """Have its clock be ahead of all others by some seconds."""
+        self._clock.write_text(str(ahead_s))
+
+    @contextmanager
+    def index_is_full(self) -> Iterator[None]:
+        """Let the files of its index grow no more, as on a disk that is full."""
+        if (process := self._process) is None:
+            yield
+            return
+        files = (self.index, self.index.with_name(f"{self.index.name}-wal"))
+        size = max((it.stat().st_size for it in files if it.exists()), default=0)
+        with suppress(ProcessLookupError):
+            _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, hard))
+        yield
+        with suppress(ProcessLookupError):  # another fault may have ended it
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
     def wait_until_down(self) -> None:
         until(lambda: not self.serves, f"gateway {self.number} has ended")

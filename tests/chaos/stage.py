@@ -1,6 +1,6 @@
 """The stage: servers, gateways, and a way from each gateway to each server that can be cut."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +9,25 @@ import grpc
 
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
-from gateway.feed.frames import EventFraming
 from gateway.journal.cursor import Cursor
 from tests.chaos.replica import Replica
+from tests.harness.disks import SmallDisk, small_disk
 from tests.harness.link import Link
 from tests.harness.loop import LoopThread
 from tests.harness.nats import NatsCluster, NatsServer, one_server, running, three_servers, until
-from tests.harness.streams import leader_of, span_of, step_down, stored_in
-from tests.oracle.disk import Reading, read_log
-from tests.oracle.history import events_in
-from tests.oracle.model import Row
+from tests.harness.needs import CAN_MOUNT
+from tests.harness.streams import leader_of, span_of, step_down
+from tests.oracle.disk import read_log
 from tests.oracle.remote import RemoteLog
+from tests.oracle.stream import read_stream
 
 STREAM = "EVENTS"
 
 # More than any test stores; a server reserves it.
-_SIZE_MAX = "256MiB"
+_SIZE_MAX = "64MiB"
+
+# How large the disk of a server is: it gives streams three quarters of it.
+_DISK = "128m"
 
 # How long a question to servers that elect a leader may take, in seconds.
 _ASK_S = 60.0
@@ -52,6 +55,10 @@ class Stage:
     links: Sequence[Sequence[Link]]
     channels: Sequence[grpc.Channel]
     log: RemoteLog
+    # From each server to each other, by their numbers.
+    routes: Mapping[tuple[int, int], Link]
+    # Of each server, where disks may be made.
+    disks: Sequence[SmallDisk] = ()
 
     def leader(self) -> NatsServer:
         """Return the server that leads the stream now."""
@@ -112,12 +119,23 @@ def set_up(
     folder: Path,
     servers: int,
     gateways: int,
-    module: str = "gateway",
+    module: str = "tests.chaos.clocked_gateway",
     **env: str,
 ) -> Iterator[Stage]:
     """Run servers and gateways, which are what a module runs."""
-    made = {1: one_server, 3: three_servers}[servers](folder / "nats")
+    routes: dict[tuple[int, int], Link] = {}
+
+    def way(from_: int, to: int, port: int) -> int:
+        routes[from_, to] = link = Link(loop, port)
+        stack.callback(link.close)
+        return link.port
+
     with ExitStack() as stack:
+        nats = folder / "nats"
+        made = one_server(nats) if servers == 1 else three_servers(nats, way=way)
+        disks = [
+            stack.enter_context(small_disk(it.store, _DISK)) for it in made.servers if CAN_MOUNT
+        ]
         cluster = stack.enter_context(running(made))
         links = [[Link(loop, it.port) for it in cluster.servers] for _ in range(gateways)]
         for link in (link for ways in links for link in ways):
@@ -139,24 +157,7 @@ def set_up(
         channels = [grpc.insecure_channel(it.grpc_address, _CHANNEL) for it in replicas]
         for channel in channels:
             stack.callback(channel.close)
-        log = RemoteLog(lambda: _read(loop, cluster, log.model.era.epoch))
-        stage = Stage(loop, cluster, replicas, links, channels, log)
+        log = RemoteLog(lambda: read_stream(loop, cluster, STREAM, log.model.era.epoch))
+        stage = Stage(loop, cluster, replicas, links, channels, log, routes, disks)
         stage.begin_anew()
         yield stage
-
-
-def _read(loop: LoopThread, cluster: NatsCluster, epoch: bytes) -> Reading:
-    stored, dropped = loop.run(stored_in(cluster, STREAM), _ASK_S)
-    framing = EventFraming(epoch)
-    rows = [
-        Row(
-            it.sequence,
-            it.id,
-            it.received_at_us,
-            # As every gateway sends it.
-            next(events_in(b"".join(framing.frame(it.sequence, it.body)))),
-            it.raw,
-        )
-        for it in stored
-    ]
-    return rows, dropped, ""

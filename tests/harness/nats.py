@@ -49,8 +49,12 @@ cluster {{
   port: {port}
   routes: [{routes}]
   no_advertise: true
+  advertise: {advertise}
 }}
 """
+
+# Where nobody listens: servers find each other by their routes, and tell each other no others.
+_NOWHERE = "127.0.0.1:9"
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -200,16 +204,31 @@ def one_server(folder: Path, more: str = "", sync: str = "always") -> NatsCluste
     return NatsCluster([NatsServer(folder / "n1", port, more=more, sync=sync)])
 
 
-def three_servers(folder: Path, more: str = "") -> NatsCluster:
+def three_servers(
+    folder: Path,
+    more: str = "",
+    way: Callable[[int, int, int], int] | None = None,
+) -> NatsCluster:
+    """Make three servers. `way` gives the port by which one goes to another's port, by number."""
     ports = free_ports(6)
-    routes = ", ".join(f"nats://127.0.0.1:{port}" for port in ports[3:])
+    clusters = ports[3:]
+
+    def routes(number: int) -> str:
+        to = [
+            port if way is None else way(number, other, port)
+            for other, port in enumerate(clusters)
+            if other != number
+        ]
+        return ", ".join(f"nats://127.0.0.1:{it}" for it in to)
+
     return NatsCluster(
         [
             NatsServer(
                 folder / f"n{number + 1}",
                 ports[number],
                 f"n{number + 1}",
-                _CLUSTER.format(port=ports[3 + number], routes=routes) + more,
+                _CLUSTER.format(port=clusters[number], routes=routes(number), advertise=_NOWHERE)
+                + more,
             )
             for number in range(3)
         ]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tests.oracle.breaks import ALL
-from tests.oracle.runs import run_seeds
+from tests.oracle.breaks import ALL, FOUND_BY, OVER_STREAM, Break
+from tests.oracle.runs import runner
 
 # Schedules of a hunt; most breaks are found by the first few.
 SEEDS_MAX = 300
@@ -23,13 +23,22 @@ class Caught:
 
 
 def catch(name: str) -> Caught:
-    broken = ALL[name]
+    """Hunt over files."""
+    return _hunted(ALL[name], "sqlite", SEEDS_MAX * _PASSES_MAX)
+
+
+def catch_over_stream(name: str) -> Caught:
+    """Hunt over streams, beginning with a schedule that is known to find it."""
+    return _hunted(OVER_STREAM[name], "jetstream-1", SEEDS_MAX, FOUND_BY.get(name, 0))
+
+
+def _hunted(broken: Break, home: str, runs: int, first: int = 0) -> Caught:
     guarantees: set[str] = set()
-    with broken.applied():
-        for run in range(SEEDS_MAX * _PASSES_MAX):
-            seed = run % SEEDS_MAX
-            for failure in run_seeds(range(seed, seed + 1)).failures:
+    with broken.applied(), runner(home) as run:
+        for number in range(runs):
+            seed = (first + number) % SEEDS_MAX
+            for failure in run(range(seed, seed + 1)).failures:
                 guarantees |= {violation.guarantee for violation in failure.found}
             if broken.guarantee in guarantees:
-                return Caught(run + 1, frozenset(guarantees))
-    return Caught(SEEDS_MAX * _PASSES_MAX, frozenset(guarantees))
+                return Caught(number + 1, frozenset(guarantees))
+    return Caught(runs, frozenset(guarantees))

@@ -4,9 +4,9 @@ import multiprocessing
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -73,17 +73,28 @@ async def judge(loop: SteppedLoop, keeping: Keeping, seed: int, outcome: Outcome
         outcome.failures.append(Failure(seed, found))
 
 
-def run_seeds(seeds: Sequence[int], home: str = "sqlite") -> Outcome:
-    """Run schedules one after the other, over one home of the log."""
-    outcome = Outcome()
+@contextmanager
+def runner(home: str) -> Iterator[Callable[[Sequence[int]], Outcome]]:
+    """Have something that runs schedules one after the other, over one home of the log."""
     with tempfile.TemporaryDirectory(dir=_fast()) as folder, HOMES[home](Path(folder)) as keeping:
 
-        async def run(loop: SteppedLoop) -> None:
-            for seed in seeds:
-                await judge(loop, keeping, seed, outcome)
+        def run(seeds: Sequence[int]) -> Outcome:
+            outcome = Outcome()
 
-        run_stepped(run)
-    return outcome
+            async def judge_all(loop: SteppedLoop) -> None:
+                for seed in seeds:
+                    await judge(loop, keeping, seed, outcome)
+
+            run_stepped(judge_all)
+            return outcome
+
+        yield run
+
+
+def run_seeds(seeds: Sequence[int], home: str = "sqlite") -> Outcome:
+    """Run schedules one after the other, over one home of the log."""
+    with runner(home) as run:
+        return run(seeds)
 
 
 def run_on_all_cores(seeds: range, home: str = "sqlite") -> Outcome:
