@@ -4,9 +4,11 @@ What the client library offers instead lacks fields of newer servers, and hides 
 sent when.
 """
 
+import asyncio
 import base64
 import json
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 from gateway.journal.jetstream.broker import ASK_AGAIN_S, Broker
@@ -21,6 +23,11 @@ NO_CLUSTER = 10074
 
 # Reasons that pass when the servers have found one another and elected a leader.
 PASSING = frozenset({10004, 10005, 10008, 10009})
+
+# How long a leader has to hear from most of its peers, and how often it is asked meanwhile, in
+# seconds: it sends them something every second.
+_CERTAIN_WITHIN_S = 3.0
+_ASK_CERTAIN_S = 0.1
 
 Json = dict[str, Any]
 
@@ -62,6 +69,26 @@ class JetStreamApi:
             if error.code == NO_STREAM:
                 return None
             raise
+
+    async def certain_info(self) -> StreamInfo | None:
+        """Return what the stream is, and has, now, as most of its servers agree.
+
+        A leader that the network parts from the others takes itself for the leader for some ten
+        seconds more, and does not know what they have stored since. So it must have heard from most
+        of them since it was asked first, as it does every second. Raises BrokerError if it has not
+        in time.
+        """
+        began = monotonic()
+        while True:
+            asked = monotonic()
+            found = await self.info()
+            if found is None or _has_majority(found.peers, asked - began):
+                return found
+            if monotonic() - began > _CERTAIN_WITHIN_S:
+                raise BrokerError(
+                    f"the leader of the stream {self.stream} does not hear from the other servers"
+                )
+            await asyncio.sleep(_ASK_CERTAIN_S)
 
     async def create(self, config: Json) -> StreamInfo:
         """Make the stream, or find it there with the very same configuration."""
@@ -112,6 +139,15 @@ def result_of(response: bytes) -> Json:
     if (error := found.get("error")) is not None:
         raise RefusedError(int(error.get("err_code", 0)), str(error.get("description", "")))
     return found
+
+
+def _has_majority(peers: Sequence[Json], within_s: float) -> bool:
+    """Return whether a leader has heard from so many peers lately that it is the leader still.
+
+    What a peer says of itself is when it was heard of last, in nanoseconds ago; zero, if never.
+    """
+    heard = sum(0 < int(it.get("active", 0)) <= within_s * 1e9 for it in peers)
+    return 2 * (heard + 1) > len(peers) + 1
 
 
 def _info(found: Json) -> StreamInfo:

@@ -117,6 +117,9 @@ class Following:
         """See `Copying.reach`."""
         if sequence > self._extent.span.newest:
             info = await self._api.info()
+            if info is not None and sequence > info.span.newest:
+                # Nobody is told that the log never had it by a leader that is none any more.
+                info = await self._api.certain_info()
             if info is not None and epoch_of(info.config) == self._copy.epoch:
                 self._extent.saw(info.span)
         if sequence <= self._extent.span.newest and not await self._arrivals.until(

@@ -144,6 +144,10 @@ class Lookout:
             raise _UnfitError(f"{said}: it has lost events, and is being moved or was moved")
         if not self._is_sure("lost"):
             raise _UnfitError(f"{said}: if that stays so, it has lost events")
+        # One that leads no more lacks what was stored since: until it knows that, nobody is sure.
+        certain = await self._api.certain_info()
+        if certain is None or certain.span.newest > stream.span.newest:
+            raise _UnfitError(f"{said}: it had not heard of all events yet")
         _log.error(
             "%s: it has lost events, and gets a new epoch, so that their numbers are not taken for"
             " those of others",
