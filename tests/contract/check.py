@@ -65,7 +65,7 @@ def check_for_any(
 
     def made(promise: PromiseForAny[E]) -> Check:
         def run(home: Home, loop: LoopThread, *, at_once: bool = False) -> None:
-            @settings(max_examples=count, phases=_phases(at_once))
+            @settings(max_examples=max(count // home.one_in, 1), phases=_phases(at_once))
             @given(examples)
             def each_on_its_own(example: E) -> None:
                 with _new_log(home, loop) as log:
@@ -78,7 +78,7 @@ def check_for_any(
             with _new_log(home, loop) as log:
                 loop.run(filled(log), _PATIENCE_S)
 
-                @settings(max_examples=count, phases=_phases(at_once))
+                @settings(max_examples=max(count // home.one_in, 1), phases=_phases(at_once))
                 @given(examples)
                 def each(example: E) -> None:
                     loop.run(promise(log, example), _PATIENCE_S)

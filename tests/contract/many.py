@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from gateway.journal.events import NewEvent
+from gateway.journal.events import Framed, NewEvent
 from gateway.journal.filter import EVERYTHING, Filter
 from gateway.journal.reading import Span, Stretch
 from gateway.journal.retention import Retention
@@ -141,6 +141,13 @@ async def a_search_goes_on_where_few_of_some_match(log: LogUnderTest) -> None:
                 assert paged == log.frames(numbers[:: -1 if newest_first else 1])
 
 
+def _assert_same(found: Sequence[Framed], wanted: Sequence[Framed]) -> None:
+    """Check that two are the same, without the difference of thousands, which takes long."""
+    pairs = zip(found, wanted, strict=False)
+    differing = [one.sequence for one, other in pairs if one != other]
+    assert (len(found), differing[:3]) == (len(wanted), [])
+
+
 @slow
 @check
 async def many_events_take_other_forms_and_keys(log: LogUnderTest) -> None:
@@ -151,7 +158,7 @@ async def many_events_take_other_forms_and_keys(log: LogUnderTest) -> None:
     await log.reopen(format_of(version=2))
     await _append(log, range(1_400, 1_500))
 
-    assert await log.followed(limit=500) == log.frames(range(1, 1_500))
+    _assert_same(await log.followed(limit=500), log.frames(range(1, 1_500)))
     for wanted in (choosing(room="rare"), choosing(kind="conf*", room=["a", "b"])):
         numbers = log.model.numbers(wanted)
         assert len(numbers) > 2

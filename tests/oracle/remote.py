@@ -176,13 +176,17 @@ class RemoteReader:
                     self._changed.notify_all()
             ended = Ended("ok")
         except grpc.RpcError as error:
-            failure = Failure(error)
-            if failure.code is grpc.StatusCode.OUT_OF_RANGE:
-                ended = Ended(failure.code.name, failure.info.reason, dict(failure.info.metadata))
-            elif failure.code is grpc.StatusCode.CANCELLED:
-                ended = Ended("left")
-            else:
-                ended = Ended("broken", failure.code.name)
+            ended = _end_of(error)
         with self._changed:
             stream.ended, stream.ended_at = ended, self._log.known
             self._changed.notify_all()
+
+
+def _end_of(error: grpc.RpcError) -> Ended:
+    if error.code() is grpc.StatusCode.CANCELLED:
+        # Not to be taken apart: it may have the details of the end that came at the same moment.
+        return Ended("left")
+    failure = Failure(error)
+    if failure.code is grpc.StatusCode.OUT_OF_RANGE:
+        return Ended(failure.code.name, failure.info.reason, dict(failure.info.metadata))
+    return Ended("broken", failure.code.name)

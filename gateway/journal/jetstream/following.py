@@ -19,13 +19,11 @@ from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
 from gateway.journal.jetstream.extent import Extent
 from gateway.journal.jetstream.lookout import Lookout
+from gateway.journal.jetstream.patience import USUAL, Patience
 from gateway.journal.jetstream.pulling import Delivered, Pull
 from gateway.journal.jetstream.standing_copy import StandingCopy
 from gateway.journal.jetstream.stream import epoch_of
 from gateway.journal.lag import Lag
-
-# How often the stream is asked what it holds, in seconds: its limits delete without a word.
-_LOOK_EVERY_S = 5.0
 
 # How long to wait before what went wrong is tried again, in seconds.
 _AGAIN_S = 0.5
@@ -45,7 +43,9 @@ class Following:
         encoding: Encoding,
         extent: Extent,
         arrivals: Arrivals,
+        patience: Patience = USUAL,
     ) -> None:
+        self._look_every_s = patience.look_every_s
         self._broker = broker
         self._api = api
         self._copy = copy
@@ -100,7 +100,7 @@ class Following:
 
     async def filled(self) -> None:
         """See `Copying.filled`."""
-        while not await self.filled_within(_LOOK_EVERY_S):
+        while not await self.filled_within(self._look_every_s):
             if self._arrivals.is_closed:
                 raise LogUnavailableError("the event log is closed")
 
@@ -164,10 +164,10 @@ class Following:
         self.problem = None
         try:
             while True:
-                messages = await pull.next(_LOOK_EVERY_S)
+                messages = await pull.next(self._look_every_s)
                 if messages:
                     await self._take(messages)
-                if monotonic() - self._looked_at > _LOOK_EVERY_S:
+                if monotonic() - self._looked_at > self._look_every_s:
                     await self._look()
         finally:
             self._pull = None

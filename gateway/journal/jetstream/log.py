@@ -28,6 +28,7 @@ from gateway.journal.jetstream.journal import JetStreamJournal
 from gateway.journal.jetstream.lease import JetStreamLease, Term
 from gateway.journal.jetstream.lookout import Lookout
 from gateway.journal.jetstream.naming import own_name
+from gateway.journal.jetstream.patience import USUAL, Patience
 from gateway.journal.jetstream.publishing import Publishing
 from gateway.journal.jetstream.standing_copy import StandingCopy
 from gateway.journal.jetstream.stream import Stream, opened_stream
@@ -38,10 +39,6 @@ from gateway.journal.retention import Retention
 from gateway.journal.sqlite.copy import epoch_of_copy
 from gateway.records.commits import CommitEnded
 from gateway.records.observer import Observer, ignore
-
-# How long opening waits for the index to be up with the stream, in seconds. What takes longer goes
-# on while the gateway starts.
-_CATCH_UP_S = 5.0
 
 # How long opening waits for servers to find a leader, in seconds, and how often they are asked
 # meanwhile. What takes longer goes on, too.
@@ -64,13 +61,15 @@ async def open_log(
     opening: Opening = AS_IT_WAS,
     term: Term | None = None,
     waits: bool = True,
+    patience: Patience = USUAL,
 ) -> EventLog:
     """Open the log in a stream, with its index in a file; both are made where there is none.
 
     Where it `waits` for the broker it is opened without it all the same, with the index as it is:
     nothing can be stored until the broker is there. `limits` are those of a stream that is made
     here. `opening` says what it is made with, and whether one that does not live is opened.
-    `observe` is told of each group of events that was stored. `term` is how long the lease lasts.
+    `observe` is told of each group of events that was stored. `term` is how long the lease lasts,
+    `patience` what is waited for how long.
     Raises LogOpenError, also for a broker that lets nobody in and a stream that cannot be a log.
     """
     connect = Broker.connect if waits else Broker.connect_now
@@ -85,7 +84,9 @@ async def open_log(
         else:
             epoch = stream.epoch
             await _patiently(api, Bucket(broker, place.stream, lambda: epoch).make)
-        return await _opened(broker, api, stream, index, format_, limits, observe, opening, term)
+        return await _opened(
+            broker, api, stream, index, format_, limits, observe, opening, term, patience
+        )
     except RefusedError as error:
         await broker.close()
         raise LogOpenError(f"cannot open the event log {place}: {error}") from error
@@ -122,6 +123,7 @@ async def _opened(
     observe: Observer[CommitEnded],
     opening: Opening,
     term: Term | None,
+    patience: Patience,
 ) -> EventLog:
     known = epoch_of_copy(path) if stream is None else stream.epoch
 
@@ -138,7 +140,7 @@ async def _opened(
 
     extent = Extent(copy.span if stream is None else stream.span)
     arrivals, encoding = Arrivals(), Encoding(format_)
-    lookout = Lookout(api, copy, encoding, limits, stream, opening)
+    lookout = Lookout(api, copy, encoding, limits, stream, opening, patience=patience)
     appender = Appender(Publishing(broker, api), observe)
     name, bucket = own_name(), Bucket(broker, api.stream, epoch)
     broadcast = JetStreamBroadcast(broker, api.stream, epoch, name)
@@ -146,7 +148,7 @@ async def _opened(
         # Nobody is to read what the stream has deleted meanwhile.
         if stream is not None and copy.span.newest <= stream.span.newest:
             await copy.begin_after(stream.span.oldest - 1)
-        following = Following(broker, api, copy, lookout, encoding, extent, arrivals)
+        following = Following(broker, api, copy, lookout, encoding, extent, arrivals, patience)
         ahead = StreamAhead(broker, api, copy, following, encoding, format_.framing_of, extent)
         following.start(settled=known is not None)
     except BaseException:
@@ -165,7 +167,7 @@ async def _opened(
     try:
         await broadcast.open()
         if stream is not None:
-            await following.filled_within(_CATCH_UP_S)
+            await following.filled_within(patience.catch_up_s)
     except BaseException:
         await close()
         raise

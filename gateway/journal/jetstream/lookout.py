@@ -19,14 +19,11 @@ from gateway.journal.errors import LogOpenError, LogUnavailableError
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.jetstream.api import JetStreamApi, StreamInfo
 from gateway.journal.jetstream.encoding import Encoding, ForeignMessageError
+from gateway.journal.jetstream.patience import USUAL, Patience
 from gateway.journal.jetstream.standing_copy import StandingCopy
 from gateway.journal.jetstream.stream import ANY_SIZE, Stream, made, renew, stream_of
 from gateway.journal.moves import AS_IT_WAS, Marks, Opening
 from gateway.journal.retention import Retention
-
-# For how long a stream must be gone, or lack events, at each look before it is believed, in
-# seconds: servers that have just found a leader may be behind for a moment.
-SURE_AFTER_S = 3.0
 
 # One event, however large.
 _ANY_BYTES = 2**40
@@ -50,8 +47,10 @@ class Lookout:
         stream: Stream | None,
         opening: Opening = AS_IT_WAS,
         now: Callable[[], float] = monotonic,
+        patience: Patience = USUAL,
     ) -> None:
         self._api = api
+        self._sure_after_s = patience.sure_after_s
         self._copy = copy
         self._encoding = encoding
         self._limits = limits
@@ -193,7 +192,7 @@ class Lookout:
         now = self._now()
         if self._doubt is None or self._doubt[0] != of:
             self._doubt = (of, now)
-        return now - self._doubt[1] >= SURE_AFTER_S
+        return now - self._doubt[1] >= self._sure_after_s
 
 
 class _UnfitError(LogUnavailableError):

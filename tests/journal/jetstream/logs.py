@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway.journal.events import NewEvent
 from gateway.journal.filter import EVERYTHING
 from gateway.journal.jetstream import StreamPlace, open_log
 from gateway.journal.jetstream.access import Access
+from gateway.journal.jetstream.patience import Patience
 from gateway.journal.moves import AS_IT_WAS, Opening
 from gateway.journal.ports import EventLog
 from gateway.journal.reading import Span
@@ -26,6 +28,10 @@ from tests.harness.loop import LoopThread
 from tests.harness.nats import NatsCluster, published
 
 ROOMY = Retention(7 * 86_400.0, 2**28)
+
+# Tests see to it that what is waited for is so; and what a log waits for in vain they need not.
+BRIEF = Patience(sure_after_s=1.2, look_every_s=1.0)
+IMPATIENT = replace(BRIEF, catch_up_s=0.5)
 
 _names = itertools.count(1)
 
@@ -44,9 +50,11 @@ class OpenStream:
         limits: Retention = ROOMY,
         access: Access | None = None,
         opening: Opening = AS_IT_WAS,
+        patience: Patience = BRIEF,
     ) -> None:
         self._loop, self._place, self.path = loop, place, index
         self._limits, self._access, self._opening = limits, access, opening
+        self._patience = patience
         self.commits: list[CommitEnded] = []
         self._log: EventLog | None = None
         self.open()
@@ -60,6 +68,7 @@ class OpenStream:
             self._access,
             self.commits.append,
             opening=self._opening,
+            patience=self._patience,
         )
         self._log = self._loop.run(opening, _PATIENCE_S)
 

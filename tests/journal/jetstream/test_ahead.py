@@ -8,7 +8,7 @@ from gateway.journal.ports import Ahead
 from gateway.journal.reading import Span
 from tests.harness.events import new_event
 from tests.harness.nats import with_nats
-from tests.journal.jetstream.logs import OpenStream, Streams
+from tests.journal.jetstream.logs import IMPATIENT, OpenStream, Streams
 
 pytestmark = [with_nats, pytest.mark.slow]
 
@@ -23,7 +23,7 @@ def _stuck(streams: Streams) -> tuple[OpenStream, OpenStream]:
     a = streams.open("a")
     a.append(new_event(id_="first"))
     streams.send(f"{streams.name}.theirs", b"not an event")
-    return a, streams.open("b")
+    return a, streams.open("b", patience=IMPATIENT)
 
 
 def test_an_index_that_is_up_needs_nobody_ahead(streams: Streams) -> None:

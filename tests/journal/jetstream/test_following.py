@@ -11,7 +11,7 @@ from gateway.journal.lag import Lag
 from gateway.journal.reading import Span
 from tests.harness.events import new_event
 from tests.harness.nats import with_nats
-from tests.journal.jetstream.logs import OpenStream, Streams
+from tests.journal.jetstream.logs import IMPATIENT, OpenStream, Streams
 
 pytestmark = with_nats
 
@@ -102,7 +102,7 @@ def test_an_index_that_is_being_filled_says_how_far_it_is(streams: Streams) -> N
     streams.send(f"{streams.name}.theirs", b"not an event")
     a.append(new_event())
 
-    b = streams.open("b")
+    b = streams.open("b", patience=IMPATIENT)
     lag = _lag(b)
     assert lag is not None
     assert (lag.held, lag.behind) == (202, 202 - b.span.count)
