@@ -7,7 +7,7 @@ from itertools import pairwise
 from tests.oracle.history import After, Ended, Response, Stream
 from tests.oracle.world import Story
 
-# What a thousand schedules must have met, each at least once.
+# What hundreds of schedules must have met, each at least once.
 TROUBLES = (
     "acknowledged",
     "duplicates",

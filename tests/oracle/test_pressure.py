@@ -17,6 +17,7 @@ from conferencing.v1.event_service_pb2 import EventFilter, GetFeedInfoRequest, S
 from gateway.feed.feed import Feed
 from gateway.journal.events import Framed
 from tests.harness.events import new_event
+from tests.harness.loop import LoopThread
 from tests.harness.needs import on_linux
 from tests.harness.process import GatewayProcess
 from tests.oracle.breaks import Break
@@ -26,6 +27,7 @@ from tests.oracle.held import HeldNews
 from tests.oracle.history import Earliest, Opening
 from tests.oracle.model import Fields, Wanted
 from tests.oracle.remote import RemoteLog, RemoteReader, posted
+from tests.oracle.remote_homes import HOMES, made_in
 from tests.oracle.stepped import SteppedLoop, run_stepped
 from tests.oracle.verdict import violations
 
@@ -90,10 +92,17 @@ def test_a_queue_for_each_subscriber_would_be_noticed(tmp_path: Path) -> None:
         assert events_in_memory_while_one_stalls(tmp_path) > HELD_MAX
 
 
-def test_stalled_callers_keep_nothing_from_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", HOMES)
+def test_stalled_callers_keep_nothing_from_the_others(
+    loop: LoopThread, tmp_path: Path, name: str
+) -> None:
     """Over sockets: the gateway's writes to those who do not read really block."""
-    with GatewayProcess(tmp_path) as gateway:
-        log = _log_of(gateway, tmp_path)
+    with (
+        made_in(name, loop, tmp_path / "nats", sync="2m") as made,
+        made(tmp_path) as home,
+        GatewayProcess(tmp_path, **home.env) as gateway,
+    ):
+        log = _begun(home.log, gateway)
         readers = [RemoteReader(f"r{number}", log) for number in range(2 * READERS)]
         # A connection of its own for each, as callers have.
         options = [("grpc.use_local_subchannel_pool", 1)]
@@ -264,7 +273,10 @@ def test_a_gateway_killed_on_a_full_disk_has_lost_nothing_acknowledged(tmp_path:
 
 
 def _log_of(gateway: GatewayProcess, folder: Path) -> RemoteLog:
-    log = RemoteLog.in_file(folder / ".gateway" / "events.db")
+    return _begun(RemoteLog.in_file(folder / ".gateway" / "events.db"), gateway)
+
+
+def _begun(log: RemoteLog, gateway: GatewayProcess) -> RemoteLog:
     info = gateway.events.GetFeedInfo(GetFeedInfoRequest())
     log.model.begin(bytes.fromhex(info.epoch))
     return log

@@ -14,7 +14,7 @@ from tests.oracle.author import schedule
 from tests.oracle.runs import Outcome, run_on_all_cores, run_seeds
 from tests.oracle.tally import TROUBLES
 
-SCHEDULES = {"sqlite": 1_000, "jetstream-1": 50}
+SCHEDULES = {"sqlite": 800, "jetstream-1": 50}
 SOAK_SCHEDULES = {"sqlite": 20_000, "jetstream-1": 2_000}
 
 # What so few schedules need not meet: some troubles are rare.
