@@ -1,7 +1,7 @@
 """Real NATS servers with JetStream, one or three: started, stopped, killed and held by tests.
 
 Each has its folder and its port for as long as it lives, so that it can be started again. They sync
-every message, as a gateway's servers must.
+every message, as a gateway's servers must, where nothing else is said.
 """
 
 import json
@@ -208,6 +208,7 @@ def three_servers(
     folder: Path,
     more: str = "",
     way: Callable[[int, int, int], int] | None = None,
+    sync: str = "always",
 ) -> NatsCluster:
     """Make three servers. `way` gives the port by which one goes to another's port, by number."""
     ports = free_ports(6)
@@ -229,6 +230,7 @@ def three_servers(
                 f"n{number + 1}",
                 _CLUSTER.format(port=clusters[number], routes=routes(number), advertise=_NOWHERE)
                 + more,
+                sync,
             )
             for number in range(3)
         ]
@@ -238,9 +240,15 @@ def three_servers(
 # Larger messages than any webhook makes, for checks that append such events.
 _ROOMY = "max_payload: 8MB"
 
+# A server's own default.
+_SELDOM = "2m"
+
 
 class SharedServers:
-    """One server, and three, that are started when somebody asks for them."""
+    """One server, and three, that are started when somebody asks for them.
+
+    None of them is killed, so they need not sync.
+    """
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -249,7 +257,8 @@ class SharedServers:
     def of(self, replicas: int) -> NatsCluster:
         if replicas not in self._started:
             folder = Path(self._stack.enter_context(TemporaryDirectory()))
-            made = one_server(folder, _ROOMY) if replicas == 1 else three_servers(folder, _ROOMY)
+            make = one_server if replicas == 1 else three_servers
+            made = make(folder, _ROOMY, sync=_SELDOM)
             self._started[replicas] = self._stack.enter_context(running(made))
         return self._started[replicas]
 

@@ -162,8 +162,8 @@ def test_an_index_whose_last_event_is_another_is_built_anew(streams: Streams) ->
     log.open()
 
     log.wait(lambda it: it.log.index.epoch != epoch and it.span == Span(1, 5))
+    other.wait(lambda it: it.log.index.epoch == log.log.index.epoch and it.span == Span(1, 5))
     assert log.ids() == other.ids()
-    other.wait(lambda it: it.log.index.epoch == log.log.index.epoch)
 
 
 def test_an_index_that_is_ahead_of_its_stream_is_built_anew(streams: Streams) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.journal.jetstream.access import Access
 from gateway.journal.jetstream.api import JetStreamApi, StoredMessage, StreamInfo
 from gateway.journal.jetstream.broker import Broker
 from gateway.journal.jetstream.encoding import Encoding
+from gateway.journal.jetstream.errors import BrokerError
 from gateway.journal.jetstream.lookout import Lookout
 from gateway.journal.jetstream.standing_copy import StandingCopy
 from gateway.journal.jetstream.stream import EPOCH, stream_of
@@ -225,9 +227,20 @@ class _Interrupted(JetStreamApi):
             await happens()
 
 
+class _Parted(_Interrupted):
+    """An API whose leader does not hear from its peers."""
+
+    async def certain_info(self) -> StreamInfo | None:
+        raise BrokerError("it does not hear from the other servers")
+
+
 @asynccontextmanager
 async def _looking(
-    streams: Streams, path: Path, epoch: bytes
+    streams: Streams,
+    path: Path,
+    epoch: bytes,
+    kind: type[_Interrupted] = _Interrupted,
+    now: Callable[[], float] = monotonic,
 ) -> AsyncIterator[tuple[Lookout, _Interrupted, StandingCopy]]:
     """Have a lookout of a stream, with an index of a gateway that has it closed."""
 
@@ -237,11 +250,11 @@ async def _looking(
     broker = await Broker.connect_now(streams.place, Access())
     copy = StandingCopy(path, FORMAT, epoch, forget)
     try:
-        api = _Interrupted(broker, streams.name)
+        api = kind(broker, streams.name)
         found = await api.info()
         assert found is not None
         stream = stream_of(streams.name, found)
-        yield Lookout(api, copy, Encoding(FORMAT), ROOMY, stream), api, copy
+        yield Lookout(api, copy, Encoding(FORMAT), ROOMY, stream, now=now), api, copy
     finally:
         await copy.close()
         await broker.close()
@@ -267,3 +280,30 @@ def test_an_event_that_is_pruned_while_it_is_looked_at_is_not_lost(
             assert lookout.objection is None
 
     streams.loop.run(looked(), 60)
+
+
+@pytest.mark.parametrize("kept", [(), ("one", "other")])
+def test_what_a_leader_lacks_that_hears_from_nobody_is_not_lost(
+    streams: Streams, kept: Sequence[str]
+) -> None:
+    log = streams.open()
+    _fill(log, "one", "two")
+    epoch, path = log.log.index.epoch, log.path
+    log.close()
+    config = _config(streams)
+    streams.ask(f"STREAM.DELETE.{streams.name}")
+    streams.ask(f"STREAM.CREATE.{streams.name}", config)
+    for id_ in kept:
+        event = new_event(id_=id_)
+        streams.send(f"{streams.name}.{id_}", Encoding(FORMAT).encoded(event))
+    clock = [0.0]
+
+    async def looked() -> None:
+        async with _looking(streams, path, epoch, _Parted, lambda: clock[0]) as (lookout, _, copy):
+            for clock[0] in (0.0, 10.0, 20.0, 30.0):
+                with pytest.raises(LogUnavailableError):
+                    await lookout.look(closely=True)
+            assert copy.span == Span(1, 2)
+
+    streams.loop.run(looked(), 60)
+    assert _epoch_of(streams) == epoch
