@@ -46,6 +46,7 @@ KEPT_BY = {
         "journal/jetstream/broker.py",
         "journal/jetstream/credentials.py",
         "journal/jetstream/messages.py",
+        "journal/jetstream/wire.py",
     },
     "jwt": {"callers/keys.py", "callers/webtokens.py"},
     "pyreqwest": {"upstream/transports/pyreqwest_transport.py"},

@@ -8,11 +8,10 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
@@ -20,8 +19,9 @@ from gateway.journal.errors import LogOpenError
 from gateway.journal.jetstream.access import Access, StreamPlace
 from gateway.journal.jetstream.credentials import TlsClient, shown_by
 from gateway.journal.jetstream.errors import BrokerError, LostError, NotTakenError
-from gateway.journal.jetstream.messages import Heard, Inbox, Message, Receiver, message_of
+from gateway.journal.jetstream.messages import Heard, Inbox, Message, Receiver
 from gateway.journal.jetstream.refusals import is_refusal, words_of
+from gateway.journal.jetstream.wire import Wire
 
 # How long the broker may take to respond, in seconds: it has then stored what it was given, or
 # nobody knows.
@@ -62,6 +62,7 @@ class Broker:
         self._place = place
         self._access = access
         self._client: Client | None = None
+        self._wire: Wire | None = None
         self._closing = False
         self._again: asyncio.Task[None] | None = None
         self._prefix = ""
@@ -164,9 +165,11 @@ class Broker:
         self._asked[token] = response
         try:
             async with asyncio.timeout(timeout_s):
-                while not response.done():
-                    await self.publish(subject, data, headers, f"{self._prefix}.{token}")
+                await self.publish(subject, data, headers, f"{self._prefix}.{token}")
+                while again_s is not None and not response.done():
                     await asyncio.wait([response], timeout=again_s)
+                    if not response.done():
+                        await self.publish(subject, data, headers, f"{self._prefix}.{token}")
                 found = await response
         except TimeoutError:
             raise BrokerError(f"{self._servers} did not respond within {timeout_s:g} s") from None
@@ -197,19 +200,26 @@ class Broker:
         except (NatsError, OSError) as error:
             raise BrokerError(f"{self._servers}: {words_of(error)}") from error
 
+    async def publish_all(self, messages: Iterable[bytes]) -> None:
+        """Send messages that are packed already, none too large, with the next one that is sent.
+
+        Raises BrokerError.
+        """
+        client = self._connection()
+        try:
+            await client._send_command(b"".join(messages))
+        except (NatsError, OSError) as error:
+            raise BrokerError(f"{self._servers}: {words_of(error)}") from error
+
     async def subscribe(self, receiver: Receiver) -> Inbox:
         """Return an inbox whose messages go to `receiver`, for as long as the connection stays.
 
         Raises BrokerError.
         """
-
-        async def received(message: Msg) -> None:
-            receiver(message_of(message))
-
         client = self._connection()
-        subject = client.new_inbox()
+        assert self._wire is not None  # it comes with the connection
         try:
-            return Inbox(subject, await client.subscribe(subject, cb=received))
+            return await self._wire.subscribe(client.new_inbox(), receiver)
         except (NatsError, OSError) as error:
             raise BrokerError(f"{self._servers}: {words_of(error)}") from error
 
@@ -250,17 +260,18 @@ class Broker:
     async def _connect(self) -> None:
         in_tls = self._place.is_tls or self._access.tls is not None
         client = TlsClient() if in_tls else Client()
+        wire = Wire.of(client)
         try:
-            await self._connected(client)
+            await self._connected(client, wire)
         except BaseException:
             # Also one that hangs: its server would keep each of these for as long as it does.
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_CLOSED_WITHIN_S):
                     await client.close()
             raise
-        self._client, self._error = client, None
+        self._client, self._wire, self._error = client, wire, None
 
-    async def _connected(self, client: Client) -> None:
+    async def _connected(self, client: Client, wire: Wire) -> None:
         await client.connect(
             [f"{self._place.scheme}://{it}" for it in self._place.servers],
             name="telnyx-gateway",
@@ -276,14 +287,14 @@ class Broker:
             **shown_by(self._access),
         )
         self._prefix = client.new_inbox()
-        await client.subscribe(f"{self._prefix}.*", cb=self._responded)
+        await wire.subscribe(f"{self._prefix}.*", self._responded)
         for heard in self._heard:
             await heard.subscribe(client)
 
-    async def _responded(self, message: Msg) -> None:
+    def _responded(self, message: Message) -> None:
         response = self._asked.get(message.subject.rpartition(".")[2])
         if response is not None and not response.done():
-            response.set_result(message_of(message))
+            response.set_result(message)
 
     async def _on_error(self, error: Exception) -> None:
         # A server that lets nobody in says so, and then cuts the connection off.

@@ -25,6 +25,9 @@ from gateway.journal.jetstream.standing_copy import StandingCopy
 from gateway.journal.jetstream.stream import epoch_of
 from gateway.journal.lag import Lag
 
+# So many events are still to come when an index is being filled, rather than up with the stream.
+_MANY = 2_000
+
 # How long to wait before what went wrong is tried again, in seconds.
 _AGAIN_S = 0.5
 
@@ -207,7 +210,7 @@ class Following:
 
     async def _store(self, run: Sequence[Delivered]) -> None:
         first, events = run[0].sequence, [self._event(it) for it in run]
-        if await self._copy.take(first, events):
+        if await self._copy.take(first, events, run[-1].left > _MANY):
             return
         # An id comes again when its event has been deleted: here, too.
         await self._look()

@@ -44,13 +44,15 @@ class Heard(NamedTuple):
 
 
 class Inbox(NamedTuple):
-    """Where messages of a subscription come in."""
+    """Where messages of a subscription come in. `forgotten` is called when it is closed."""
 
     subject: str
     subscription: Subscription
+    forgotten: Callable[[], object]
 
     async def close(self) -> None:
         """Take no more."""
+        self.forgotten()
         with contextlib.suppress(NatsError, OSError):
             await self.subscription.unsubscribe()
 

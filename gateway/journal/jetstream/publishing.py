@@ -15,6 +15,7 @@ from gateway.journal.events import Appended
 from gateway.journal.jetstream.api import JetStreamApi, Json, result_of
 from gateway.journal.jetstream.broker import RESPONSE_S, Broker
 from gateway.journal.jetstream.errors import BrokerError, RefusedError
+from gateway.journal.jetstream.wire import packed
 
 _FIRST = {"Nats-Expected-Last-Subject-Sequence": "0"}
 
@@ -66,9 +67,10 @@ class Publishing:
         Raises BrokerError, when all may have been stored, and RefusedError.
         """
         batch = {**_FIRST, "Nats-Batch-Id": secrets.token_hex(8)}
-        for number, event in enumerate(events[:-1], 1):
-            headers = {**batch, "Nats-Batch-Sequence": str(number)}
-            await self._broker.publish(event.subject, event.data, headers)
+        await self._broker.publish_all(
+            packed(it.subject, it.data, {**batch, "Nats-Batch-Sequence": str(number)})
+            for number, it in enumerate(events[:-1], 1)
+        )
         last = {**batch, "Nats-Batch-Sequence": str(len(events)), "Nats-Batch-Commit": "1"}
         try:
             found = await self._sent(events[-1], last)

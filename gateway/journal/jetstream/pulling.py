@@ -15,7 +15,7 @@ from gateway.journal.jetstream.errors import BrokerError
 from gateway.journal.jetstream.messages import Inbox, Message
 
 # Messages asked for at a time, while at most as many are on their way already; and their bytes.
-_ASKED = 500
+_ASKED = 1_000
 _ASKED_BYTES = 8 * 1024 * 1024
 
 # For how long a request is good, and how often the server says meanwhile that it still is, in
@@ -138,12 +138,11 @@ class Pull:
         self._asked += _ASKED
 
     def _received(self, message: Message) -> None:
-        status = message.headers.get("Status")
-        if status is None:
+        if not message.headers:
             sequence, left = _numbers_of(message.reply)
             self._come.append(Delivered(sequence, message.data, left, message.subject))
             self._asked -= 1
-        elif status != _HOLDS:
+        elif (status := message.headers.get("Status")) != _HOLDS:
             text = message.headers.get("Description", "")
             if status in _ENDED or text in _ENDED_BY_TEXT:
                 self._asked -= int(message.headers.get("Nats-Pending-Messages", "0"))

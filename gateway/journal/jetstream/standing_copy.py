@@ -68,9 +68,9 @@ class StandingCopy:
         """See `Copying.when_begun_anew`; those are called in the order in which they asked."""
         self._told.append(told)
 
-    async def take(self, first: int, events: Sequence[NewEvent]) -> bool:
+    async def take(self, first: int, events: Sequence[NewEvent], more: bool = False) -> bool:
         """See `LogCopy.take`."""
-        return await self._copy.take(first, events)
+        return await self._copy.take(first, events, more)
 
     async def begin_after(self, number: int) -> None:
         """See `LogCopy.begin_after`."""

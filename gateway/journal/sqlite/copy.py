@@ -40,13 +40,13 @@ class LogCopy:
         """Why it could not be written the last time that it was tried; None if it could."""
         return self._writer.problem
 
-    async def take(self, first: int, events: Sequence[NewEvent]) -> bool:
+    async def take(self, first: int, events: Sequence[NewEvent], more: bool = False) -> bool:
         """Store events with the numbers from `first` on, which is the next one.
 
-        False if an id is held under another number: none is stored then. Raises
-        LogUnavailableError.
+        `more` says that many follow. False if an id is held under another number: none is stored
+        then. Raises LogUnavailableError.
         """
-        return await self._writer.take(first, events)
+        return await self._writer.take(first, events, more)
 
     async def begin_after(self, number: int) -> None:
         """Drop what has numbers up to `number`, and go on after it. Raises LogUnavailableError."""

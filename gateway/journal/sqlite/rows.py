@@ -19,8 +19,9 @@ Row: TypeAlias = tuple[object, ...]
 
 # Rows in one statement. Inserts are prepared once for each number up to `_EXACT_MAX` and for each
 # power of two above, lookups for each power of two.
-_ROWS_MAX = 64
+_ROWS_MAX = 512
 _EXACT_MAX = 16
+_IDS_MAX = 64
 
 
 def columns_of(keys: Sequence[EventKey]) -> str:
@@ -66,8 +67,8 @@ def insert_events(connection: sqlite3.Connection, columns: str, rows: Sequence[R
 def numbers_of(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[str, int]:
     """Return the numbers of those of these events that are held. Raises sqlite3.Error."""
     found: dict[str, int] = {}
-    for start in range(0, len(ids), _ROWS_MAX):
-        lot = ids[start : start + _ROWS_MAX]
+    for start in range(0, len(ids), _IDS_MAX):
+        lot = ids[start : start + _IDS_MAX]
         size = 1 << (len(lot) - 1).bit_length()
         filled = [*lot, *[lot[0]] * (size - len(lot))]
         found.update(connection.execute(_select(size), filled))

@@ -25,7 +25,7 @@ from gateway.journal.sqlite.expiry import (
     newest_believed,
 )
 from gateway.journal.sqlite.faults import UNREADABLE, described
-from gateway.journal.sqlite.indexing import Indexing
+from gateway.journal.sqlite.indexing import AT_ONCE, Indexing
 from gateway.journal.sqlite.jobs import Alone, Append, JobQueue
 from gateway.journal.sqlite.key_columns import members_in
 from gateway.journal.sqlite.numbering import Numbering
@@ -124,14 +124,15 @@ class GroupWriter:
         self._submit(Append(event, done, monotonic()))
         return await done
 
-    async def take(self, first: int, events: Sequence[NewEvent]) -> bool:
+    async def take(self, first: int, events: Sequence[NewEvent], more: bool = False) -> bool:
         """Store events that have numbers already, from `first` on, which is the next.
 
-        False if one of their ids is held already under another number: none is stored then. Raises
+        `more` says that many follow: their keys are indexed at some time then. False if one of
+        their ids is held already under another number: none is stored then. Raises
         LogUnavailableError.
         """
         done: asyncio.Future[bool] = self._loop.create_future()
-        self._submit(Alone(lambda: self._take(first, events), done))
+        self._submit(Alone(lambda: self._take(first, events, AT_ONCE if more else 1), done))
         return await done
 
     async def begin_after(self, number: int) -> None:
@@ -257,34 +258,39 @@ class GroupWriter:
             known = numbers_of(self._connection, [it.id for it in events])
             return self._number_and_write(events, known)
 
-    def _take(self, first: int, events: Sequence[NewEvent]) -> tuple[bool, Sequence[Entry]]:
+    def _take(
+        self, first: int, events: Sequence[NewEvent], blocks: int
+    ) -> tuple[bool, Sequence[Entry]]:
         if first != self._span.newest + 1:
             raise LogUnavailableError(f"{first} is not the next number")
         if len({it.id for it in events}) < len(events):
             return False, ()
         try:
-            return True, self._number_and_write(events, {})[1]
+            return True, self._number_and_write(events, {}, blocks)[1]
         except sqlite3.IntegrityError:
             self._connection.rollback()
             return False, ()
 
     def _number_and_write(
-        self, events: Sequence[NewEvent], held: Mapping[str, int]
+        self, events: Sequence[NewEvent], held: Mapping[str, int], blocks: int = 1
     ) -> tuple[Sequence[Appended], Sequence[Entry]]:
         found = self._numbering.numbered(events, held, self._span.newest)
         rows, indexing = found.rows, self._indexing
         if rows:
-            indexing = self._write(rows, indexing.joined(found.members))
+            indexing = self._write(rows, indexing.joined(found.members), blocks)
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, found.newest)
         self._indexing = indexing
         self._upkeep.stored(found.size_bytes)
         return found.results, found.entries
 
-    def _write(self, rows: Sequence[Row], indexing: Indexing) -> Indexing:
-        """Store events, and with them what is due of the index; returns what is left of it."""
+    def _write(self, rows: Sequence[Row], indexing: Indexing, blocks: int) -> Indexing:
+        """Store events, and with them what is due of the index; returns what is left of it.
+
+        Nothing is due of less than so many full blocks.
+        """
         connection = self._connection
-        if indexing.full:
+        if len(indexing.full) >= blocks:
             connection.execute("BEGIN IMMEDIATE")
             insert_events(connection, self._columns, rows)
             indexing = indexing.written(connection, len(rows))
