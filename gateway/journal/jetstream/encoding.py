@@ -59,25 +59,40 @@ class Encoding:
         version, fingerprint, received_at_us, count, id_, type_, body = _HEAD.unpack_from(message)
         if version != _VERSION:
             raise ForeignMessageError(f"it has version {version}, this gateway reads {_VERSION}")
-        lengths = struct.unpack_from(f">{count}I", message, _HEAD.size)
-        at = _HEAD.size + 4 * count
-        parts = []
-        for length in (id_, type_, *lengths, body):
-            parts.append(message[at : at + length])
-            at += length
-        if at > len(message):
-            raise ForeignMessageError("it is cut off")
         own = fingerprint == self._fingerprint
-        keys = tuple(it.decode() for it in parts[2:-1]) if own else self._keys_in(parts[-1])
-        return NewEvent(
-            parts[0].decode(), parts[1].decode(), keys, received_at_us, parts[-1], message[at:]
-        )
+        layout = self._lengths if own else struct.Struct(f">{count}I")
+        keys = layout.unpack_from(message, _HEAD.size)
+        begins = _HEAD.size + layout.size
+        body_begins = begins + id_ + type_ + sum(keys)
+        body_ends = body_begins + body
+        if body_ends > len(message):
+            raise ForeignMessageError("it is cut off")
+        parts = _texts(message[begins:body_begins], (id_, type_, *keys))
+        content = message[body_begins:body_ends]
+        found = tuple(parts[2:]) if own else self._keys_in(content)
+        return NewEvent(parts[0], parts[1], found, received_at_us, content, message[body_ends:])
 
     def _keys_in(self, body: bytes) -> Keys:
         try:
             return self._format.keys_of(body)
         except ValueError:
             return ("",) * len(self._format.keys)
+
+
+def _texts(together: bytes, lengths: Sequence[int]) -> list[str]:
+    """Return texts of some lengths in bytes. Raises UnicodeDecodeError."""
+    texts: list[str] = []
+    at = 0
+    if together.isascii():
+        text = together.decode()
+        for length in lengths:
+            texts.append(text[at : at + length])
+            at += length
+        return texts
+    for length in lengths:
+        texts.append(together[at : at + length].decode())
+        at += length
+    return texts
 
 
 def _fingerprint(keys: Sequence[EventKey]) -> bytes:

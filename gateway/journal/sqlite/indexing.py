@@ -49,12 +49,14 @@ class Member(NamedTuple):
 
 def member_of(keys: Sequence[EventKey], sequence: int, values: Keys) -> Member:
     """Return an event for the index."""
-    held = [(key, value) for key, value in zip(keys, values, strict=True) if value]
-    return Member(
-        sequence,
-        tuple(hash_of(key.name, value) for key, value in held),
-        tuple((key.name, value) for key, value in held if key.takes_prefixes),
-    )
+    hashes, prefixed = [], []
+    # One loop: this is done for each event, with the interpreter's lock.
+    for key, value in zip(keys, values, strict=True):
+        if value:
+            hashes.append(hash_of(key.name, value))
+            if key.takes_prefixes:
+                prefixed.append((key.name, value))
+    return Member(sequence, tuple(hashes), tuple(prefixed))
 
 
 @dataclass(frozen=True, slots=True)
