@@ -49,12 +49,14 @@ def launch_gateway(
     log: Path,
     command: Sequence[str] = COMMAND,
     env: Mapping[str, str] = NOTHING_MORE,
+    ports: tuple[int, int] | None = None,
 ) -> GatewayProcess:
     """Start the gateway with an event log of its own; returns when it listens.
 
-    `env` is set beside what it needs.
+    `env` is set beside what it needs. `ports` are those of gRPC and of webhooks, free ones if it
+    does not matter which.
     """
-    grpc_port, http_port = free_port(), free_port()
+    grpc_port, http_port = ports or (free_port(), free_port())
     process = processes.start(
         "gateway",
         command,

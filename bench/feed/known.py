@@ -28,15 +28,18 @@ class Rest:
     cursor: str
     position: int
     live: bool
+    # Whether the server closes the stream gracefully with it.
+    drains: bool = False
 
 
 class KnownLog:
     """The events that streams with one filter bring, one after the other as bytes.
 
-    `dense`: the filter matches everything, so numbers in the log follow on each other.
+    `dense`: the filter matches everything, so numbers in the log follow on each other. `may_drain`:
+    streams may be closed gracefully.
     """
 
-    def __init__(self, postings: Postings, *, dense: bool) -> None:
+    def __init__(self, postings: Postings, *, dense: bool, may_drain: bool = False) -> None:
         self.bytes = bytearray()
         # Where events end; the first one is where the log begins.
         self.ends = [0]
@@ -47,6 +50,7 @@ class KnownLog:
         self.base: int | None = None
         self._postings = postings
         self._dense = dense
+        self._may_drain = may_drain
         self._rests: dict[bytes, Rest] = {}
 
     def index_after(self, position: int) -> int:
@@ -85,6 +89,8 @@ class KnownLog:
         rest = self._rests.get(encoded)
         if rest is None:
             rest = self._rests[encoded] = _read_rest(encoded)
+            if rest.drains and not self._may_drain:
+                raise CheckError(f"the server closes a stream: {encoded!r}")
         if index:
             last = self.sequences[index - 1]
             if rest.position < last or (self._dense and rest.position != last):
@@ -115,9 +121,10 @@ class KnownLog:
 
 def _read_rest(encoded: bytes) -> Rest:
     rest = SubscribeResponse.FromString(encoded)
-    if rest.events or rest.HasField("gap") or rest.HasField("drain") or not rest.cursor:
+    if rest.events or rest.HasField("gap") or not rest.cursor:
         raise CheckError(f"a response has what it should not have, or no cursor:\n{rest}")
-    return Rest(rest.cursor, Cursor.parse(rest.cursor).sequence, rest.live)
+    position = Cursor.parse(rest.cursor).sequence
+    return Rest(rest.cursor, position, rest.live, rest.HasField("drain"))
 
 
 def _varint(data: memoryview, offset: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from bench.feed.jetstream.delay import measure_nats_delay
 from bench.feed.jetstream.filling import measure_filling
 from bench.feed.jetstream.ingest import measure_nats_ingest
 from bench.feed.jetstream.replicas import measure_replicas
+from bench.feed.jetstream.restarts import measure_restarts
 from bench.feed.proof import prove_checks
 from bench.feed.rare_filter import measure_rare_filter
 from bench.feed.resume import measure_resume
@@ -64,6 +65,10 @@ class FeedPlan:
     replicas_events: int = 2_000
     filling_events: int = 200_000
     filling_rounds: int = 3
+    # Events a second, the highest first, of which the first that the machine carries is taken.
+    restarts_rates: Sequence[float] = (1_000, 700, 500, 300, 200)
+    restarts_subscribers: int = 300
+    restarts_rounds: int = 3
     cores: Cores = NO_CORES
     # How the gateway is started.
     gateway: Sequence[str] = COMMAND
@@ -148,6 +153,13 @@ def _filling(stage: Stage, plan: FeedPlan) -> Finding:
     return nats_report.filling(found, plan.filling_events)
 
 
+def _restarts(stage: Stage, plan: FeedPlan) -> Finding:
+    found = measure_restarts(
+        stage, plan.restarts_rates, plan.restarts_subscribers, plan.restarts_rounds
+    )
+    return nats_report.restarts(found)
+
+
 # By the name that `--only` takes.
 MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Finding]] = {
     "fan-out": _fan_out,
@@ -162,4 +174,5 @@ MEASUREMENTS: Mapping[str, Callable[[Stage, FeedPlan], Finding]] = {
     "nats-delay": _nats_delay,
     "nats-replicas": _replicas,
     "nats-catch-up": _filling,
+    "nats-restarts": _restarts,
 }

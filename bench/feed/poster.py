@@ -43,7 +43,7 @@ class PostConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         data = self._buffer + data
         while data:
-            end = _response_end(data)
+            end = response_end(data)
             if end < 0 or end > len(data):
                 break
             self._poster.answered(self, data.startswith(_OK), data[:end])
@@ -174,7 +174,7 @@ class Poster:
             raise CheckError(self._failure)
 
 
-def _response_end(data: bytes) -> int:
+def response_end(data: bytes) -> int:
     """Return where the first response ends, -1 if its head has not come in full."""
     body = data.find(b"\r\n\r\n") + 4
     if body < 4:

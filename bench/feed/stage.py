@@ -60,10 +60,15 @@ class Stage:
         self._command = command
         self._next = 0
 
-    def gateway(self, log: Path, env: Mapping[str, str] = NOTHING_MORE) -> GatewayProcess:
-        """Start a gateway as its users do, with more settings than it needs."""
+    def gateway(
+        self,
+        log: Path,
+        env: Mapping[str, str] = NOTHING_MORE,
+        ports: tuple[int, int] | None = None,
+    ) -> GatewayProcess:
+        """Start a gateway as its users do, with more settings; see `launch_gateway`."""
         return launch_gateway(
-            self.processes, self._upstream_url, webhooks.PUBLIC_KEY, log, self._command, env
+            self.processes, self._upstream_url, webhooks.PUBLIC_KEY, log, self._command, env, ports
         )
 
     def log(self, name: str) -> Path:

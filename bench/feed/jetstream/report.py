@@ -1,6 +1,8 @@
 """The tables of the feed with its log in a stream, for people."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from bench.feed import delay
 from bench.feed.delay import Delays, Subscribers
@@ -9,6 +11,8 @@ from bench.feed.finding import Finding
 from bench.feed.jetstream import ingest as ingesting
 from bench.feed.jetstream.ingest import NatsIngest
 from bench.feed.jetstream.replicas import Split, SplitTurn
+from bench.feed.jetstream.restarts import GATEWAYS, Restarts
+from bench.feed.jetstream.travelling import CUT, OK, UNAVAILABLE
 from bench.feed.report import delay_row
 from bench.feed.tables import row, spread_text, text_of
 from bench.rounds import Spread
@@ -120,3 +124,57 @@ def filling(found: Spread, events: int) -> Finding:
             " the same cores.",
         ],
     )
+
+
+def restarts(found: Restarts) -> Finding:
+    """Report how long subscribers got nothing while gateways were replaced."""
+    turns, rate = found.turns, found.turns[0].rate
+    calls: Counter[str] = sum((Counter(it.calls) for it in turns), Counter())
+    ends: Counter[str] = sum((Counter(it.ends) for it in turns), Counter())
+    failed = ", ".join(f"{count} {name}" for name, count in calls.items() if name != "OK")
+    lines = [
+        f"| {rate:,.0f} events/s, {found.subscribers} subscribers, {GATEWAYS} gateways"
+        " | no event for |",
+        "| --- | --- |",
+        row("the unluckiest subscriber, while all are replaced", _seconds(found.gap)),
+        row(
+            "half of the subscribers, at the most", _seconds(_medians([it.pauses for it in turns]))
+        ),
+        row("the unluckiest one before", _seconds(Spread.of([max(it.before) for it in turns]))),
+        row(
+            "webhooks: none stored anywhere",
+            _seconds(Spread.of([it.not_stored_s for it in turns])),
+        ),
+        "",
+        "One gateway after the other ends as an operator ends it and is started again, when the one"
+        " before is up with the stream; three servers keep the stream and sync. A subscriber whose"
+        " stream ends goes on with its cursor at the next gateway; a webhook that is not accepted"
+        f" is sent to the next one ({sum(it.posted_again for it in turns):,} were, in"
+        f" {len(turns)} turns). Every subscriber got every event, once and in order. Streams ended"
+        f" {ends[OK]:,} times with OK, {ends[UNAVAILABLE]:,} with UNAVAILABLE and {ends[CUT]:,} by"
+        f" their connection. Beside them {sum(calls.values()):,} commands and queries were called,"
+        " by a client that does not try again: "
+        + (f"{failed}, and no other status." if failed else "all succeeded."),
+    ]
+    if found.not_carried:
+        rates = " and ".join(f"{it:,.0f}" for it in found.not_carried)
+        lines += [
+            "",
+            f"{rates} events/s were tried first: the machine, which servers, gateways, subscribers"
+            " and the poster share, does not carry so many even while nothing is replaced.",
+        ]
+    return Finding(
+        {
+            "replicas_restart_gap_s": round(found.gap.median, 3),
+            "replicas_restart_events_per_s": rate,
+        },
+        lines,
+    )
+
+
+def _medians(of: Sequence[Sequence[float]]) -> Spread:
+    return Spread.of([median(it) for it in of])
+
+
+def _seconds(of: Spread) -> str:
+    return f"{text_of(of, '.2f')} s"

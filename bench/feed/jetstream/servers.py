@@ -13,9 +13,12 @@ _SIZE = "2GiB"
 
 
 @contextmanager
-def nats_servers(stage: Stage, replicas: int) -> Iterator[NatsCluster]:
-    """Have one server run, or three, which sync each message before they acknowledge it."""
-    folder = stage.processes.folder / f"nats-{replicas}"
+def nats_servers(stage: Stage, replicas: int, name: str = "nats") -> Iterator[NatsCluster]:
+    """Have one server run, or three, which sync each message before they acknowledge it.
+
+    What they hold is in a folder of some name.
+    """
+    folder = stage.processes.folder / f"{name}-{replicas}"
     cluster = one_server(folder) if replicas == 1 else three_servers(folder)
     with ExitStack() as stack:
         with on_cores(stage.processes.cores.measured):
@@ -24,9 +27,16 @@ def nats_servers(stage: Stage, replicas: int) -> Iterator[NatsCluster]:
 
 
 def gateway_on(
-    stage: Stage, cluster: NatsCluster, stream: str, name: str = "index"
+    stage: Stage,
+    cluster: NatsCluster,
+    stream: str,
+    name: str = "index",
+    ports: tuple[int, int] | None = None,
 ) -> GatewayProcess:
-    """Start a gateway with its log in a stream, and its index in a file of some name."""
+    """Start a gateway with its log in a stream, and its index in a file of some name.
+
+    At `ports`, if it is to be found where it was.
+    """
     index = stage.log(f"{stream}-{name}")
     return stage.gateway(
         index,
@@ -35,4 +45,5 @@ def gateway_on(
             "GATEWAY_INDEX": str(index),
             "GATEWAY_RETENTION_SIZE": _SIZE,
         },
+        ports,
     )

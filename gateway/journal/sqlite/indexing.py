@@ -120,23 +120,32 @@ class FullBlock:
 
 @dataclass(frozen=True, slots=True)
 class Indexing:
-    """How far the index is behind the log: blocks to be written, and the one being filled."""
+    """How far the index is behind the log: blocks to be written, and the one being filled.
+
+    Nothing is due before `wait_for` blocks are full.
+    """
 
     filling: Sequence[Member] = ()
     full: tuple[FullBlock, ...] = ()
+    wait_for: int = 1
 
-    def joined(self, members: Sequence[Member]) -> "Indexing":
+    @property
+    def is_due(self) -> bool:
+        """Whether anything is to be written."""
+        return len(self.full) >= self.wait_for
+
+    def joined(self, members: Sequence[Member], wait_for: int = 1) -> "Indexing":
         """Return it with events that are being stored, in their order."""
         if not members:
             return self
         filling = [*self.filling, *members]
         last = block_of(members[-1].sequence + 1)
         if block_of(filling[0].sequence) == last:
-            return Indexing(filling, self.full)
+            return Indexing(filling, self.full, wait_for)
         blocks = [(it, list(of)) for it, of in groupby(filling, key=_block)]
         full = [FullBlock.of(number, of) for number, of in blocks if number < last]
         rest = [it for number, of in blocks if number == last for it in of]
-        return Indexing(rest, (*self.full, *full))
+        return Indexing(rest, (*self.full, *full), wait_for)
 
     def written(self, connection: sqlite3.Connection, events: int) -> "Indexing":
         """Write what is due with so many events: so much that blocks do not pile up.

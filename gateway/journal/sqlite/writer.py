@@ -277,20 +277,17 @@ class GroupWriter:
         found = self._numbering.numbered(events, held, self._span.newest)
         rows, indexing = found.rows, self._indexing
         if rows:
-            indexing = self._write(rows, indexing.joined(found.members), blocks)
+            indexing = self._write(rows, indexing.joined(found.members, blocks))
         # Only now: a failed commit must leave the numbering as it was.
         self._span = Span(self._span.oldest, found.newest)
         self._indexing = indexing
         self._upkeep.stored(found.size_bytes)
         return found.results, found.entries
 
-    def _write(self, rows: Sequence[Row], indexing: Indexing, blocks: int) -> Indexing:
-        """Store events, and with them what is due of the index; returns what is left of it.
-
-        Nothing is due of less than so many full blocks.
-        """
+    def _write(self, rows: Sequence[Row], indexing: Indexing) -> Indexing:
+        """Store events, and with them what is due of the index; returns what is left of it."""
         connection = self._connection
-        if len(indexing.full) >= blocks:
+        if indexing.is_due:
             connection.execute("BEGIN IMMEDIATE")
             insert_events(connection, self._columns, rows)
             indexing = indexing.written(connection, len(rows))
