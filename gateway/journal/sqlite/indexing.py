@@ -31,9 +31,6 @@ _HASTE = 2
 # meanwhile, in some 20 ms, and wait in 3 MB of memory.
 AT_ONCE = 16
 
-# More full blocks than these are there only because a copy was being filled.
-_PILED_UP = 4
-
 # Rows in one statement, each with three values; SQLite takes 32,766 of them.
 _STATEMENT_ROWS = 1_024
 
@@ -122,12 +119,13 @@ class FullBlock:
 class Indexing:
     """How far the index is behind the log: blocks to be written, and the one being filled.
 
-    Nothing is due before `wait_for` blocks are full.
+    Nothing is due before `wait_for` blocks are full. Those that have waited are written `at_once`.
     """
 
     filling: Sequence[Member] = ()
     full: tuple[FullBlock, ...] = ()
     wait_for: int = 1
+    at_once: bool = False
 
     @property
     def is_due(self) -> bool:
@@ -140,20 +138,20 @@ class Indexing:
             return self
         filling = [*self.filling, *members]
         last = block_of(members[-1].sequence + 1)
+        at_once = wait_for > 1 or (self.at_once and bool(self.full))
         if block_of(filling[0].sequence) == last:
-            return Indexing(filling, self.full, wait_for)
+            return Indexing(filling, self.full, wait_for, at_once)
         blocks = [(it, list(of)) for it, of in groupby(filling, key=_block)]
         full = [FullBlock.of(number, of) for number, of in blocks if number < last]
         rest = [it for number, of in blocks if number == last for it in of]
-        return Indexing(rest, (*self.full, *full), wait_for)
+        return Indexing(rest, (*self.full, *full), wait_for, at_once)
 
     def written(self, connection: sqlite3.Connection, events: int) -> "Indexing":
         """Write what is due with so many events: so much that blocks do not pile up.
 
-        Those of a copy that was being filled have, and are written at once. Within the transaction
-        that has been begun. Raises sqlite3.Error.
+        Within the transaction that has been begun. Raises sqlite3.Error.
         """
-        if len(self.full) > _PILED_UP:
+        if self.at_once:
             return self._written_at_once(connection)
         due = max(ROWS_MIN, sum(self._due(events)))
         full = self.full
