@@ -20,7 +20,7 @@ Row: TypeAlias = tuple[object, ...]
 # Rows in one statement. Inserts are prepared once for each number up to `_EXACT_MAX` and for each
 # power of two above, lookups for each power of two.
 _ROWS_MAX = 512
-_EXACT_MAX = 16
+_EXACT_MAX = 64
 _IDS_MAX = 64
 
 
