@@ -36,7 +36,7 @@ def test_a_gateway_takes_what_it_stores_for_its_own(
         floor = Floor(client, "FLOOR")
         await floor.create()
         await floor.append(100, together=64)
-        await floor.append(1, together=64)
+        await floor.append_singly(1, together=64)
         await client.close()
         place = StreamPlace(server.addresses, "FLOOR")
         log = await open_log(place, tmp_path / "index.db", FORMAT, _LIMITS)

@@ -1,14 +1,18 @@
 """The floor of appending to a stream: the same messages, sent by the client library alone.
 
 No HTTP, no signature, no index: events that are encoded already go into the stream, as many in a
-batch as there are webhooks under way in the gateway, one batch after the other.
+batch as there are webhooks under way in the gateway, one batch after the other. Or one by one, as
+many at the same time as that, each with an acknowledgement of its own: what a program does that
+gathers nothing.
 
 Run as `python -m bench.feed.jetstream.floor ADDRESS STREAM`; it answers orders (see `remote`).
 """
 
+import asyncio
 import json
 import secrets
 import sys
+from collections.abc import Iterator
 from time import monotonic
 
 import nats
@@ -23,6 +27,9 @@ from gateway.journal.jetstream.stream import EPOCH
 from gateway.journal.jetstream.subjects import event_of
 from gateway.journal.ports import EPOCH_BYTES
 from tests.harness.events import FORMAT
+
+# Refuses an id that the stream has already.
+_FIRST = {"Nats-Expected-Last-Subject-Sequence": "0"}
 
 # How long the server may take for anything, in seconds.
 _RESPONSE_S = 30.0
@@ -61,9 +68,22 @@ class Floor:
             await self._batch(messages[start : start + together])
         return {"seconds": monotonic() - started}
 
+    async def append_singly(self, count: int, together: int) -> dict[str, float]:
+        """Append so many events one by one, some at the same time; returns how long that took."""
+        numbers = range(self._next, self._next + count)
+        self._next += count
+        messages = iter([self._message(it) for it in numbers])
+        started = monotonic()
+        await asyncio.gather(*(self._each(messages) for _ in range(together)))
+        return {"seconds": monotonic() - started}
+
+    async def _each(self, messages: Iterator[tuple[str, bytes]]) -> None:
+        for subject, data in messages:
+            await self._asked(subject, data, {**_FIRST})
+
     async def _batch(self, messages: list[tuple[str, bytes]]) -> None:
         headers = {
-            "Nats-Expected-Last-Subject-Sequence": "0",
+            **_FIRST,
             "Nats-Batch-Id": secrets.token_hex(8),
         }
         for number, (subject, data) in enumerate(messages[:-1], 1):
@@ -89,7 +109,7 @@ async def _main(address: str, stream: str) -> None:
     client = await nats.connect(f"nats://{address}")
     floor = Floor(client, stream)
     await floor.create()
-    await answer_orders({"append": floor.append})
+    await answer_orders({"append": floor.append, "append_singly": floor.append_singly})
     await client.close()
 
 

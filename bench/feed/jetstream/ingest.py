@@ -15,7 +15,7 @@ from bench.feed.stage import POST_CONNECTIONS, Stage, feed_info
 from bench.rounds import Spread
 
 SQLITE, ONE, THREE = "sqlite", "one", "three"
-APPENDS, FLOOR = "appends", "floor"
+APPENDS, FLOOR, SINGLES = "appends", "floor", "singles"
 
 # Events of the first load of each: it tells the speed.
 _WARM_UP = 500
@@ -69,18 +69,19 @@ class _Gateway:
 class _Appending:
     """A helper that appends events of its own, without webhooks."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, order: str = "append") -> None:
         self.remote = remote
+        self._order = order
 
     def turn(self, count: int) -> IngestTurn:
         before = self.remote.process.cpu_s() or 0.0
-        seconds = self.remote.ask("append", count=count, together=POST_CONNECTIONS)["seconds"]
+        seconds = self.remote.ask(self._order, count=count, together=POST_CONNECTIONS)["seconds"]
         busy = ((self.remote.process.cpu_s() or 0.0) - before) / seconds
         return IngestTurn(count / seconds, busy)
 
 
 def measure_nats_ingest(stage: Stage, rounds: int, turn_s: float) -> NatsIngest:
-    """Let all five take turns of about so many seconds."""
+    """Let all six take turns of about so many seconds."""
     with ExitStack() as stack:
         one = stack.enter_context(nats_servers(stage, 1))
         three = stack.enter_context(nats_servers(stage, 3))
@@ -89,19 +90,17 @@ def measure_nats_ingest(stage: Stage, rounds: int, turn_s: float) -> NatsIngest:
             ONE: _Gateway(stage, gateway_on(stage, one, "INGEST")),
             THREE: _Gateway(stage, gateway_on(stage, three, "INGEST3")),
         }
-        helpers = {
-            APPENDS: (*one.addresses, "APPENDS", str(stage.log("appends"))),
-            FLOOR: (*one.addresses, "FLOOR"),
-        }
-        appending = {
-            it: _Appending(
-                Remote(
-                    stage.processes.start_module(
-                        f"bench.feed.jetstream.{it}", *arguments, measured=True
-                    )
-                )
+
+        def helper(module: str, *arguments: str) -> Remote:
+            name = f"bench.feed.jetstream.{module}"
+            return Remote(
+                stage.processes.start_module(name, *one.addresses, *arguments, measured=True)
             )
-            for it, arguments in helpers.items()
+
+        appending = {
+            APPENDS: _Appending(helper("appends", "APPENDS", str(stage.log("appends")))),
+            FLOOR: _Appending(helper("floor", "FLOOR")),
+            SINGLES: _Appending(helper("floor", "SINGLES"), "append_singly"),
         }
         sides: dict[str, _Side] = {**gateways, **appending}
         sizes = {it: round(side.turn(_WARM_UP).rate * turn_s) for it, side in sides.items()}
@@ -113,6 +112,6 @@ def measure_nats_ingest(stage: Stage, rounds: int, turn_s: float) -> NatsIngest:
         for gateway in gateways.values():
             gateway.check()
             gateway.gateway.process.kill()
-        for helper in appending.values():
-            helper.remote.process.kill()
+        for side in appending.values():
+            side.remote.process.kill()
     return NatsIngest(turns)

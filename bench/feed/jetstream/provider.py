@@ -17,8 +17,8 @@ from bench.feed import webhooks
 from bench.feed.poster import response_end
 from bench.feed.remote import answer_orders
 
-# Connections to each gateway.
-_CONNECTIONS = 16
+# Connections to each gateway: together as many as a busy provider has open.
+_CONNECTIONS = 20
 
 # How long to wait before a webhook that failed is sent again, and before an address that nobody
 # was reached at is connected to again, in seconds.
@@ -32,33 +32,30 @@ _OK = b"HTTP/1.1 200 "
 
 
 class _Connection(asyncio.Protocol):
-    """A keep-alive connection; requests may be sent before earlier ones are answered."""
+    """A keep-alive connection, with one request at a time."""
 
     def __init__(self, address: "_Address") -> None:
         self._address = address
         self._buffer = b""
         self._transport: asyncio.Transport
-        self.unanswered: deque[bytes] = deque()
+        self.unanswered: bytes | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are of no common class.
         self._transport = cast(asyncio.Transport, transport)
 
     def send(self, request: bytes) -> None:
-        """Send a request."""
-        self.unanswered.append(request)
+        """Send a request, when the one before is answered."""
+        self.unanswered = request
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        data = self._buffer + data
-        while data and self.unanswered:
-            end = response_end(data)
-            if end < 0 or end > len(data):
-                break
-            request = self.unanswered.popleft()
-            self._address.provider.answered(request, stored=data.startswith(_OK))
-            data = data[end:]
-        self._buffer = data
+        self._buffer += data
+        if 0 <= response_end(self._buffer) <= len(self._buffer):
+            stored, self._buffer = self._buffer.startswith(_OK), b""
+            request, self.unanswered = self.unanswered, None
+            if request is not None:
+                self._address.provider.answered(request, stored=stored)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._address.lost(self)
@@ -89,6 +86,7 @@ class _Address:
                         lambda: _Connection(self), "127.0.0.1", self.port
                     )
                     self.connections.append(made)
+                    self.provider.connected()
                 self.connected.set()
             except OSError:
                 pass
@@ -97,9 +95,8 @@ class _Address:
     def lost(self, connection: _Connection) -> None:
         if connection in self.connections:
             self.connections.remove(connection)
-        for request in connection.unanswered:
-            self.provider.answered(request, stored=False)
-        connection.unanswered.clear()
+        if connection.unanswered is not None:
+            self.provider.answered(connection.unanswered, stored=False)
 
 
 class Provider:
@@ -107,6 +104,8 @@ class Provider:
 
     def __init__(self) -> None:
         self._requests: deque[bytes] = deque()
+        # Due, and all connections were busy, or nobody was reached.
+        self._waiting: deque[bytes] = deque()
         self._addresses: list[_Address] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = 0
@@ -134,6 +133,7 @@ class Provider:
     async def status(self) -> dict[str, float]:
         """Return how many were posted, how many of those are not stored yet, and the time."""
         self._check()
+        await asyncio.sleep(0)
         return {
             "posted": self._posted,
             "unanswered": self._posted - self._stored,
@@ -156,7 +156,12 @@ class Provider:
             address.closed = True
             for connection in [*address.connections]:
                 connection.close()
+        await asyncio.gather(*self._tasks)
         return {"posted": self._posted, "again": self._again, "longest_s": self._longest_s}
+
+    def connected(self) -> None:
+        """Take note of a new connection."""
+        self._send_waiting()
 
     def answered(self, request: bytes, *, stored: bool) -> None:
         """Take an answer, or that there was none."""
@@ -168,6 +173,7 @@ class Provider:
         else:
             self._again += 1
             self._begin(self._retry(request))
+        self._send_waiting()
 
     async def _post(self, rate: float) -> None:
         started = monotonic()
@@ -183,15 +189,21 @@ class Provider:
         self._send(request)
 
     def _send(self, request: bytes) -> None:
-        """Send to the gateways in turn, passing over those that nobody is reached at."""
-        for _ in self._addresses:
+        self._waiting.append(request)
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        """Send to the gateways in turn, passing over those that are busy or not there."""
+        passed = 0
+        while self._waiting and passed < len(self._addresses):
             self._turn += 1
             address = self._addresses[self._turn % len(self._addresses)]
-            if address.connections:
-                least = min(address.connections, key=lambda it: len(it.unanswered))
-                least.send(request)
-                return
-        self.answered(request, stored=False)
+            idle = next((it for it in address.connections if it.unanswered is None), None)
+            if idle is None:
+                passed += 1
+            else:
+                passed = 0
+                idle.send(self._waiting.popleft())
 
     def _check(self) -> None:
         if self._posting and not self._requests:

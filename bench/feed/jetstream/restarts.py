@@ -1,9 +1,10 @@
 """Restarts: three gateways are replaced one after the other, while everybody goes on."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 from bench.contestants.contestant import CheckError
 from bench.contestants.gateway import GatewayProcess
@@ -74,13 +75,15 @@ def measure_restarts(
     stage: Stage, rates: Sequence[float], subscribers: int, rounds: int
 ) -> Restarts:
     """Restart all gateways in turn, at the highest of some rates that the machine carries."""
+    # A turn that is taken again begins with nothing, too.
+    names = (f"RESTARTS{number}" for number in count())
     not_carried: list[float] = []
     turns: list[RestartsTurn] = []
     for rate in rates:
         try:
             while len(turns) < rounds:
-                name = f"RESTARTS{len(not_carried)}{len(turns)}"
-                turns.append(stage.turns.take(partial(_turn, stage, name, rate, subscribers)))
+                take = partial(_turn, stage, names, rate, subscribers)
+                turns.append(stage.turns.take(take))
             return Restarts(subscribers, turns, not_carried)
         except _NotCarried:
             not_carried.append(rate)
@@ -115,7 +118,8 @@ class _Replica:
             time.sleep(0.01)
 
 
-def _turn(stage: Stage, stream: str, rate: float, subscribers: int) -> RestartsTurn:
+def _turn(stage: Stage, names: Iterator[str], rate: float, subscribers: int) -> RestartsTurn:
+    stream = next(names)
     helpers = {
         name: Remote.start(stage.processes, f"bench.feed.jetstream.{name}")
         for name in ("travelling", "provider", "calling")

@@ -1,4 +1,4 @@
-"""The process of subscribers that go on at the next gateway whenever their stream ends.
+"""The process of subscribers that go on at another gateway whenever their stream ends.
 
 Each has a connection of its own, as a program has, and takes its cursor along. Run as `python -m
 bench.feed.jetstream.travelling`; it answers orders (see `remote`).
@@ -6,6 +6,7 @@ bench.feed.jetstream.travelling`; it answers orders (see `remote`).
 
 import asyncio
 import contextlib
+import random
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -56,7 +57,7 @@ class TravellersConnection(Connection):
 
     def _control(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if kind == http2.HEADERS and flags & http2.END_STREAM:
-            self._end(_status_in(payload))
+            self._end(status_in(payload))
         elif kind == http2.RST_STREAM:
             self._end(CUT)
         elif kind != http2.GOAWAY:  # a stream outlives that
@@ -72,20 +73,26 @@ class Traveller:
     """One subscriber, over all of its streams."""
 
     def __init__(
-        self, stream: Stream, ports: Sequence[int], at: int, failures: list[CheckError]
+        self,
+        stream: Stream,
+        ports: Sequence[int],
+        at: int,
+        failures: list[CheckError],
+        drawn: random.Random,
     ) -> None:
         self.stream = stream
+        # How often streams ended how, and nobody was reached.
         self.ends: Counter[str] = Counter()
-        # When a stream had ended, and the next one was to be opened.
         self.moves = 0
         self._ports = ports
         self._at = at
         self._failures = failures
+        self._drawn = drawn
         self._connection: TravellersConnection | None = None
         self._opening: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Open a stream, at the next gateway if this one is not there."""
+        """Open a stream, at another gateway if this one is not there."""
         self._opening = asyncio.create_task(self._open())
 
     def leave(self) -> None:
@@ -105,7 +112,7 @@ class Traveller:
                 await loop.create_connection(lambda: connection, "127.0.0.1", port)  # noqa: B023
             except OSError:
                 self.ends["nobody there"] += 1
-                self._at = (self._at + 1) % len(self._ports)
+                self._go_elsewhere()
                 await asyncio.sleep(_AGAIN_S)
                 continue
             request = SubscribeRequest()
@@ -122,8 +129,11 @@ class Traveller:
             return
         self.moves += 1
         self.stream = self.stream.resumed(self.stream.known, self.stream.marks)
-        self._at = (self._at + 1) % len(self._ports)
+        self._go_elsewhere()
         self.open()
+
+    def _go_elsewhere(self) -> None:
+        self._at = (self._at + self._drawn.randrange(1, len(self._ports))) % len(self._ports)
 
 
 class Travelling:
@@ -133,13 +143,16 @@ class Travelling:
         self._failures: list[CheckError] = []
         self._all: list[Traveller] = []
         self._known: KnownLog | None = None
+        # The same in every run.
+        self._drawn = random.Random(0)
 
     async def open(self, ports: Sequence[int], subscribers: int, conferences: int) -> None:
         """Have so many begin, spread over gateways; returns when all have."""
         self._known = known = KnownLog(Postings(conferences), dense=True, may_drain=True)
         for number in range(subscribers):
             stream = Stream(f"subscriber {number}", known, array("d"))
-            self._all.append(Traveller(stream, ports, number % len(ports), self._failures))
+            at = number % len(ports)
+            self._all.append(Traveller(stream, ports, at, self._failures, self._drawn))
             self._all[-1].open()
         await self._until(lambda: all(it.stream.messages for it in self._all), 60.0)
 
@@ -166,7 +179,7 @@ class Travelling:
 
         The clock is the system's monotonic one.
         """
-        return [_longest(it.stream.marks, since, until) for it in self._all]
+        return [longest(it.stream.marks, since, until) for it in self._all]
 
     async def moves(self) -> list[int]:
         """Return how often each has gone to another gateway."""
@@ -195,13 +208,13 @@ class Travelling:
             raise self._failures[0]
 
 
-def _longest(marks: "array[float]", since: float, until: float) -> float:
+def longest(marks: "array[float]", since: float, until: float) -> float:
     """Return the longest time between two messages with events, of which marks are kept."""
     times = [since, *(it for it in marks[::3] if since < it < until), until]
     return max(after - before for before, after in pairwise(times))
 
 
-def _status_in(trailers: bytes) -> str:
+def status_in(trailers: bytes) -> str:
     """Return the gRPC status of trailers, whose names and values come as they are."""
     at = trailers.find(_STATUS) + len(_STATUS)
     if at < len(_STATUS) or at >= len(trailers):
