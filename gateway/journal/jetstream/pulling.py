@@ -24,6 +24,11 @@ _EXPIRES_S = 30
 _HEARTBEAT_S = 1
 _SILENCE_S = 3.0
 
+# How long to wait before a consumer is asked again that the servers have just made and do not all
+# know yet, in seconds, and how often.
+_UNKNOWN_S = 0.02
+_UNKNOWN_MAX = 50
+
 # For how long the server keeps a consumer of whom it hears nothing, in seconds.
 _KEPT_S = 60
 
@@ -32,6 +37,7 @@ _NANOSECONDS = 10**9
 # Statuses (ADR-37 of nats-architecture-and-design): the request holds; it has ended; it has ended
 # or failed, which its text tells.
 _HOLDS = "100"
+_NOBODY = "503"
 _ENDED = ("404", "408")
 _ENDED_BY_TEXT = ("Message Size Exceeds MaxBytes", "Batch Completed")
 
@@ -58,6 +64,9 @@ class Pull:
         self._come: list[Delivered] = []
         self._asked = 0
         self._failure: str | None = None
+        # How often nobody has known the consumer, before anybody did.
+        self._unknown = 0
+        self._is_known = False
         self._heard = asyncio.Event()
 
     @classmethod
@@ -91,8 +100,11 @@ class Pull:
         try:
             async with asyncio.timeout(within_s):
                 while not self._come and self._failure is None:
-                    await self._ask()
+                    # First: what comes while it asks is heard.
                     self._heard.clear()
+                    if self._unknown and not self._asked:
+                        await asyncio.sleep(_UNKNOWN_S)
+                    await self._ask()
                     await self._hear()
         except TimeoutError:
             return []
@@ -130,19 +142,25 @@ class Pull:
             "expires": _EXPIRES_S * _NANOSECONDS,
             "idle_heartbeat": _HEARTBEAT_S * _NANOSECONDS,
         }
+        self._asked += _ASKED
         await self._broker.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{self._api.stream}.{self._consumer}",
             json.dumps(asked).encode(),
             reply=self._inbox.subject,
         )
-        self._asked += _ASKED
 
     def _received(self, message: Message) -> None:
         if not message.headers:
+            self._is_known = True
             sequence, left = _numbers_of(message.reply)
             self._come.append(Delivered(sequence, message.data, left, message.subject))
             self._asked -= 1
-        elif (status := message.headers.get("Status")) != _HOLDS:
+        elif (status := message.headers.get("Status")) == _HOLDS:
+            self._is_known = True
+        elif status == _NOBODY and not self._is_known and self._unknown < _UNKNOWN_MAX:
+            self._unknown += 1
+            self._asked = 0
+        else:
             text = message.headers.get("Description", "")
             if status in _ENDED or text in _ENDED_BY_TEXT:
                 self._asked -= int(message.headers.get("Nats-Pending-Messages", "0"))
