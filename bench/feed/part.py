@@ -68,7 +68,7 @@ class FeedPlan:
     # Events a second, the highest first, of which the first that the machine carries is taken.
     restarts_rates: Sequence[float] = (1_000, 700, 500, 300, 200)
     restarts_subscribers: int = 300
-    restarts_rounds: int = 3
+    restarts_rounds: int = 2
     cores: Cores = NO_CORES
     # How the gateway is started.
     gateway: Sequence[str] = COMMAND

@@ -40,6 +40,7 @@ class Wire(Parser):
     def of(cls, client: Client) -> "Wire":
         """Read for a client that has not connected yet."""
         wire = cls(client)
+        assert isinstance(client._ps, Parser)  # or it is read by something else
         client._ps = wire
         return wire
 
