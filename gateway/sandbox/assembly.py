@@ -14,6 +14,8 @@ from gateway.sandbox.journal import Journal
 from gateway.sandbox.operations import load_operations
 from gateway.sandbox.posting import HttpPoster, Poster
 from gateway.sandbox.routes import Routes
+from gateway.sandbox.scenario.plays import Plays
+from gateway.sandbox.scenario.stage import DirectStage
 from gateway.sandbox.settings import SandboxSettings
 from gateway.sandbox.signing import Signer
 from gateway.sandbox.validation import Validation
@@ -45,12 +47,22 @@ class Sandbox:
             world.new_call(call_control_id)
         executor = Executor(world, CommandMemory(clock), journal, log)
         operations = load_operations()
+        validation = Validation(operations)
+        stage = DirectStage(
+            world=world,
+            operations={it.id: it for it in operations},
+            validation=validation,
+            executor=executor,
+            faults=faults,
+            outbox=self._outbox,
+        )
+        self.plays = Plays(stage, self._outbox, clock)
         self.public_key = signer.public_key
         self._provider = ProviderApi(
             settings=settings,
             clock=clock,
             routes=Routes(operations),
-            validation=Validation(operations),
+            validation=validation,
             executor=executor,
             faults=faults,
             journal=journal,
@@ -62,6 +74,7 @@ class Sandbox:
             armed=faults,
             journal=journal,
             public_key=signer.public_key,
+            plays=self.plays,
         ).app()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,5 +85,6 @@ class Sandbox:
             await self._provider(scope, receive, send)
 
     async def close(self) -> None:
-        """Stop posting webhooks and close connections."""
+        """Stop playing and posting webhooks, and close connections."""
+        await self.plays.stop()
         await self._outbox.close()

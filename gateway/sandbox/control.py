@@ -155,6 +155,19 @@ class SandboxControl:
         if not self._ask("GET", path, patience=timeout)["idle"]:
             raise TimeoutError(f"webhooks are still being posted after {timeout} s")
 
+    def play(self, scenario: str, *, loop: bool = False) -> None:
+        """Start a scenario of the package."""
+        self._ask("POST", "/play", {"scenario": scenario, "loop": loop})
+
+    def what_plays(self) -> Mapping[str, Any]:
+        """Return what plays or has played last: `name`, `state`, `position`, `failures`, ..."""
+        body: Mapping[str, Any] = self._ask("GET", "/play")
+        return body
+
+    def stop_playing(self) -> None:
+        """End what plays; whoever is left stays."""
+        self._ask("DELETE", "/play")
+
     def _ask(self, method: str, path: str, body: Any = None, patience: float = 0.0) -> Any:
         connection = http.client.HTTPConnection(
             self._host, self._port, timeout=_RESPONSE_S + patience

@@ -23,6 +23,10 @@ from gateway.sandbox.journal import Journal
 from gateway.sandbox.membership import hang_up
 from gateway.sandbox.model import Call
 from gateway.sandbox.participants import talk
+from gateway.sandbox.scenario.library import shipped_names, shipped_script
+from gateway.sandbox.scenario.plays import Plays
+from gateway.sandbox.scenario.problems import ScenarioError
+from gateway.sandbox.scenario.reading import read_script
 from gateway.sandbox.world import World
 
 # Real seconds that moving the clock waits for webhooks in flight, at each timer.
@@ -54,6 +58,7 @@ class ControlApi:
         armed: Faults,
         journal: Journal,
         public_key: str,
+        plays: Plays,
     ) -> None:
         self._clock = clock
         self._world = world
@@ -61,6 +66,7 @@ class ControlApi:
         self._faults = armed
         self._journal = journal
         self._public_key = public_key
+        self._plays = plays
 
     def app(self) -> Starlette:
         """Build the application that serves the endpoints."""
@@ -82,6 +88,9 @@ class ControlApi:
             ("GET", "/_sandbox/public_key", self._key),
             ("PUT", "/_sandbox/webhook_url", self._set_webhook_url),
             ("GET", "/_sandbox/deliveries/pending", self._pending),
+            ("POST", "/_sandbox/play", self._play),
+            ("GET", "/_sandbox/play", self._what_plays),
+            ("DELETE", "/_sandbox/play", self._stop_playing),
         )
         return Starlette(
             routes=[
@@ -99,13 +108,9 @@ class ControlApi:
             if value is not None and not isinstance(value, str):
                 raise ImpossibleError(400, f"'{name}' must be a string, got {value!r}")
         wanted = body.get("call_control_id")
-        existing = self._world.calls.get(wanted) if wanted else None
-        if existing is not None and existing.ended_at is None:
-            raise ImpossibleError(409, f"there is a call '{wanted}' already; hang it up first")
-        if existing is not None and existing.queue_name is not None:
-            raise ImpossibleError(
-                409, f"call '{wanted}' is still kept in queue '{existing.queue_name}'"
-            )
+        reason = self._world.why_taken(wanted) if wanted else None
+        if reason is not None:
+            raise ImpossibleError(409, reason)
         return _view(
             self._world.new_call(
                 wanted, body.get("connection_id"), body.get("from"), body.get("to")
@@ -198,7 +203,32 @@ class ControlApi:
             await self._outbox.wait(limit, until_idle=until == "idle")
         return {"pending": self._outbox.pending, "idle": self._outbox.idle}
 
+    async def _play(self, request: Request) -> Any:
+        """Start a scenario: `scenario` names one of the package, `toml` is the text of another."""
+        body = await _body(request)
+        name, text, loop = body.get("scenario"), body.get("toml"), body.get("loop", False)
+        if (name is None) == (text is None) or not isinstance(loop, bool):
+            raise ImpossibleError(400, "give 'scenario' or 'toml', and 'loop' as true or false")
+        try:
+            script = shipped_script(str(name)) if text is None else read_script(str(text), "toml")
+        except KeyError:
+            there = ", ".join(shipped_names())
+            raise ImpossibleError(
+                404, f"no scenario is called {name!r}; there is {there}"
+            ) from None
+        except ScenarioError as error:
+            raise ImpossibleError(400, str(error)) from None
+        self._plays.play(script, loop=loop)
+        return self._plays.view()
+
+    async def _what_plays(self, _: Request) -> Any:
+        return self._plays.view() or {"state": "idle"}
+
+    async def _stop_playing(self, _: Request) -> Any:
+        await self._plays.stop()
+
     async def _settle(self) -> None:
+        await self._plays.settled()
         await self._outbox.wait(_SETTLE_MAX_S, until_idle=True)
 
     def _call(self, request: Request) -> Call:

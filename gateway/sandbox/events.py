@@ -31,6 +31,28 @@ _WEBHOOK_END_REASONS: dict[EndReason, str] = {
     "ended_via_api": "all_left",
 }
 
+# All that there are.
+EVENT_TYPES = frozenset(
+    {
+        "call.dequeued",
+        "call.enqueued",
+        "conference.created",
+        "conference.ended",
+        "conference.floor.changed",
+        "conference.participant.joined",
+        "conference.participant.left",
+        "conference.participant.playback.ended",
+        "conference.participant.playback.started",
+        "conference.participant.speak.ended",
+        "conference.participant.speak.started",
+        "conference.playback.ended",
+        "conference.playback.started",
+        "conference.recording.saved",
+        "conference.speak.ended",
+        "conference.speak.started",
+    }
+)
+
 # Host of recording addresses; the reserved top-level name makes sure that nothing is there.
 _RECORDINGS_URL = "https://recordings.sandbox.invalid"
 

@@ -4,7 +4,8 @@ That file is made from the provider's own SDK (`make api`) and knows nothing of 
 protos: what the two disagree on shows as a failing test.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeAlias
@@ -27,6 +28,11 @@ class Operation:
     # JSON schemas of the body, and of the query as an object with a property for each parameter.
     body: Schema
     query: Schema
+
+    @property
+    def placeholders(self) -> Sequence[str]:
+        """The names in braces in the path, in order."""
+        return re.findall(r"\{(\w+)\}", self.path)
 
     @property
     def is_command(self) -> bool:

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import uvicorn
@@ -14,6 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.sandbox.assembly import Sandbox
 from gateway.sandbox.control import SandboxControl
 from gateway.sandbox.http import TRANSPORT
+from gateway.sandbox.scenario.plays import Plays, Tell, to_nobody
+from gateway.sandbox.scenario.replay import Recording
+from gateway.sandbox.scenario.script import Script
 from gateway.sandbox.settings import SandboxSettings
 
 # Idle connections stay open that long; longer than clients usually pool them.
@@ -39,6 +42,8 @@ class RunningSandbox:
     address: str
     # Verifies webhooks; base64.
     public_key: str
+    # Plays scenarios and recorded feeds; to be used on the sandbox's own event loop.
+    plays: Plays = field(repr=False)
 
 
 class SandboxServer:
@@ -76,6 +81,16 @@ class SandboxServer:
         """A client of the control API."""
         return SandboxControl(self._ready.address)
 
+    def play(self, script: Script, *, loop: bool = False, tell: Tell = to_nobody) -> None:
+        """Start a scenario; `tell` gets a line for each step, in the sandbox's thread."""
+        plays = self._ready.plays
+        self._soon(lambda: plays.play(script, loop=loop, tell=tell))
+
+    def replay(self, recording: Recording, *, loop: bool = False, tell: Tell = to_nobody) -> None:
+        """Start to send a recorded feed; `tell` gets lines, in the sandbox's thread."""
+        plays = self._ready.plays
+        self._soon(lambda: plays.replay(recording, loop=loop, tell=tell))
+
     def __enter__(self) -> "SandboxServer":
         self._thread = threading.Thread(target=self._main, name="sandbox", daemon=True)
         self._thread.start()
@@ -105,6 +120,11 @@ class SandboxServer:
         if self._running is None:
             raise RuntimeError("the sandbox is not running: use it inside 'with SandboxServer()'")
         return self._running
+
+    def _soon(self, action: Callable[[], None]) -> None:
+        """Have it done on the sandbox's event loop."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(action)
 
     def _main(self) -> None:
         try:
@@ -152,7 +172,7 @@ async def _run(
                 raise RuntimeError("the sandbox's HTTP server ended before it was ready")
             host, port = listener.getsockname()[:2]
             address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            on_ready(RunningSandbox(f"{address}/v2", address, sandbox.public_key))
+            on_ready(RunningSandbox(f"{address}/v2", address, sandbox.public_key, sandbox.plays))
             await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()

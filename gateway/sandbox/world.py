@@ -63,6 +63,17 @@ class World:
                 del self.calls[old.call_control_id]
         return call
 
+    def why_taken(self, call_control_id: str) -> str | None:
+        """Return why a new call cannot have this id, None if it can."""
+        existing = self.calls.get(call_control_id)
+        if existing is None:
+            return None
+        if existing.ended_at is None:
+            return f"there is a call '{call_control_id}' already; hang it up first"
+        if existing.queue_name is not None:
+            return f"call '{call_control_id}' is still kept in queue '{existing.queue_name}'"
+        return None
+
     def call(self, call_control_id: str, pointer: str | None = None) -> Call:
         """Return a call, ended or not. Raises RefusedError if there is none."""
         call = self.calls.get(call_control_id)
