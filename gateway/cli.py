@@ -6,6 +6,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -35,6 +36,7 @@ from gateway.keeping import log
 from gateway.memory import MemoryUpkeep
 from gateway.names import unread
 from gateway.output import Program, say, tell
+from gateway.playing import Wanted, plays
 from gateway.ports import HTTP
 from gateway.process import raise_descriptors, tune_interpreter
 from gateway.replicas import ReplicasError, running_replicas
@@ -71,16 +73,19 @@ def main() -> None:
 
 @main.command()
 @click.option("--sandbox", is_flag=True, help="Use a simulated Telnyx; no key is needed.")
-def serve(sandbox: bool) -> None:
+@plays
+def serve(sandbox: bool, wanted: Wanted) -> None:
     """Serve gRPC, and receive webhooks over HTTP.
 
-    Settings are environment variables; the README lists them.
+    Settings are environment variables; the README lists them. The other options are for --sandbox.
     """
     if not sandbox:
+        if wanted.option:
+            raise click.UsageError(f"{wanted.option} requires --sandbox")
         sys.exit(_served(_settings(environment())))
     from gateway.simulation import simulated  # noqa: PLC0415 - see there
 
-    with simulated() as simulation:
+    with simulated(wanted.speed, wanted.piece()) as simulation:
         settings = _settings(overlaid(environment(), simulation.settings, file_names()))
         if not isinstance(settings.http_address, TcpAddress) or settings.http_tls_cert:
             tell(
@@ -136,22 +141,24 @@ def demo(replicas: int) -> None:
     help="Port to listen on; 0 for any free port.",
 )
 @click.option("--webhook-url", help="URL to post webhooks to, /webhooks/telnyx included.")
-@click.option(
-    "--speed", default=1.0, show_default=True, help="How fast time passes; 10 is tenfold."
-)
-def sandbox(host: str, port: int, webhook_url: str | None, speed: float) -> None:
+@plays
+@click.option("--list-scenarios", is_flag=True, help="List the scenarios of the package, and exit.")
+def sandbox(
+    host: str, port: int, webhook_url: str | None, wanted: Wanted, list_scenarios: bool
+) -> None:
     """Run only the simulated Telnyx.
 
     Prints the settings with which a gateway uses it. Its webhooks go to --webhook-url.
     """
-    from gateway.simulation import alone  # noqa: PLC0415 - see there
+    from gateway.simulation import alone, scenario_lines  # noqa: PLC0415 - see there
 
+    if list_scenarios:
+        for line in scenario_lines():
+            say(line)
+        return
     if webhook_url and not webhook_url.startswith(("http://", "https://")):
         raise click.BadParameter("is not an http(s) URL", param_hint="--webhook-url")
-    try:
-        work = alone(host, port, webhook_url, speed, say)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    work = alone(host, port, webhook_url, wanted.speed, say, wanted.piece(), tell)
     try:
         with logs_set_up("info", "text"):
             code = run(until_signalled(work))
@@ -243,12 +250,32 @@ async def _serve(
         simulation.post_webhooks_to(f"http://{gateway.http_address}{WEBHOOK_PATH}")
         for line in simulation.lines:
             _log.info("%s", line)
-    await stopped.wait()
+    async with _playing(settings, str(gateway.grpc_address), simulation):
+        await stopped.wait()
     _log.info("shutting down; a second signal exits at once")
     await gateway.stop()
     upkeep.cancel()
     _log.info("stopped")
     return None
+
+
+def _playing(
+    settings: Settings, address: str, simulation: "Simulation | None"
+) -> AbstractAsyncContextManager[None]:
+    """Return in what context the simulated provider plays what is wanted."""
+    if simulation is None or simulation.piece is None:
+        return nullcontext()
+    is_open = not settings.grpc_tls_cert and not settings.callers
+    if not is_open:
+        _log.info(
+            "a scenario's commands go straight to the simulated provider: this gateway"
+            " serves in TLS, or known callers alone"
+        )
+
+    def told(line: str) -> None:
+        _log.info("%s", line, extra={"is_thinned": False})
+
+    return simulation.playing(address if is_open else None, told)
 
 
 async def _demo(settings: Settings, simulation: "Simulation") -> bool:

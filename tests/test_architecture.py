@@ -84,6 +84,7 @@ KEPT_BY = {
         "doctoring.py",
         "keeping.py",
         "output.py",
+        "playing.py",
         "tailing.py",
     },
     "cryptography": {"callers/forwarded.py", "callers/keys.py", "tls/credentials.py"},

@@ -91,6 +91,10 @@ class SandboxControl:
         """End the call; it leaves its conference and queue."""
         return _call(self._ask("POST", f"/calls/{quote(call_control_id, safe='')}/hangup"))
 
+    def dismiss(self, call_control_id: str) -> None:
+        """End the call if there is one, also where it is kept in a queue."""
+        self._ask("DELETE", f"/calls/{quote(call_control_id, safe='')}")
+
     def talk(self, call_control_id: str) -> bool:
         """Let the call's participant speak; return whether that changed the floor."""
         body = self._ask("POST", f"/calls/{quote(call_control_id, safe='')}/talk")

@@ -20,7 +20,7 @@ from gateway.sandbox.errors import RefusedError
 from gateway.sandbox.faults import Faults
 from gateway.sandbox.http import response
 from gateway.sandbox.journal import Journal
-from gateway.sandbox.membership import hang_up
+from gateway.sandbox.membership import dismiss, hang_up
 from gateway.sandbox.model import Call
 from gateway.sandbox.participants import talk
 from gateway.sandbox.scenario.library import shipped_names, shipped_script
@@ -76,6 +76,7 @@ class ControlApi:
             ("POST", "/_sandbox/calls", self._create_call),
             ("GET", "/_sandbox/calls", self._list_calls),
             ("GET", call, self._retrieve_call),
+            ("DELETE", call, self._dismiss),
             ("POST", f"{call}/hangup", self._hang_up),
             ("POST", f"{call}/talk", self._talk),
             ("POST", "/_sandbox/clock/advance", self._advance),
@@ -127,6 +128,12 @@ class ControlApi:
         call = self._call(request)
         hang_up(self._world, call)
         return _view(call)
+
+    async def _dismiss(self, request: Request) -> Any:
+        """End the call if there is one, also where it is kept in a queue."""
+        call = self._world.calls.get(request.path_params["call_control_id"])
+        if call is not None:
+            dismiss(self._world, call)
 
     async def _talk(self, request: Request) -> Any:
         return {"floor_changed": talk(self._world, self._call(request))}

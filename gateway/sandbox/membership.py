@@ -136,6 +136,12 @@ def hang_up(world: World, call: Call) -> None:
             remove(world, conference, participant)
 
 
+def dismiss(world: World, call: Call) -> None:
+    """End a call as `hang_up` does, also where it is kept in a queue after that."""
+    hang_up(world, call)
+    waiting.dequeue(world, call, "hangup")
+
+
 def _take_out(world: World, conference: Conference, participant: Participant) -> None:
     sounds.stop(world, conference, lambda sound: sound.audience is participant)
     now = world.clock.now()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gateway.sandbox
 
-MODULES = sorted(Path(gateway.sandbox.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(gateway.sandbox.__file__).parent.rglob("*.py"))
 
 
 def imports(module: Path) -> set[str]:

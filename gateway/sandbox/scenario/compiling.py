@@ -11,6 +11,7 @@ from gateway.sandbox.events import EVENT_TYPES
 from gateway.sandbox.faults import Fault, RequestFault
 from gateway.sandbox.operations import Operation
 from gateway.sandbox.scenario.cast import Cast
+from gateway.sandbox.scenario.pace import one_line
 from gateway.sandbox.scenario.problems import Problems, likely
 from gateway.sandbox.scenario.script import (
     Caller,
@@ -256,7 +257,7 @@ def _told(verb: Verb, step: Mapping[str, Any], caller: Caller | None) -> str:
         for word, value in step.items()
         if word in verb.words and word != ONE_CALL
     ]
-    text = " ".join([verb.name, *said])
+    text = one_line(" ".join([verb.name, *said]))
     text = text if len(text) <= _TOLD_MAX else f"{text[: _TOLD_MAX - 1]}…"
     return text if caller is None else f"{caller.name}: {text}"
 
@@ -265,6 +266,8 @@ def _shown(word: str, value: Any) -> str:
     match value:
         case True:
             return word
+        case False:
+            return f"{word}=false"
         case list():
             return ",".join(map(str, value))
         case str() if word in IN_PATH.values() or word == "on":

@@ -46,3 +46,8 @@ def told_at(seconds: float, position: int, count: int) -> str:
     """Return when something happened and how far that is, as a person reads it."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02} {position:>{len(str(count))}}/{count}"
+
+
+def one_line(text: str) -> str:
+    """Return a text without what a terminal or a log would take for more than text."""
+    return "".join(it if it.isprintable() else " " for it in text)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from gateway.sandbox.clock import Clock
 from gateway.sandbox.faults import RequestFault
-from gateway.sandbox.scenario.pace import Pace, told_at
+from gateway.sandbox.scenario.pace import Pace, one_line, told_at
 from gateway.sandbox.scenario.script import (
     CallIn,
     Command,
@@ -56,9 +56,8 @@ class Told:
             "refused": f" (refused, as it should be: {self.reason})",
             "failed": f" FAILED at line {self.step.line}: {self.reason}",
         }
-        return (
-            f"{told_at(self.at, self.position, self.count)}  {self.step.text}{more[self.outcome]}"
-        )
+        place = told_at(self.at, self.position, self.count)
+        return f"{place}  {self.step.text}{one_line(more[self.outcome])}"
 
 
 class Performance:

@@ -7,13 +7,12 @@ from gateway.sandbox.delivery import Outbox
 from gateway.sandbox.errors import RefusedError
 from gateway.sandbox.execution import Executor
 from gateway.sandbox.faults import Fault, Faults
-from gateway.sandbox.membership import hang_up
+from gateway.sandbox.membership import dismiss, hang_up
 from gateway.sandbox.model import Call
 from gateway.sandbox.operations import Operation
 from gateway.sandbox.participants import talk
 from gateway.sandbox.scenario.script import Caller
 from gateway.sandbox.validation import Validation
-from gateway.sandbox.waiting import dequeue
 from gateway.sandbox.world import World
 
 
@@ -109,8 +108,7 @@ class DirectStage:
         """End the call and take it out of its queue."""
         call = self._world.calls.get(call_control_id)
         if call is not None:
-            hang_up(self._world, call)
-            dequeue(self._world, call, "hangup")
+            dismiss(self._world, call)
 
     def _call(self, call_control_id: str) -> Call:
         try:
