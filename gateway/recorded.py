@@ -17,10 +17,14 @@ from conferencing.v1.event_pb2 import Event
 from gateway.details import FieldViolation
 from gateway.schema.descriptors import message_type
 from gateway.schema.encoder import MessageEncoder
+from gateway.schema.event_keys import payload_names
 from gateway.schema.event_types import payload_fields
 from gateway.schema.timestamps import format_timestamp
 
 _UNKNOWN = "unknown"
+
+# Where payloads have the time of their event; that of others stands beside the payload.
+_TIMES = frozenset(payload_names()["occurred_at"])
 
 
 class RecordingError(Exception):
@@ -67,7 +71,7 @@ _HOW = "telnyx-gateway tail --earliest --stop -o json --raw > FILE"
 def _read(line: bytes, place: str, encoders: Mapping[str, MessageEncoder]) -> RecordedWebhook:
     try:
         event = Parse(line, Event(), ignore_unknown_fields=True)
-    except (ParseError, UnicodeDecodeError) as error:
+    except (ParseError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise RecordingError(f"{place}: is no event as {_HOW} writes it: {reason}") from None
     if not event.id or not event.type or not event.HasField("received_at"):
@@ -110,6 +114,6 @@ def _made(event: Event, encoders: Mapping[str, MessageEncoder]) -> Mapping[str, 
         unsendable: list[FieldViolation] = []
         payload = encoders[name].encode(getattr(event, name), "", unsendable)
     data = {"id": event.id, "event_type": event.type, "record_type": "event", "payload": payload}
-    if event.HasField("occurred_at") and "occurred_at" not in payload:
+    if event.HasField("occurred_at") and payload.keys().isdisjoint(_TIMES):
         data["occurred_at"] = format_timestamp(event.occurred_at)
     return data

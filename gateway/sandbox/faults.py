@@ -3,7 +3,8 @@
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Generic, Literal, TypeVar
+from types import UnionType
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 When = Literal["before", "after"]
 WebhookTrouble = Literal["duplicate", "reorder", "lose", "delay"]
@@ -103,6 +104,10 @@ def from_json(value: Mapping[str, Any]) -> Fault:
     known = {it.name for it in fields(model)}
     if unknown := sorted(set(rest) - known):
         raise ValueError(f"unknown: {', '.join(unknown)}; a {kind} fault has {sorted(known)}")
+    hints = get_type_hints(model)
+    for name, given in rest.items():
+        if not _fits(given, hints[name]):
+            raise ValueError(f"'{name}' of a {kind} fault cannot be {given!r}")
     try:
         return model(**rest)
     except TypeError as failure:
@@ -167,6 +172,20 @@ class Faults:
             if armed.fault.event_type in ("*", event_type) and armed.fires():
                 return armed.fault
         return None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type that a field is declared with."""
+    if hint is Any or get_origin(hint) is Literal:
+        # The latter is checked at construction.
+        return True
+    if isinstance(hint, UnionType):
+        return any(_fits(value, it) for it in get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, get_origin(hint) or hint)
 
 
 def _matches(fault: RequestFault, operation: str, path: Mapping[str, str], body: Any) -> bool:

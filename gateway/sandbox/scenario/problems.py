@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from gateway.sandbox.scenario.pace import one_line
+
 _STEP = re.compile(r"\s*\[\[\s*steps\s*\]\]")
 _TABLE = re.compile(r"\s*\[")
 
@@ -48,14 +50,14 @@ class Problems:
 
     def note(self, what: str) -> None:
         """Note a mistake outside the steps."""
-        self._found.append((0, f"{self._file}: {what}"))
+        self._found.append((0, one_line(f"{self._file}: {what}")))
 
     def at_step(self, number: int, verb: str, what: str, word: str = "") -> None:
         """Note a mistake in a step, if possible at a word of it."""
         line = self._places.of_step(number, word)
         place = f"{self._file}:{line}" if line else self._file
         doing = f" ({verb})" if verb else ""
-        self._found.append((number, f"{place}: step {number}{doing}: {what}"))
+        self._found.append((number, one_line(f"{place}: step {number}{doing}: {what}")))
 
     def check(self) -> None:
         """Raise ScenarioError if there is any mistake."""
@@ -67,7 +69,8 @@ class Problems:
 def likely(name: str, known: Iterable[str]) -> str:
     """Return a hint at what may have been meant, or at all that there is."""
     every = sorted(known)
-    near = difflib.get_close_matches(name, every, n=2)
+    near = [it for it in every if it.endswith(f".{name}")]
+    near = near or difflib.get_close_matches(name, every, n=2)
     if near:
         return f"is it {' or '.join(near)}?"
     return f"there is {', '.join(every)}" if every else "there is none"

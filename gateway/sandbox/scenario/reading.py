@@ -36,7 +36,7 @@ def read_script(text: str, file: str) -> Script:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ScenarioError([_placed(file, str(error))]) from None
+        raise ScenarioError([_placed(file, text, str(error))]) from None
     except RecursionError:
         raise ScenarioError([f"{file}: is nested too deeply"]) from None
     steps = document.get("steps")
@@ -123,7 +123,11 @@ def _text(
     return value.strip()
 
 
-def _placed(file: str, error: str) -> str:
+def _placed(file: str, text: str, error: str) -> str:
     """Return an error of the TOML reader with the line in front."""
-    found = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", error, re.DOTALL)
-    return f"{file}:{found[2]}: {found[1]}" if found else f"{file}: {error}"
+    found = re.fullmatch(
+        r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", error, re.DOTALL
+    )
+    if found is None:
+        return f"{file}: {error}"
+    return f"{file}:{found[2] or text.count(chr(10)) + 1}: {found[1]}"
