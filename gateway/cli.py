@@ -158,7 +158,7 @@ def sandbox(
         return
     if webhook_url and not webhook_url.startswith(("http://", "https://")):
         raise click.BadParameter("is not an http(s) URL", param_hint="--webhook-url")
-    work = alone(host, port, webhook_url, wanted.speed, say, wanted.piece(), tell)
+    work = alone(host, port, webhook_url, wanted.speed, say, wanted.piece(), _log_step)
     try:
         with logs_set_up("info", "text"):
             code = run(until_signalled(work))
@@ -271,11 +271,12 @@ def _playing(
             "a scenario's commands go straight to the simulated provider: this gateway"
             " serves in TLS, or known callers alone"
         )
+    return simulation.playing(address if is_open else None, _log_step)
 
-    def told(line: str) -> None:
-        _log.info("%s", line, extra={"is_thinned": False})
 
-    return simulation.playing(address if is_open else None, told)
+def _log_step(line: str) -> None:
+    """Log what has been played, each step of it."""
+    _log.info("%s", line, extra={"is_thinned": False})
 
 
 async def _demo(settings: Settings, simulation: "Simulation") -> bool:

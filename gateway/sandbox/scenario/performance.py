@@ -32,8 +32,6 @@ _NO_CONFERENCE = ""
 class Told:
     """A step that has been played."""
 
-    # Seconds of sandbox time since the beginning.
-    at: float
     # How many steps have been played, and how many there are.
     position: int
     count: int
@@ -56,7 +54,7 @@ class Told:
             "refused": f" (refused, as it should be: {self.reason})",
             "failed": f" FAILED at line {self.step.line}: {self.reason}",
         }
-        place = told_at(self.at, self.position, self.count)
+        place = told_at(self.step.at, self.position, self.count)
         return f"{place}  {self.step.text}{one_line(more[self.outcome])}"
 
 
@@ -121,8 +119,7 @@ class Performance:
             outcome, reason = await self._outcome(step)
             self.position += 1
             self.failures += int(outcome == "failed")
-            at = self._clock.now() - beginning
-            self._tell(Told(at, self.position, self.count, step, outcome, reason))
+            self._tell(Told(self.position, self.count, step, outcome, reason))
         await self._pace.until(beginning + self.script.length)
         await self._clear_up()
 

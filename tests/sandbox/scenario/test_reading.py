@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.sandbox.operations import load_operations
@@ -279,6 +279,7 @@ def toml(value: object) -> str:
             return str(value)
 
 
+@settings(max_examples=50)
 @given(
     st.lists(
         st.sampled_from(sorted(VERBS)).flatmap(

@@ -102,7 +102,7 @@ def test_new_ids_are_given_when_asked_for_and_in_each_further_round(replaying: R
 def test_fast_waits_for_no_clock_and_has_few_under_way(replaying: Replaying) -> None:
     go_on = threading.Event()
     replaying.stage.receiver.answer = lambda _: 200 if go_on.wait(10) else 500
-    times = tuple(float(it) for it in range(1_020))
+    times = tuple(float(it) for it in range(520))
     replaying.replay(recording(times, fast=True))
     replaying.stage.receiver.wait_for(1)
     assert replaying.view["position"] <= 500
@@ -110,11 +110,11 @@ def test_fast_waits_for_no_clock_and_has_few_under_way(replaying: Replaying) -> 
     replaying.stage.receiver.wait_for(len(times))
 
     assert [it.data["id"] for it in replaying.stage.receiver.received] == [
-        f"e{number}" for number in range(1_020)
+        f"e{number}" for number in range(520)
     ]
     replaying.stage.control.advance(0)
-    assert (replaying.view["state"], replaying.view["position"]) == ("over", 1_020)
-    assert replaying.lines == ["16:39 1000/1020  conference.created", "feed.jsonl: over"]
+    assert (replaying.view["state"], replaying.view["position"]) == ("over", 520)
+    assert replaying.lines == ["feed.jsonl: over"]
 
 
 def test_faults_hit_what_is_replayed_too(replaying: Replaying) -> None:
