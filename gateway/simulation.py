@@ -4,6 +4,7 @@ Only this module and `throughgateway` import the sandbox. Commands import it whe
 that a gateway of a real provider loads neither the sandbox nor its libraries.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -135,7 +136,11 @@ class Simulation:
             self._server.play(what, loop=loop, tell=tell)
         else:
             self._server.replay(what, loop=loop, tell=tell)
-        yield
+        try:
+            yield
+        finally:
+            # A gateway that goes takes no more webhooks.
+            await asyncio.to_thread(self._server.control.stop_playing)
 
 
 def scenario_lines() -> Iterator[str]:

@@ -41,7 +41,10 @@ def test_every_module_of_the_gateway_with_its_data_and_every_stub_is_in_it(
         if path.suffix in (".py", ".pyi")
     }
 
-    assert modules | stubs | {"gateway/sandbox/api.json"} <= contents
+    folder = ROOT / "gateway/sandbox/scenario/shipped"
+    scenarios = {str(path.relative_to(ROOT)) for path in folder.glob("*.toml")}
+    assert scenarios
+    assert modules | stubs | scenarios | {"gateway/sandbox/api.json"} <= contents
 
 
 def test_both_are_marked_as_typed_as_its_classifier_says(contents: set[str]) -> None:

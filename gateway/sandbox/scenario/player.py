@@ -42,7 +42,7 @@ class Player:
         previous = self._task
         self._piece = piece
         self._task = asyncio.create_task(_after(previous, piece, loop))
-        self._task.add_done_callback(lambda task: on_end(_state(task)))
+        self._task.add_done_callback(lambda task: _report(task, on_end))
 
     async def stop(self) -> None:
         """End what plays, if anything does."""
@@ -76,6 +76,15 @@ async def _after(previous: asyncio.Task[None] | None, piece: Playable, loop: boo
         previous.cancel()
         await asyncio.wait((previous,))
     await piece.play(loop=loop)
+
+
+def _report(task: asyncio.Task[None], on_end: Callable[[State], None]) -> None:
+    state = _state(task)
+    if state == "broken":
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "what plays broke", "exception": task.exception(), "task": task}
+        )
+    on_end(state)
 
 
 def _state(task: asyncio.Task[None]) -> State:

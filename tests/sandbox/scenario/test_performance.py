@@ -319,3 +319,20 @@ def test_the_control_api_plays_stops_and_refuses_in_words(
     assert control.what_plays()["name"] == "bad-day"
     control.stop_playing()
     assert control.what_plays()["state"] == "stopped"
+
+
+def test_a_fault_of_the_sandbox_is_told_and_ends_what_plays(
+    theatre: Theatre, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tell(line: str) -> None:
+        theatre.lines.append(line)
+        if "1/5" in line:
+            raise RuntimeError("made to break")
+
+    theatre.stage.sandbox.play(read_script(MEETING, "meet.toml"), tell=tell)
+    assert theatre.view["name"] == "meet"
+    theatre.advance(60)
+
+    assert theatre.lines[-1] == "meet: broken off by a fault of the sandbox"
+    assert theatre.view["state"] == "broken"
+    assert "made to break" in caplog.text

@@ -279,6 +279,7 @@ def toml(value: object) -> str:
             return str(value)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(
     st.lists(
