@@ -64,6 +64,16 @@ def test_a_webhook_of_each_type_is_read_back(
     assert feed.count() == len(sent) == 17
 
 
+def test_the_signed_bytes_have_what_no_field_shows(fresh: RunningGateway, tmp_path: Path) -> None:
+    fresh.webhooks.post(webhook("conference.created", {"conference_id": "c1", "new": [1]}))
+
+    (with_raw,) = recorded(tmp_path, stored(fresh, raw=True)).webhooks()
+    (without,) = recorded(tmp_path, stored(fresh, raw=False)).webhooks()
+
+    assert with_raw.data["payload"] == {"conference_id": "c1", "new": [1]}
+    assert without.data["payload"] == {"conference_id": "c1"}
+
+
 @pytest.mark.slow
 def test_a_replay_into_another_gateway_makes_the_same_feed(
     fresh: RunningGateway, start_gateway: StartGateway, tmp_path: Path

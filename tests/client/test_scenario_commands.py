@@ -148,6 +148,9 @@ def test_what_is_said_arrives_unchanged(theatre: Theatre) -> None:
             await stage.command(OPERATIONS[verb], {"id": id_}, body)
         with pytest.raises(DeclinedError, match="UpdateSupervisorRole cannot say this"):
             await stage.command(OPERATIONS["supervise"], {"id": id_}, {"supervisor_role": "none"})
+        odd = {"payload": "x", "voice": "y", "voice_settings": {"type": "new"}}
+        with pytest.raises(DeclinedError, match="SpeakText cannot say this: voice_settings"):
+            await stage.command(OPERATIONS["speak"], {"id": id_}, odd)
         with pytest.raises(DeclinedError, match="there is a call 'v3:x-ana' already"):
             await stage.call_in(ana)
         await stage.dismiss("v3:x-ana")

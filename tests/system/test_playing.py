@@ -94,7 +94,12 @@ def test_serve_replays_a_recorded_feed(tmp_path: Path, feed: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_sandbox_alone_plays_and_tells_it_beside_its_settings(tmp_path: Path, day: Path) -> None:
+def test_a_sandbox_alone_has_a_line_for_each_step_however_fast_they_come(tmp_path: Path) -> None:
+    day = tmp_path / "day.toml"
+    day.write_text(
+        'title = "Many"\n[calls.ana]\ncount = 9\n'
+        '[[steps]]\nat = 1\ndo = "call_in"\ncall = "ana-*"\nevery = 1\n'
+    )
     process = subprocess.Popen(
         command("sandbox", "--port", "0", "--scenario", str(day), "--speed", "100"),
         env=environment(),
@@ -104,13 +109,12 @@ def test_a_sandbox_alone_plays_and_tells_it_beside_its_settings(tmp_path: Path, 
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    told = [process.stderr.readline() for _ in range(3)]
+    lines = [process.stderr.readline() for _ in range(10)]
     process.terminate()
     out, _ = process.communicate(timeout=20)
 
-    assert [it.split("gateway  ")[1] for it in told] == [
-        "0:00 1/2  ana: create room\n",
-        "0:20 2/2  mute room ana\n",
+    assert [it.split("gateway  ")[1] for it in lines] == [
+        *(f"0:0{n} {n}/9  ana-{n}: call_in\n" for n in range(1, 10)),
         "day: over\n",
     ]
     assert len(out.splitlines()) == 4

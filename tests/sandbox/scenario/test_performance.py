@@ -316,7 +316,10 @@ def test_the_control_api_plays_stops_and_refuses_in_words(
             control._ask("POST", "/play", body)
     control._ask("POST", "/play", {"toml": MEETING})
     control.play("bad-day")
-    assert control.what_plays()["name"] == "bad-day"
+    control.advance(5)
+    assert (control.what_plays()["name"], control.what_plays()["position"]) == ("bad-day", 4)
+    # What played before would have begun by now.
+    assert not [it for it in control.calls() if it.call_control_id.startswith("v3:toml-")]
     control.stop_playing()
     assert control.what_plays()["state"] == "stopped"
 
