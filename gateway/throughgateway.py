@@ -48,6 +48,11 @@ class GatewayStage:
             if (it.method, _shape(it.path)) in bindings
         }
 
+    @property
+    def rpcs(self) -> Mapping[str, str]:
+        """The names of the RPCs, by the operations that they are bound to."""
+        return {id_: binding.name for id_, binding in self._bindings.items()}
+
     async def call_in(self, caller: Caller) -> None:
         """Make a call under the caller's id."""
         await _declining(

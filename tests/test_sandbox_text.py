@@ -1,7 +1,7 @@
 """`docs/sandbox.md` against the code: its tables, its numbers, and its scenario."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -83,10 +83,10 @@ def test_the_words_of_every_step_are_those_of_the_code() -> None:
 
 
 def test_the_verbs_are_those_of_the_code(loop: LoopThread) -> None:
-    async def rpcs() -> dict[str, str]:
+    async def rpcs() -> Mapping[str, str]:
         async with grpc.aio.insecure_channel("127.0.0.1:9") as channel:
             stage = GatewayStage(channel, SandboxControl("http://127.0.0.1:9"))
-            return {id_: it.name for id_, it in stage._bindings.items()}
+            return stage.rpcs
 
     names = loop.run(rpcs())
     rows = []
@@ -133,13 +133,13 @@ def test_the_options_are_those_of_the_command() -> None:
 
 def test_the_endpoints_are_those_of_the_control_api() -> None:
     with SandboxServer(SandboxSettings()) as server:
-        there = server.control._ask("GET", "")["endpoints"]
+        there = server.control.endpoints()
 
     assert sorted(first_cells(table("| endpoint | what it does |"))) == sorted(there)
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
-    assert f"at most {replay._UNDER_WAY_MAX} webhooks under way" in TEXT
+    assert f"at most {replay.UNDER_WAY_MAX} webhooks under way" in TEXT
     assert f"every playback lasts {sounds.PLAYBACK_S:g} seconds" in TEXT
     assert f"speech {sounds.SPEECH_S_PER_CHARACTER} seconds a character" in TEXT
 

@@ -57,6 +57,10 @@ class SandboxControl:
         self._host = parts.hostname
         self._port = parts.port or 80
 
+    def endpoints(self) -> list[str]:
+        """Return the method and path of each endpoint of the control API."""
+        return list(self._ask("GET", "")["endpoints"])
+
     def health(self) -> Mapping[str, Any]:
         """Return `status` and the sandbox time `now`."""
         body: Mapping[str, Any] = self._ask("GET", "/health")

@@ -116,7 +116,7 @@ def test_faults_of_the_bad_day_hit_the_gateways_commands_and_are_overcome(
 
 def test_each_operation_that_a_scenario_has_is_an_rpc(theatre: Theatre) -> None:
     async def bound(stage: GatewayStage) -> set[str]:
-        return set(stage._bindings)
+        return set(stage.rpcs)
 
     assert set(OPERATIONS.values()) <= theatre.on_stage(bound)
     assert len(load_operations()) > len(OPERATIONS)

@@ -12,7 +12,7 @@ from gateway.sandbox.scenario.pace import Pace, told_at
 from gateway.sandbox.scenario.performance import ROUND_MIN_S
 
 # Webhooks under way at which a replay without spacing waits until they are delivered.
-_UNDER_WAY_MAX = 500
+UNDER_WAY_MAX = 500
 
 # Real seconds that it waits for them at a time.
 _WAIT_S = 60.0
@@ -133,7 +133,7 @@ class Replay:
             await self._deliveries.wait(_WAIT_S)
 
     async def _make_room(self) -> None:
-        while self._deliveries.pending >= _UNDER_WAY_MAX:
+        while self._deliveries.pending >= UNDER_WAY_MAX:
             await self._deliveries.wait(_WAIT_S)
         if self.position % 100 == 0:
             # Others have their turn, also where webhooks go nowhere.
