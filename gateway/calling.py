@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from gateway.client import description, error_text, errors, message_text, words
 from gateway.client.api import Api, NameNotFoundError, path_of
 from gateway.client.channel import Connection
+from gateway.completing import described, rpcs
 from gateway.connecting import connects
 from gateway.output import say, tell, while_read
 from gateway.running import run, until_signalled
@@ -50,7 +51,7 @@ Talk: TypeAlias = Callable[[Api, grpc.aio.Channel], Awaitable[None]]
     metavar="NAME=VALUE",
     help="Metadata to send, such as x-request-id=deploy-7; repeatable.",
 )
-@click.argument("rpc")
+@click.argument("rpc", shell_complete=rpcs)
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE | -]...")
 def call(
     connection: Connection,
@@ -106,7 +107,7 @@ def list_(connection: Connection) -> None:
 
 @click.command()
 @connects
-@click.argument("name")
+@click.argument("name", shell_complete=described)
 def describe(connection: Connection, name: str) -> None:
     """Describe an RPC, a message or an enum: its fields and their types."""
 

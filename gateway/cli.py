@@ -21,6 +21,7 @@ from gateway.callers.tokens import line_for_file, new_token
 from gateway.calling import call, describe, list_
 from gateway.client.channel import Connection
 from gateway.client.demo import Cast, Demo
+from gateway.completing import completion
 from gateway.client.subscription import ANY_OF_SEVERAL
 from gateway.config import (
     Settings,
@@ -35,7 +36,7 @@ from gateway.journal.errors import LogError
 from gateway.keeping import log
 from gateway.memory import MemoryUpkeep
 from gateway.names import unread
-from gateway.output import Program, say, tell
+from gateway.output import Program, is_coloured, say, tell
 from gateway.playing import Wanted, plays
 from gateway.ports import HTTP
 from gateway.process import raise_descriptors, tune_interpreter
@@ -67,8 +68,10 @@ _log = logging.getLogger("gateway")
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Run a gRPC gateway for Telnyx voice conferencing."""
+    context.color = is_coloured(environment())
 
 
 @main.command()
@@ -174,6 +177,7 @@ main.add_command(describe)
 main.add_command(tail)
 main.add_command(doctor_of(gateway_version()))
 main.add_command(log)
+main.add_command(completion)
 
 
 @main.command()

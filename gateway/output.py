@@ -6,7 +6,7 @@ import errno
 import os
 import select
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import click
@@ -48,6 +48,17 @@ class Program(click.Group):
             failed = OutputError(error)
             failed.show()
             sys.exit(failed.exit_code)
+
+
+def is_coloured(env: Mapping[str, str]) -> bool | None:
+    """Return whether output has colours, by what users set for all programs; None: on terminals.
+
+    NO_COLOR (no-color.org) takes them away, FORCE_COLOR (force-color.org) has them in files and
+    pipes too. Either counts if it is not empty, and NO_COLOR counts more.
+    """
+    if env.get("NO_COLOR"):
+        return False
+    return True if env.get("FORCE_COLOR") else None
 
 
 def say(text: str) -> None:

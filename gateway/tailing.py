@@ -29,6 +29,7 @@ from gateway.client.progress import Progress
 from gateway.client.subscription import CHANNEL_OPTIONS, Lost, Notice, Subscription
 from gateway.client.tail import Tail, is_end_of
 from gateway.client.tail_errors import error_lines, loss_of, lost_line
+from gateway.completing import event_types
 from gateway.connecting import connects
 from gateway.output import has_terminal, overwrite, say, tell, while_read
 from gateway.running import run, until_signalled
@@ -47,7 +48,15 @@ def key_options(keys: Sequence[EventKey]) -> Callable[[Command], Command]:
         for key in reversed(keys):
             more = ", or prefix ending in *" if key.takes_prefixes else ""
             help_ = f"Only events with this {key.label}{more}; repeatable."
-            option = click.option(f"--{key.option}", key.filter_field, multiple=True, help=help_)
+            # Only the types of events are known beforehand, and they alone have prefixes.
+            known = event_types if key.takes_prefixes else None
+            option = click.option(
+                f"--{key.option}",
+                key.filter_field,
+                multiple=True,
+                help=help_,
+                shell_complete=known,
+            )
             command = option(command)
         return command
 

@@ -110,8 +110,9 @@ MAY_IMPORT = {
     "gauges": {"clock", "feed", "journal", "telemetry", "upstream"},
     "client": {"address", "schema"},
     "connecting": {"client", "ports"},
-    "calling": {"client", "connecting", "output", "running"},
-    "tailing": {"client", "connecting", "output", "running", "schema"},
+    "completing": {"client", "output", "schema"},
+    "calling": {"client", "completing", "connecting", "output", "running"},
+    "tailing": {"client", "completing", "connecting", "output", "running", "schema"},
     "doctor": {
         "address",
         "bytebudget",

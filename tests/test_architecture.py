@@ -80,6 +80,7 @@ KEPT_BY = {
     "click": {
         "calling.py",
         "cli.py",
+        "completing.py",
         "connecting.py",
         "doctoring.py",
         "keeping.py",

@@ -83,6 +83,10 @@ class Api:
         """Return the message or enum with this name. Raises NameNotFoundError."""
         return _named("message or enum", name, [(it.full_name, it) for it in self._types()])
 
+    def type_names(self) -> list[str]:
+        """Return the short names of all messages and enums."""
+        return sorted({_last(it.full_name) for it in self._types()})
+
     def has_method(self, name: str) -> bool:
         """Whether this names one RPC."""
         try:
