@@ -8,7 +8,7 @@ SERVICES := $(wildcard protos/conferencing/v1/*_service.proto)
 PROTOS := $(wildcard protos/conferencing/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check quick test soak interop fuzz bench profile lint format breaking breaking-baseline proto proto-check service-config api protos-archive dist rules drift lock lock-image clean
+.PHONY: help demo run check quick test soak interop fuzz bench profile lint format breaking breaking-baseline proto proto-check service-config docs reference api protos-archive dist rules drift lock lock-image clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,13 @@ proto-check: $(VENV)/ready
 	@$(call make_service_config,.cache/service-config)
 	@diff -r docs/service-config .cache/service-config \
 	  || { echo 'docs/service-config/ is not what protos/ says: run `make service-config` and commit the result' >&2; exit 1; }
+
+docs: $(VENV)/ready ## Build the site of docs/ into .cache/site, with its links checked
+	@rm -rf .cache/site
+	@$(BIN)/python -m tools.site .cache/site
+
+reference: $(VENV)/ready ## Write the reference of the API, docs/reference.md and docs/reference/, from protos/
+	PYTHONPATH=generated $(BIN)/python -m tools.reference docs
 
 service-config: $(VENV)/ready ## Regenerate docs/service-config/, which gRPC clients load, from protos/
 	rm -rf docs/service-config

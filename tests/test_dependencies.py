@@ -30,7 +30,11 @@ PERMISSIVE = {
 BY_FILE = {"MPL-2.0"}
 
 # What a tool may have as well: it is run by tests, is no part of the gateway, and reaches no user.
-OF_TOOLS = {"GPL-3.0-only"}
+OF_TOOLS = {
+    *("CC0-1.0", "GPL-3.0-only"),
+    # What docutils says of the files that it has for an editor.
+    *("GNU General Public License (GPL)", "Public Domain"),
+}
 
 _TITLES = {"Apache-2.0": "Apache License", "MIT": "MIT License"}
 
