@@ -1,0 +1,1 @@
+"""Small programs to begin with: docs/recipes.md says what each is for."""
