@@ -21,8 +21,8 @@ from gateway.callers.tokens import line_for_file, new_token
 from gateway.calling import call, describe, list_
 from gateway.client.channel import Connection
 from gateway.client.demo import Cast, Demo
-from gateway.completing import completion
 from gateway.client.subscription import ANY_OF_SEVERAL
+from gateway.completing import completion
 from gateway.config import (
     Settings,
     SettingsError,

@@ -148,7 +148,8 @@ def test_each_home_of_the_log_and_each_part_of_the_server_is_a_room(of: str) -> 
 
 
 def test_the_drawing_has_each_room_above_those_that_it_imports() -> None:
-    drawing = re.sub(r"\(.*?\)", "", DOCUMENT.read_text().split("```")[1])
+    shown = DOCUMENT.read_text().split("```text drawing\n")[1].split("```")[0]
+    drawing = re.sub(r"\(.*?\)", "", shown)
     lines = [re.findall(r"[a-z]\S*", line) for line in drawing.splitlines()]
     height = {name: -number for number, line in enumerate(lines) for name in line}
 

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / folder / "README.md" for folder in (".", "clients", "examples")]
-PAGES = [*READMES, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*READMES, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The programs of examples/, built as its README says, each in the language of its own."""
+"""The programs of examples/, each built as the page of its language says."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from tests.harness.needs import GO
 from tests.harness.process import ROOT, environment
 from tests.harness.toolchain import block, checkout, run
 
-README = ROOT / "examples" / "README.md"
+DOCS = ROOT / "docs"
 CONFIG = ROOT / "docs" / "service-config" / "commands-with-ids.json"
 
 # What says that all of a folder was built of the files that it has now.
@@ -32,6 +32,11 @@ class Program:
     speak: tuple[str, ...]
     follow: tuple[str, ...]
 
+    @property
+    def page(self) -> Path:
+        """The page about the language."""
+        return DOCS / f"{self.folder}.md"
+
     def missing(self) -> list[str]:
         """Which of its tools this machine has not."""
         return [it for it in self.tools if shutil.which(it) is None]
@@ -41,7 +46,7 @@ class Program:
         if not self.tools:
             return Built(self, ROOT)
         root = checkout(self.folder, "examples")
-        here, script = root / "examples" / self.folder, block(self.heading, readme=README)
+        here, script = root / "examples" / self.folder, block("Build", readme=self.page)
         stamp, digest = root / _STAMP, _digest(root, here, script)
         if not stamp.exists() or stamp.read_text() != digest:
             stamp.unlink(missing_ok=True)

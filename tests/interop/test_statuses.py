@@ -10,13 +10,16 @@ from contextlib import suppress
 
 import pytest
 
+from tests.harness.process import ROOT
 from tests.interop.commands import Ended, speak
-from tests.interop.programs import README, Built
+from tests.interop.programs import Built
 from tests.interop.scripted import Script, ScriptedGateway, Silence
 
 pytestmark = pytest.mark.slow
 
 _LOOK_EVERY_S = 0.01
+
+README = ROOT / "examples" / "README.md"
 
 # The language, and what its library calls a broken connection and its own deadline.
 ROWS = re.findall(r"^\| (\w+) \| `([A-Z_]+)` \| `([A-Z_]+)` \|", README.read_text(), re.MULTILINE)

@@ -137,9 +137,3 @@ def test_protos_that_use_the_numbers_of_private_options_can_be_linked_beside_our
         message = pool.FindMessageTypeByName(kind)
         assert pool.FindExtensionByNumber(message, 51_001).full_name.startswith("acme.")
     assert len(kinds) == 4
-
-
-def test_the_documented_python_compiles() -> None:
-    text = (ROOT / "docs" / "clients.md").read_text()
-    for block in re.findall(r"```python\n(.+?)```", text, re.DOTALL):
-        compile(block, "clients.md", "exec")

@@ -25,10 +25,3 @@ def test_the_metrics_are_those_that_there_are() -> None:
     there = set(re.findall(r"^(gateway_trace\w+) ", metrics.text().decode(), re.MULTILINE))
 
     assert set(re.findall(r"^\| `(gateway_trace\w+)`", TEXT, re.MULTILINE)) == there
-
-
-def test_the_python_it_shows_compiles() -> None:
-    blocks = re.findall(r"```python\n(.+?)```", TEXT, re.DOTALL)
-    assert blocks
-    for block in blocks:
-        compile("\n".join(line[2:] for line in block.splitlines()), "operating.md", "exec")
