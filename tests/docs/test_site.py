@@ -13,7 +13,11 @@ from tools.site.building import SiteError, build
 from tools.site.contents import sections
 from tools.site.settings import INDEX
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # What MyST uses of Sphinx is between the two.
+    pytest.mark.filterwarnings("ignore:'myst_parser"),
+]
 
 INDEX_PAGE = ROOT / f"{INDEX}.md"
 
