@@ -54,6 +54,10 @@ class Breaking:
                 pass
             _break(client, gateway)
 
+    @property
+    def is_serving(self) -> bool:
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Break what is open; return when nothing is left of it."""
         self._closed.set()
@@ -118,4 +122,4 @@ def test_a_client_that_connects_and_never_calls_leaves_no_thread_behind() -> Non
 
             breaking.close()
 
-    assert not breaking._thread.is_alive()
+    assert not breaking.is_serving

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from gateway.server.grpc.sockets import UNIX_PEER
 
 # Calls of a connection that begin as they come. Further ones begin as these end, so that a client
-# that waits for responses always has so many in progress: more than keep the gateway busy. Each that
-# has begun takes the time in which three others could come (0.6 ms, 0.2 ms).
+# that waits for responses always has so many in progress: more than keep the gateway busy. While
+# one of them is served three others could come (0.6 ms, 0.2 ms).
 AT_ONCE = 16
 
 # Calls that may be held back, of all connections; further ones begin as they come. Each takes some
