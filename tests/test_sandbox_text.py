@@ -165,7 +165,7 @@ def test_its_scenario_goes_as_it_says() -> None:
 
 
 def test_the_lines_that_it_shows_are_told() -> None:
-    (block,) = re.findall(r"```\n(0:10.*?)```", PAGE, re.DOTALL)
+    (block,) = re.findall(r"```text drawing\n(0:10.*?)```", PAGE, re.DOTALL)
     lines = played(shipped_script("support-line"))
 
     for shown in block.splitlines():

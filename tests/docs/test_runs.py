@@ -15,7 +15,7 @@ from tests.harness.needs import with_tool
 pytestmark = pytest.mark.slow
 
 # Pages that start a gateway themselves.
-SERVING = {"connect.md", "start.md"}
+SERVING = {"connect.md", "console.md", "start.md"}
 
 RUNNABLE = ("sh", "python")
 

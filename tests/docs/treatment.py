@@ -16,6 +16,7 @@ NEEDS = {
 
 # Pages, or sections of them, whose commands a test of their own runs.
 RUN_ELSEWHERE = {
+    ("docs/sandbox.md", ""): "tests/system/test_sandbox_page.py",
     ("docs/mutual-tls.md", ""): "tests/envoy/test_mutual_tls_text.py",
     ("docs/security.md", "A token, from the first day to the last"): (
         "tests/callers/test_tokens_text.py"
@@ -39,6 +40,7 @@ RUN_ELSEWHERE = {
 
 # The same, for blocks that are no commands.
 CHECKED_ELSEWHERE = {
+    ("docs/sandbox.md", ""): "tests/test_sandbox_text.py",
     ("clients/README.md", "Node without generated code"): "tests/toolchains/test_stubs.py",
     (
         "clients/README.md",
