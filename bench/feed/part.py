@@ -66,8 +66,10 @@ class FeedPlan:
     filling_events: int = 200_000
     filling_rounds: int = 3
     # Events a second, the highest first, of which the first that the machine carries is taken.
-    restarts_rates: Sequence[float] = (1_000, 700, 500, 300, 200)
-    restarts_subscribers: int = 300
+    restarts_rates: Sequence[tuple[Subscribers, Sequence[float]]] = (
+        (Subscribers(300, filtered=True), (1_000, 700, 500, 300)),
+        (Subscribers(300), (1_000, 500, 200, 100)),
+    )
     restarts_rounds: int = 2
     cores: Cores = NO_CORES
     # How the gateway is started.
@@ -154,10 +156,12 @@ def _filling(stage: Stage, plan: FeedPlan) -> Finding:
 
 
 def _restarts(stage: Stage, plan: FeedPlan) -> Finding:
-    found = measure_restarts(
-        stage, plan.restarts_rates, plan.restarts_subscribers, plan.restarts_rounds
+    return nats_report.restarts(
+        [
+            measure_restarts(stage, rates, who, plan.restarts_rounds)
+            for who, rates in plan.restarts_rates
+        ]
     )
-    return nats_report.restarts(found)
 
 
 # By the name that `--only` takes.

@@ -134,25 +134,18 @@ def filling(found: Spread, events: int) -> Finding:
     )
 
 
-def restarts(found: Restarts) -> Finding:
+def restarts(of_each: Sequence[Restarts]) -> Finding:
     """Report how long subscribers got nothing while gateways were replaced."""
-    turns, rate = found.turns, found.turns[0].rate
-    calls: Counter[str] = sum((Counter(it.calls) for it in turns), Counter())
+    carried = [it for it in of_each if it.turns]
+    turns = [turn for it in carried for turn in it.turns]
     ends: Counter[str] = sum((Counter(it.ends) for it in turns), Counter())
+    calls: Counter[str] = sum((Counter(it.calls) for it in turns), Counter())
     failed = ", ".join(f"{count} {name}" for name, count in calls.items() if name != "OK")
     lines = [
-        f"| {rate:,.0f} events/s, {found.subscribers} subscribers, {GATEWAYS} gateways"
-        " | no event for |",
-        "| --- | --- |",
-        row("the unluckiest subscriber, while all are replaced", _seconds(found.gap)),
-        row(
-            "half of the subscribers, at the most", _seconds(_medians([it.pauses for it in turns]))
-        ),
-        row("the unluckiest one before", _seconds(Spread.of([max(it.before) for it in turns]))),
-        row(
-            "webhooks: none stored anywhere",
-            _seconds(Spread.of([it.not_stored_s for it in turns])),
-        ),
+        f"| {GATEWAYS} gateways are replaced, no event for | the unluckiest | half, at the most"
+        " | the unluckiest before | no webhook stored for |",
+        "| --- | --- | --- | --- | --- |",
+        *(_restarts_row(it) for it in carried),
         "",
         "One gateway after the other ends as an operator ends it and is started again, when the one"
         " before is up with the stream; three servers keep the stream and sync. A subscriber whose"
@@ -164,19 +157,35 @@ def restarts(found: Restarts) -> Finding:
         " by a client that does not try again: "
         + (f"{failed}, and no other status." if failed else "all succeeded."),
     ]
-    if found.not_carried:
-        rates = " and ".join(f"{it:,.0f}" for it in found.not_carried)
-        lines += [
-            "",
-            f"{rates} events/s were tried first: the machine, which servers, gateways, subscribers"
-            " and the poster share, does not carry so many even while nothing is replaced.",
-        ]
-    return Finding(
-        {
-            "replicas_restart_gap_s": round(found.gap.median, 3),
-            "replicas_restart_events_per_s": rate,
-        },
-        lines,
+    for it in of_each:
+        if it.not_carried:
+            rates = " and ".join(f"{rate:,.0f}" for rate in it.not_carried)
+            lines += [
+                "",
+                f"With {_whom(it.who)} {rates} events/s were tried first: the machine, which"
+                " servers, gateways, subscribers and the poster share, does not carry so many even"
+                " while nothing is replaced.",
+            ]
+    figures: dict[str, float] = {}
+    for it in carried:
+        name = "replicas_restart" if it.who.filtered else "replicas_restart_of_everything"
+        figures[f"{name}_gap_s"] = round(it.gap.median, 3)
+        figures[f"{name}_events_per_s"] = it.turns[0].rate
+    return Finding(figures, lines)
+
+
+def _whom(who: Subscribers) -> str:
+    return f"{who.streams} subscribers of {'a conference each' if who.filtered else 'everything'}"
+
+
+def _restarts_row(found: Restarts) -> str:
+    turns = found.turns
+    return row(
+        f"{turns[0].rate:,.0f} events/s, {_whom(found.who)}",
+        _seconds(found.gap),
+        _seconds(_medians([it.pauses for it in turns])),
+        _seconds(Spread.of([max(it.before) for it in turns])),
+        _seconds(Spread.of([it.not_stored_s for it in turns])),
     )
 
 

@@ -9,6 +9,7 @@ from itertools import count
 from bench.contestants.contestant import CheckError
 from bench.contestants.gateway import GatewayProcess
 from bench.feed import webhooks
+from bench.feed.delay import Subscribers
 from bench.feed.jetstream.servers import gateway_on, nats_servers
 from bench.feed.remote import Remote
 from bench.feed.stage import Stage, feed_info
@@ -55,9 +56,9 @@ class RestartsTurn:
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """The turns, and the rates that were tried before and not carried."""
+    """The turns, and the rates that were tried before and not carried; no turns if none was."""
 
-    subscribers: int
+    who: Subscribers
     turns: Sequence[RestartsTurn]
     not_carried: Sequence[float]
 
@@ -72,23 +73,24 @@ class _NotCarried(Exception):
 
 
 def measure_restarts(
-    stage: Stage, rates: Sequence[float], subscribers: int, rounds: int
+    stage: Stage, rates: Sequence[float], who: Subscribers, rounds: int
 ) -> Restarts:
     """Restart all gateways in turn, at the highest of some rates that the machine carries."""
     # Each begins with nothing.
-    names = (f"RESTARTS{number}" for number in count())
+    kind = "ONE" if who.filtered else "ALL"
+    names = (f"RESTARTS-{kind}{number}" for number in count())
     not_carried: list[float] = []
     turns: list[RestartsTurn] = []
     for rate in rates:
         try:
             while len(turns) < rounds:
                 # None is taken again: it takes most of a minute, and the machine is busy in any.
-                turns.append(_turn(stage, names, rate, subscribers))
-            return Restarts(subscribers, turns, not_carried)
+                turns.append(_turn(stage, names, rate, who))
+            return Restarts(who, turns, not_carried)
         except _NotCarried:
             not_carried.append(rate)
             turns = []
-    raise CheckError(f"none of {rates} events/s is carried with {subscribers} subscribers")
+    return Restarts(who, [], not_carried)
 
 
 class _Replica:
@@ -118,7 +120,7 @@ class _Replica:
             time.sleep(0.01)
 
 
-def _turn(stage: Stage, names: Iterator[str], rate: float, subscribers: int) -> RestartsTurn:
+def _turn(stage: Stage, names: Iterator[str], rate: float, who: Subscribers) -> RestartsTurn:
     stream = next(names)
     helpers = {
         name: Remote.start(stage.processes, f"bench.feed.jetstream.{name}")
@@ -130,7 +132,7 @@ def _turn(stage: Stage, names: Iterator[str], rate: float, subscribers: int) -> 
             for number in range(GATEWAYS):
                 start = partial(gateway_on, stage, cluster, stream, f"{stream}-{number}")
                 replicas.append(_Replica(start))
-            return _restarted(replicas, helpers, rate, subscribers)
+            return _restarted(replicas, helpers, rate, who)
     finally:
         for replica in replicas:
             replica.gateway.process.kill()
@@ -139,13 +141,17 @@ def _turn(stage: Stage, names: Iterator[str], rate: float, subscribers: int) -> 
 
 
 def _restarted(
-    replicas: Sequence[_Replica], helpers: Mapping[str, Remote], rate: float, subscribers: int
+    replicas: Sequence[_Replica], helpers: Mapping[str, Remote], rate: float, who: Subscribers
 ) -> RestartsTurn:
     travelling, provider, calling = helpers.values()
     grpc_ports, http_ports = zip(*(it.ports for it in replicas), strict=True)
     provider.ask("prepare", count=round(rate * _PREPARED_S), conferences=webhooks.CONFERENCES)
     travelling.ask(
-        "open", ports=grpc_ports, subscribers=subscribers, conferences=webhooks.CONFERENCES
+        "open",
+        ports=grpc_ports,
+        subscribers=who.streams,
+        conferences=webhooks.CONFERENCES,
+        filtered=who.filtered,
     )
     provider.ask("start", ports=http_ports, rate=rate)
     calling.ask("start", ports=grpc_ports, rate=_CALLS_PER_S)

@@ -21,8 +21,8 @@ from bench.feed.connection import Connection
 from bench.feed.known import KnownLog
 from bench.feed.remote import answer_orders
 from bench.feed.stream import Stream
-from bench.feed.webhooks import Postings
-from conferencing.v1.event_service_pb2 import SubscribeRequest
+from bench.feed.webhooks import Postings, conference_id
+from conferencing.v1.event_service_pb2 import EventFilter, SubscribeRequest
 
 _PATH = "/conferencing.v1.EventService/Subscribe"
 
@@ -79,6 +79,7 @@ class Traveller:
         at: int,
         failures: list[CheckError],
         drawn: random.Random,
+        wanted: EventFilter,
     ) -> None:
         self.stream = stream
         # How often streams ended how, and nobody was reached.
@@ -88,6 +89,7 @@ class Traveller:
         self._at = at
         self._failures = failures
         self._drawn = drawn
+        self._wanted = wanted
         self._connection: TravellersConnection | None = None
         self._opening: asyncio.Task[None] | None = None
 
@@ -115,7 +117,7 @@ class Traveller:
                 self._go_elsewhere()
                 await asyncio.sleep(_AGAIN_S)
                 continue
-            request = SubscribeRequest()
+            request = SubscribeRequest(filter=self._wanted)
             request.heartbeat_interval.FromSeconds(300)
             if self.stream.rest is not None:
                 request.after_cursor = self.stream.rest.cursor
@@ -142,36 +144,56 @@ class Travelling:
     def __init__(self) -> None:
         self._failures: list[CheckError] = []
         self._all: list[Traveller] = []
-        self._known: KnownLog | None = None
+        # What they bring: everything, or by the conference.
+        self._known: list[KnownLog] = []
         # The same in every run.
         self._drawn = random.Random(0)
 
-    async def open(self, ports: Sequence[int], subscribers: int, conferences: int) -> None:
-        """Have so many begin, spread over gateways; returns when all have."""
-        self._known = known = KnownLog(Postings(conferences), dense=True, may_drain=True)
+    async def open(
+        self, ports: Sequence[int], subscribers: int, conferences: int, *, filtered: bool
+    ) -> None:
+        """Have so many begin, spread over gateways; returns when all have.
+
+        They want everything, or `filtered` the events of one conference each, in turn.
+        """
+        postings, logs = Postings(conferences), conferences if filtered else 1
+        self._known = [KnownLog(postings, dense=not filtered, may_drain=True) for _ in range(logs)]
         for number in range(subscribers):
-            stream = Stream(f"subscriber {number}", known, array("d"))
+            which = number % logs
+            stream = Stream(f"subscriber {number}", self._known[which], array("d"))
+            wanted = EventFilter(conference_ids=[conference_id(which)] if filtered else [])
             at = number % len(ports)
-            self._all.append(Traveller(stream, ports, at, self._failures, self._drawn))
-            self._all[-1].open()
+            traveller = Traveller(stream, ports, at, self._failures, self._drawn, wanted)
+            self._all.append(traveller)
+            traveller.open()
         await self._until(lambda: all(it.stream.messages for it in self._all), 60.0)
 
     async def newest(self) -> int:
-        """Return how many events the slowest of them has."""
+        """Return how many events have been posted up to the newest that the slowest one has."""
         self._check()
-        return min(it.stream.index for it in self._all)
+        return min(it.stream.index for it in self._all) * len(self._known)
 
     async def finish(self, first: int, count: int, timeout_s: float) -> dict[str, int]:
-        """Wait until all have so many events; fail unless those are what was posted, each once.
+        """Wait until all have what they want of so many events; fail unless it is just that.
 
         Returns how streams ended, and how often.
         """
-        assert self._known is not None
-        await self._until(lambda: all(it.stream.index >= count for it in self._all), timeout_s)
-        self._known.check_complete(first, count)
-        for it in self._all:
-            if it.stream.index != count:
-                raise CheckError(f"{it.stream.name} has {it.stream.index} events, not {count}")
+        logs = len(self._known)
+        due = [len(range(which, count, logs)) for which in range(logs)]
+
+        def wants(number: int) -> int:
+            return due[number % logs]
+
+        await self._until(
+            lambda: all(it.stream.index >= wants(n) for n, it in enumerate(self._all)), timeout_s
+        )
+        for which, known in enumerate(self._known):
+            known.check_complete(first + which, count - which, logs)
+        for number, it in enumerate(self._all):
+            if it.stream.index != wants(number):
+                raise CheckError(
+                    f"{it.stream.name} has {it.stream.index} events, not {wants(number)}"
+                )
         return dict(sum((it.ends for it in self._all), Counter()))
 
     async def pauses(self, since: float, until: float) -> list[float]:
