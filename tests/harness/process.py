@@ -21,6 +21,9 @@ from tests.harness.webhooks import Poster, Signer
 
 ROOT = Path(__file__).parents[2]
 
+# How long the rest of the log of a process that has ended may take to be read, in seconds.
+_READ_S = 10.0
+
 # How long a pipe has to be full before it stays so, in seconds: its reader has a buffer, too.
 _FULL_S = 0.2
 
@@ -80,7 +83,8 @@ class GatewayProcess:
         self._lines: Queue[str | None] = Queue()
         self._reads = threading.Event()
         self._reads.set()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         try:
             grpc_address = self.wait_for(r"gRPC on (\S+)")
             self.http_address = self.wait_for(r"webhooks on http://([^/]+)/")
@@ -188,5 +192,8 @@ class GatewayProcess:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        self._reads.set()
+        # What is closed under it would fail in it, and so in whichever test runs then.
+        self._reader.join(_READ_S)
         if self._process.stderr is not None:
             self._process.stderr.close()

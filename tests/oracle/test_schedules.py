@@ -17,8 +17,11 @@ from tests.oracle.tally import TROUBLES
 SCHEDULES = {"sqlite": 800, "jetstream-1": 50}
 SOAK_SCHEDULES = {"sqlite": 20_000, "jetstream-1": 2_000}
 
-# What so few schedules need not meet: some troubles are rare.
-RARE = {"sqlite": set[str](), "jetstream-1": {"gap CURSOR_AHEAD", "overtaken, failed"}}
+# What so few schedules need not meet: some troubles are rare. All of them are not.
+RARE = {
+    "sqlite": set[str](),
+    "jetstream-1": {"gap CURSOR_AHEAD", "overtaken, failed", "overtaken, told"},
+}
 
 
 def seeds(home: str) -> range:
@@ -53,6 +56,7 @@ def test_the_schedules_meet_every_trouble(home: str, outcome: Outcome) -> None:
     never = {trouble for trouble in TROUBLES if not outcome.tally[trouble]}
 
     assert never <= RARE[home], outcome.tally
+    assert not never or never < RARE[home], outcome.tally
     # Not just once: most of what is sent has a story behind it.
     assert outcome.tally["events"] > 20 * outcome.schedules
     assert outcome.tally["seams crossed"] > outcome.schedules / 2

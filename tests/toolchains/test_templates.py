@@ -1,6 +1,7 @@
 """The templates in clients/, those that no test can run among them."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ message Note {
 def test_protos_of_others_import_ours_in_a_workspace_of_their_own(tmp_path: Path) -> None:
     vendored = tmp_path / "vendor" / "conferencing"
     vendored.parent.mkdir()
-    checkout("buf").rename(vendored)
+    shutil.move(checkout("buf"), vendored)
     (tmp_path / "protos" / "acme" / "v1").mkdir(parents=True)
     (tmp_path / "protos" / "acme" / "v1" / "note.proto").write_text(OWN)
     (tmp_path / "buf.yaml").write_text(block("Protos of yours that import these", "yaml"))
