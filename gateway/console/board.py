@@ -4,75 +4,27 @@ No event says who is muted or on hold: that is known from the commands that gate
 have sent, and for a conference that somebody has opened, from the provider.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from conferencing.v1.conference_pb2 import PARTICIPANT_STATUS_JOINED, Conference
-from conferencing.v1.conference_service_pb2 import (
-    HoldParticipantsRequest,
-    MuteParticipantsRequest,
-    UnholdParticipantsRequest,
-    UnmuteParticipantsRequest,
-)
+from conferencing.v1.conference_service_pb2 import CreateConferenceRequest
 from conferencing.v1.event_pb2 import Event
-from conferencing.v1.event_service_pb2 import RecordingState
 from gateway.conference.ports import CONFERENCE_KEY
-from gateway.conference.state import ConferencePicture
-
-Value: TypeAlias = dict[str, Any]
+from gateway.console.room import Room, Value
 
 # Conferences that are shown: more than anybody can look at. Those without news for longest go.
 CONFERENCES_MAX = 5_000
 # How long a conference that has ended stays, in milliseconds: long enough to see that it has.
 ENDED_SHOWN_MS = 10 * 60_000
-# Commands of a conference that are remembered.
-_COMMANDS_MAX = 50
-
-
-@dataclass(slots=True)
-class _Room:
-    """A conference. Times are milliseconds since 1970."""
-
-    id: str
-    since: int
-    picture: ConferencePicture
-    ended: int | None = None
-    came: dict[str, int] = field(default_factory=dict)
-    muted: set[str] = field(default_factory=set)
-    held: set[str] = field(default_factory=set)
-    commands: deque[Value] = field(default_factory=lambda: deque(maxlen=_COMMANDS_MAX))
-
-    def value(self) -> Value:
-        state = self.picture.snapshot()
-        people = []
-        for it in state.participants:
-            call = it.participant.call_control_id
-            if it.participant.status != PARTICIPANT_STATUS_JOINED:
-                continue
-            people.append(
-                {
-                    "call": call,
-                    "since": self.came.get(call, self.since),
-                    "muted": call in self.muted,
-                    "on_hold": call in self.held,
-                    "speaking": call == state.floor_call_control_id,
-                    "hears_audio": it.playing or it.speaking,
-                }
-            )
-        return {
-            "id": self.id,
-            "since": self.since,
-            "ended": self.ended,
-            "people": people,
-            "recording": RecordingState.Name(state.recording).removeprefix("RECORDING_STATE_"),
-            "hears_audio": state.playing or state.speaking,
-            "commands": list(self.commands),
-        }
+# How much earlier than its command a conference may seem to be created, in milliseconds: a response
+# takes its time, and the provider's clock is another one.
+_CREATED_BEFORE_MS = 60_000
+# Conferences of which there are commands and no events yet: responses overtake webhooks, by seconds
+# at most.
+_EARLY_MAX = 500
 
 
 class Board:
@@ -82,7 +34,11 @@ class Board:
     """
 
     def __init__(self) -> None:
-        self._rooms: OrderedDict[str, _Room] = OrderedDict()
+        self._rooms: OrderedDict[str, Room] = OrderedDict()
+        # Conferences of which there are commands alone, which are not shown; and commands that
+        # created one without starting it, by call, whose conference no event has named yet.
+        self._early: OrderedDict[str, Room] = OrderedDict()
+        self._creating: OrderedDict[str, tuple[CreateConferenceRequest, int]] = OrderedDict()
         # By queue and call: since when it waits, and the time of the latest event about it.
         self._waiting: dict[str, dict[str, tuple[int | None, int]]] = {}
         self.changed: set[tuple[str, str]] = set()
@@ -98,28 +54,26 @@ class Board:
     def clear(self) -> None:
         """Forget everything."""
         self._rooms.clear()
+        self._early.clear()
+        self._creating.clear()
         self._waiting.clear()
         self.changed.clear()
 
     def command(self, request: Message, at: int) -> None:
         """Take in a command that the provider has accepted."""
-        room = self._rooms.get(getattr(request, CONFERENCE_KEY, ""))
-        if room is None:
+        if isinstance(request, CreateConferenceRequest):
+            self._create(request, at)
             return
-        room.picture.learn(request)
-        match request:
-            case MuteParticipantsRequest():
-                room.muted.update(_meant(request.call_control_ids, room))
-            case UnmuteParticipantsRequest():
-                room.muted.difference_update(_meant(request.call_control_ids, room))
-            case HoldParticipantsRequest():
-                room.held.update(_meant(request.call_control_ids, room))
-            case UnholdParticipantsRequest():
-                room.held.difference_update(_meant(request.call_control_ids, room))
-        name = request.DESCRIPTOR.name.removesuffix("Request")
-        told = MessageToDict(request, preserving_proto_field_name=True)
-        room.commands.append({"at": at, "rpc": name, "request": told})
-        self.changed.add(("conference", room.id))
+        id_ = getattr(request, CONFERENCE_KEY, "")
+        if not id_:
+            return
+        room = self._rooms.get(id_)
+        if room is not None:
+            room.command(request, at)
+            self.changed.add(("conference", id_))
+            return
+        self._early.setdefault(id_, Room(id_, at)).command(request, at)
+        _keep_newest(self._early, id_)
 
     def forget(self, now: int) -> None:
         """Let go of conferences that ended some time ago."""
@@ -157,22 +111,33 @@ class Board:
         changed, self.changed = self.changed, set()
         return changed
 
+    def _create(self, request: CreateConferenceRequest, at: int) -> None:
+        """Take in a command whose conference an event names, before this or after it."""
+        starts = request.start_conference_on_create
+        if starts or not request.HasField("start_conference_on_create"):
+            return
+        call = request.call_control_id
+        for room in reversed(self._rooms.values()):
+            if room.owner == call and room.ended is None and room.since > at - _CREATED_BEFORE_MS:
+                room.created_waiting(request, at)
+                self.changed.add(("conference", room.id))
+                return
+        self._creating[call] = (request, at)
+        _keep_newest(self._creating, call)
+
     def _conference(self, event: Event, at: int) -> None:
         room = self._rooms.get(event.conference_id)
         if room is None:
-            picture = ConferencePicture(Conference(id=event.conference_id), [])
-            room = self._rooms[event.conference_id] = _Room(event.conference_id, at, picture)
+            room = self._early.pop(event.conference_id, None) or Room(event.conference_id, at)
+            self._rooms[room.id] = room
             if len(self._rooms) > CONFERENCES_MAX:
                 self._drop(next(iter(self._rooms)))
-        room.since = min(room.since, at)
-        room.picture.apply(event)
-        if room.picture.has_ended and room.ended is None:
-            room.ended = at
-        if event.call_control_id and event.type.endswith(".joined"):
-            room.came[event.call_control_id] = at
-        elif event.call_control_id and event.type.endswith(".left"):
-            room.muted.discard(event.call_control_id)
-            room.held.discard(event.call_control_id)
+        room.apply(event, at)
+        if event.type == "conference.created":
+            request, asked_at = self._creating.get(event.call_control_id, (None, 0))
+            if request is not None and at > asked_at - _CREATED_BEFORE_MS:
+                room.created_waiting(request, asked_at)
+                del self._creating[event.call_control_id]
         self._rooms.move_to_end(room.id)
         self.changed.add(("conference", room.id))
 
@@ -204,10 +169,10 @@ def _forget_gone(calls: dict[str, tuple[int | None, int]]) -> None:
             del calls[call]
 
 
-def _meant(calls: Iterable[str], room: _Room) -> Iterable[str]:
-    """Return the calls that a command names: none stand for all."""
-    named = list(calls)
-    return named or list(room.came)
+def _keep_newest(early: OrderedDict[str, Any], name: str) -> None:
+    early.move_to_end(name)
+    if len(early) > _EARLY_MAX:
+        early.popitem(last=False)
 
 
 def _milliseconds(event: Event) -> int:

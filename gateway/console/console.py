@@ -9,7 +9,8 @@ from time import time
 from google.protobuf.message import Message
 
 from conferencing.v1.event_pb2 import Event
-from gateway.console.board import Board, Value, event_value
+from gateway.console.board import Board, event_value
+from gateway.console.room import Value
 from gateway.console.viewers import Viewer, Viewers
 from gateway.console.vitals import Vitals
 from gateway.feed.errors import EventsLostError

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from gateway.console.board import Board, Value
+from gateway.console.board import Board
+from gateway.console.room import Value
 
 # How many may look at one time: people, not services.
 VIEWERS_MAX = 20
