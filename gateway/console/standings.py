@@ -21,6 +21,7 @@ from conferencing.v1.conference_service_pb2 import (
     UpdateSupervisorRoleRequest,
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a participant takes part. `role` is empty for an ordinary one."""

@@ -142,8 +142,8 @@ def test_supervisors_are_shown_and_who_only_listens_is_muted(told: Told) -> None
     assert told.shown("sue") == ("muted", "monitor")
 
     seen = []
-    for given, heard_by in ((WHISPER, ["ann"]), (WHISPER, []), (BARGE, []), (NONE, [])):
-        told.command(role("sue", given, *heard_by))
+    for new_role, heard_by in ((WHISPER, ["ann"]), (WHISPER, []), (BARGE, []), (NONE, [])):
+        told.command(role("sue", new_role, *heard_by))
         seen.append(told.shown("sue"))
 
     assert seen == [("whisper",), ("muted", "whisper"), ("barge",), ()]
@@ -280,11 +280,11 @@ def told_of(commands: list[Message], delays: list[int]) -> Any:
         steps.append((at, None, request, at))
     board = Board()
     board.apply(event("conference.created", -10, conference_id="c1", call_control_id="x"))
-    for _, told, request, at in sorted(steps, key=lambda it: it[0]):
-        if told is not None:
-            board.apply(told)
-        elif request is not None:
-            board.command(request, (T0 + at) * 1_000)
+    for _, happened, commanded, at in sorted(steps, key=lambda it: it[0]):
+        if happened is not None:
+            board.apply(happened)
+        elif commanded is not None:
+            board.command(commanded, (T0 + at) * 1_000)
     found = board.conference("c1")
     assert found is not None
     return found["people"]

@@ -1,71 +1,19 @@
 """The console in a real browser: a caller is queued, joined, muted, recorded and gone."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.conftest import StartGateway
-from tests.harness.gateway import RunningGateway
+from tests.console.story import DESKTOP, PHONE, Story
 from tests.harness.needs import with_tool
 from tests.harness.provider import Answer, RecordingProvider
 from tests.harness.webhooks import webhook
 
 pytestmark = [with_tool("chromium"), pytest.mark.slow]
 
-# A webhook is seen so soon, in milliseconds.
-SEEN_MS = 1_000
-
-DESKTOP: Any = {"viewport": {"width": 1280, "height": 800}}
-PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 SERIOUS = {"serious", "critical"}
-
-
-class Story:
-    """A gateway, and a page of its console."""
-
-    def __init__(self, gateway: RunningGateway, page: Page) -> None:
-        self.gateway, self.page = gateway, page
-        self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", self._note)
-
-    def _note(self, message: Any) -> None:
-        if message.type == "error" and "ERR_INTERNET_DISCONNECTED" not in message.text:
-            self.errors.append(message.text)
-
-    def open(self, view: str = "now") -> None:
-        self.page.goto(f"http://{self.gateway.admin_address}/console#/{view}")
-        expect(self.page.locator("#link")).to_have_text("live", timeout=20_000)
-
-    def happens(self, type_: str, **payload: Any) -> None:
-        self.gateway.webhooks.post(webhook(type_, payload))
-
-    def sees(self, text: str) -> None:
-        expect(self.page.locator("main")).to_contain_text(text, timeout=SEEN_MS)
-
-    def sees_no_more(self, text: str) -> None:
-        expect(self.page.locator("main")).not_to_contain_text(text, timeout=SEEN_MS)
-
-
-@pytest.fixture
-def story(
-    start_gateway: StartGateway, provider: RecordingProvider, browser: Browser
-) -> Iterator[Story]:
-    gateway = start_gateway(provider.base_url, GATEWAY_CONSOLE="commands")
-    provider.answer = lambda request: Answer(
-        200,
-        {"data": [], "meta": {"total_pages": 1}}
-        if "participants" in request.path
-        else {"data": {"id": "c1", "name": "stand-up", "result": "ok"}},
-    )
-    page = browser.new_page()
-    found = Story(gateway, page)
-    yield found
-    page.close()
-    assert found.errors == []
 
 
 def test_a_caller_is_queued_joined_muted_recorded_and_gone(

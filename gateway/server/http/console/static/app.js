@@ -5,6 +5,7 @@ import { showConference } from "./conference.js";
 import { showEvents } from "./events.js";
 import { showCharts } from "./charts.js";
 import { showHealth } from "./health.js";
+import { goToPlace, keepPlaces } from "./place.js";
 
 const VIEWS = {
   now: ["Now", showNow],
@@ -45,6 +46,12 @@ function showLink() {
 }
 
 listen(showLink);
-addEventListener("hashchange", () => { route(); main.focus(); });
+addEventListener("hashchange", () => { route(); goToPlace(main); });
+document.querySelector(".skip").addEventListener("click", (it) => {
+  // Its address is that of no view.
+  it.preventDefault();
+  main.focus();
+});
+keepPlaces();
 route();
 connect();

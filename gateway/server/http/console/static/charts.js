@@ -10,27 +10,31 @@ const CHARTS = [
 ];
 const HOUR_MS = 3_600_000;
 
+const SMALLEST = 0.01;
+
 function shown(value) {
   if (value === null || value === undefined) return "–";
-  return value >= 100 ? Math.round(value).toLocaleString() : value.toPrecision(2).replace(/\.?0+$/, "");
+  if (value > 0 && value < SMALLEST) return `< ${SMALLEST}`;
+  const digits = value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 2 };
+  return value.toLocaleString("en", digits);
 }
 
 function plot(name, samples, now) {
   const points = samples.filter((it) => it[name] !== null);
-  const most = Math.max(1e-9, ...points.map((it) => it[name]));
+  const most = points.length ? Math.max(...points.map((it) => it[name])) : null;
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 360 100");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");
   const line = document.createElementNS(svg.namespaceURI, "polyline");
   line.setAttribute("class", "plot");
-  const places = points.map((it) => `${(360 * (1 - (now - it.at) / HOUR_MS)).toFixed(1)},${(96 - 92 * it[name] / most).toFixed(1)}`);
+  const places = points.map((it) => `${(360 * (1 - (now - it.at) / HOUR_MS)).toFixed(1)},${(96 - 92 * (most ? it[name] / most : 0)).toFixed(1)}`);
   // A line of one point is a dot only if it has an end.
   line.setAttribute("points", (places.length === 1 ? [places[0], places[0]] : places).join(" "));
   const axis = document.createElementNS(svg.namespaceURI, "line");
   for (const [key, value] of Object.entries({ class: "axis", x1: 0, x2: 360, y1: 99, y2: 99 })) axis.setAttribute(key, value);
   svg.append(axis, line);
-  return [svg, points.length ? most : null];
+  return [svg, most];
 }
 
 function chart([name, title, unit]) {

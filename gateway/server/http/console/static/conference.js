@@ -2,39 +2,18 @@
 import { button } from "./commands.js";
 import { clock, h, replace } from "./dom.js";
 import { eventItem } from "./events.js";
-import { listen, model } from "./model.js";
+import { follow, listen, model } from "./model.js";
 import { tick } from "./now.js";
-
-/** Return the people: as the provider has them if it has told, else as the events tell. */
-function peopleOf(board, state) {
-  const known = new Map((board?.people ?? []).map((it) => [it.call, it]));
-  if (!state) return [...known.values()];
-  return (state.participants ?? [])
-    .filter((it) => it.participant.status === "PARTICIPANT_STATUS_JOINED")
-    .map((it) => {
-      const call = it.participant.call_control_id;
-      const seen = known.get(call);
-      return {
-        call,
-        since: seen?.since ?? (Date.parse(it.participant.created_at ?? it.participant.updated_at) || null),
-        muted: it.participant.muted ?? false,
-        on_hold: it.participant.on_hold ?? false,
-        speaking: state.floor_call_control_id === call,
-        role: it.supervisor_role?.replace("SUPERVISOR_ROLE_", "").toLowerCase(),
-      };
-    });
-}
+import { peopleOf, tags } from "./people.js";
 
 function personRow(id, it) {
   const one = { conference_id: id, call_control_ids: [it.call] };
   return h("tr", {},
     h("th", { scope: "row", class: "id" }, it.call),
     h("td", { class: "number", "data-since": it.since }, it.since ? "…" : "–"),
-    h("td", {},
-      it.speaking && h("span", { class: "tag speaking" }, "speaking"), " ",
-      it.muted && h("span", { class: "tag muted" }, "muted"), " ",
-      it.on_hold && h("span", { class: "tag hold" }, "on hold"), " ",
-      it.role && it.role !== "unspecified" && h("span", { class: "tag" }, it.role)),
+    h("td", {}, h("div", { class: "row" }, tags(it),
+      // Of whom somebody hears, the tag for speaking says it.
+      it.has_floor && !it.speaking && h("span", { class: "tag" }, "spoke last"))),
     h("td", {}, h("div", { class: "row" },
       it.muted
         ? button("UnmuteParticipants", "Unmute", one, `Unmute ${it.call}?`)
@@ -66,13 +45,14 @@ export function showConference(main, id) {
   function draw() {
     const board = model.conferences.get(id);
     const found = peopleOf(board, state);
+    const recording = state?.recording ?? `RECORDING_STATE_${board?.recording}`;
     const ended = board?.ended || state?.conference?.status === "CONFERENCE_STATUS_COMPLETED";
     replace(facts, h("div", { class: "row" },
       h("span", {}, state?.conference?.name ? `“${state.conference.name}”` : ""),
       h("span", { class: `tag ${ended ? "" : "ok"}` }, ended ? "ended" : "open"),
       board && h("span", { class: "faint" }, `since ${clock(board.since)}`),
-      (state?.recording ?? `RECORDING_STATE_${board?.recording}`) === "RECORDING_STATE_ACTIVE"
-        && h("span", { class: "tag recording" }, "recording"),
+      recording === "RECORDING_STATE_ACTIVE" && h("span", { class: "tag recording" }, "recording"),
+      recording === "RECORDING_STATE_PAUSED" && h("span", { class: "tag look" }, "recording paused"),
       !ended && button("EndConference", "End", { conference_id: id }, "End the conference? Everybody is hung up.")));
     replace(people, h("table", {},
       h("caption", {}, state ? "People, as the provider has them" : "People, as the events tell"),
@@ -84,17 +64,15 @@ export function showConference(main, id) {
     tick(main);
   }
 
-  const source = new EventSource(`/console/conferences/${encodeURIComponent(id)}`);
-  source.addEventListener("message", (it) => {
-    const told = JSON.parse(it.data);
+  const leave = follow(`/console/conferences/${encodeURIComponent(id)}`, (told) => {
     if (told.state) {
       state = told.state;
       problem.replaceChildren();
-      if (state.conference?.status === "CONFERENCE_STATUS_COMPLETED") source.close();
+      if (state.conference?.status === "CONFERENCE_STATUS_COMPLETED") leave();
     }
     if (told.problem) {
       problem.replaceChildren(h("p", { class: "warning" }, `The provider does not say more: ${told.problem}`));
-      source.close();
+      leave();
     }
     draw();
   });
@@ -104,5 +82,5 @@ export function showConference(main, id) {
   draw();
   const ended = listen((changed) => { if (changed.has("board") || changed.has("events")) draw(); });
   const timer = setInterval(() => tick(main), 1000);
-  return () => { source.close(); ended(); clearInterval(timer); };
+  return () => { leave(); ended(); clearInterval(timer); };
 }

@@ -31,6 +31,8 @@ export function takeIn(message) {
   const changed = [];
   if (message.hello) {
     model.hello = message.hello;
+    // All of them follow.
+    model.samples.length = 0;
     changed.push("hello");
   }
   if (message.whole) {
@@ -60,10 +62,31 @@ export function takeIn(message) {
   if (changed.length) told(...changed);
 }
 
-/** Open the stream; the browser opens it again whenever it breaks. */
+// A browser opens a stream again that breaks, but not one that was refused: then somebody is not let
+// in, or a proxy has nobody behind it, which both may change.
+const REFUSED_AGAIN_MS = 2_000;
+
+/**
+ * Have `take` called with each message of a stream, and `heard` with whether it is open; returns what
+ * ends that.
+ */
+export function follow(path, take, heard = () => {}) {
+  let source;
+  let timer;
+  function open() {
+    source = new EventSource(path);
+    source.addEventListener("open", () => heard(true));
+    source.addEventListener("message", (it) => take(JSON.parse(it.data)));
+    source.addEventListener("error", () => {
+      heard(false);
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, REFUSED_AGAIN_MS);
+    });
+  }
+  open();
+  return () => { clearTimeout(timer); source.close(); };
+}
+
+/** Open the stream of state, for good. */
 export function connect() {
-  const source = new EventSource("/console/stream");
-  source.addEventListener("open", () => { model.connected = true; told("link"); });
-  source.addEventListener("error", () => { model.connected = false; told("link"); });
-  source.addEventListener("message", (it) => takeIn(JSON.parse(it.data)));
+  follow("/console/stream", takeIn, (isOpen) => { model.connected = isOpen; told("link"); });
 }

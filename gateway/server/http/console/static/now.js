@@ -1,17 +1,10 @@
 // All conferences and queues as they are now.
 import { ago, h, replace } from "./dom.js";
 import { listen, model } from "./model.js";
+import { tags } from "./people.js";
 
 const SHOWN_PEOPLE = 6;
 const SHOWN_CONFERENCES = 500;
-
-function tags(person) {
-  return [
-    person.speaking && h("span", { class: "tag speaking" }, "speaking"),
-    person.muted && h("span", { class: "tag muted" }, "muted"),
-    person.on_hold && h("span", { class: "tag hold" }, "on hold"),
-  ];
-}
 
 function card(it) {
   const others = it.people.length - SHOWN_PEOPLE;
@@ -21,6 +14,7 @@ function card(it) {
       h("span", {}, `${it.people.length} ${it.people.length === 1 ? "person" : "people"}`),
       h("span", { class: "number", "data-since": it.ended ?? it.since }, `${it.ended ? "ended" : "for"} …`),
       it.recording === "ACTIVE" && h("span", { class: "tag recording" }, "recording"),
+      it.recording === "PAUSED" && h("span", { class: "tag look" }, "recording paused"),
       it.recording === "SAVED" && h("span", { class: "tag" }, "recorded")),
     h("ul", {},
       it.people.slice(0, SHOWN_PEOPLE).map((one) => h("li", {}, h("span", { class: "id" }, one.call), tags(one))),
