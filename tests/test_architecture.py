@@ -88,7 +88,7 @@ KEPT_BY = {
         "playing.py",
         "tailing.py",
     },
-    "cryptography": {"callers/forwarded.py", "callers/keys.py", "tls/credentials.py"},
+    "cryptography": {"callers/certificates.py", "callers/keys.py", "tls/credentials.py"},
 }
 
 # Where an RPC or an event may be named: what a conference goes through is no more than that, and

@@ -17,8 +17,7 @@ from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from cryptography import x509
-
+from gateway.callers.certificates import UnreadableCertificateError, names_in_pem
 from gateway.callers.patterns import CertificateName, names_in
 
 HEADER = "x-forwarded-client-cert"
@@ -62,21 +61,9 @@ def certified_names(text: str) -> tuple[CertificateName, ...]:
     if found is None:
         raise ForwardedFormatError("has no certificate before all names: the proxy must send Cert")
     try:
-        cert = x509.load_pem_x509_certificate(unquote_to_bytes(found[1]))
-        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    except (
-        ValueError,
-        x509.DuplicateExtension,
-        x509.InvalidVersion,
-        x509.UnsupportedGeneralNameType,
-    ):
+        return names_in_pem(unquote_to_bytes(found[1]))
+    except UnreadableCertificateError:
         raise ForwardedFormatError("has a certificate that cannot be read") from None
-    return names_in(
-        names.get_values_for_type(x509.UniformResourceIdentifier),
-        names.get_values_for_type(x509.DNSName),
-    )
 
 
 @lru_cache(4_096)

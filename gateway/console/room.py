@@ -44,7 +44,7 @@ class Room:
         if self._picture.has_ended and self.ended is None:
             self.ended = at
         call = event.call_control_id
-        if event.type == "conference.created":
+        if event.type.endswith(".created"):
             self.owner = call
         elif call and event.type.endswith(".joined"):
             self._came[call] = max(at, self._came.get(call, at))

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -31,8 +32,9 @@ def asked(
     path: str = "/console",
     headers: Mapping[str, str] | None = None,
     body: Any = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Shown:
-    connection = http.client.HTTPConnection(address, timeout=20)
+    connection = _connection(address, tls)
     try:
         connection.request(
             "GET" if body is None else "POST",
@@ -47,11 +49,16 @@ def asked(
         connection.close()
 
 
-def streamed(address: str, path: str) -> Iterator[Any]:
+def streamed(
+    address: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Any]:
     """Yield the messages of a stream, until it ends or nobody wants more."""
-    connection = http.client.HTTPConnection(address, timeout=20)
+    connection = _connection(address, tls)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=dict(headers or {}))
         response = connection.getresponse()
         assert response.status == 200
         while line := response.readline():
@@ -59,3 +66,9 @@ def streamed(address: str, path: str) -> Iterator[Any]:
                 yield json.loads(line.removeprefix(b"data: "))
     finally:
         connection.close()
+
+
+def _connection(address: str, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    if tls is None:
+        return http.client.HTTPConnection(address, timeout=20)
+    return http.client.HTTPSConnection(address, timeout=20, context=tls)

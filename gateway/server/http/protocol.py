@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.ingest.webhooks.receiver import DISCONNECTED, ENDED_FOR
 from gateway.server.http.outgoing import OutgoingTransport
+from gateway.server.http.peer import certificate_of, keep_certificate
 from gateway.server.http.refusals import (
     BAD_REQUEST,
     BODY_PIECES_MAX,
@@ -77,6 +78,7 @@ class RequestProtocol(HttpToolsProtocol):
         # The bound that the parser has met.
         self._beyond: Refusal | None = None
         self._offer = b""
+        self._certificate: bytes | None = None
         # Counts changes of the stage, and which of them the timer was set for.
         self._changes = 0
         self._timed_change = 0
@@ -86,6 +88,7 @@ class RequestProtocol(HttpToolsProtocol):
         """See `asyncio.Protocol`."""
         self._outgoing = OutgoingTransport(transport, self.loop, lambda: self._observe(UNREAD))
         super().connection_made(self._outgoing)
+        self._certificate = certificate_of(transport)
         if not self._slots.enter(self):
             self._refuse(TOO_MANY_CONNECTIONS)
             return
@@ -197,6 +200,7 @@ class RequestProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED_MAX:
             self._stop(PIPELINED)
         super().on_message_begin()
+        keep_certificate(self.scope["state"], self._certificate)
         # Not at any byte: blank lines do not keep a connection open.
         self._unset_keepalive_if_required()
         self._enter(_Stage.HEAD)

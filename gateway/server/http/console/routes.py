@@ -16,7 +16,7 @@ from gateway.console.console import Console
 from gateway.console.viewers import CrowdedError
 from gateway.health.health import Report
 from gateway.server.http.console.commands import ConsoleCommands
-from gateway.server.http.console.gate import Gate, RefusedError
+from gateway.server.http.console.gate import Admitted, Gate, RefusedError
 from gateway.server.http.console.history import History
 from gateway.server.http.console.streams import board_stream, conference_stream, health_of
 
@@ -78,7 +78,7 @@ class ConsolePages:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             try:
-                request.state.caller = await self.gate.admit(request)
+                request.state.admitted = await self.gate.admit(request)
                 response = await respond(request)
             except RefusedError as error:
                 response = error.response
@@ -94,7 +94,8 @@ class ConsolePages:
         return _file(request.path_params["name"])
 
     async def _stream(self, request: Request) -> Response:
-        caller = request.state.caller
+        admitted: Admitted = request.state.admitted
+        caller = admitted.caller
         open_until_sent = ExitStack()
         try:
             viewer = open_until_sent.enter_context(self.console.look())
@@ -102,12 +103,13 @@ class ConsolePages:
             text = "so many look at the console already that nobody else can"
             raise RefusedError(503, "CROWDED", text, {}) from None
         hello = {**self.about, "caller": caller.name, "may": self.commands.may(caller)}
-        stream = board_stream(self.console, viewer, hello, self._vitals)
+        stream = board_stream(self.console, viewer, hello, self._vitals, admitted.may_stay)
         return _streamed(stream, open_until_sent)
 
     async def _conference(self, request: Request) -> Response:
+        admitted: Admitted = request.state.admitted
         stream = conference_stream(
-            self.conferences, request.path_params["id"], request.state.caller.name
+            self.conferences, request.path_params["id"], admitted.caller.name, admitted.may_stay
         )
         return _streamed(stream, ExitStack())
 
@@ -129,7 +131,8 @@ class ConsolePages:
         except (ValueError, KeyError, TypeError):
             text = 'send {"rpc": ..., "request": {...}}'
             raise RefusedError(400, "INVALID_REQUEST", text, {}) from None
-        return JSONResponse(await self.commands.send(request.state.caller, str(name), fields))
+        caller = request.state.admitted.caller
+        return JSONResponse(await self.commands.send(caller, str(name), fields))
 
     def _vitals(self) -> dict[str, Any]:
         return self.vitals() | {"health": health_of(self.look())}

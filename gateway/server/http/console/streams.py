@@ -21,6 +21,9 @@ from gateway.upstream.errors import UpstreamError
 # How often vitals are sent, in seconds; what is on the board comes as it changes.
 _VITALS_S = 1.0
 
+# How often it is looked at whether somebody may still look, in seconds.
+_LOOK_S = 1.0
+
 # How long a viewer may be told nothing, in seconds: proxies close what is silent for a minute.
 _SILENCE_S = 15.0
 
@@ -30,12 +33,16 @@ async def board_stream(
     viewer: Viewer,
     hello: dict[str, Any],
     vitals: Callable[[], dict[str, Any]],
+    may_stay: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
-    """Yield the whole board, then what changes on it, and vitals once a second."""
+    """Yield the whole board, then what changes on it, and vitals once a second.
+
+    It ends soon after whoever looks may not any more, as that of a conference does.
+    """
     yield _sent({"hello": hello})
     samples_told = 0
     vitals_at = 0.0
-    while not viewer.is_closed:
+    while not viewer.is_closed and may_stay():
         told = await viewer.next(_VITALS_S)
         now = time.monotonic()
         if now - vitals_at >= _VITALS_S:
@@ -50,7 +57,7 @@ async def board_stream(
 
 
 async def conference_stream(
-    conferences: Conferences, conference_id: str, caller: str
+    conferences: Conferences, conference_id: str, caller: str, may_stay: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """Yield the state of a conference as the provider has it, whenever it changes."""
     ref = ConferenceRef(conference_id, REGION_UNSPECIFIED)
@@ -59,12 +66,16 @@ async def conference_stream(
             while True:
                 state = MessageToDict(watch.snapshot(), preserving_proto_field_name=True)
                 yield _sent({"state": state})
-                if watch.has_ended or watch.draining:
-                    return
-                while not await watch.next(_SILENCE_S):
-                    if watch.has_ended or watch.draining:
+                silent_s = 0.0
+                while True:
+                    if watch.has_ended or watch.draining or not may_stay():
+                        return
+                    if await watch.next(_LOOK_S):
                         break
-                    yield b": still here\n\n"
+                    silent_s += _LOOK_S
+                    if silent_s >= _SILENCE_S:
+                        silent_s = 0.0
+                        yield b": still here\n\n"
     except (ConferenceError, InvalidRequestError, UpstreamError) as error:
         yield _sent({"problem": str(error)})
 
