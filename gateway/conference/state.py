@@ -9,8 +9,9 @@ A participant is known by its call. What names no call tells nothing of a partic
 of life that this version does not know tells nothing at all: neither is made up.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -117,6 +118,23 @@ class ConferencePicture:
             for call, member in self._members.items()
             if not member.details.id and member.status.value == PARTICIPANT_STATUS_JOINED
         )
+
+    @property
+    def present(self) -> Iterator[str]:
+        """The calls that are in the conference."""
+        for call, member in self._members.items():
+            if member.status.value == PARTICIPANT_STATUS_JOINED:
+                yield call
+
+    @property
+    def floor(self) -> str:
+        """The call that spoke last, empty until one has."""
+        return self._floor.value
+
+    @property
+    def recording(self) -> RecordingState.ValueType:
+        """The state of the recording."""
+        return RecordingState.ValueType(self._recording.value)
 
     def snapshot(self) -> ConferenceState:
         """Return the whole state."""
@@ -265,13 +283,12 @@ class ConferencePicture:
         return member
 
     def _without_members(self) -> ConferenceState:
-        recording: Any = self._recording.value
         return ConferenceState(
             conference=self._conference,
             playing=self._playing.value,
             speaking=self._speaking.value,
             floor_call_control_id=self._floor.value,
-            recording=RecordingState.ValueType(recording),
+            recording=self.recording,
         )
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from conferencing.v1.conference_service_pb2 import CreateConferenceRequest
 from conferencing.v1.event_pb2 import Event
 from gateway.conference.ports import CONFERENCE_KEY
+from gateway.console.encoding import Encoded, encoded
 from gateway.console.room import Room, Value
 
 # Conferences that are shown: more than anybody can look at. Those without news for longest go.
@@ -42,6 +43,8 @@ class Board:
         # By queue and call: since when it waits, and the time of the latest event about it.
         self._waiting: dict[str, dict[str, tuple[int | None, int]]] = {}
         self.changed: set[tuple[str, str]] = set()
+        # What has been encoded, by kind and name, until it changes: once for all who look.
+        self._encoded: dict[tuple[str, str], Encoded] = {}
 
     def apply(self, event: Event) -> None:
         """Take in an event."""
@@ -57,6 +60,7 @@ class Board:
         self._early.clear()
         self._creating.clear()
         self._waiting.clear()
+        self._encoded.clear()
         self.changed.clear()
 
     def command(self, request: Message, at: int) -> None:
@@ -70,7 +74,7 @@ class Board:
         room = self._rooms.get(id_)
         if room is not None:
             room.command(request, at)
-            self.changed.add(("conference", id_))
+            self._change("conference", id_)
             return
         self._early.setdefault(id_, Room(id_, at)).command(request, at)
         _keep_newest(self._early, id_)
@@ -80,15 +84,6 @@ class Board:
         for room in tuple(self._rooms.values()):
             if room.ended is not None and room.ended < now - ENDED_SHOWN_MS:
                 self._drop(room.id)
-
-    def conferences(self) -> list[Value]:
-        """Return all conferences; those with news last come last."""
-        return [room.value() for room in self._rooms.values()]
-
-    def queues(self) -> list[Value]:
-        """Return all queues in which somebody waits."""
-        found = (self.queue(name) for name in sorted(self._waiting))
-        return [it for it in found if it is not None]
 
     def conference(self, id_: str) -> Value | None:
         """Return a conference, None if it is not shown any more."""
@@ -106,6 +101,25 @@ class Board:
             return None
         return {"name": name, "waiting": sorted(waiting, key=lambda it: str(it["since"]))}
 
+    def encoded(self, kind: str, name: str) -> Encoded | None:
+        """Return a conference or a queue in JSON; None if it is not shown any more."""
+        known = self._encoded.get((kind, name))
+        if known is None:
+            value = self.conference(name) if kind == "conference" else self.queue(name)
+            if value is None:
+                return None
+            known = self._encoded[kind, name] = encoded(value)
+        return known
+
+    def everything(self) -> dict[str, list[Encoded]]:
+        """Return all conferences and queues in JSON; conferences with news last come last."""
+        conferences = (self.encoded("conference", it) for it in self._rooms)
+        queues = (self.encoded("queue", it) for it in sorted(self._waiting))
+        return {
+            "conferences": [it for it in conferences if it is not None],
+            "queues": [it for it in queues if it is not None],
+        }
+
     def take_changes(self) -> set[tuple[str, str]]:
         """Return what has changed since the last time, as kind and name."""
         changed, self.changed = self.changed, set()
@@ -120,7 +134,7 @@ class Board:
         for room in reversed(self._rooms.values()):
             if room.owner == call and room.ended is None and room.since > at - _CREATED_BEFORE_MS:
                 room.created_waiting(request, at)
-                self.changed.add(("conference", room.id))
+                self._change("conference", room.id)
                 return
         self._creating[call] = (request, at)
         _keep_newest(self._creating, call)
@@ -139,7 +153,7 @@ class Board:
                 room.created_waiting(request, asked_at)
                 del self._creating[event.call_control_id]
         self._rooms.move_to_end(room.id)
-        self.changed.add(("conference", room.id))
+        self._change("conference", room.id)
 
     def _queue(self, event: Event, at: int) -> None:
         calls = self._waiting.setdefault(event.queue_name, {})
@@ -151,11 +165,15 @@ class Board:
         calls[event.call_control_id] = (at if came else None, at)
         if not came:
             _forget_gone(calls)
-        self.changed.add(("queue", event.queue_name))
+        self._change("queue", event.queue_name)
+
+    def _change(self, kind: str, name: str) -> None:
+        self.changed.add((kind, name))
+        self._encoded.pop((kind, name), None)
 
     def _drop(self, id_: str) -> None:
         del self._rooms[id_]
-        self.changed.add(("conference", id_))
+        self._change("conference", id_)
 
 
 # Calls that have left a queue are remembered, because the webhook of their coming may be late.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from time import time
 
@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from conferencing.v1.event_pb2 import Event
 from gateway.console.board import Board, event_value
-from gateway.console.room import Value
+from gateway.console.encoding import Encoded, encoded
 from gateway.console.viewers import Viewer, Viewers
 from gateway.console.vitals import Vitals
 from gateway.feed.errors import EventsLostError
@@ -28,8 +28,9 @@ LOOKED_BACK_S = 24 * 3_600.0
 # finds it as it was.
 LINGER_S = 60.0
 
-# How often viewers are told, in seconds: quicker than anybody sees, and once for many events.
-_ROUND_S = 0.1
+# How often viewers are told, in seconds: of what changes all the time, too. It is seen within a
+# second of its webhook, and most of what it costs grows with this rate.
+_ROUND_S = 0.25
 
 _BATCH_MAX = 500
 _PAUSE_S = 1.0
@@ -58,6 +59,8 @@ class Console:
         self._board = Board()
         self._task: asyncio.Task[None] | None = None
         self._is_live = False
+        # Those that viewers have not been told of yet.
+        self._events: list[Encoded] = []
         # When viewers were told last, by `now`.
         self._told_at = 0.0
 
@@ -83,7 +86,7 @@ class Console:
         """Take note of a command that the provider accepted, by its request."""
         if self._task is not None and not self._task.done():
             self._board.command(request, round(self._now() * 1_000))
-            self._tell(())
+            self._tell()
 
     async def close(self) -> None:
         """Let everybody go, and follow no more."""
@@ -95,6 +98,7 @@ class Console:
     async def _follow(self) -> None:
         """Follow the feed until nobody has looked for some time."""
         self._board.clear()
+        self._events.clear()
         left_at: float | None = None
         try:
             start = await self._feed.since(round((self._now() - LOOKED_BACK_S) * 1e6))
@@ -127,14 +131,18 @@ class Console:
         self._board.forget(round(self._now() * 1_000))
         was_live, self._is_live = self._is_live, following.live
         # While it catches up there is nothing to read along, and what is told is soon another.
-        told = [event_value(event) for event in events] if was_live else []
-        if self._is_live or self._now() - self._told_at >= _PAUSE_S:
+        if was_live:
+            self._events += [encoded(event_value(event)) for event in events]
+        # What has come in one round may be more than one batch.
+        is_all = self._is_live and len(events) < _BATCH_MAX
+        if is_all or self._now() - self._told_at >= _PAUSE_S:
             self._told_at = self._now()
-            self._tell(told)
+            self._tell()
         if events:
-            await self._sleep(_ROUND_S if self._is_live else 0)
+            await self._sleep(_ROUND_S if is_all else 0)
 
-    def _tell(self, events: Sequence[Value]) -> None:
+    def _tell(self) -> None:
         changed = self._board.take_changes()
+        events, self._events = self._events, []
         if changed or events:
             self._viewers.tell(changed, events)

@@ -1,16 +1,15 @@
 """A conference on the board."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from conferencing.v1.conference_pb2 import PARTICIPANT_STATUS_JOINED, Conference
+from conferencing.v1.conference_pb2 import Conference
 from conferencing.v1.event_pb2 import Event
-from conferencing.v1.event_service_pb2 import ParticipantState, RecordingState
+from conferencing.v1.event_service_pb2 import RecordingState
 from gateway.conference.state import ConferencePicture
 from gateway.console.standings import Standings
 
@@ -54,8 +53,7 @@ class Room:
     def command(self, request: Message, at: int) -> None:
         """Take in a command that the provider has accepted."""
         self._picture.learn(request)
-        present = [it.participant.call_control_id for it in self._present()]
-        self._standings.command(request, present, at)
+        self._standings.command(request, self._picture.present, at)
         self._note(request, at)
 
     def created_waiting(self, request: Message, at: int) -> None:
@@ -64,41 +62,32 @@ class Room:
         self._note(request, at)
 
     def value(self) -> Value:
-        """Return it as the console shows it."""
-        state = self._picture.snapshot()
-        people = []
-        for it in self._present():
-            call = it.participant.call_control_id
-            came = self._came.get(call, self.since)
-            standing = self._standings.of(call, came)
-            has_floor = call == state.floor_call_control_id
-            people.append(
-                {
-                    "call": call,
-                    "since": came,
-                    "muted": standing.muted,
-                    "on_hold": standing.on_hold,
-                    "role": standing.role,
-                    # Who spoke last, which is not to speak: nobody hears who is muted or on hold.
-                    "has_floor": has_floor,
-                    "speaking": has_floor and not (standing.muted or standing.on_hold),
-                    "hears_audio": it.playing or it.speaking,
-                }
-            )
+        """Return it as the console shows it; what is said of its people is there where it is so."""
+        picture = self._picture
         return {
             "id": self.id,
             "since": self.since,
             "ended": self.ended,
-            "people": people,
-            "recording": RecordingState.Name(state.recording).removeprefix("RECORDING_STATE_"),
-            "hears_audio": state.playing or state.speaking,
+            "people": [self._person(call) for call in sorted(picture.present)],
+            "recording": RecordingState.Name(picture.recording).removeprefix("RECORDING_STATE_"),
             "commands": list(self._commands),
         }
 
-    def _present(self) -> Iterator[ParticipantState]:
-        for it in self._picture.snapshot().participants:
-            if it.participant.status == PARTICIPANT_STATUS_JOINED:
-                yield it
+    def _person(self, call: str) -> Value:
+        came = self._came.get(call, self.since)
+        standing = self._standings.of(call, came)
+        person: Value = {"call": call, "since": came}
+        if standing.muted:
+            person["muted"] = True
+        if standing.on_hold:
+            person["on_hold"] = True
+        if standing.role:
+            person["role"] = standing.role
+        if call == self._picture.floor:
+            # Who spoke last, which is not to speak: nobody hears who is muted or on hold.
+            person["has_floor"] = True
+            person["speaking"] = not (standing.muted or standing.on_hold)
+        return person
 
     def _note(self, request: Message, at: int) -> None:
         name = request.DESCRIPTOR.name.removesuffix("Request")

@@ -7,6 +7,13 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
+
+def decoded(message: Any) -> Any:
+    """A message as a page reads it."""
+    return orjson.loads(orjson.dumps(message))
+
 
 class Shown(NamedTuple):
     status: int

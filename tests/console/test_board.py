@@ -16,6 +16,7 @@ from conferencing.v1.conference_service_pb2 import (
 )
 from conferencing.v1.event_pb2 import Event
 from gateway.console.board import ENDED_SHOWN_MS, Board, event_value
+from tests.console.pages import decoded
 
 T0 = 1_800_000_000
 
@@ -43,6 +44,10 @@ STORY = (
 )
 
 
+def shown(board: Board, what: str) -> Any:
+    return decoded(board.everything())[what]
+
+
 def people(board: Board) -> dict[str, dict[str, Any]]:
     found = board.conference("c1")
     assert found is not None
@@ -64,8 +69,10 @@ def test_events_may_come_in_any_order(events: list[Event]) -> None:
 
 @given(st.permutations(STORY))
 def test_events_may_come_twice(events: list[Event]) -> None:
-    assert board_of(*events).conferences() == board_of(*events, *events).conferences()
-    assert board_of(*events).queues() == board_of(*events, *events).queues()
+    assert shown(board_of(*events), "conferences") == shown(
+        board_of(*events, *events), "conferences"
+    )
+    assert shown(board_of(*events), "queues") == shown(board_of(*events, *events), "queues")
 
 
 def test_who_waits_longest_stands_first() -> None:
@@ -74,7 +81,7 @@ def test_who_waits_longest_stands_first() -> None:
         board = board_of(
             *(event("call.enqueued", at, queue_name="q", call_control_id=calls[at]) for at in order)
         )
-        (queue,) = board.queues()
+        (queue,) = shown(board, "queues")
         assert [it["call"] for it in queue["waiting"]] == ["b", "c", "a"]
 
 
@@ -84,7 +91,7 @@ def test_a_queue_without_anybody_is_not_shown() -> None:
         event("call.dequeued", 1, queue_name="q", call_control_id="a"),
     )
 
-    assert board.queues() == []
+    assert shown(board, "queues") == []
     assert board.take_changes() == {("queue", "q")}
 
 
@@ -93,18 +100,19 @@ def test_commands_show_who_is_muted_and_on_hold_until_they_leave() -> None:
 
     board.command(MuteParticipantsRequest(conference_id="c1", call_control_ids=["bob"]), 1)
     board.command(HoldParticipantsRequest(conference_id="c1"), 2)
-    assert (people(board)["bob"]["muted"], people(board)["alice"]["muted"]) == (True, False)
-    assert [people(board)[it]["on_hold"] for it in ("bob", "alice")] == [True, True]
+    assert people(board)["bob"].keys() >= {"muted", "on_hold"}
+    assert people(board)["alice"].keys().isdisjoint({"muted"})
+    assert people(board)["alice"]["on_hold"]
     board.command(UnmuteParticipantsRequest(conference_id="c1", call_control_ids=["bob"]), 3)
     board.command(UnholdParticipantsRequest(conference_id="c1", call_control_ids=["bob"]), 4)
-    assert not people(board)["bob"]["muted"]
-    assert [people(board)[it]["on_hold"] for it in ("bob", "alice")] == [False, True]
+    assert people(board)["bob"].keys().isdisjoint({"muted", "on_hold"})
+    assert people(board)["alice"]["on_hold"]
 
     board.apply(STORY[4])
     board.apply(
         event("conference.participant.joined", 20, conference_id="c1", call_control_id="alice")
     )
-    assert not people(board)["alice"]["on_hold"]
+    assert "on_hold" not in people(board)["alice"]
 
 
 def test_commands_stand_in_the_story_of_their_conference_alone() -> None:
@@ -114,7 +122,7 @@ def test_commands_stand_in_the_story_of_their_conference_alone() -> None:
     board.command(StartRecordingRequest(conference_id="c1"), 7)
     board.command(StartRecordingRequest(conference_id="c2"), 8)
 
-    (conference,) = board.conferences()
+    (conference,) = shown(board, "conferences")
     assert conference["recording"] == "ACTIVE"
     assert conference["commands"] == [
         {"at": 7, "rpc": "StartRecording", "request": {"conference_id": "c1"}}
@@ -128,12 +136,12 @@ def test_a_conference_that_has_ended_stays_for_a_while() -> None:
     at = (T0 + 30) * 1_000
 
     board.forget(at + ENDED_SHOWN_MS)
-    (conference,) = board.conferences()
+    (conference,) = shown(board, "conferences")
     assert (conference["ended"], conference["people"]) == (at, [])
     board.take_changes()
     board.forget(at + ENDED_SHOWN_MS + 1)
 
-    assert board.conferences() == []
+    assert shown(board, "conferences") == []
     assert board.take_changes() == {("conference", "c1")}
 
 
@@ -142,7 +150,11 @@ def test_events_of_nothing_are_on_no_board() -> None:
         event("conference.created", 0), event("call.enqueued", 0), event("fax.received", 0)
     )
 
-    assert (board.conferences(), board.queues(), board.take_changes()) == ([], [], set())
+    assert (shown(board, "conferences"), shown(board, "queues"), board.take_changes()) == (
+        [],
+        [],
+        set(),
+    )
 
 
 def test_an_event_in_a_list_says_what_it_concerns() -> None:

@@ -1,6 +1,7 @@
 """The console over HTTP: who may look, what is sent, and which commands may be."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,25 @@ def test_the_stream_has_everything_and_then_what_happens(start_gateway: StartGat
     assert [it["call"] for it in conference["people"]] == ["alice", "bob"]
     health = first(messages, "vitals")["health"]
     assert {it["name"] for it in health["components"]} >= {"event_log", "provider"}
+
+
+def test_what_changes_all_the_time_is_told_four_times_a_second(start_gateway: StartGateway) -> None:
+    gateway = start_gateway()
+    join(gateway, "first")
+    messages = streamed(gateway.admin_address, "/console/stream")
+    first(messages, "conferences")
+    began = time.monotonic()
+    for number in range(300):
+        join(gateway, f"k{number}")
+
+    told = events = 0
+    while events < 300:
+        message = next(messages)
+        told += "conferences" in message
+        events += len(message.get("events", []))
+
+    # One more as the first comes and one as the last does.
+    assert told <= 4 * (time.monotonic() - began) + 2
 
 
 def test_only_so_many_may_look_at_one_time(start_gateway: StartGateway) -> None:

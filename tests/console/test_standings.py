@@ -19,7 +19,7 @@ from conferencing.v1.conference_service_pb2 import (
 )
 from conferencing.v1.event_pb2 import Event
 from gateway.console.board import Board
-from tests.console.test_board import T0, event
+from tests.console.test_board import T0, event, shown
 
 BARGE, MONITOR = SupervisorRole.SUPERVISOR_ROLE_BARGE, SupervisorRole.SUPERVISOR_ROLE_MONITOR
 NONE, WHISPER = SupervisorRole.SUPERVISOR_ROLE_NONE, SupervisorRole.SUPERVISOR_ROLE_WHISPER
@@ -50,8 +50,8 @@ class Told:
         found = self.board.conference("c1")
         assert found is not None
         person = next(it for it in found["people"] if it["call"] == call)
-        flags = [it for it in ("muted", "on_hold", "speaking", "has_floor") if person[it]]
-        return (*flags, *([person["role"]] if person["role"] else []))
+        flags = [it for it in ("muted", "on_hold", "speaking", "has_floor") if person.get(it)]
+        return (*flags, *([person["role"]] if "role" in person else []))
 
 
 @pytest.fixture
@@ -135,6 +135,16 @@ def test_a_command_for_everybody_is_for_who_is_there(told: Told) -> None:
     assert [told.shown(it) for it in ("ann", "cat")] == [(), ("on_hold",)]
 
 
+def test_a_command_for_everybody_counts_though_the_providers_clock_is_ahead(told: Told) -> None:
+    joined = "conference.participant.joined"
+    told.board.apply(event(joined, 3_600, conference_id="c1", call_control_id="bob"))
+
+    told.command(one(MuteParticipantsRequest))
+    told.command(one(HoldParticipantsRequest))
+
+    assert told.shown("bob") == ("muted", "on_hold")
+
+
 def test_supervisors_are_shown_and_who_only_listens_is_muted(told: Told) -> None:
     told.joins("sue", supervisor_role=MONITOR)
     assert told.shown("sue") == ("muted", "monitor")
@@ -190,7 +200,7 @@ def test_who_waits_for_the_start_is_on_hold_until_somebody_starts(command_first:
 
     found = [told.shown(it) for it in ("ann", "bob", "cat", "dan")]
     assert found == [(), (), ("on_hold",), ()]
-    (conference,) = told.board.conferences()
+    (conference,) = shown(told.board, "conferences")
     assert conference["commands"][0]["rpc"] == "CreateConference"
 
 
@@ -221,7 +231,7 @@ def test_an_older_conference_of_the_same_call_is_not_the_one_that_waits(told: To
 def test_a_conference_that_commands_alone_tell_of_is_shown_with_its_first_event() -> None:
     told = Told()
     told.command(JoinConferenceRequest(conference_id="c1", call_control_id="bob", mute=True))
-    assert told.board.conferences() == []
+    assert shown(told.board, "conferences") == []
     assert told.board.take_changes() == set()
 
     told.happens("participant.joined", "bob")

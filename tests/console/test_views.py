@@ -164,3 +164,19 @@ def test_a_page_that_was_not_let_in_asks_again(story: Story) -> None:
     expect(story.page.locator("#link")).to_have_text("live", timeout=10_000)
     assert len(refused) == 2
     story.errors.clear()
+
+
+def test_the_feed_says_when_it_leaves_events_out(story: Story) -> None:
+    story.open("events")
+    story.page.evaluate(
+        """async () => {
+          const { takeIn } = await import("/console/static/model.js");
+          takeIn({ skipped: 7, events: [{ sequence: 1, id: "e1", type: "call.enqueued", at: 0 }] });
+        }"""
+    )
+    story.sees("Some events came too fast to be shown here")
+
+    story.page.get_by_label("queue").fill("q1")
+    story.page.get_by_label("queue").press("Enter")
+
+    story.sees_no_more("too fast")

@@ -54,6 +54,8 @@ export function showEvents(main) {
     note, list, older);
   let paused = false;
   let missed = 0;
+  let skippedBefore = model.skipped;
+  let tooFast = false;
   let before = null;
   let newest = 0;
   let asked = 0;
@@ -68,7 +70,8 @@ export function showEvents(main) {
   }
 
   function say() {
-    note.textContent = paused ? `paused; ${missed} new` : "";
+    note.textContent = paused ? `paused; ${missed} new`
+      : tooFast ? "Some events came too fast to be shown here; a new search has them." : "";
   }
 
   async function page(position) {
@@ -85,6 +88,9 @@ export function showEvents(main) {
   }
 
   async function search() {
+    skippedBefore = model.skipped;
+    tooFast = false;
+    say();
     const events = await page(null);
     list.replaceChildren(...events.map(eventItem));
     newest = Math.max(newest, ...events.map((it) => it.sequence));
@@ -98,6 +104,7 @@ export function showEvents(main) {
 
   function flow(changed) {
     if (!changed.has("events")) return;
+    if (model.skipped !== skippedBefore && !tooFast) { tooFast = true; say(); }
     const fresh = model.events.filter((it) => it.sequence > newest && matches(it, wanted()));
     if (model.events.length) newest = Math.max(newest, model.events.at(-1).sequence);
     if (!fresh.length) return;

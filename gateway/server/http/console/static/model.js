@@ -46,12 +46,12 @@ export function takeIn(message) {
     (kind === "conference" ? model.conferences : model.queues).delete(name);
   }
   if (message.conferences || message.queues || message.gone) changed.push("board");
+  if (message.skipped) model.skipped += message.skipped;
   if (message.events) {
     model.events.push(...message.events);
     model.events.splice(0, model.events.length - EVENTS_MAX);
     changed.push("events");
   }
-  if (message.skipped) model.skipped += message.skipped;
   if (message.vitals) {
     const { samples, ...vitals } = message.vitals;
     model.vitals = vitals;
