@@ -27,8 +27,9 @@ _CONFERENCE = f"c0fe0000-0000-4000-8000-{_DIGITS}"
 _CALL = f"v3:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJ{_DIGITS}"
 _SESSION = "428c31b6-abf3-3bc1-b7f4-5013ef9657c1"
 _CONNECTION = "1684641123236054244"
+_OCCURRED_AT = "2026-01-31T12:00:00.123456Z"
 _BODY = (
-    '{"data":{"event_type":"%s","id":"%s","occurred_at":"2026-01-31T12:00:00.123456Z",'
+    '{"data":{"event_type":"%s","id":"%s","occurred_at":"%s",'
     '"payload":{"call_control_id":"%s","call_leg_id":"11dc0000-f3e4-11e8-af5b-%012d",'
     '"call_session_id":"%s",'
     '"client_state":"aGF2ZSBhIG5pY2UgZGF5ID1d","conference_id":"%s",'
@@ -61,11 +62,17 @@ def body(number: int, conferences: int) -> bytes:
 
 
 def _body(number: int, conference: int) -> bytes:
+    return body_of(_TYPES[number % 2], number, number, conference, _OCCURRED_AT)
+
+
+def body_of(type_: str, number: int, person: int, conference: int, occurred_at: str) -> bytes:
+    """Return the body of an event about a person's call."""
     fields = (
-        _TYPES[number % 2],
+        type_,
         _ID % number,
-        _CALL % number,
-        number,
+        occurred_at,
+        _CALL % person,
+        person,
         _SESSION,
         conference_id(conference),
         _CONNECTION,
@@ -75,7 +82,11 @@ def _body(number: int, conference: int) -> bytes:
 
 def request(number: int, conferences: int, timestamp: str) -> bytes:
     """Return the whole signed HTTP request."""
-    content = body(number, conferences)
+    return request_of(body(number, conferences), timestamp)
+
+
+def request_of(content: bytes, timestamp: str) -> bytes:
+    """Return the whole signed HTTP request that has a body."""
     signature = _KEY.sign(f"{timestamp}|".encode() + content).signature
     head = _HEAD % (len(content), timestamp, base64.b64encode(signature).decode())
     return head.encode() + content

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from gateway.callers.certificates import verified_names
 from tests.conftest import StartGateway
 from tests.console.pages import Shown, asked, basic, streamed
 from tests.console.test_pages import MUTE, OWN, PATHS
@@ -155,3 +156,7 @@ def test_who_is_not_the_same_any_more_looks_no_longer(
         for _ in it:
             pass
     assert reason(served.asked("hand.svc")) != OK or reason(served.command("hand.svc")) == LOW
+
+
+def test_a_certificate_that_cannot_be_read_names_nobody() -> None:
+    assert verified_names(b"no certificate") == ()
