@@ -1,5 +1,6 @@
 """The event log: whether its folder can be written, and has room for what is to be kept."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -10,6 +11,9 @@ from gateway.doctor.finding import Finding, fault, ok, warning
 
 # Events of some kilobytes for a day of a busy account: with less room the log fills up in hours.
 _ROOM_MIN = 1024**3
+
+# A disk without room, and a user without a quota left.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def finding(settings: Settings) -> Finding:
@@ -24,9 +28,8 @@ def finding(settings: Settings) -> Finding:
         with tempfile.TemporaryFile(dir=folder) as made:
             made.write(b"\0" * 4096)
     except OSError as error:
-        return fault(
-            subject, f"{path.parent} cannot be written: {error.strerror}", "make it writable"
-        )
+        advice = "make room on it" if error.errno in _FULL else "make it writable"
+        return fault(subject, f"{path.parent} cannot be written: {error.strerror}", advice)
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         return fault(subject, f"{path} cannot be written", "give it to the gateway's user")
     size = path.stat().st_size if path.exists() else 0

@@ -15,6 +15,8 @@ import pytest
 from tests.config.given import GOOD
 from tests.harness.callers import with_token
 from tests.harness.certificates import Authority
+from tests.harness.disks import small_disk
+from tests.harness.needs import as_root
 from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.provider import Answer, RecordingProvider
 from tests.harness.raw_deliveries import row
@@ -159,6 +161,17 @@ def test_a_log_that_cannot_be_written_is_named(doctor: Doctor) -> None:
         state, text, _ = doctor.findings(GATEWAY_EVENT_LOG=f"sqlite:///{path}")["GATEWAY_EVENT_LOG"]
         assert state == "fault"
         assert words in text
+
+
+@as_root
+def test_a_full_disk_is_told_from_one_that_may_not_be_written(doctor: Doctor) -> None:
+    with small_disk(doctor.folder / "disk", "64k") as disk:
+        disk.fill()
+        path = disk.folder / "events.db"
+        found = doctor.findings(GATEWAY_EVENT_LOG=f"sqlite:///{path}")["GATEWAY_EVENT_LOG"]
+
+    words = f"{path.parent} cannot be written: No space left on device"
+    assert found == ("fault", words, "make room on it")
 
 
 def test_a_disk_with_less_room_than_may_be_kept_is_pointed_out(doctor: Doctor) -> None:
