@@ -104,7 +104,7 @@ MAY_IMPORT = {
         "version",
     },
     "version": set[str](),
-    "console": {"conference", "feed", "journal"},
+    "console": {"conference", "feed", "journal", "records"},
     # What is made of records depends on nobody who makes them.
     "telemetry": {"records", "tracecontext"},
     "gauges": {"clock", "feed", "journal", "telemetry", "upstream"},

@@ -7,7 +7,7 @@ here. So the numbers are kept as plain ones, and given to the library when someb
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from time import time
@@ -172,13 +172,17 @@ class Instruments:
         """Make a counter that is kept elsewhere, by the one label it has."""
         self._counter(name, text, (label,), lambda: {(key,): it for key, it in values().items()})
 
-    def sums(self, names: Iterable[str]) -> Mapping[str, float]:
-        """Return the values of some series by their names, each the sum over all labels."""
-        found = dict.fromkeys(names, 0.0)
-        for family in self._registry.restricted_registry(list(found)).collect():
+    def sums(self, names: Mapping[str, str]) -> Mapping[str, Mapping[str, float]]:
+        """Return the values of some series by their names and by the values of a label.
+
+        `names` has that label for each name, or no text: then there is the sum over all, as "".
+        """
+        found: dict[str, dict[str, float]] = {name: {} for name in names}
+        for family in self._registry.restricted_registry(list(names)).collect():
             for sample in family.samples:
-                if sample.name in found:
-                    found[sample.name] += sample.value
+                if (sums := found.get(sample.name)) is not None:
+                    value = sample.labels.get(names[sample.name], "")
+                    sums[value] = sums.get(value, 0.0) + sample.value
         return found
 
     def page(self, *, openmetrics: bool) -> bytes:

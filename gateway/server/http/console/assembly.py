@@ -11,7 +11,7 @@ from gateway.callers.callers import Callers
 from gateway.conference.conferences import Conferences
 from gateway.config import Settings
 from gateway.console.console import Console
-from gateway.console.vitals import NAMES, Vitals
+from gateway.console.vitals import NAMES, Counted, Vitals
 from gateway.feed.feed import Feed
 from gateway.health.health import Report
 from gateway.schema.access import Access
@@ -32,8 +32,8 @@ class ConsoleAccess:
     roles: Mapping[str, Access]
 
 
-def console_of(feed: Feed, sums: Callable[[Iterable[str]], Mapping[str, float]]) -> Console:
-    """Return the console; `sums` reads metrics by their names."""
+def console_of(feed: Feed, sums: Callable[[Mapping[str, str]], Counted]) -> Console:
+    """Return the console; `sums` reads metrics by their names, and by a label of each."""
     return Console(feed, Vitals(lambda: sums(NAMES)))
 
 

@@ -3,10 +3,10 @@ import { h, replace } from "./dom.js";
 import { listen, model } from "./model.js";
 
 const CHARTS = [
-  ["webhooks_per_s", "Webhooks", "/s"], ["webhook_ms", "Time of a webhook", "ms"],
-  ["lag_ms", "Webhook to stream", "ms"], ["calls_per_s", "RPCs", "/s"],
-  ["requests_per_s", "Requests to the provider", "/s"], ["request_ms", "Time of a request", "ms"],
-  ["refusals_per_s", "Refusals", "/s"], ["streams", "Open streams", ""],
+  ["webhooks_per_s", "Webhooks", "/s"], ["webhook_ms", "Time of a webhook, p99", "ms"],
+  ["lag_ms", "Webhook to stream, p99", "ms"], ["calls_per_s", "RPCs", "/s"],
+  ["requests_per_s", "Requests to the provider", "/s"], ["request_ms", "Time of a request, p99", "ms"],
+  ["errors_per_s", "Errors of the provider", "/s"], ["refusals_per_s", "Refusals", "/s"], ["streams", "Open streams", ""],
 ];
 const HOUR_MS = 3_600_000;
 
