@@ -5,7 +5,6 @@ import logging
 import random
 import time
 
-from conferencing.v1 import conference_service_pb2, event_service_pb2, queue_service_pb2
 from gateway.background import Background
 from gateway.bytebudget import ByteBudget
 from gateway.callers.assembly import FiledCallers, callers_of
@@ -31,6 +30,7 @@ from gateway.records.refusals import Refused, Subject
 from gateway.rotation import rotation
 from gateway.schema.access import compile_access
 from gateway.schema.event_keys import declared_keys
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.server.grpc.ages import connection_ages
 from gateway.server.grpc.beside import Beside
 from gateway.server.grpc.rules import Rules
@@ -60,12 +60,6 @@ from gateway.upstream.bound import command_requests, operations_of
 from gateway.upstream.conferences import RestConferences
 from gateway.upstream.transport import Transport
 from gateway.version import gateway_version
-
-COMMAND_SERVICES = (
-    conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],
-    queue_service_pb2.DESCRIPTOR.services_by_name["QueueService"],
-)
-EVENT_SERVICE = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 
 # How long a webhook that is being received when calls have ended has for its rest and its response,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.

@@ -1,7 +1,6 @@
 """The command `completion`, and what shells may complete arguments to."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -14,9 +13,6 @@ _PROGRAM = "telnyx-gateway"
 
 # The environment variable by which a shell asks for completions: click's own convention.
 _ASKED_BY = "_TELNYX_GATEWAY_COMPLETE"
-
-Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-"""Returns what the beginning of an argument may become, as click wants it."""
 
 
 @click.command()

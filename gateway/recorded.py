@@ -92,16 +92,9 @@ def _signed(event: Event) -> Mapping[str, Any] | None:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
     # One that the gateway has read more leniently is made from what it has read.
-    return (
-        data
-        if isinstance(data, dict)
-        and (data.get("id"), data.get("event_type"))
-        == (
-            event.id,
-            event.type,
-        )
-        else None
-    )
+    if not isinstance(data, dict) or data.get("id") != event.id:
+        return None
+    return data if data.get("event_type") == event.type else None
 
 
 def _made(event: Event, encoders: Mapping[str, MessageEncoder]) -> Mapping[str, Any]:

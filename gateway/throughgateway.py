@@ -1,7 +1,7 @@
 """A scenario's commands, sent through a gateway as a backend sends them.
 
 So they are among the gateway's own commands: its console shows who is muted, the faults of a
-scenario hit them, and they are repeated as any other.
+scenario hit them, and they are retried as any other.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import grpc
 import orjson
 
-from conferencing.v1 import conference_service_pb2, queue_service_pb2
 from gateway.sandbox import ControlError, SandboxControl
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.operations import Operation, load_operations
@@ -21,16 +20,12 @@ from gateway.sandbox.scenario.stage import DeclinedError
 from gateway.schema.binding import Binding, compile_services
 from gateway.schema.decoder import MessageDecoder, MismatchError
 from gateway.schema.invalid import InvalidRequestError
+from gateway.schema.services import COMMAND_SERVICES
 
 T = TypeVar("T")
 
 # How long a command may take, in real seconds.
 _TIMEOUT_S = 15.0
-
-_SERVICES = (
-    conference_service_pb2.DESCRIPTOR.services_by_name["ConferenceService"],
-    queue_service_pb2.DESCRIPTOR.services_by_name["QueueService"],
-)
 
 
 class GatewayStage:
@@ -39,7 +34,10 @@ class GatewayStage:
     def __init__(self, channel: grpc.aio.Channel, control: SandboxControl) -> None:
         self._channel = channel
         self._control = control
-        bindings = {(it.http_method, _shape(it.path.template)): it for it in _bindings()}
+        bindings = {
+            (it.http_method, _shape(it.path.template)): it
+            for it in compile_services(COMMAND_SERVICES)
+        }
         operations = load_operations()
         self._operations = {it.id: it for it in operations}
         self._bindings = {
@@ -111,10 +109,6 @@ async def _declining(action: Callable[[], T]) -> T:
         raise DeclinedError(error.reason) from None
     except OSError as error:
         raise DeclinedError(f"the sandbox cannot be reached: {error}") from None
-
-
-def _bindings() -> tuple[Binding, ...]:
-    return compile_services(_SERVICES)
 
 
 def _shape(path: str) -> str:

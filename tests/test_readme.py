@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from gateway.app import COMMAND_SERVICES
 from gateway.config import Settings, names
 from gateway.ports import PORTS
 from gateway.sandbox import SandboxSettings
 from gateway.schema.event_types import payload_fields
+from gateway.schema.services import COMMAND_SERVICES
 
 ROOT = Path(__file__).parents[1]
 DEFAULTS_IN_WORDS = {

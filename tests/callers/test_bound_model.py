@@ -15,8 +15,8 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     WatchConferenceRequest,
 )
-from gateway.app import COMMAND_SERVICES
 from gateway.callers.caller import Caller
+from gateway.schema.services import COMMAND_SERVICES
 from tests.conftest import StartGateway
 from tests.harness.bound import (
     CALLS,

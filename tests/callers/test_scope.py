@@ -7,9 +7,9 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.message_factory import GetMessageClass
 
 from conferencing.v1 import conference_service_pb2, queue_service_pb2
-from gateway.app import COMMAND_SERVICES
 from gateway.callers.kinds import Kind, Kinds, MissingKindError
 from gateway.callers.scope import Listing, Scope
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.server.services.bounds import scopes_of
 from gateway.upstream.bound import operations_of
 from tests.harness.descriptors import pool_of_files

@@ -15,7 +15,7 @@ from tests.harness.disks import SmallDisk, small_disk
 from tests.harness.link import Link
 from tests.harness.loop import LoopThread
 from tests.harness.nats import NatsCluster, NatsServer, one_server, running, three_servers, until
-from tests.harness.needs import CAN_MOUNT
+from tests.harness.needs import MOUNTS
 from tests.harness.streams import leader_of, span_of, step_down
 from tests.oracle.disk import read_log
 from tests.oracle.remote import RemoteLog
@@ -133,9 +133,7 @@ def set_up(
     with ExitStack() as stack:
         nats = folder / "nats"
         made = one_server(nats) if servers == 1 else three_servers(nats, way=way)
-        disks = [
-            stack.enter_context(small_disk(it.store, _DISK)) for it in made.servers if CAN_MOUNT
-        ]
+        disks = [stack.enter_context(small_disk(it.store, _DISK)) for it in made.servers if MOUNTS]
         cluster = stack.enter_context(running(made))
         links = [[Link(loop, it.port) for it in cluster.servers] for _ in range(gateways)]
         for link in (link for ways in links for link in ways):

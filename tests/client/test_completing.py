@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.cli import main
 from gateway.schema.event_types import payload_fields
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tests.harness.needs import with_tool
 from tests.harness.process import environment
 

@@ -18,8 +18,8 @@ import pytest
 import telnyx
 from hypothesis import strategies as st
 
-from gateway.app import COMMAND_SERVICES
 from gateway.schema.binding import compile_services
+from gateway.schema.services import COMMAND_SERVICES
 from tests.conformance.coverage import (
     parameters_given,
     parameters_in,

@@ -9,8 +9,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from gateway.app import EVENT_SERVICE
 from gateway.config import file_names, load_settings, names
+from gateway.schema.services import EVENT_SERVICE
 from tests.deploy.image import image
 from tests.deploy.manifests import (
     DEPLOY,

@@ -98,31 +98,17 @@ class Stage:
 
     def run(self, text: str) -> "tuple[int, str]":
         """Run commands to their end; returns the exit code, and all that they said."""
-        done = subprocess.run(
-            self._shell(text),
-            cwd=self.folder,
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        done = self._begun(text)
+        try:
+            said, _ = done.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            _kill(done)
+            raise
+        return done.returncode, said
 
     def start(self, text: str, until: str) -> str:
         """Run commands that go on, until a line fits; returns what they said up to there."""
-        running = subprocess.Popen(
-            self._shell(text),
-            cwd=self.folder,
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        running = self._begun(text)
         self._running.append(running)
         assert running.stdout is not None
         watchdog = threading.Timer(PATIENCE_S, _kill, [running])
@@ -156,9 +142,18 @@ class Stage:
             assert running.stdout is not None
             running.stdout.close()
 
-    def _shell(self, text: str) -> list[str]:
+    def _begun(self, text: str) -> "subprocess.Popen[str]":
         script = f"source {self._state}\n{self.own(text)}\n{_KEEP.format(self._state)}"
-        return ["bash", "-euo", "pipefail", "-c", script]
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def _program(self, name: str, text: str) -> None:
         path = self._programs / name

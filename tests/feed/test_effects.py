@@ -7,13 +7,13 @@ from google.protobuf.message import Message
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
-from gateway.app import COMMAND_SERVICES
 from gateway.feed.effects import PATIENCE_S, WAITING_MAX, Effects, Expected
 from gateway.feed.frames import EventFraming
 from gateway.journal.events import Entry, Framed
 from gateway.records.effects import EffectSeen
 from gateway.schema.binding import BindingError
 from gateway.schema.effects import declared_effects
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.tracecontext import Span, TraceContext
 from tests.harness.clock import ManualClock
 from tests.harness.descriptors import pool_of_files

@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.bytebudget import ByteBudget
 from gateway.callers.callers import Callers
 from gateway.records.calls import CallEnded
 from gateway.schema.access import compile_access
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.server.call import Call
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.shell import MethodHandler

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 IN_CI = bool(os.environ.get("CI"))
-CAN_MOUNT = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("mount") is not None
+_CAN_MOUNT = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("mount") is not None
 
-as_root = pytest.mark.skipif(not CAN_MOUNT and not IN_CI, reason="mounts a file system: needs root")
+# Whether tests mount file systems.
+MOUNTS = _CAN_MOUNT or IN_CI
+
+as_root = pytest.mark.skipif(not MOUNTS, reason="mounts a file system: needs root")
 on_linux = pytest.mark.skipif(
     sys.platform != "linux" and not IN_CI, reason="asks Linux's kernel, or has it do something"
 )

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.background import PAUSE_S
 from gateway.health.assembly import Services, components_of
 from gateway.health.health import LOOK_EVERY_S
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.upstream.health.health import PATIENCE_S, PROBES_MIN
 from gateway.upstream.health.probe import PROBE_S, SILENCE_S, TROUBLE_S
 

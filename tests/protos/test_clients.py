@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from conferencing.v1 import access_pb2, effects_pb2, keys_pb2, rest_pb2
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tests.harness.descriptors import pool_of_files
 
 ROOT = Path(__file__).parents[2]

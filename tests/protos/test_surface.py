@@ -21,13 +21,13 @@ from telnyx.types.conferences.action_speak_params import ActionSpeakParams
 from telnyx.types.queues import QueueCall
 
 from conferencing.v1 import conference_pb2, queue_pb2, voice_settings_pb2
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.sandbox.operations import Operation, load_operations
 from gateway.schema.annotations import enum_texts, is_number_or_word, rest_name
 from gateway.schema.binding import Binding, compile_services
 from gateway.schema.descriptors import enum_type, message_type
 from gateway.schema.event_types import payload_fields
 from gateway.schema.rest import Safety
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tests.conformance.sdk_webhooks import models_by_type
 from tests.harness.schemas import Shape, event_types, shape_of_schema
 

@@ -11,9 +11,9 @@ import grpc
 import pytest
 
 from gateway.address import TcpAddress
-from gateway.app import EVENT_SERVICE
 from gateway.bytebudget import ByteBudget
 from gateway.records.observer import ignore
+from gateway.schema.services import EVENT_SERVICE
 from gateway.server.call import Call
 from gateway.server.grpc import heldback
 from gateway.server.grpc.heldback import (

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tests.harness.gateway import RunningGateway
 
 BUF = Path(sys.executable).with_name("buf")

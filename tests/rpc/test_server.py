@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import event_service_pb2
-from gateway.app import COMMAND_SERVICES
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.server.grpc.shell import Shell
 from gateway.server.services.event_service import MissingMethodError, event_methods
 from tests.conftest import StartGateway

@@ -7,9 +7,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from conferencing.v1 import access_pb2, conference_service_pb2
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.callers.caller import Role
 from gateway.schema.access import AccessError, access_of, compile_access
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tests.harness.descriptors import pool_of_files
 
 SERVICES = (*COMMAND_SERVICES, EVENT_SERVICE)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from conferencing.v1 import conference_service_pb2, queue_service_pb2
 from conferencing.v1.common_pb2 import AUDIO_FORMAT_MP3, REGION_US
 from conferencing.v1.conference_pb2 import CONFERENCE_STATUS_IN_PROGRESS
-from gateway.app import COMMAND_SERVICES
 from gateway.schema.binding import Binding, BindingError, compile_services
 from gateway.schema.invalid import InvalidRequestError
 from gateway.schema.path import no_segment
+from gateway.schema.services import COMMAND_SERVICES
 from tests.harness.messages import messages
 
 BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from conferencing.v1.conference_service_pb2 import ListParticipantsRequest
 from conferencing.v1.event_service_pb2 import WatchConferenceRequest
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
-from gateway.app import COMMAND_SERVICES
 from gateway.schema.decoder import MismatchError
 from gateway.schema.pages import _KIND, _LAYOUT, PAGE_NUMBER_MAX, PageError, RequestedPage
 from gateway.schema.response import ITEMS_MAX
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.tokens import seal
 from gateway.upstream.bound import operations_of
 from tests.harness.gateway import RunningGateway, failure_of

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conferencing.v1 import conference_service_pb2 as c
-from gateway.app import COMMAND_SERVICES
 from gateway.schema.annotations import discriminator, rest_name
 from gateway.schema.binding import Binding, compile_services
+from gateway.schema.services import COMMAND_SERVICES
 
 BINDINGS = {binding.name: binding for binding in compile_services(COMMAND_SERVICES)}
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tools.archive.packing import DESCRIPTORS, MADE, PARTS, archive_of, descriptors_of
 
 ROOT = Path(__file__).parents[2]

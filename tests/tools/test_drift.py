@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app import COMMAND_SERVICES
+from gateway.schema.services import COMMAND_SERVICES
 from tools.drift.facts import Difference, difference, facts
 from tools.drift.protos import lacking
 from tools.drift.report import report

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tools.archive.packing import descriptors_of
 from tools.reference.pages import pages
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from gateway.app import COMMAND_SERVICES, EVENT_SERVICE
 from gateway.health.assembly import Services, components_of
+from gateway.schema.services import COMMAND_SERVICES, EVENT_SERVICE
 from tools.service_config.configs import configs, text_of
 
 FOLDER = Path(__file__).parents[2] / "docs" / "service-config"

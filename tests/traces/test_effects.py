@@ -12,9 +12,9 @@ from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
 from conferencing.v1.common_pb2 import AUDIO_FORMAT_MP3, RECORDING_CHANNELS_SINGLE
 from conferencing.v1.event_service_pb2 import ListEventsRequest
-from gateway.app import COMMAND_SERVICES
 from gateway.sandbox import RequestFault, SandboxServer
 from gateway.schema.effects import declared_effects
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.telemetry.tracing import traces_of
 from tests.harness.collector import Collected, Collector
 from tests.harness.gateway import RunningGateway, failure_of

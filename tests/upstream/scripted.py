@@ -8,11 +8,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
-from gateway.app import COMMAND_SERVICES
 from gateway.aside import Aside
 from gateway.deadline import Deadline
 from gateway.records.attempts import AttemptEnded
 from gateway.records.observer import Observer, ignore
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.server.upstream_statuses import CODES
 from gateway.upstream.bound import BoundOperation, operations_of
 from gateway.upstream.client import TelnyxClient

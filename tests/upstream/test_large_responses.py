@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from conferencing.v1.queue_service_pb2 import ListQueuesRequest
-from gateway.app import COMMAND_SERVICES
 from gateway.aside import LARGE_BYTES, Aside
 from gateway.bytebudget import ByteBudget
 from gateway.deadline import Deadline
 from gateway.schema.lenient_json import VALUES_MAX
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.upstream.bound import operations_of
 from gateway.upstream.client import TelnyxClient
 from gateway.upstream.errors import Reason, UpstreamError

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conferencing.v1 import conference_service_pb2, queue_service_pb2
-from gateway.app import COMMAND_SERVICES
 from gateway.details import Resource
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.upstream.bound import BoundOperation, operations_of
 from gateway.upstream.failures.errorbody import ProviderError
 from tests.harness.gateway import RunningGateway, failure_of

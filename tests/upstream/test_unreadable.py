@@ -7,7 +7,7 @@ import pytest
 
 from conferencing.v1 import conference_service_pb2 as c
 from conferencing.v1 import queue_service_pb2 as q
-from gateway.app import COMMAND_SERVICES
+from gateway.schema.services import COMMAND_SERVICES
 from gateway.upstream.bound import BoundOperation, operations_of
 from tests.harness.gateway import RunningGateway, failure_of
 from tests.harness.provider import Answer, RecordingProvider

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from gateway.app import COMMAND_SERVICES
+from gateway.schema.services import COMMAND_SERVICES
 from tools.drift.facts import difference
 from tools.drift.protos import lacking
 from tools.drift.report import report

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from gateway.app import COMMAND_SERVICES
+from gateway.schema.services import COMMAND_SERVICES
 
 
 def test_these_files_call_every_operation() -> None:
