@@ -10,6 +10,8 @@ import pytest
 from bench.contestants.contestant import CheckError
 from bench.feed.jetstream.provider import Provider
 from bench.feed.jetstream.travelling import longest, status_in
+from bench.feed.known import KnownLog
+from bench.feed.webhooks import Postings
 
 _REFUSED = b"HTTP/1.1 503 x\r\ncontent-length: 2\r\n\r\nno"
 _PREPARED = 200
@@ -27,6 +29,18 @@ def test_the_longest_pause_begins_and_ends_within_what_is_looked_at() -> None:
 @pytest.mark.parametrize("status", ["0", "14"])
 def test_the_status_of_a_stream_is_read_from_its_trailers(status: str) -> None:
     assert status_in(b"\x40\x0bgrpc-status" + bytes([len(status)]) + status.encode()) == status
+
+
+@pytest.mark.parametrize("came", [[1, 4], [1, 4, 7, 7], [1, 4, 6, 7], [1, 4, 10]])
+def test_a_conference_has_each_of_its_own_events_once(came: list[int]) -> None:
+    """It has every third one, from the second on."""
+    whole, other = (KnownLog(Postings(3), dense=False) for _ in range(2))
+    whole.numbers.extend([1, 4, 7])
+    other.numbers.extend(came)
+
+    whole.check_complete(1, 8, 3)
+    with pytest.raises(CheckError, match="of 3 events posted"):
+        other.check_complete(1, 8, 3)
 
 
 def test_trailers_without_a_status_are_not_taken_for_one() -> None:

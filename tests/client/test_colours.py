@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.output import is_coloured
-from tests.harness.process import ROOT, command, environment
+from tests.harness.process import ROOT, command, environment, ran
 
 GATEWAY = ROOT / "gateway"
 
@@ -33,15 +33,7 @@ def test_what_users_set_for_all_programs_counts(env: dict[str, str], coloured: b
 
 
 def to_a_pipe(folder: Path, **env: str) -> str:
-    return subprocess.run(
-        command("doctor"),
-        cwd=folder,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    ).stdout
+    return ran(folder, "doctor", **env).stdout
 
 
 def to_a_terminal(folder: Path, **env: str) -> str:

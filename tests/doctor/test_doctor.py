@@ -17,7 +17,7 @@ from tests.harness.callers import with_token
 from tests.harness.certificates import Authority
 from tests.harness.disks import small_disk
 from tests.harness.needs import as_root
-from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.process import GatewayProcess, ran
 from tests.harness.provider import Answer, RecordingProvider
 from tests.harness.raw_deliveries import row
 
@@ -46,15 +46,7 @@ class Doctor:
         }
 
     def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command("doctor", *arguments),
-            cwd=self.folder,
-            env=environment(**{**self.env, **env}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return ran(self.folder, "doctor", *arguments, **{**self.env, **env})
 
     def findings(self, **env: str) -> Mapping[str, tuple[str, str, str]]:
         """Return state, text and mend of each finding, by its subject, in their order."""

@@ -21,6 +21,9 @@ from tests.harness.webhooks import Poster, Signer
 
 ROOT = Path(__file__).parents[2]
 
+# How long a command may take that ends by itself, in seconds: one that hangs fails the test.
+_RAN_S = 120.0
+
 # How long the rest of the log of a process that has ended may take to be read, in seconds.
 _READ_S = 10.0
 
@@ -40,6 +43,19 @@ def environment(**env: str) -> dict[str, str]:
         if not name.startswith(("GATEWAY_", "OTEL_", "TELNYX_"))
     }
     return {**clean, "PYTHONPATH": f"{ROOT}:{ROOT / 'generated'}", **env}
+
+
+def ran(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the gateway's in a folder to its end."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=_RAN_S,
+        check=False,
+    )
 
 
 class GatewayProcess:

@@ -15,23 +15,11 @@ from gateway.client import tail_errors
 from gateway.journal.cursor import Cursor
 from gateway.version import gateway_version
 from tests.harness.callers import digest, put, with_token
-from tests.harness.process import GatewayProcess, command, environment
-
-
-def run(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.harness.process import GatewayProcess, command, environment, ran
 
 
 def test_the_demonstration_tells_its_story_and_succeeds(tmp_path: Path) -> None:
-    result = run(tmp_path, "demo")
+    result = ran(tmp_path, "demo")
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
@@ -53,11 +41,11 @@ def test_the_demonstration_tells_its_story_and_succeeds(tmp_path: Path) -> None:
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
-    assert run(tmp_path, "version").stdout == gateway_version() + "\n"
+    assert ran(tmp_path, "version").stdout == gateway_version() + "\n"
 
 
 def test_a_new_token_is_printed_alone_with_its_identity_beside_it(tmp_path: Path) -> None:
-    first, second = run(tmp_path, "token"), run(tmp_path, "token")
+    first, second = ran(tmp_path, "token"), ran(tmp_path, "token")
     token = first.stdout.removesuffix("\n")
 
     assert token.startswith("tgw_")
@@ -68,7 +56,7 @@ def test_a_new_token_is_printed_alone_with_its_identity_beside_it(tmp_path: Path
 
 def test_a_callers_file_with_mistakes_is_refused_with_all_of_them(tmp_path: Path) -> None:
     path = put(tmp_path / "callers.toml", with_token("desk", "king", "x"), with_token("a", "admin"))
-    result = run(tmp_path, "serve", "--sandbox", GATEWAY_CALLERS=str(path))
+    result = ran(tmp_path, "serve", "--sandbox", GATEWAY_CALLERS=str(path))
 
     assert result.returncode == 1
     assert f"telnyx-gateway: {path}:\n  callers.desk.role must be" in result.stderr
@@ -77,7 +65,7 @@ def test_a_callers_file_with_mistakes_is_refused_with_all_of_them(tmp_path: Path
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
-    text = run(tmp_path, "--help").stdout
+    text = ran(tmp_path, "--help").stdout
 
     for name in ("serve", "demo", "sandbox", "tail", "version"):
         assert name in text
@@ -89,10 +77,10 @@ def test_tail_prints_what_is_held_and_where_to_go_on(tmp_path: Path) -> None:
         gateway.webhooks.event("conference.created", conference_id="c1")
         common = ("tail", "--address", gateway.grpc_address, "--stop")
 
-        text = run(tmp_path, *common, "--earliest")
-        as_json = run(tmp_path, *common, "--earliest", "-o", "json", "--type", "call.*")
+        text = ran(tmp_path, *common, "--earliest")
+        as_json = ran(tmp_path, *common, "--earliest", "-o", "json", "--type", "call.*")
         cursor = text.stderr.split()[-1]
-        nothing = run(tmp_path, *common, "--after", cursor)
+        nothing = ran(tmp_path, *common, "--after", cursor)
 
     assert text.returncode == 0
     first, second = text.stdout.splitlines()
@@ -134,8 +122,8 @@ def test_tail_goes_on_across_a_restart(tmp_path: Path) -> None:
 def test_tail_says_what_is_wrong_by_its_own_options(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         common = ("tail", "--address", gateway.grpc_address)
-        cursor = run(tmp_path, *common, "--after", "garbage")
-        filters = run(tmp_path, *common, "--type", "x", "--type", "a*b", "--queue", "")
+        cursor = ran(tmp_path, *common, "--after", "garbage")
+        filters = ran(tmp_path, *common, "--type", "x", "--type", "a*b", "--queue", "")
 
     assert cursor.returncode == filters.returncode == 1
     assert "INVALID_ARGUMENT: --after: is not a cursor" in cursor.stderr
@@ -148,9 +136,9 @@ def test_a_tail_that_lost_its_place_says_how_to_go_on_and_that_works(tmp_path: P
     with GatewayProcess(tmp_path) as gateway:
         gateway.webhooks.event(conference_id="c1")
         common = ("tail", "--address", gateway.grpc_address, "--stop")
-        lost = run(tmp_path, *common, "--after", foreign)
-        earliest = run(tmp_path, *common, "--earliest")
-        over = run(tmp_path, *common, "--after", foreign, "--on-gap", "continue")
+        lost = ran(tmp_path, *common, "--after", foreign)
+        earliest = ran(tmp_path, *common, "--earliest")
+        over = ran(tmp_path, *common, "--after", foreign, "--on-gap", "continue")
 
     assert lost.returncode == 1
     assert "OUT_OF_RANGE: the cursor belongs to another log" in lost.stderr
@@ -189,7 +177,7 @@ def test_a_tail_whose_log_was_replaced_under_it_says_so(tmp_path: Path) -> None:
 
 
 def test_every_option_that_tail_speaks_of_exists(tmp_path: Path) -> None:
-    text = run(tmp_path, "tail", "--help").stdout
+    text = ran(tmp_path, "tail", "--help").stdout
     exist = named_options(text)
 
     assert named_options(tail_errors.WAYS_ON) <= exist
@@ -232,7 +220,7 @@ def test_the_sandbox_prints_what_a_gateway_needs(tmp_path: Path) -> None:
 def test_the_simulated_provider_is_named_to_those_who_have_no_key_and_no_others(
     tmp_path: Path, words: tuple[str, ...], env: dict[str, str], hinted: bool
 ) -> None:
-    refused = run(tmp_path, "serve", *words, GATEWAY_GRPC_ADDRESS="0.0.0.0:50051", **env)
+    refused = ran(tmp_path, "serve", *words, GATEWAY_GRPC_ADDRESS="0.0.0.0:50051", **env)
 
     assert refused.returncode == 2
     assert "GATEWAY_GRPC_TRUST=network" in refused.stderr
@@ -299,7 +287,7 @@ def test_tail_says_where_to_go_on_when_its_output_cannot_be_written(
 
         go_on, failed = result.stderr.splitlines()
         # What could not be printed comes after this cursor.
-        again = run(tmp_path, *arguments, "--after", go_on.split()[-1])
+        again = ran(tmp_path, *arguments, "--after", go_on.split()[-1])
 
     assert result.returncode == 1
     assert failed.startswith(f"telnyx-gateway: standard output cannot be written: {why}")

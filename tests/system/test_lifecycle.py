@@ -14,7 +14,7 @@ from conferencing.v1.conference_service_pb2 import EndConferenceRequest
 from conferencing.v1.event_service_pb2 import DRAIN_REASON_SHUTDOWN, SubscribeRequest
 from gateway.ports import PORTS, Port
 from tests.harness.pages import http_get
-from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.process import GatewayProcess, ran
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.webhooks import Signer, webhook
 
@@ -97,15 +97,7 @@ def test_a_second_signal_exits_at_once(tmp_path: Path) -> None:
 
 
 def serve(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command("serve"),
-        cwd=folder,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return ran(folder, "serve", **env)
 
 
 def test_without_a_key_it_refuses_and_says_what_to_set(tmp_path: Path) -> None:

@@ -20,21 +20,13 @@ from tests.harness.events import new_event
 from tests.harness.gateway import failure_of
 from tests.harness.logs import PLENTY, OpenLog
 from tests.harness.loop import LoopThread
-from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.process import GatewayProcess, command, environment, ran
 from tests.harness.reading import everything, ids, replay
 from tests.harness.webhooks import event_id, webhook
 
 
 def log_command(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command("log", *arguments),
-        cwd=folder,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = ran(folder, "log", *arguments, **env)
     assert "Traceback" not in done.stderr
     return done
 

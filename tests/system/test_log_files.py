@@ -14,7 +14,7 @@ import pytest
 from conferencing.v1.event_service_pb2 import GetFeedInfoRequest
 from tests.harness.needs import as_root
 from tests.harness.pages import http_get
-from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.process import GatewayProcess, ran
 from tests.harness.reading import everything, ids
 from tests.harness.webhooks import Reply, Signer, webhook
 
@@ -25,21 +25,15 @@ def serving(folder: Path, path: Path, **env: str) -> GatewayProcess:
 
 def refusal(folder: Path, path: Path | str) -> str:
     """Start a gateway that must refuse to start, and return what it says."""
-    result = subprocess.run(
-        command("serve"),
-        cwd=folder,
-        env=environment(
-            TELNYX_API_KEY="KEY0123456789",
-            TELNYX_PUBLIC_KEY=Signer().public_key,
-            GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
-            GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
-            GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
-            GATEWAY_EVENT_LOG=f"sqlite:///{path}",
-        ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    result = ran(
+        folder,
+        "serve",
+        TELNYX_API_KEY="KEY0123456789",
+        TELNYX_PUBLIC_KEY=Signer().public_key,
+        GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
+        GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
+        GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
+        GATEWAY_EVENT_LOG=f"sqlite:///{path}",
     )
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr

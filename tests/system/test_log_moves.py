@@ -18,7 +18,7 @@ from tests.harness.gateway import failure_of
 from tests.harness.logs import PLENTY, OpenLog
 from tests.harness.loop import LoopThread
 from tests.harness.nats import NatsCluster, one_server, running, with_nats
-from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.process import GatewayProcess, command, environment, ran
 from tests.harness.reading import everything, ids, opened, replay
 from tests.harness.webhooks import Signer, webhook
 from tests.system.test_log_commands import ids_in, log_command, serving, stop
@@ -209,22 +209,16 @@ def count_in(index: Path) -> int:
 
 def serve(folder: Path, log: str, **env: str) -> str:
     """Return why a gateway does not start on a log."""
-    done = subprocess.run(
-        command("serve"),
-        cwd=folder,
-        env=environment(
-            TELNYX_API_KEY="KEY0123456789",
-            TELNYX_PUBLIC_KEY=Signer().public_key,
-            GATEWAY_EVENT_LOG=log,
-            GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
-            GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
-            GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
-            **env,
-        ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = ran(
+        folder,
+        "serve",
+        TELNYX_API_KEY="KEY0123456789",
+        TELNYX_PUBLIC_KEY=Signer().public_key,
+        GATEWAY_EVENT_LOG=log,
+        GATEWAY_GRPC_ADDRESS="127.0.0.1:0",
+        GATEWAY_HTTP_ADDRESS="127.0.0.1:0",
+        GATEWAY_ADMIN_ADDRESS="127.0.0.1:0",
+        **env,
     )
     assert done.returncode == 1
     return done.stderr
