@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.console.story import DESKTOP, PHONE, Story
 from tests.harness.needs import with_tool
-from tests.harness.provider import Answer, RecordingProvider
+from tests.harness.provider import Answer, RecordingProvider, SentRequest
 from tests.harness.webhooks import webhook
 
 pytestmark = [with_tool("chromium"), pytest.mark.slow]
@@ -43,16 +43,21 @@ def test_a_caller_is_queued_joined_muted_recorded_and_gone(
     story.sees("ended")
 
 
-def test_a_command_is_sent_after_a_confirmation_alone(
-    story: Story, provider: RecordingProvider
-) -> None:
+def _with_carol(request: SentRequest) -> Answer:
+    """Answer as a provider in whose conference one person is."""
     participant = {"call_control_id": "carol", "status": "joined", "id": "p1"}
-    provider.answer = lambda request: Answer(
+    return Answer(
         200,
         {"data": [participant], "meta": {"total_pages": 1}}
         if "participants" in request.path
         else {"data": {"id": "c1", "name": "stand-up", "result": "ok"}},
     )
+
+
+def test_a_command_is_sent_after_a_confirmation_alone(
+    story: Story, provider: RecordingProvider
+) -> None:
+    provider.answer = _with_carol
     story.open("conference/c1")
     story.sees("“stand-up”")
     mute = story.page.get_by_role("button", name="Mute", exact=True)
@@ -72,6 +77,25 @@ def test_a_command_is_sent_after_a_confirmation_alone(
     assert [it.path for it in provider.requests if "/actions/" in it.path] == [
         "/v2/conferences/c1/actions/mute"
     ]
+
+
+def test_a_question_asked_in_the_moment_another_is_answered_has_an_answer_of_its_own(
+    story: Story, provider: RecordingProvider
+) -> None:
+    provider.answer = _with_carol
+    story.open("conference/c1")
+    story.page.get_by_role("button", name="Mute", exact=True).click()
+
+    # In one task: the browser tells of the first answer after the second question.
+    story.page.evaluate("""() => {
+        document.querySelector("dialog[open] [value=no]").click();
+        document.querySelector("[data-key^=MuteParticipants]").click();
+    }""")
+    assert not any("/actions/" in it.path for it in provider.requests)
+    story.page.get_by_role("dialog").get_by_role("button", name="Mute").click()
+
+    expect(story.page.get_by_role("alert")).to_have_text("MuteParticipants: done", timeout=20_000)
+    assert len([it for it in provider.requests if "/actions/" in it.path]) == 1
 
 
 def test_the_feed_flows_is_filtered_paused_and_searched_back(story: Story) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import nats
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from tests.harness.nats import NatsCluster
@@ -107,18 +108,28 @@ class Stored:
 
 
 async def stored_in(cluster: NatsCluster, stream: str) -> tuple[list[Stored], int]:
-    """Return all messages of a log's stream, and the number before the first that it holds."""
+    """Return all messages of a log's stream, and the number before the first that it holds.
+
+    Read again where the servers elect a leader meanwhile, or lose the reader's place.
+    """
     async with asyncio.timeout(_PATIENCE_S), connected(cluster) as client:
-        jetstream = client.jetstream(timeout=_PATIENCE_S)
-        state = (await jetstream.stream_info(stream)).state
-        pulled = await jetstream.pull_subscribe(
-            f"{stream}.*",
-            stream=stream,
-            config=ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True, num_replicas=1),
-        )
-        found: list[Stored] = []
-        while len(found) < state.messages:
-            for message in await pulled.fetch(_BATCH, timeout=_PATIENCE_S):
-                found.append(Stored(message.metadata.sequence.stream, message.data))
-        await pulled.unsubscribe()
+        while True:
+            try:
+                return await _read(client.jetstream(timeout=_RESPONSE_S), stream)
+            except (nats.errors.Error, OSError):
+                await asyncio.sleep(_AGAIN_S)
+
+
+async def _read(jetstream: JetStreamContext, stream: str) -> tuple[list[Stored], int]:
+    state = (await jetstream.stream_info(stream)).state
+    pulled = await jetstream.pull_subscribe(
+        f"{stream}.*",
+        stream=stream,
+        config=ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True, num_replicas=1),
+    )
+    found: list[Stored] = []
+    while len(found) < state.messages:
+        for message in await pulled.fetch(_BATCH, timeout=_RESPONSE_S):
+            found.append(Stored(message.metadata.sequence.stream, message.data))
+    await pulled.unsubscribe()
     return found, state.first_seq - 1 if state.messages else state.last_seq

@@ -49,12 +49,20 @@ export function say(text) {
 
 /** Ask the user; resolves to whether the answer is yes. */
 export function confirmed(text, yes) {
-  const dialog = document.getElementById("confirm");
-  document.getElementById("confirm-text").textContent = text;
-  document.getElementById("confirm-yes").textContent = yes;
-  dialog.returnValue = "no";
+  // A dialog of its own for each question: one that is asked at once after another is answered
+  // would hear of the other's close, which comes later.
+  const dialog = h("dialog", { "aria-label": text },
+    h("form", { method: "dialog" },
+      h("p", {}, text),
+      h("div", { class: "row" },
+        h("button", { value: "yes" }, yes),
+        h("button", { value: "no", autofocus: true }, "Cancel"))));
+  document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
   });
 }
