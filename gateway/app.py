@@ -65,6 +65,10 @@ from gateway.version import gateway_version
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
 _LATE_WEBHOOK_S = 2.0
 
+# The share of the drain timeout within which all streams are let go: they need some of it for what
+# they are in the midst of sending.
+_STREAMS_SHARE = 0.5
+
 _logger = logging.getLogger(__name__)
 
 
@@ -225,13 +229,12 @@ class Gateway:
         if self._phase == "stopped":
             return
         self._phase = "shutting down"
-        # In this order, and before anything else can run: who watches the health hears first, and
-        # no stream begins after the drain.
+        # In this order, and before anything else can run: who watches the health hears first.
         self._health.look()
-        self.rules.in_flight.refuse()
-        self._feed.drain()
+        self.rules.in_flight.drain(self._settings.drain_timeout * _STREAMS_SHARE)
         await self._console.close()
         await self._grpc.drain(self._settings.drain_timeout)
+        self._feed.drain()
         await asyncio.gather(
             self._grpc.stop(),
             self._http.stop(_LATE_WEBHOOK_S),

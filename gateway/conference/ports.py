@@ -38,6 +38,9 @@ class EventStream(Protocol):
     def interrupt(self) -> None:
         """Have the current or next `next` return at once, with an empty batch if need be."""
 
+    def let_go(self) -> None:
+        """End it: the batch that brings what has come so far, or one after it, is `draining`."""
+
     async def next(self, timeout: float) -> EventBatch:
         """Return what comes next, or after `timeout` seconds an empty batch.
 

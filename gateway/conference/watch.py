@@ -66,6 +66,10 @@ class Watch:
         """Return the whole state."""
         return self._picture.snapshot()
 
+    def let_go(self) -> None:
+        """End it: `draining` turns true when what has come so far has been given."""
+        self._events.let_go()
+
     async def next(self, timeout: float) -> Sequence[Update]:
         """Return what changes next, or after `timeout` seconds nothing.
 

@@ -38,6 +38,9 @@ class Follower(Protocol):
     def grown(self) -> None:
         """Take note that the index has events that were given before they were in it."""
 
+    def let_go(self) -> None:
+        """Have it end when it has what has come so far."""
+
     @property
     def caller(self) -> str:
         """The name of who follows."""
@@ -75,8 +78,6 @@ class Dispatcher:
         # Who hears of rounds, and the time that it is, in seconds since 1970.
         self._observe: Observer[RoundEnded] = ignore
         self._wall: Callable[[], float] = time.time
-        # The newest event when the drain began; None until then.
-        self._drain_after: int | None = None
 
     @property
     def followers(self) -> int:
@@ -97,11 +98,6 @@ class Dispatcher:
         """The number of the newest event."""
         self.take_in()
         return self.window.newest
-
-    @property
-    def draining(self) -> bool:
-        """Whether all are being let go."""
-        return self._drain_after is not None
 
     def arrived(self, entries: Sequence[Entry]) -> None:
         """Take entries that follow one another, and wake whom they concern in the next round.
@@ -155,24 +151,8 @@ class Dispatcher:
         self._arrivals, self._due, self._fresh = [], set(), 0
         self._rounded = self._end = newest
         self._shared.clear()
-        if self.draining:
-            self._drain_after = newest
         for follower in list(self._followers):
             follower.wake()
-
-    def drain(self) -> None:
-        """Let all go, each when it has what has come so far."""
-        self._drain_after = self.newest
-        for follower in list(self._followers):
-            follower.wake()
-
-    def lets_go(self, position: int) -> bool:
-        """Tell whether a follower at this position is to be let go now.
-
-        One that follows live gets first what had come when the drain began.
-        """
-        after = self._drain_after
-        return after is not None and (position >= after or position < self.window.start)
 
     def audience(self, wanted: Filter, batch_max: int) -> Audience:
         """Return the one audience of all who want this."""

@@ -176,4 +176,5 @@ class Feed:
 
     def drain(self) -> None:
         """End all subscriptions: each is told so when it has what has come so far."""
-        self._dispatcher.drain()
+        for follower in list(self._dispatcher.everybody):
+            follower.let_go()

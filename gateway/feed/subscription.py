@@ -44,6 +44,8 @@ class Subscription:
         self._caught_up = position >= dispatcher.newest
         # Whether it had looked at all that had come, and no round since had anything for it.
         self._idle = False
+        # The newest event when it was let go; None until then.
+        self._ends_at: int | None = None
         self._drained = False
         self._position = position
         # The name of who follows, for whoever has one.
@@ -117,6 +119,12 @@ class Subscription:
         if self.is_behind or self.needs_index:
             self.wake()
 
+    def let_go(self) -> None:
+        """End it: if it follows live, when it has been given what has come so far; else at once."""
+        if self._ends_at is None:
+            self._ends_at = self._dispatcher.newest
+            self.wake()
+
     def interrupt(self) -> None:
         """Have the current or next `next` return at once, with an empty batch if need be."""
         self._interrupted = True
@@ -149,7 +157,7 @@ class Subscription:
         dispatcher, window = self._dispatcher, self._window
         if self._idle:
             self._move(dispatcher.passed_by(self._audience.keys))
-        if dispatcher.lets_go(self._position):
+        if self._is_at_its_end:
             return self._last()
         if self._position >= window.newest:
             self._idle = True
@@ -162,7 +170,7 @@ class Subscription:
         if not batch.frames:
             newly_live = not self.live
             self._move(batch.through)
-            if dispatcher.lets_go(self._position):
+            if self._is_at_its_end:
                 return self._last()
             return self._nothing() if newly_live else None
         return self._given(batch)
@@ -206,6 +214,8 @@ class Subscription:
         self._position, self._idle = loss.position, False
         self._caught_up_at = self._dispatcher.newest
         self._caught_up = self._position >= self._caught_up_at
+        if self._ends_at is not None:
+            self._ends_at = self._caught_up_at
         return EventsLostError(loss, self._index)
 
     def _given(self, batch: Batch) -> Batch:
@@ -214,6 +224,11 @@ class Subscription:
 
     def _nothing(self) -> Batch:
         return Batch((), self._position)
+
+    @property
+    def _is_at_its_end(self) -> bool:
+        ends_at, position = self._ends_at, self._position
+        return ends_at is not None and (position >= ends_at or position < self._window.start)
 
     def _last(self) -> Batch:
         self._drained = True

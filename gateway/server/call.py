@@ -126,7 +126,9 @@ class Call(Generic[M]):
     """
 
     __slots__ = (
+        "_is_let_go",
         "_is_prepared",
+        "_let_go",
         "_message",
         "_metadata",
         "_request_id",
@@ -165,6 +167,8 @@ class Call(Generic[M]):
         self._metadata: Metadata | None = None
         self._request_id = ""
         self._is_prepared = False
+        self._is_let_go = False
+        self._let_go: Callable[[], None] | None = None
         self.method = method
         self.peer = wire.peer()
         self.began = began
@@ -238,6 +242,18 @@ class Call(Generic[M]):
     def release_message(self) -> None:
         """Give up the request, which would be held for as long as a stream is open."""
         self._message = None
+
+    def when_let_go(self, let_go: Callable[[], None]) -> None:
+        """Have `let_go` called when the call is to end by itself, at once if it is already."""
+        self._let_go = let_go
+        if self._is_let_go:
+            let_go()
+
+    def let_go(self) -> None:
+        """Ask the call to end by itself. A call that is no stream does so anyway."""
+        self._is_let_go = True
+        if self._let_go is not None:
+            self._let_go()
 
     def time_remaining(self) -> float | None:
         """Return the seconds until the caller's deadline, None if it has none."""

@@ -55,6 +55,10 @@ class Following:
     def interrupt(self) -> None:
         self._woken.set()
 
+    def let_go(self) -> None:
+        self.draining = True
+        self.interrupt()
+
     async def next(self, timeout: float) -> EventBatch:
         if not self.waiting:
             with suppress(TimeoutError):

@@ -23,13 +23,15 @@ class HeldWire:
         write: Callable[[bytes], Awaitable[None]] = _into_nothing,
         left_s: Callable[[], float | None] = lambda: None,
         metadata: Metadata | None = None,
+        peer: str = PEER,
     ) -> None:
+        self._peer = peer
         self._metadata = metadata
         self.write = write
         self.time_remaining = left_s
 
     def peer(self) -> str:
-        return PEER
+        return self._peer
 
     def invocation_metadata(self) -> Metadata | None:
         return self._metadata

@@ -90,7 +90,7 @@ def goes_with_the_slowest() -> Patches:
     async def ready(self: Any) -> Batch | None:
         dispatcher = self._dispatcher
         slowest = min(it.position for it in dispatcher._followers)
-        if not dispatcher.draining and self.position > slowest < dispatcher.window.start:
+        if self._ends_at is None and self.position > slowest < dispatcher.window.start:
             return None
         return await original(self)
 
@@ -185,7 +185,7 @@ def drains_with_the_newest_cursor() -> Patches:
 
 def drains_at_once() -> Patches:
     """Ends live streams before they have what has come."""
-    return [(Dispatcher, "lets_go", lambda self, position: self.draining)]
+    return [(Subscription, "_is_at_its_end", property(lambda self: self._ends_at is not None))]
 
 
 def stops_early() -> Patches:

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grpc import StatusCode
@@ -18,17 +19,33 @@ from gateway.server.hooks.hook import Hook
 SHUTDOWN_RETRY_S = 0.25
 
 
+# How many streams a drain lets go at one time, and how often, in seconds. Each is opened again
+# elsewhere: a connection, a handshake and a resume, 5 ms of a core or so, which all at once would
+# keep waiting those who are there already.
+LET_GO_AT_A_TIME = 4
+LET_GO_EVERY_S = 0.05
+
+
+def _later(seconds: float, callback: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, callback)
+
+
 class InFlight(Hook):
     """A hook that knows which calls have begun and not ended.
 
     A call is in flight until its status has been handed to the network. Calls that are refused
-    because the gateway is shutting down are not counted.
+    because the gateway is shutting down are not counted. `later` calls back after some seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, later: Callable[[float, Callable[[], None]], object] = _later) -> None:
+        self._later = later
         # In the order in which they began.
         self._calls: dict[Call[Any], None] = {}
         self._refusing = False
+        # How many streams connections had that a drain has yet to let go, and how many of those it
+        # lets go at one time.
+        self._staying: dict[str, int] = {}
+        self._at_a_time = LET_GO_AT_A_TIME
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -52,7 +69,7 @@ class InFlight(Hook):
 
     def on_start(self, call: Call[Any]) -> None:
         """See `Hook`."""
-        if self._refusing:
+        if self._refusing and call.peer not in self._staying:
             raise _shutting_down("the gateway is shutting down and accepts no new calls")
         self._calls[call] = None
         self._idle.clear()
@@ -70,6 +87,34 @@ class InFlight(Hook):
     def refuse(self) -> None:
         """Refuse calls that come from now on: the gateway is shutting down."""
         self._refusing = True
+
+    def drain(self, within_s: float) -> None:
+        """Refuse new calls, and let all streams go within so many seconds, a few at a time.
+
+        Those of one connection are let go together, and until then it is served as ever: its client
+        could open a stream again, or make a call, only on this connection.
+        """
+        for call in self._calls:
+            if call.is_stream:
+                self._staying[call.peer] = self._staying.get(call.peer, 0) + 1
+        streams, times = sum(self._staying.values()), within_s / LET_GO_EVERY_S
+        self._at_a_time = max(LET_GO_AT_A_TIME, math.ceil(streams / times) if times else streams)
+        self.refuse()
+        self._let_some_go()
+
+    def _let_some_go(self) -> None:
+        going, streams = set(), 0
+        for peer, count in self._staying.items():
+            if streams >= self._at_a_time:
+                self._later(LET_GO_EVERY_S, self._let_some_go)
+                break
+            going.add(peer)
+            streams += count
+        for peer in going:
+            del self._staying[peer]
+        for call in tuple(self._calls):
+            if call.peer in going:
+                call.let_go()
 
     async def cut_off(self, within_s: float) -> None:
         """End what is still in flight, each call with a status that says what became of it."""

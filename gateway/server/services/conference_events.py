@@ -47,6 +47,10 @@ class ConferenceSubscription:
         """See `Subscription.interrupt`."""
         self._subscription.interrupt()
 
+    def let_go(self) -> None:
+        """See `Subscription.let_go`."""
+        self._subscription.let_go()
+
     async def next(self, timeout: float) -> EventBatch:
         """Return what comes next, or after `timeout` seconds an empty batch.
 

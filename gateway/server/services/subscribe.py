@@ -132,6 +132,7 @@ class SubscribeStream:
             options.wanted, call.visible, start.position, options.batch_max
         ) as subscription:
             subscription.caller = call.caller.name
+            call.when_let_go(subscription.let_go)
             subscription.needs_index = options.include_raw
             bound, lag, cursors = self._feed.end, self._feed.lag, subscription.cursors
             # With the loss in it, if there is one: the cursor stands behind it already.

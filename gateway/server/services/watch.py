@@ -88,6 +88,7 @@ class WatchStream:
             await call.write(response.SerializeToString())
             return self._now()
 
+        call.when_let_go(watch.let_go)
         await call.prepare()
         snapshot = WatchConferenceResponse(snapshot=watch.snapshot())
         written_at = await write(snapshot, watch.position)
