@@ -70,7 +70,7 @@ class FeedPlan:
         (Subscribers(300, filtered=True), (1_000, 700, 500, 300)),
         (Subscribers(300), (1_000, 500, 200, 100)),
     )
-    restarts_rounds: int = 2
+    restarts_rounds: int = 3
     cores: Cores = NO_CORES
     # How the gateway is started.
     gateway: Sequence[str] = COMMAND
