@@ -54,7 +54,7 @@ class FeedPlan:
     slow_turn_s: float = 1.5
     catch_up_events: int = 200_000
     catch_up_rounds: int = 2
-    rare_rounds: int = 10
+    rare_rounds: int = 20
     rare_turn_s: float = 1.5
     resume_backlog: int = 1_000
     resume_rounds: int = 1

@@ -111,6 +111,9 @@ def measure_rare_filter(stage: Stage, rounds: int, seconds: float) -> RareFilter
         finally:
             searches += searcher.ask("end")
 
+    # Who measures shares a core with the programs that search.
+    for measuring in (stage.reader, stage.poster):
+        measuring.ask("go_first")
     turn()  # warms up
     alone.append(stage.turns.take(turn))
     for _ in range(rounds):

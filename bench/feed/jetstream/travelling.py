@@ -6,7 +6,6 @@ bench.feed.jetstream.travelling`; it answers orders (see `remote`).
 
 import asyncio
 import contextlib
-import os
 import random
 from array import array
 from collections import Counter
@@ -20,7 +19,7 @@ from bench.contestants.contestant import CheckError
 from bench.feed import http2
 from bench.feed.connection import Connection
 from bench.feed.known import KnownLog
-from bench.feed.remote import answer_orders
+from bench.feed.remote import answer_orders, go_first
 from bench.feed.stream import Stream
 from bench.feed.webhooks import Postings, conference_id
 from conferencing.v1.event_service_pb2 import EventFilter, SubscribeRequest
@@ -246,19 +245,8 @@ def status_in(trailers: bytes) -> str:
     return trailers[at + 1 : at + 1 + length].decode(errors="replace")
 
 
-def _go_first() -> None:
-    """Have this process go before all others, where the system and the user's rights allow it.
-
-    They share a machine here, and clients would not: for how long it waits for a core would count
-    as a pause of the feed. Its niceness would not do: Linux shares cores out between sessions
-    first (sched(7), autogroups).
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-
-
 async def _main() -> None:
-    _go_first()
+    go_first()
     travelling = Travelling()
     names = "open newest finish pauses moves leave"
     with contextlib.suppress(asyncio.CancelledError):
