@@ -47,7 +47,6 @@ class Replica:
         self.when_stopping: Callable[[int], None] = lambda number: None
         # What it said before it ended by itself, although it had been serving.
         self.crashes: list[str] = []
-        self.failed_starts = 0
         self.log: list[str] = []
 
     def start(self) -> None:
@@ -134,7 +133,6 @@ class Replica:
             except AssertionError as error:
                 # Without a broker it ends, and says so.
                 self.log.append(f"{error}\n")
-                self.failed_starts += 1
                 pause.wait(_AGAIN_S)
                 continue
             with process:

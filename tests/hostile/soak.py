@@ -225,12 +225,11 @@ def _faults(seen: Seen, attacks: Sequence[tuple[Row, Future[str]]]) -> list[str]
     Several attacks share what one may take: they are floods, whatever each of them is.
     """
     late = frozenset[str]().union(*(row.late for row, _ in attacks))
-    known = any(row.known_fault for row, _ in attacks)
     found = [f"{it.kind} failed: {it.failure}" for it in seen.calls if it.failure][:3]
     found += [
         f"{kind} {times:.1f} times idle"
         for kind, times in slowness(seen).items()
-        if times > FACTOR_OF_FLOODS and kind not in late and not known
+        if times > FACTOR_OF_FLOODS and kind not in late
     ]
     if seen.most_bytes - seen.idle_bytes > AT_ONCE * GROWN_MAX:
         found.append(f"memory grew by {(seen.most_bytes - seen.idle_bytes) // MIB} MiB")

@@ -8,7 +8,7 @@ from tests.hostile.attacks import internet, mesh, neighbours
 from tests.hostile.attacks.target import ATTACKER, Attack
 from tests.hostile.bars import Line, NoLine
 from tests.hostile.canary import COMMAND
-from tests.hostile.known_faults import KNOWN_FAULTS, LEAVING
+from tests.hostile.leaving import LEAVING
 
 From = Literal["internet", "mesh", "provider", "host", "itself"]
 
@@ -33,11 +33,6 @@ class Row:
     def stage(self) -> str:
         """Which gateway it is for, see `conftest.py`; each has rows enough to be worth a start."""
         return "internet" if self.from_ in ("itself", "host") else self.from_
-
-    @property
-    def known_fault(self) -> str:
-        """Why honest calls are known to come too late, empty if they do not."""
-        return KNOWN_FAULTS.get(self.id, "")
 
     @property
     def leaves(self) -> str:

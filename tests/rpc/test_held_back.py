@@ -19,6 +19,9 @@ from gateway.server.grpc import heldback
 from gateway.server.grpc.heldback import (
     AT_ONCE,
     BEGIN_WHEN_QUIET,
+    FLOOD_HELD,
+    FLOOD_IN_TICK,
+    FLOOD_TICKS_MAX,
     TICK_S,
     TICKS_FOR_ONE,
     HeldBack,
@@ -181,6 +184,49 @@ async def test_the_next_one_begins_when_one_ends() -> None:
     assert calls.begun == MANY[: AT_ONCE + 1]
     await calls.end_all()
     assert calls.begun == MANY
+
+
+@in_a_loop
+async def test_while_a_flood_comes_none_begins_when_one_ends() -> None:
+    flood = named("a", AT_ONCE + FLOOD_HELD + FLOOD_IN_TICK)
+    calls = Calls()
+    await calls.come(A, *flood)
+    await calls.tick()
+
+    await calls.end("a3")
+    assert calls.begun == flood[:AT_ONCE]
+    # Nor does one that has just come pass those that are held.
+    await calls.come(A, "late")
+    assert calls.begun == flood[:AT_ONCE]
+
+    # In this tick too few have come for a flood.
+    assert await calls.tick() == flood[AT_ONCE : AT_ONCE + 1]
+    await calls.end("a4")
+    assert calls.begun == flood[: AT_ONCE + 2]
+    await calls.end_all()
+    assert calls.begun == [*flood, "late"]
+
+
+@in_a_loop
+async def test_a_flood_without_end_is_served_as_ever_in_the_end() -> None:
+    flood = named("a", AT_ONCE + FLOOD_HELD)
+    calls = Calls()
+    await calls.come(A, *flood)
+    for number in range(FLOOD_TICKS_MAX):
+        await calls.tick()
+        await calls.come(A, *named(f"more {number} ", FLOOD_IN_TICK))
+    for name in flood[:AT_ONCE]:
+        await calls.end(name)
+    # Twenty a second begin whatever comes, and none for the eight that have ended.
+    assert len(calls.begun) == AT_ONCE + FLOOD_TICKS_MAX // TICKS_FOR_ONE
+
+    await calls.tick()
+    for name in calls.begun[AT_ONCE:]:
+        await calls.end(name)
+
+    # There are as many in progress again as there may be.
+    assert len(calls.begun) - AT_ONCE - FLOOD_TICKS_MAX // TICKS_FOR_ONE == AT_ONCE
+    await calls.end_all()
 
 
 @in_a_loop

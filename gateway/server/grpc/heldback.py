@@ -17,6 +17,16 @@ from gateway.server.grpc.sockets import UNIX_PEER
 # one of them is served three others could come (0.6 ms, 0.2 ms).
 AT_ONCE = 8
 
+# A flood: so many calls come in a tick, which is more than the gateway serves, and so many of one
+# connection are held. Then none of these begins as another ends: what comes behind the flood waits
+# for all of it to come, and is not to wait for any of it to be served.
+FLOOD_IN_TICK = 8
+FLOOD_HELD = 100
+
+# For how long at the most, in ticks: a second, by when all that gRPC's queue holds has come. A
+# client that never ceases is not to keep its own calls from being served.
+FLOOD_TICKS_MAX = 200
+
 # Calls that may be held back, of all connections; further ones begin as they come. Each takes some
 # 5 KB beside the 33 KB that it took in gRPC's queue: 3,000 of them, 14 MiB.
 HELD_MAX = 4_000
@@ -71,8 +81,11 @@ class HeldBack:
         # Those with calls that are held; the first one has the next turn.
         self._waiting: dict[str, None] = {}
         self._held = 0
-        # Whether a tick is to come, and whether a call has come since the last one.
-        self._ticks = self._came = False
+        # Whether a tick is to come, and how many calls have come since the last one.
+        self._ticks = False
+        self._came = 0
+        # In how many ticks on end so many have come as in a flood.
+        self._flooded = 0
         # Ticks since a call has begun in one.
         self._without = 0
 
@@ -87,11 +100,12 @@ class HeldBack:
             # On a socket file all clients have one name.
             if peer == UNIX_PEER:
                 return await respond(messages, context)
-            self._came = True
+            self._came += 1
             connection = self._connections.get(peer)
             if connection is None:
                 connection = self._connections[peer] = _Connection()
-            if connection.begun < AT_ONCE or self._held >= HELD_MAX or self._hurried():
+            has_room = connection.begun < AT_ONCE and not connection.held
+            if has_room or self._held >= HELD_MAX or self._hurried():
                 connection.begun += 1
             else:
                 await self._turn(peer, connection, context)
@@ -141,7 +155,11 @@ class HeldBack:
             self._without = 0
         if self._hurried():
             count = HELD_MAX
-        self._ticks = self._came = False
+        self._flooded = self._flooded + 1 if self._came >= FLOOD_IN_TICK else 0
+        self._ticks = False
+        self._came = 0
+        for peer in self._waiting:
+            self._fill(self._connections.get(peer))
         while count and self._waiting:
             peer = next(iter(self._waiting))
             del self._waiting[peer]
@@ -155,9 +173,16 @@ class HeldBack:
 
     def _ended(self, peer: str, connection: _Connection) -> None:
         connection.begun -= 1
-        if connection.begun < AT_ONCE:
-            self._begin(connection)
+        self._fill(connection)
         self._forget_if_idle(peer, connection)
+
+    def _fill(self, connection: _Connection | None) -> None:
+        """Have calls begin until there are as many as there may be at once."""
+        if connection is None:
+            return
+        is_flood = 0 < self._flooded <= FLOOD_TICKS_MAX and len(connection.held) >= FLOOD_HELD
+        while not is_flood and connection.begun < AT_ONCE and self._begin(connection):
+            pass
 
     def _begin(self, connection: _Connection) -> bool:
         """Have the call begin that has been held for longest, if there is one."""
