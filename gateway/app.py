@@ -36,6 +36,7 @@ from gateway.server.grpc.beside import Beside
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.server import GrpcServer
 from gateway.server.hooks.identity import Identity
+from gateway.server.hooks.in_flight import leaves_within_s
 from gateway.server.http.admin import admin_app
 from gateway.server.http.console.assembly import ConsoleAccess, console_of, console_routes
 from gateway.server.http.public import public_app
@@ -64,10 +65,6 @@ from gateway.version import gateway_version
 # How long a webhook that is being received when calls have ended has for its rest and its response,
 # in seconds. Both take milliseconds; who sends no more must not hold up the end.
 _LATE_WEBHOOK_S = 2.0
-
-# The share of the drain timeout within which all streams are let go: they need some of it for what
-# they are in the midst of sending.
-_STREAMS_SHARE = 0.5
 
 _logger = logging.getLogger(__name__)
 
@@ -221,20 +218,22 @@ class Gateway:
         return gateway
 
     async def stop(self) -> None:
-        """Drain: no new calls, streams ended with their cursors, webhooks responded to, log closed.
+        """Drain: streams ended with their cursors, no new calls, webhooks responded to, log closed.
 
         Takes the drain timeout at most, and some seconds for what does not end by itself. Webhooks
         are received, and `/readyz` says no, until calls have ended.
         """
         if self._phase == "stopped":
             return
-        self._phase = "shutting down"
+        self._phase, settings = "shutting down", self._settings
         # In this order, and before anything else can run: who watches the health hears first.
         self._health.look()
-        self.rules.in_flight.drain(self._settings.drain_timeout * _STREAMS_SHARE)
-        await self._console.close()
-        await self._grpc.drain(self._settings.drain_timeout)
+        # Where no other gateway has the log, streams have nowhere to go before this one is gone.
+        within_s = leaves_within_s(settings.drain_timeout, settings.call_timeout)
+        self.rules.in_flight.drain(0.0 if self._log.copying is None else within_s)
+        await self._grpc.drain(settings.drain_timeout)
         self._feed.drain()
+        await self._console.close()
         await asyncio.gather(
             self._grpc.stop(),
             self._http.stop(_LATE_WEBHOOK_S),

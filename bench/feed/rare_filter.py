@@ -58,6 +58,8 @@ class RareFilter:
     alone: list[DelayTurn]
     beside: list[DelayTurn]
     searches: int
+    # Whether who measured waited for no core.
+    goes_first: bool
 
     @property
     def tax(self) -> Spread:
@@ -112,15 +114,14 @@ def measure_rare_filter(stage: Stage, rounds: int, seconds: float) -> RareFilter
             searches += searcher.ask("end")
 
     # Who measures shares a core with the programs that search.
-    for measuring in (stage.reader, stage.poster):
-        measuring.ask("go_first")
+    go_first = [it.ask("go_first") for it in (stage.reader, stage.poster)]
     turn()  # warms up
     alone.append(stage.turns.take(turn))
     for _ in range(rounds):
         beside.append(stage.turns.take(turn_beside))
         alone.append(stage.turns.take(turn))
     gateway.process.kill()
-    return RareFilter(page, catch_up, alone, beside, searches)
+    return RareFilter(page, catch_up, alone, beside, searches, all(go_first))
 
 
 async def _searched(path: Path, rounds: int) -> tuple[Spread, Spread]:

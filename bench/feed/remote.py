@@ -4,7 +4,6 @@ What a helper finds wrong comes back as a text and is raised in the bench as Che
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -45,19 +44,18 @@ class Remote:
         return self.receive()
 
 
-def go_first() -> None:
-    """Have this process go before all others, where the system and the user's rights allow it.
+async def _go_first() -> bool:
+    """Have this process go before all others; false if the system or its rights do not allow it.
 
     What is measured and who measures share a machine: for how long a measuring process waits for a
     core would count as a delay of the feed. Niceness would not do: Linux shares cores out between
     sessions first (sched(7), autogroups).
     """
-    with contextlib.suppress(AttributeError, OSError):
+    try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-
-
-async def _go_first() -> None:
-    go_first()
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 async def answer_orders(orders: Mapping[str, Order]) -> None:

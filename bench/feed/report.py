@@ -241,8 +241,12 @@ def rare_filter(found: rare.RareFilter) -> Finding:
         f"p99 beside searches is x {text_of(tax, '.2f')} of that alone; between turns that are all "
         f"alone it is x {text_of(found.noise, '.2f')}. Each program lists what "
         f"matches, or catches up with it, and pauses for {rare.PAUSE_S} s: {found.searches:,} "
-        "searches, each of which found all that matches. Poster and readers go before others on the"
-        " core that they share with these programs.",
+        "searches, each of which found all that matches."
+        + (
+            " Poster and readers go before others on the core that they share with these programs."
+            if found.goes_first
+            else ""
+        ),
     ]
     return Finding(
         {

@@ -37,6 +37,8 @@ class Feed:
         self._ahead: Ahead | None = None
         self._dispatcher = Dispatcher(window or Window(index.span.newest), Cursors(index.epoch))
         self._standings = Standings()
+        # Whether subscriptions end as soon as they have what has come.
+        self._drains = False
         index.listen(self._dispatcher.arrived)
         if copying is not None:
             copying.when_begun_anew(self._begin_anew)
@@ -169,12 +171,16 @@ class Feed:
         self, wanted: Filter, visible: Filter, position: int, batch_max: int
     ) -> Subscription:
         """Open a subscription to what comes after a position; use it as a context manager."""
-        return Subscription(self._dispatcher, self._index, wanted, visible, position, batch_max)
+        opened = Subscription(self._dispatcher, self._index, wanted, visible, position, batch_max)
+        if self._drains:
+            opened.let_go()
+        return opened
 
     def _begin_anew(self) -> None:
         self._dispatcher.begin_anew(self._index.span.newest, Cursors(self._index.epoch))
 
     def drain(self) -> None:
-        """End all subscriptions: each is told so when it has what has come so far."""
+        """End all subscriptions, also those to come: each is told so when it has what has come."""
+        self._drains = True
         for follower in list(self._dispatcher.everybody):
             follower.let_go()

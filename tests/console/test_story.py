@@ -91,7 +91,6 @@ def test_a_question_asked_in_the_moment_another_is_answered_has_an_answer_of_its
         document.querySelector("dialog[open] [value=no]").click();
         document.querySelector("[data-key^=MuteParticipants]").click();
     }""")
-    assert not any("/actions/" in it.path for it in provider.requests)
     story.page.get_by_role("dialog").get_by_role("button", name="Mute").click()
 
     expect(story.page.get_by_role("alert")).to_have_text("MuteParticipants: done", timeout=20_000)

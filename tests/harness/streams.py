@@ -11,6 +11,7 @@ import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import ServiceUnavailableError
 
 from tests.harness.nats import NatsCluster
 
@@ -24,6 +25,15 @@ _AGAIN_S = 0.05
 # What a server answers that has no leader yet, and one that does not know all of its peers yet.
 _UNAVAILABLE, _NO_PEERS = 503, 10005
 _NOT_NOW = {"error": {"code": _UNAVAILABLE}}
+
+# What passes by itself: an election, a connection that breaks.
+_PASSING = (
+    nats.errors.TimeoutError,
+    nats.errors.NoRespondersError,
+    nats.errors.ConnectionClosedError,
+    ServiceUnavailableError,
+    OSError,
+)
 
 # Messages asked for at a time.
 _BATCH = 500
@@ -116,7 +126,7 @@ async def stored_in(cluster: NatsCluster, stream: str) -> tuple[list[Stored], in
         while True:
             try:
                 return await _read(client.jetstream(timeout=_RESPONSE_S), stream)
-            except (nats.errors.Error, OSError):
+            except _PASSING:
                 await asyncio.sleep(_AGAIN_S)
 
 

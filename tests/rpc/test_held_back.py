@@ -1,8 +1,8 @@
 """Searches that one connection sends many of: those of others begin first, and all end."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from functools import partial, wraps
+from collections.abc import Callable, Iterator
+from functools import partial
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +19,6 @@ from gateway.server.grpc import heldback
 from gateway.server.grpc.heldback import (
     AT_ONCE,
     BEGIN_WHEN_QUIET,
-    FLOOD_HELD,
-    FLOOD_IN_TICK,
-    FLOOD_TICKS_MAX,
-    TICK_S,
     TICKS_FOR_ONE,
     HeldBack,
 )
@@ -32,93 +28,10 @@ from gateway.server.grpc.shell import Handler, MethodHandler, Shell
 from gateway.server.hooks import peers
 from gateway.server.hooks.peers import GIVEN_UP_MAX, Peers
 from gateway.server.services.event_service import event_methods
+from tests.harness.held_calls import A, B, Calls, Ticks, in_a_loop, named, turn
 from tests.harness.loop import LoopThread
 
-A, B = "ipv4:192.0.2.1:40000", "ipv4:192.0.2.2:40000"
-
 HELD = 20
-
-
-def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in an event loop of its own."""
-
-    @wraps(test)
-    def run(**arguments: Any) -> None:
-        asyncio.run(test(**arguments))
-
-    return run
-
-
-class Ticks:
-    """The ticks that are to come."""
-
-    def __init__(self) -> None:
-        self._next: list[Callable[[], None]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._next)
-
-    def later(self, seconds: float, tick: Callable[[], None]) -> None:
-        assert seconds == TICK_S
-        self._next.append(tick)
-
-    def pass_one(self) -> None:
-        (tick,) = self._next
-        self._next.clear()
-        tick()
-
-
-class Calls:
-    """Calls that come without a network; each is in progress until the test ends it."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.gave_up: list[str] = []
-        self.ticks = Ticks()
-        self.is_hurried = False
-        self.held = HeldBack(self.gave_up.append, lambda: self.is_hurried, self.ticks.later)
-        self._ends: dict[str, asyncio.Event] = {}
-        self._respond = self.held.around(self._work)
-
-    async def come(self, peer: str, *names: str, left_s: float | None = None) -> list[Any]:
-        context = SimpleNamespace(peer=lambda: peer, time_remaining=lambda: left_s)
-        tasks = [asyncio.ensure_future(self._respond(name, context)) for name in names]
-        await _turn()
-        return tasks
-
-    async def end(self, name: str) -> None:
-        self._ends.pop(name).set()
-        await _turn()
-
-    async def tick(self) -> list[str]:
-        """Let a tick pass; returns what has begun in it."""
-        before = len(self.begun)
-        self.ticks.pass_one()
-        await _turn()
-        return self.begun[before:]
-
-    async def end_all(self) -> None:
-        while self._ends or self.ticks:
-            for name in tuple(self._ends):
-                await self.end(name)
-            if self.ticks:
-                await self.tick()
-
-    async def _work(self, name: str, _context: Any) -> str:
-        self.begun.append(name)
-        end = self._ends[name] = asyncio.Event()
-        await end.wait()
-        return name
-
-
-async def _turn() -> None:
-    for _ in range(4):
-        await asyncio.sleep(0)
-
-
-def named(letter: str, count: int) -> list[str]:
-    return [f"{letter}{number}" for number in range(count)]
-
 
 MANY = named("a", AT_ONCE + HELD)
 
@@ -187,49 +100,6 @@ async def test_the_next_one_begins_when_one_ends() -> None:
 
 
 @in_a_loop
-async def test_while_a_flood_comes_none_begins_when_one_ends() -> None:
-    flood = named("a", AT_ONCE + FLOOD_HELD + FLOOD_IN_TICK)
-    calls = Calls()
-    await calls.come(A, *flood)
-    await calls.tick()
-
-    await calls.end("a3")
-    assert calls.begun == flood[:AT_ONCE]
-    # Nor does one that has just come pass those that are held.
-    await calls.come(A, "late")
-    assert calls.begun == flood[:AT_ONCE]
-
-    # In this tick too few have come for a flood.
-    assert await calls.tick() == flood[AT_ONCE : AT_ONCE + 1]
-    await calls.end("a4")
-    assert calls.begun == flood[: AT_ONCE + 2]
-    await calls.end_all()
-    assert calls.begun == [*flood, "late"]
-
-
-@in_a_loop
-async def test_a_flood_without_end_is_served_as_ever_in_the_end() -> None:
-    flood = named("a", AT_ONCE + FLOOD_HELD)
-    calls = Calls()
-    await calls.come(A, *flood)
-    for number in range(FLOOD_TICKS_MAX):
-        await calls.tick()
-        await calls.come(A, *named(f"more {number} ", FLOOD_IN_TICK))
-    for name in flood[:AT_ONCE]:
-        await calls.end(name)
-    # Twenty a second begin whatever comes, and none for the eight that have ended.
-    assert len(calls.begun) == AT_ONCE + FLOOD_TICKS_MAX // TICKS_FOR_ONE
-
-    await calls.tick()
-    for name in calls.begun[AT_ONCE:]:
-        await calls.end(name)
-
-    # There are as many in progress again as there may be.
-    assert len(calls.begun) - AT_ONCE - FLOOD_TICKS_MAX // TICKS_FOR_ONE == AT_ONCE
-    await calls.end_all()
-
-
-@in_a_loop
 async def test_none_begins_when_one_ends_while_more_than_may_be_at_once_are_in_progress() -> None:
     calls = Calls()
     await calls.come(A, *MANY)
@@ -252,7 +122,7 @@ async def test_a_call_that_ends_while_it_is_held_back_never_begins(
     (gone,) = await calls.come(A, "gone", left_s=left_s)
 
     gone.cancel()
-    await _turn()
+    await turn()
 
     assert gone.cancelled()
     assert len(calls.held) == HELD
@@ -270,7 +140,7 @@ async def test_a_call_that_ends_when_its_turn_comes_leaves_its_place_to_the_next
 
     calls.ticks.pass_one()
     tasks[AT_ONCE].cancel()
-    await _turn()
+    await turn()
     of_tick = MANY[AT_ONCE + 1 : AT_ONCE + BEGIN_WHEN_QUIET]
     assert calls.begun == [*MANY[:AT_ONCE], *of_tick]
     for name in of_tick:

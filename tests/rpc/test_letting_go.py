@@ -1,5 +1,6 @@
 """A shutdown lets streams go a few at a time, those of one connection together."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,12 @@ import pytest
 
 from gateway.server.call import Call
 from gateway.server.errors import GatewayError
-from gateway.server.hooks.in_flight import LET_GO_AT_A_TIME, LET_GO_EVERY_S, InFlight
+from gateway.server.hooks.in_flight import (
+    LET_GO_AT_A_TIME,
+    LET_GO_EVERY_S,
+    InFlight,
+    leaves_within_s,
+)
 from tests.harness.calls import HeldWire
 
 
@@ -90,6 +96,28 @@ def test_all_are_let_go_within_the_time(shutdown: Shutdown) -> None:
         assert len(shutdown.pass_on()) == 100
         times += 1
     assert times == 10
+
+
+@pytest.mark.parametrize(
+    ("drain_timeout_s", "call_timeout_s", "within_s"),
+    [(20, 10, 10), (20, 15, 5), (20, 30, 0), (5, 1, 2.5)],
+)
+def test_what_comes_last_has_its_time_before_it_is_cut_off(
+    drain_timeout_s: float, call_timeout_s: float, within_s: float
+) -> None:
+    assert leaves_within_s(drain_timeout_s, call_timeout_s) == within_s
+
+
+def test_a_cut_off_has_nobody_stay(shutdown: Shutdown) -> None:
+    for number in range(LET_GO_AT_A_TIME + 1):
+        shutdown.begin(f"peer {number}")
+    shutdown.in_flight.drain(20)
+    assert not shutdown.in_flight.refusing
+
+    asyncio.run(shutdown.in_flight.cut_off(0))
+
+    assert shutdown.in_flight.refusing
+    assert shutdown.refuses(f"peer {LET_GO_AT_A_TIME}")
 
 
 def test_without_time_all_are_let_go_at_once(shutdown: Shutdown) -> None:

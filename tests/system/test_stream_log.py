@@ -22,6 +22,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     SubscribeResponse,
 )
+from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from tests.harness.loop import LoopThread
 from tests.harness.nats import (
     NatsCluster,
@@ -37,6 +38,9 @@ from tests.harness.process import GatewayProcess, command, environment
 from tests.harness.webhooks import Poster, Signer, webhook
 
 pytestmark = [with_nats, pytest.mark.slow]
+
+# Some seconds' worth, at 80 streams a second.
+_MANY_CONNECTIONS = 200
 
 
 @pytest.fixture
@@ -318,3 +322,30 @@ def test_until_its_index_is_filled_a_gateway_serves_what_comes_and_is_not_ready(
             _events(older, 2)
         assert lost.value.code() is grpc.StatusCode.OUT_OF_RANGE
         assert next(it for it in live if not it.events).live
+
+
+def test_a_shutdown_lets_streams_go_a_few_at_a_time(broker: NatsCluster, tmp_path: Path) -> None:
+    """The last connection is served until its stream has ended, long after the first one's has."""
+    with _gateway(broker, tmp_path) as gateway:
+        apart = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [
+            grpc.insecure_channel(gateway.grpc_address, apart) for _ in range(_MANY_CONNECTIONS)
+        ]
+        stubs = [EventServiceStub(it) for it in channels]
+        streams = [it.Subscribe(SubscribeRequest()) for it in stubs]
+        for stream in streams:
+            next(stream)
+
+        gateway.signal(signal.SIGTERM)
+
+        assert next(streams[0]).HasField("drain")
+        assert stubs[-1].GetFeedInfo(GetFeedInfoRequest(), timeout=20).newest_cursor
+        again = stubs[-1].Subscribe(SubscribeRequest())
+        assert not next(again).HasField("drain")
+        # Those of a connection end together.
+        assert next(streams[-1]).HasField("drain")
+        assert next(again).HasField("drain")
+        assert [it.code() for it in (streams[0], streams[-1], again)] == [grpc.StatusCode.OK] * 3
+        assert gateway.wait(60) == 0
+        for channel in channels:
+            channel.close()

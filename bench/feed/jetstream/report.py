@@ -149,15 +149,19 @@ def restarts(of_each: Sequence[Restarts]) -> Finding:
         "",
         "One gateway after the other ends as an operator ends it and is started again, when the one"
         " before is up with the stream; three servers keep the stream and sync. A subscriber whose"
-        " stream ends goes on with its cursor at another gateway; the process of all subscribers"
-        " goes before others, as its own wait for a core would count. A webhook that is not"
-        f" accepted is sent to the next one ({sum(it.posted_again for it in turns):,} were, in"
+        " stream ends goes on with its cursor at another gateway. A webhook that is not accepted"
+        f" is sent to the next gateway ({sum(it.posted_again for it in turns):,} were, in"
         f" {len(turns)} turns). Every subscriber got every event, once and in order. Streams ended"
         f" {ends[OK]:,} times with OK, {ends[UNAVAILABLE]:,} with UNAVAILABLE and {ends[CUT]:,} by"
         f" their connection. Beside them {sum(calls.values()):,} commands and queries were called,"
         " by a client that does not try again: "
         + (f"{failed}, and no other status." if failed else "all succeeded."),
     ]
+    if all(it.goes_first for it in turns):
+        lines[-1] += (
+            " The process of all subscribers goes before others, because its waits for a core would"
+            " be counted as the gateways'."
+        )
     for it in of_each:
         if it.not_carried:
             rates = " and ".join(f"{rate:,.0f}" for rate in it.not_carried)

@@ -52,6 +52,8 @@ class RestartsTurn:
     not_stored_s: float
     ends: Mapping[str, int]
     calls: Mapping[str, int]
+    # Whether subscribers waited for no core.
+    goes_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _restarted(
     travelling, provider, calling = helpers.values()
     grpc_ports, http_ports = zip(*(it.ports for it in replicas), strict=True)
     provider.ask("prepare", count=round(rate * _PREPARED_S), conferences=webhooks.CONFERENCES)
+    goes_first = travelling.ask("go_first")
     travelling.ask(
         "open",
         ports=grpc_ports,
@@ -177,5 +180,5 @@ def _restarted(
     moves = sum(travelling.ask("moves"))
     travelling.ask("leave")
     return RestartsTurn(
-        rate, pauses, before, moves, posted["again"], posted["longest_s"], ends, calls
+        rate, pauses, before, moves, posted["again"], posted["longest_s"], ends, calls, goes_first
     )

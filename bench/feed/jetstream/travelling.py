@@ -19,7 +19,7 @@ from bench.contestants.contestant import CheckError
 from bench.feed import http2
 from bench.feed.connection import Connection
 from bench.feed.known import KnownLog
-from bench.feed.remote import answer_orders, go_first
+from bench.feed.remote import answer_orders
 from bench.feed.stream import Stream
 from bench.feed.webhooks import Postings, conference_id
 from conferencing.v1.event_service_pb2 import EventFilter, SubscribeRequest
@@ -246,7 +246,6 @@ def status_in(trailers: bytes) -> str:
 
 
 async def _main() -> None:
-    go_first()
     travelling = Travelling()
     names = "open newest finish pauses moves leave"
     with contextlib.suppress(asyncio.CancelledError):

@@ -8,6 +8,7 @@ time, and who comes meanwhile goes first.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, TypeAlias
 
 from gateway.server.grpc.sockets import UNIX_PEER
@@ -17,15 +18,16 @@ from gateway.server.grpc.sockets import UNIX_PEER
 # one of them is served three others could come (0.6 ms, 0.2 ms).
 AT_ONCE = 8
 
-# A flood: so many calls come in a tick, which is more than the gateway serves, and so many of one
-# connection are held. Then none of these begins as another ends: what comes behind the flood waits
-# for all of it to come, and is not to wait for any of it to be served.
-FLOOD_IN_TICK = 8
+# A flood: so many calls come a second, which is more than the gateway serves, and one connection
+# that sends such a share of them has so many held. Then none of these begins as another ends: what
+# comes behind the flood waits for all of it to come, and is not to wait for any of it to be served.
+FLOOD_PER_S = 1_600
+FLOOD_SHARE = 1 / 8
 FLOOD_HELD = 100
 
-# For how long at the most, in ticks: a second, by when all that gRPC's queue holds has come. A
-# client that never ceases is not to keep its own calls from being served.
-FLOOD_TICKS_MAX = 200
+# For how long at the most, in seconds: by then all that gRPC's queue holds has come. A client that
+# never ceases is not to keep its own calls from being served.
+FLOOD_S_MAX = 1.0
 
 # Calls that may be held back, of all connections; further ones begin as they come. Each takes some
 # 5 KB beside the 33 KB that it took in gRPC's queue: 3,000 of them, 14 MiB.
@@ -53,10 +55,14 @@ def _call_later(seconds: float, function: Callable[[], None]) -> None:
 class _Connection:
     """How many of its calls have begun and not ended, and what tells the others that they may."""
 
-    __slots__ = ("begun", "held")
+    __slots__ = ("begun", "came", "floods_since", "held")
 
     def __init__(self) -> None:
         self.begun = 0
+        # How many have come since the last tick and were held.
+        self.came = 0
+        # Since when it floods, on the clock; None if it does not.
+        self.floods_since: float | None = None
         # In the order in which they came.
         self.held: dict[asyncio.Future[None], None] = {}
 
@@ -65,7 +71,8 @@ class HeldBack:
     """Holds calls back. `gave_up` is told the peer of each that is given up meanwhile.
 
     A call that is held has its place with gRPC, and its deadline: both end it. No call is held
-    while `hurried` says that a shutdown waits. `later` calls a function after some seconds.
+    while `hurried` says that a shutdown waits. `later` calls a function after some seconds, and
+    `now` is the monotonic clock.
     """
 
     def __init__(
@@ -73,7 +80,9 @@ class HeldBack:
         gave_up: Callable[[str], None],
         hurried: Callable[[], bool],
         later: Later = _call_later,
+        now: Callable[[], float] = monotonic,
     ) -> None:
+        self._now = now
         self._gave_up = gave_up
         self._hurried = hurried
         self._later = later
@@ -81,11 +90,10 @@ class HeldBack:
         # Those with calls that are held; the first one has the next turn.
         self._waiting: dict[str, None] = {}
         self._held = 0
-        # Whether a tick is to come, and how many calls have come since the last one.
+        # Whether a tick is to come, when the last one was, and how many calls have come since.
         self._ticks = False
+        self._ticked_at = 0.0
         self._came = 0
-        # In how many ticks on end so many have come as in a flood.
-        self._flooded = 0
         # Ticks since a call has begun in one.
         self._without = 0
 
@@ -122,9 +130,14 @@ class HeldBack:
     async def _turn(self, peer: str, connection: _Connection, context: Any) -> None:
         """Return when a call that is held back may begin; it counts as begun then."""
         turn = asyncio.get_running_loop().create_future()
+        if peer not in self._waiting:
+            self._waiting[peer] = connection.floods_since = None
+            connection.came = 0
         connection.held[turn] = None
+        connection.came += 1
         self._held += 1
-        self._waiting.setdefault(peer)
+        if not self._ticks:
+            self._ticked_at, self._came = self._now(), 1
         self._tick_later()
         try:
             await turn
@@ -155,11 +168,9 @@ class HeldBack:
             self._without = 0
         if self._hurried():
             count = HELD_MAX
-        self._flooded = self._flooded + 1 if self._came >= FLOOD_IN_TICK else 0
+        self._look_for_floods()
         self._ticks = False
         self._came = 0
-        for peer in self._waiting:
-            self._fill(self._connections.get(peer))
         while count and self._waiting:
             peer = next(iter(self._waiting))
             del self._waiting[peer]
@@ -171,17 +182,33 @@ class HeldBack:
         if self._waiting:
             self._tick_later()
 
+    def _look_for_floods(self) -> None:
+        now = self._now()
+        are_many = self._came >= FLOOD_PER_S * (now - self._ticked_at)
+        self._ticked_at = now
+        for peer in self._waiting:
+            connection = self._connections.get(peer)
+            if connection is None:
+                continue
+            is_share = connection.came >= self._came * FLOOD_SHARE
+            if not (are_many and is_share and len(connection.held) >= FLOOD_HELD):
+                connection.floods_since = None
+            elif connection.floods_since is None:
+                connection.floods_since = now
+            connection.came = 0
+            self._fill(connection)
+
     def _ended(self, peer: str, connection: _Connection) -> None:
         connection.begun -= 1
         self._fill(connection)
         self._forget_if_idle(peer, connection)
 
-    def _fill(self, connection: _Connection | None) -> None:
-        """Have calls begin until there are as many as there may be at once."""
-        if connection is None:
+    def _fill(self, connection: _Connection) -> None:
+        """Have calls begin until there are as many as there may be at once; none of a flood."""
+        since = connection.floods_since
+        if since is not None and self._now() - since < FLOOD_S_MAX:
             return
-        is_flood = 0 < self._flooded <= FLOOD_TICKS_MAX and len(connection.held) >= FLOOD_HELD
-        while not is_flood and connection.begun < AT_ONCE and self._begin(connection):
+        while connection.begun < AT_ONCE and self._begin(connection):
             pass
 
     def _begin(self, connection: _Connection) -> bool:

@@ -233,8 +233,8 @@ class GrpcServer:
     async def drain(self, within_s: float) -> None:
         """Let calls in flight end, and each connection after its last one.
 
-        New calls are refused already, and health checks say NOT_SERVING: those who watch hear it
-        before connections are told to go. Listening ends at once. What is in flight after
+        New calls are refused, or soon will be, and health checks say NOT_SERVING: those who watch
+        hear it before connections are told to go. Listening ends at once. What is in flight after
         `within_s` seconds is cut off.
         """
         if self._place is not None:

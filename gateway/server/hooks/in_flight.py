@@ -20,10 +20,22 @@ SHUTDOWN_RETRY_S = 0.25
 
 
 # How many streams a drain lets go at one time, and how often, in seconds. Each is opened again
-# elsewhere: a connection, a handshake and a resume, 5 ms of a core or so, which all at once would
-# keep waiting those who are there already.
+# elsewhere: a connection, a handshake and a resume, 5 ms of a core or so. All at once they would
+# delay those who are there already.
 LET_GO_AT_A_TIME = 4
 LET_GO_EVERY_S = 0.05
+
+# The share of the drain timeout within which all streams are let go: they need some of it for what
+# they are in the midst of sending.
+_STREAMS_SHARE = 0.5
+
+
+def leaves_within_s(drain_timeout_s: float, call_timeout_s: float) -> float:
+    """Return within how many seconds a drain lets streams go that can go elsewhere.
+
+    A command that comes on one of the last connections is to end before it is cut off.
+    """
+    return max(0.0, min(drain_timeout_s * _STREAMS_SHARE, drain_timeout_s - call_timeout_s))
 
 
 def _later(seconds: float, callback: Callable[[], None]) -> object:
@@ -42,8 +54,8 @@ class InFlight(Hook):
         # In the order in which they began.
         self._calls: dict[Call[Any], None] = {}
         self._refusing = False
-        # How many streams connections had that a drain has yet to let go, and how many of those it
-        # lets go at one time.
+        # By connection that a drain has not let go yet: how many streams it had when the drain
+        # began. And how many streams go at one time.
         self._staying: dict[str, int] = {}
         self._at_a_time = LET_GO_AT_A_TIME
         self._idle = asyncio.Event()
@@ -64,8 +76,8 @@ class InFlight(Hook):
 
     @property
     def refusing(self) -> bool:
-        """Whether the gateway is shutting down."""
-        return self._refusing
+        """Whether the gateway is shutting down, and serves no connection any more."""
+        return self._refusing and not self._staying
 
     def on_start(self, call: Call[Any]) -> None:
         """See `Hook`."""
@@ -89,10 +101,11 @@ class InFlight(Hook):
         self._refusing = True
 
     def drain(self, within_s: float) -> None:
-        """Refuse new calls, and let all streams go within so many seconds, a few at a time.
+        """Let all streams go within so many seconds, a few at a time, and refuse new calls.
 
-        Those of one connection are let go together, and until then it is served as ever: its client
-        could open a stream again, or make a call, only on this connection.
+        Those of one connection are let go together, and until then its calls are not refused: its
+        client could open a stream again, or make a call, only on this connection. With no seconds
+        all are let go at once.
         """
         for call in self._calls:
             if call.is_stream:
@@ -118,6 +131,7 @@ class InFlight(Hook):
 
     async def cut_off(self, within_s: float) -> None:
         """End what is still in flight, each call with a status that says what became of it."""
+        self._staying.clear()
         for call in tuple(self._calls):
             call.end(call.explain_cut_off or _without_effect)
         with contextlib.suppress(TimeoutError):
