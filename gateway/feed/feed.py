@@ -37,7 +37,7 @@ class Feed:
         self._ahead: Ahead | None = None
         self._dispatcher = Dispatcher(window or Window(index.span.newest), Cursors(index.epoch))
         self._standings = Standings()
-        # Whether subscriptions end as soon as they have what has come.
+        # Whether `drain` was called.
         self._drains = False
         index.listen(self._dispatcher.arrived)
         if copying is not None:

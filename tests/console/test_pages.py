@@ -150,11 +150,21 @@ def test_only_so_many_may_look_at_one_time(start_gateway: StartGateway) -> None:
         it.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("path", ["/console/stream", "/console/conferences/c1"])
 def test_a_shutdown_ends_the_streams_and_cuts_none_off(
-    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+    start_gateway: StartGateway,
+    provider: RecordingProvider,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
 ) -> None:
-    gateway = start_gateway()
-    messages = streamed(gateway.admin_address, "/console/stream")
+    gateway = start_gateway(provider.base_url)
+    provider.answer = lambda request: Answer(
+        200,
+        {"data": [], "meta": {"total_pages": 1}}
+        if "participants" in request.path
+        else {"data": {"id": "c1", "name": "stand-up"}},
+    )
+    messages = streamed(gateway.admin_address, path)
     next(messages)
 
     gateway.stop()

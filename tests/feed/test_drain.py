@@ -23,6 +23,15 @@ def test_a_drain_is_told_to_everybody(stage: Stage) -> None:
     assert [delivery.drained for delivery in stage.run(sleep_and_drain())] == [True, True]
 
 
+def test_who_comes_after_a_drain_has_begun_is_let_go_too(stage: Stage) -> None:
+    async def drain_and_open() -> Given:
+        stage.feed.drain()
+        with stage.feed.subscribe(Filter(), EVERYTHING, 0, 9) as late:
+            return await next_of(late, 3_600)
+
+    assert stage.run(drain_and_open()).drained
+
+
 def test_a_drain_delivers_first_what_has_come(stage: Stage) -> None:
     stage.numbered(5)
 

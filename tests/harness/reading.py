@@ -1,7 +1,10 @@
 """The feed and the log as their clients read them, in a line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
+
+import grpc
 
 from conferencing.v1.event_pb2 import Event
 from conferencing.v1.event_service_pb2 import (
@@ -11,6 +14,7 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     SubscribeResponse,
 )
+from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 
 # What is read in one go is there by then, in seconds.
 _READ_S_MAX = 30
@@ -26,6 +30,20 @@ def opened(gateway: Gateway, **fields: Any) -> tuple[Any, SubscribeResponse]:
     """Open a stream; returns it and its first response."""
     stream = gateway.events.Subscribe(SubscribeRequest(**fields))
     return stream, next(stream)
+
+
+@contextmanager
+def followed(address: str, count: int) -> Iterator[list[tuple[EventServiceStub, Any]]]:
+    """Open so many streams one after the other, each on a connection of its own with its stub."""
+    with ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            own = [("grpc.use_local_subchannel_pool", 1)]
+            stub = EventServiceStub(stack.enter_context(grpc.insecure_channel(address, own)))
+            stream = stub.Subscribe(SubscribeRequest())
+            next(stream)
+            found.append((stub, stream))
+        yield found
 
 
 def replay(gateway: Gateway, **fields: Any) -> list[Event]:

@@ -18,6 +18,7 @@ from conferencing.v1.conference_service_pb2_grpc import ConferenceServiceStub
 from conferencing.v1.event_service_pb2 import (
     POSITION_EARLIEST,
     GetEventRequest,
+    GetFeedInfoRequest,
     SubscribeRequest,
 )
 from conferencing.v1.queue_service_pb2 import GetQueueRequest
@@ -27,6 +28,7 @@ from tests.harness.certificates import Authority
 from tests.harness.gateway import failure_of
 from tests.harness.process import GatewayProcess
 from tests.harness.provider import Answer, RecordingProvider, SentRequest
+from tests.harness.reading import followed
 from tests.harness.storm import Storm
 from tests.harness.webhooks import webhook
 
@@ -171,6 +173,17 @@ def test_who_has_a_call_in_flight_is_refused_in_words_and_sees_the_health(tmp_pa
         assert held.result().receipt.result == "ok"
         ended(gateway)
         assert len(provider.requests) == 1
+
+
+def test_without_another_gateway_on_its_log_all_streams_are_let_go_at_once(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path) as gateway, followed(gateway.grpc_address, 200) as following:
+        signalled(gateway)
+
+        (_, first), *_, (stub, last) = following
+        assert next(first).HasField("drain")
+        assert failure_of(stub.GetFeedInfo, GetFeedInfoRequest()).code is Code.UNAVAILABLE
+        assert next(last).HasField("drain")
+        ended(gateway)
 
 
 def frames(connection: socket.socket) -> Iterator[bytes]:

@@ -22,7 +22,6 @@ from conferencing.v1.event_service_pb2 import (
     SubscribeRequest,
     SubscribeResponse,
 )
-from conferencing.v1.event_service_pb2_grpc import EventServiceStub
 from tests.harness.loop import LoopThread
 from tests.harness.nats import (
     NatsCluster,
@@ -35,6 +34,7 @@ from tests.harness.nats import (
 from tests.harness.pages import http_get
 from tests.harness.ports import free_ports
 from tests.harness.process import GatewayProcess, command, environment
+from tests.harness.reading import followed
 from tests.harness.webhooks import Poster, Signer, webhook
 
 pytestmark = [with_nats, pytest.mark.slow]
@@ -326,16 +326,11 @@ def test_until_its_index_is_filled_a_gateway_serves_what_comes_and_is_not_ready(
 
 def test_a_shutdown_lets_streams_go_a_few_at_a_time(broker: NatsCluster, tmp_path: Path) -> None:
     """The last connection is served until its stream has ended, long after the first one's has."""
-    with _gateway(broker, tmp_path) as gateway:
-        apart = [("grpc.use_local_subchannel_pool", 1)]
-        channels = [
-            grpc.insecure_channel(gateway.grpc_address, apart) for _ in range(_MANY_CONNECTIONS)
-        ]
-        stubs = [EventServiceStub(it) for it in channels]
-        streams = [it.Subscribe(SubscribeRequest()) for it in stubs]
-        for stream in streams:
-            next(stream)
-
+    with (
+        _gateway(broker, tmp_path) as gateway,
+        followed(gateway.grpc_address, _MANY_CONNECTIONS) as following,
+    ):
+        stubs, streams = zip(*following, strict=True)
         gateway.signal(signal.SIGTERM)
 
         assert next(streams[0]).HasField("drain")
@@ -347,5 +342,3 @@ def test_a_shutdown_lets_streams_go_a_few_at_a_time(broker: NatsCluster, tmp_pat
         assert next(again).HasField("drain")
         assert [it.code() for it in (streams[0], streams[-1], again)] == [grpc.StatusCode.OK] * 3
         assert gateway.wait(60) == 0
-        for channel in channels:
-            channel.close()

@@ -18,8 +18,8 @@ from gateway.server.grpc.sockets import UNIX_PEER
 # one of them is served three others could come (0.6 ms, 0.2 ms).
 AT_ONCE = 8
 
-# A flood: so many calls come a second, which is more than the gateway serves, and one connection
-# that sends such a share of them has so many held. Then none of these begins as another ends: what
+# A flood: FLOOD_PER_S calls come in a second, more than the gateway serves, and a connection that
+# sends FLOOD_SHARE of them has FLOOD_HELD held. Then none of these begins as another ends: what
 # comes behind the flood waits for all of it to come, and is not to wait for any of it to be served.
 FLOOD_PER_S = 1_600
 FLOOD_SHARE = 1 / 8
@@ -131,8 +131,8 @@ class HeldBack:
         """Return when a call that is held back may begin; it counts as begun then."""
         turn = asyncio.get_running_loop().create_future()
         if peer not in self._waiting:
-            self._waiting[peer] = connection.floods_since = None
-            connection.came = 0
+            self._waiting[peer] = None
+            connection.came, connection.floods_since = 0, None
         connection.held[turn] = None
         connection.came += 1
         self._held += 1
