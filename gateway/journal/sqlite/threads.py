@@ -123,14 +123,26 @@ class ReadingThreads:
             connection = self._connect()
             self._local.connection = connection
             self._connections.append(connection)
+        if not stop.begin(connection):
+            raise LogUnavailableError("the caller has gone")
         try:
-            if not stop.begin(connection):
-                raise LogUnavailableError("the caller has gone")
             # One snapshot for all statements of a query.
             connection.execute("BEGIN")
-            try:
-                return query(connection)
-            finally:
-                connection.rollback()
+            return query(connection)
         finally:
+            # First: a rollback that is broken off leaves its transaction to all later queries.
             stop.end()
+            self._leave(connection)
+
+    def _leave(self, connection: sqlite3.Connection) -> None:
+        """End a query's transaction, if need be with its connection.
+
+        An interrupt holds for as long as a statement of the query is half read (sqlite.org/c3ref/
+        interrupt.html), for the rollback, too.
+        """
+        try:
+            connection.rollback()
+        except sqlite3.Error:
+            self._local.connection = None
+            self._connections.remove(connection)
+            connection.close()
