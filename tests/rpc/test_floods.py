@@ -1,12 +1,13 @@
 """Connections that flood a real gateway, seen from them and from those beside them."""
 
+import asyncio
 import logging
 import re
 import socket
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from time import monotonic
 
 import pytest
@@ -16,6 +17,7 @@ from conferencing.v1.event_service_pb2 import GetFeedInfoRequest, SubscribeReque
 from gateway.records.connections import ConnectionClosed, ConnectionHeld
 from gateway.server.grpc import floods
 from gateway.server.grpc.floods import HELD_S, UNEXPLAINED_MAX, UNEXPLAINED_PER_S, Floods
+from gateway.server.grpc.sockets import Bound, Descriptor, Looked, connections_on
 from tests.conftest import StartGateway
 from tests.harness import ports
 from tests.harness.clock import ManualClock
@@ -96,6 +98,9 @@ class Port(ports.Port):
             self.clock,
         )
 
+    def look(self) -> None:
+        asyncio.run(self.floods.look())
+
 
 @pytest.fixture
 def port() -> Iterator[Port]:
@@ -119,10 +124,10 @@ def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> No
     quiet, _ = port.connect()
 
     pump(client, ours, UNEXPLAINED_MAX)
-    port.floods.look()
+    port.look()
     assert (port.seen, len(port.floods.connections)) == ([], 2)
     pump(client, ours, 100)
-    port.floods.look()
+    port.look()
 
     assert port.seen == [ConnectionHeld(peer(client), "BYTES_WITHOUT_CALL", HELD_S)]
     quiet.send(b"x")
@@ -132,14 +137,14 @@ def test_bytes_that_no_call_explains_are_too_many_at_some_time(port: Port) -> No
 def test_bytes_that_no_call_explains_may_be_so_many_a_second(port: Port) -> None:
     client, ours = port.connect()
     pump(client, ours, UNEXPLAINED_MAX)
-    port.floods.look()
+    port.look()
     port.clock.advance(2)
 
     pump(client, ours, 2 * UNEXPLAINED_PER_S)
-    port.floods.look()
+    port.look()
     assert port.seen == []
     pump(client, ours, 100)
-    port.floods.look()
+    port.look()
 
     assert len(port.seen) == 1
 
@@ -151,7 +156,7 @@ def test_bytes_that_calls_explain_are_never_too_many(port: Port) -> None:
     for _ in range(4):
         pump(client, ours, UNEXPLAINED_MAX)
         port.explained[peer(client)] = UNEXPLAINED_MAX
-        port.floods.look()
+        port.look()
 
     assert port.seen == []
 
@@ -161,6 +166,7 @@ def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     client, ours = port.connect()
     ours.setblocking(False)
     name, began = peer(client), port.clock()
+    port.look()
 
     port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
     port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
@@ -168,13 +174,13 @@ def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     with pytest.raises(BlockingIOError):
         ours.recv(10)
     port.clock.advance(HELD_S - 1)
-    port.floods.look()
+    port.look()
     with pytest.raises(BlockingIOError):
         ours.recv(10)
     port.clock.advance(2)
-    port.floods.look()
+    port.look()
 
-    port.floods.look()
+    port.look()
 
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
     assert port.seen == [
@@ -183,12 +189,50 @@ def test_who_is_held_hears_nothing_and_then_the_end(port: Port) -> None:
     ]
 
 
+@on_linux
+def test_who_floods_before_it_was_looked_at_is_held_by_a_look_that_is_asked_for(
+    port: Port,
+) -> None:
+    client, _ = port.connect()
+    port.floods.flooded(peer(client), "CALLS_GIVEN_UP")
+    assert port.seen == []
+
+    asyncio.run(asyncio.wait_for(port.floods.sought(), 10))
+    port.look()
+
+    assert port.seen == [ConnectionHeld(peer(client), "CALLS_GIVEN_UP", HELD_S)]
+    with pytest.raises(TimeoutError):  # and no further look is
+        asyncio.run(asyncio.wait_for(port.floods.sought(), 0))
+
+
+@on_linux
+def test_who_floods_while_a_look_is_made_is_held_by_the_next(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients: list[socket.socket] = []
+
+    def looked_too_early(bound: Bound, known: Set[Descriptor]) -> Looked:
+        looked = connections_on(bound, known)
+        if not clients:
+            clients.append(port.connect()[0])
+            port.floods.flooded(peer(clients[0]), "CALLS_GIVEN_UP")
+        return looked
+
+    monkeypatch.setattr(floods, "connections_on", looked_too_early)
+    port.look()
+    assert port.seen == []
+    port.look()
+
+    assert port.seen == [ConnectionHeld(peer(clients[0]), "CALLS_GIVEN_UP", HELD_S)]
+
+
 def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
     port: Port, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(floods, "_LINUX", False)
     client, ours = port.connect()
     name = peer(client)
+    port.look()
 
     port.floods.flooded(name, "CALLS_GIVEN_UP")
 
@@ -197,14 +241,14 @@ def test_where_the_kernel_cannot_hold_it_the_connection_is_closed_at_once(
         ConnectionClosed(name, "CALLS_GIVEN_UP", port.clock(), 0.0),
     ]
     assert port.seen == seen
-    port.floods.look()
+    port.look()
     assert (client.recv(10), ours.recv(10)) == (b"", b"")
     assert port.seen == seen
 
 
 def test_of_a_connection_that_is_gone_nothing_is_said(port: Port) -> None:
     client, ours = port.connect()
-    port.floods.look()
+    port.look()
     name = peer(client)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
     client.close()
@@ -227,9 +271,9 @@ def test_on_a_socket_file_nobody_is_held_but_all_are_counted() -> None:
             ours, _ = listener.accept()
             with ours:
                 pump(client, ours, UNEXPLAINED_MAX + 100)
-                on_file.look()
+                asyncio.run(on_file.look())
                 on_file.flooded("unix:", "CALLS_GIVEN_UP")
-                on_file.look()
+                asyncio.run(on_file.look())
                 client.send(b"x")
                 assert ours.recv(10) == b"x"
                 assert on_file.connections == ["unix:"]

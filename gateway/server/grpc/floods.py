@@ -13,6 +13,7 @@ On a socket file nobody is held. The kernel counts no bytes there, the file's mo
 connect, and gRPC gives all clients one name: to hold one would be to hold them all.
 """
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -30,14 +31,14 @@ from gateway.server.grpc.sockets import (
     Bound,
     Descriptor,
     bytes_received,
-    peer_name,
-    socket_descriptors,
-    sockets_on,
+    connections_on,
 )
 from gateway.tokenbucket import TokenBucket
 
-# How often connections are looked at, in seconds.
+# How often connections are looked at, in seconds, and how often if ever new ones flood. A look at a
+# thousand takes some 10 ms of a thread, and as long of the event loop.
 LOOK_EVERY_S = 0.5
+LOOK_AT_MOST_EVERY_S = 0.05
 
 # Bytes of a connection that no call explains, at once and in a second: far above what health
 # checks, reflection and keep-alive take, and some of the largest requests that are still to come.
@@ -88,19 +89,31 @@ class Floods:
         self._now = now
         # None stands for a socket that is none of the address's connections.
         self._known: dict[Descriptor, _Connection | None] = {}
+        # Peers that flood by a connection which no look has shown yet, and how.
+        self._sought: dict[str, str] = {}
+        self._is_sought = asyncio.Event()
 
     @property
     def connections(self) -> list[str]:
         """Who was connected at the last look, each by its peer."""
         return [it.peer for it in self._known.values() if it is not None]
 
-    def look(self) -> None:
+    async def sought(self) -> None:
+        """Return when it is time for a look: a connection floods that the last one has not seen."""
+        await self._is_sought.wait()
+
+    async def look(self) -> None:
         """Look at all connections once: hold those that flood, end those held for long enough."""
+        # Who is sought from here on is for the next look; this one may be too early for it.
+        sought, self._sought = self._sought, {}
+        self._is_sought.clear()
+        known = frozenset(self._known)
+        found, new = await asyncio.to_thread(connections_on, self._bound, known)
         now = self._now()
-        found = tuple(socket_descriptors())
-        if any(it not in self._known for it in found):
-            self._meet()
         self._known = {it: self._known.get(it) for it in found}
+        for descriptor, peer, family in new:
+            bucket = TokenBucket(UNEXPLAINED_PER_S, UNEXPLAINED_MAX, self._now)
+            self._known[descriptor] = _Connection(peer, family, bucket)
         for descriptor, connection in self._known.items():
             if connection is None or connection.peer == UNIX_PEER:
                 continue
@@ -109,30 +122,24 @@ class Floods:
                     self._close(descriptor, connection, connection.held)
                 continue
             received = bytes_received(descriptor.number, connection.family)
-            new = received - connection.received
+            new_bytes = received - connection.received
             connection.received = received
-            connection.unexplained.spend(new - self._explained(connection.peer))
+            connection.unexplained.spend(new_bytes - self._explained(connection.peer))
             if connection.unexplained.held < 0:
                 self._hold(descriptor, connection, "BYTES_WITHOUT_CALL")
+            elif connection.peer in sought:
+                self._hold(descriptor, connection, sought[connection.peer])
 
     def flooded(self, peer: str, kind: str) -> None:
-        """Hold the connection of a peer, if it is still there."""
+        """Hold the connection of a peer, if it is still there: at once, or with the next look."""
         if peer == UNIX_PEER:
             return
-        self._meet()
         for descriptor, connection in self._known.items():
             if connection is not None and connection.peer == peer:
                 self._hold(descriptor, connection, kind)
-
-    def _meet(self) -> None:
-        for descriptor, found in sockets_on(self._bound, listening=False):
-            if self._known.get(descriptor) is None:
-                try:
-                    peer = peer_name(found.getpeername())
-                except OSError:  # the client has gone already
-                    continue
-                bucket = TokenBucket(UNEXPLAINED_PER_S, UNEXPLAINED_MAX, self._now)
-                self._known[descriptor] = _Connection(peer, found.family, bucket)
+                return
+        self._sought[peer] = kind
+        self._is_sought.set()
 
     def _hold(self, descriptor: Descriptor, connection: _Connection, kind: str) -> None:
         if connection.held is not None:

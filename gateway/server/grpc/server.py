@@ -5,6 +5,7 @@ import errno
 import logging
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import grpc
 
@@ -18,7 +19,7 @@ from gateway.records.refusals import Refused, Subject
 from gateway.server.grpc.beside import OPEN, Beside
 from gateway.server.grpc.connections import Connections
 from gateway.server.grpc.crowd import Crowd
-from gateway.server.grpc.floods import LOOK_EVERY_S, Floods
+from gateway.server.grpc.floods import LOOK_AT_MOST_EVERY_S, LOOK_EVERY_S, Floods
 from gateway.server.grpc.health import HealthService
 from gateway.server.grpc.rules import Rules
 from gateway.server.grpc.shell import MethodHandler
@@ -217,8 +218,11 @@ class GrpcServer:
         """Look after connections and their calls for ever."""
         assert self._floods is not None
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            self._floods.look()
+            await asyncio.sleep(LOOK_AT_MOST_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S - LOOK_AT_MOST_EVERY_S):
+                    await self._floods.sought()
+            await self._floods.look()
             self._rules.silence.end_late()
             self._rules.peers.forget_idle()
             if self._rules.identity is not None:

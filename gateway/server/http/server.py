@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 import uvicorn
 
 from gateway.address import Address, TcpAddress
+from gateway.server.http.accepting import Burst
 from gateway.server.http.incoming import BufferedReading, ReadBuffer
 from gateway.server.http.protocol import Observe, RequestProtocol
 from gateway.server.http.refusals import IDLE_S
@@ -55,7 +56,7 @@ class HttpServer:
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
-                http=cast("type[asyncio.Protocol]", partial(self._serving, slots=self._slots)),
+                http=cast("type[asyncio.Protocol]", self._accepted),
                 timeout_keep_alive=IDLE_S,
                 ws="none",
                 lifespan="off",
@@ -69,6 +70,7 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
         self._place: SocketFilePlace | None = None
         self._acceptor: TlsAcceptor | None = None
+        self._burst: Burst | None = None
 
     async def start(
         self, address: Address, certificates: CurrentCredentials | None = None
@@ -85,6 +87,7 @@ class HttpServer:
         if isinstance(address, TcpAddress):
             bound = TcpAddress(address.host, listener.getsockname()[1])
         if certificates is None:
+            self._burst = Burst(listener, partial(self._protocol, self._slots))
             self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
             return bound
         self._server.config.load()
@@ -124,6 +127,12 @@ class HttpServer:
     def _protocol(self, slots: Slots) -> asyncio.BufferedProtocol:
         """Return what serves one connection, as uvicorn makes it for those that it accepts."""
         return self._serving(self._server.config, self._server.server_state, {}, slots=slots)
+
+    def _accepted(self, *uvicorns: Any, **named: Any) -> asyncio.BufferedProtocol:
+        """Return what serves a connection that uvicorn has accepted, and see who waits behind."""
+        if self._burst is not None:
+            self._burst.accept()
+        return self._serving(*uvicorns, slots=self._slots, **named)
 
     def _serving(self, *uvicorns: Any, slots: Slots, **named: Any) -> asyncio.BufferedProtocol:
         served = RequestProtocol(*uvicorns, observe=self._observe, slots=slots, **named)
