@@ -70,25 +70,26 @@ class Accepted(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What a look shows: all sockets of this process, and connections not known before."""
+    """What a look shows: all sockets of this process, and connections not met before."""
 
     sockets: Sequence[Descriptor]
     new: Sequence[Accepted]
 
 
-def connections_on(bound: Bound, known: Set[Descriptor]) -> Looked:
-    """Return the sockets of this process, and the connections of an address not known before.
+def connections_on(bound: Bound, seen: Set[Descriptor], met: Set[Descriptor]) -> Looked:
+    """Return the sockets of this process, and the connections of an address that are not `met`.
 
-    Call it in a thread. Each of thousands of calls to the kernel gives up the interpreter, and gets
-    it back after `gateway.process` has others wait for it, where a thread computes: with a
-    thousand connections and a response of 2 MB being read, an event loop stood still for 1.5 s.
+    Connections are looked for only where there are sockets not `seen` before. Call it in a thread:
+    each of its thousands of calls to the kernel gives up the interpreter, and waits for the switch
+    interval (`gateway.process`) where another thread computes. With a thousand connections and a
+    response of 2 MB being read, an event loop stood still for 1.5 s.
     """
     found = tuple(socket_descriptors())
-    if known >= set(found):
+    if seen >= set(found):
         return Looked(found, ())
     new: list[Accepted] = []
     for descriptor, connection in sockets_on(bound, listening=False):
-        if descriptor not in known:
+        if descriptor not in met:
             with contextlib.suppress(OSError):  # the client has gone already
                 peer = peer_name(connection.getpeername())
                 new.append(Accepted(descriptor, peer, connection.family))
