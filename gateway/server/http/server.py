@@ -5,13 +5,12 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeAlias, cast
 
 import uvicorn
 
 from gateway.address import Address, TcpAddress
-from gateway.server.http.accepting import Burst
+from gateway.server.http.accepting import FairServing
 from gateway.server.http.incoming import BufferedReading, ReadBuffer
 from gateway.server.http.protocol import Observe, RequestProtocol
 from gateway.server.http.refusals import IDLE_S
@@ -70,7 +69,9 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
         self._place: SocketFilePlace | None = None
         self._acceptor: TlsAcceptor | None = None
-        self._burst: Burst | None = None
+        self._fair: FairServing | None = None
+        # In clear: uvicorn accepts on it, and so do we what waits behind.
+        self._listener: socket.socket | None = None
 
     async def start(
         self, address: Address, certificates: CurrentCredentials | None = None
@@ -86,15 +87,14 @@ class HttpServer:
         bound: Address = address
         if isinstance(address, TcpAddress):
             bound = TcpAddress(address.host, listener.getsockname()[1])
+        self._fair = FairServing(self._slots, self._protocol, self._observe, certificates)
         if certificates is None:
-            self._burst = Burst(listener, partial(self._protocol, self._slots))
+            self._listener = listener
             self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
             return bound
         self._server.config.load()
         self._task = asyncio.create_task(self._server.serve(sockets=[]))
-        self._acceptor = TlsAcceptor(
-            listener, certificates, self._slots, self._protocol, self._observe
-        )
+        self._acceptor = TlsAcceptor(listener, self._fair)
         return bound
 
     async def stop(self, within_s: float) -> None:
@@ -103,11 +103,14 @@ class HttpServer:
         uvicorn's own limit would cancel the application in the middle of its work. A connection
         that is closed ends a request whose rest is awaited, and lets a complete one continue.
         """
-        self._server.should_exit = True
         if self._place is not None:
             self._place.remove()
         if self._acceptor is not None:
             await self._acceptor.close()
+        if self._fair is not None:
+            # Before uvicorn tells its connections to end: it would not tell one that comes later.
+            await self._fair.close()
+        self._server.should_exit = True
         if await self._has_ended(within_s):
             return
         connections = list(self._server.server_state.connections)
@@ -130,8 +133,8 @@ class HttpServer:
 
     def _accepted(self, *uvicorns: Any, **named: Any) -> asyncio.BufferedProtocol:
         """Return what serves a connection that uvicorn has accepted, and see who waits behind."""
-        if self._burst is not None:
-            self._burst.accept()
+        if self._fair is not None and self._listener is not None:
+            self._fair.accept_waiting(self._listener)
         return self._serving(*uvicorns, slots=self._slots, **named)
 
     def _serving(self, *uvicorns: Any, slots: Slots, **named: Any) -> asyncio.BufferedProtocol:
