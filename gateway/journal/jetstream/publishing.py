@@ -8,13 +8,13 @@ batch, all or none of which are stored, with one sync (ADR-50 of nats-architectu
 import asyncio
 import re
 import secrets
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from gateway.journal.events import Appended
 from gateway.journal.jetstream.api import JetStreamApi, Json, result_of
 from gateway.journal.jetstream.broker import RESPONSE_S, Broker
-from gateway.journal.jetstream.errors import BrokerError, RefusedError
+from gateway.journal.jetstream.errors import BrokerError, NotTakenError, RefusedError
 from gateway.journal.jetstream.wire import packed
 
 _FIRST = {"Nats-Expected-Last-Subject-Sequence": "0"}
@@ -26,8 +26,16 @@ _UNDER_WAY = 10164
 
 _HELD_NUMBER = re.compile(r": (\d+)$")
 
-# Until what is on its way is stored: the first pause, in seconds; each is twice the one before.
+# Until what is on its way is stored, or somebody takes what is sent: the first pause, in seconds;
+# each is twice the one before.
 _PAUSE_S = 0.002
+
+# How many such pauses there are while nobody takes what is sent: a second in all. A server knows of
+# a stream that another has just made, or of its new leader, some milliseconds after them, and what
+# nobody takes is not stored. An election takes longer: the provider sends again what fails then.
+NOT_TAKEN_PAUSES = 9
+
+_Sent = TypeVar("_Sent")
 
 
 class Outgoing(NamedTuple):
@@ -38,18 +46,24 @@ class Outgoing(NamedTuple):
 
 
 class Publishing:
-    """Sends to one stream."""
+    """Sends to one stream. `sleep` waits so many seconds."""
 
-    def __init__(self, broker: Broker, api: JetStreamApi) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        api: JetStreamApi,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._broker = broker
         self._api = api
+        self._sleep = sleep
 
     async def one(self, event: Outgoing) -> Appended:
         """Store an event. Raises BrokerError, when it may have been stored, and RefusedError."""
         pause_s = _PAUSE_S
         while True:
             try:
-                found = await self._sent(event, _FIRST)
+                found = await self._until_taken(lambda: self._sent(event, _FIRST))
                 return Appended(int(found["seq"]), duplicate=False)
             except RefusedError as error:
                 if error.code == _HELD:
@@ -58,7 +72,7 @@ class Publishing:
                     raise
             if pause_s > RESPONSE_S:
                 raise BrokerError("the same event has been on its way for long")
-            await asyncio.sleep(pause_s)
+            await self._sleep(pause_s)
             pause_s *= 2
 
     async def many(self, events: Sequence[Outgoing]) -> Sequence[Appended] | None:
@@ -66,6 +80,9 @@ class Publishing:
 
         Raises BrokerError, when all may have been stored, and RefusedError.
         """
+        return await self._until_taken(lambda: self._batch(events))
+
+    async def _batch(self, events: Sequence[Outgoing]) -> Sequence[Appended] | None:
         batch = {**_FIRST, "Nats-Batch-Id": secrets.token_hex(8)}
         await self._broker.publish_all(
             packed(it.subject, it.data, {**batch, "Nats-Batch-Sequence": str(number)})
@@ -82,6 +99,15 @@ class Publishing:
             raise BrokerError(f"the broker has stored {found.get('count')} of {len(events)} events")
         newest = int(found["seq"])
         return [Appended(it, False) for it in range(newest - len(events) + 1, newest + 1)]
+
+    async def _until_taken(self, send: Callable[[], Awaitable[_Sent]]) -> _Sent:
+        """Send until somebody takes it, and not for long. Raises what `send` does."""
+        for pause in range(NOT_TAKEN_PAUSES):
+            try:
+                return await send()
+            except NotTakenError:
+                await self._sleep(_PAUSE_S * 2**pause)
+        return await send()
 
     async def _sent(self, event: Outgoing, headers: dict[str, str]) -> Json:
         response = await self._broker.request(event.subject, event.data, headers)
