@@ -17,6 +17,10 @@ MIB = 2**20
 FACTOR = 5.0
 FACTOR_OF_FLOODS = 10.0
 
+# How often an attack is made if it seems to succeed: what a shared machine did meanwhile does not
+# come again, a bound that is broken does.
+TRIES = 3
+
 # What counts as idle at least, in seconds. Calls that wait for nothing take 2 to 6 ms, on a machine
 # that does nothing else; beside other programs on two cores the slowest of a hundred took 30 to
 # 80 ms, and a few seconds of idling do not show that. Below it, noise would decide.

@@ -5,13 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.needs import on_linux
-from tests.hostile.bars import MIB, faults, lateness, slowness
+from tests.hostile.bars import MIB, TRIES, faults, lateness, slowness
 from tests.hostile.stage import Stage
 from tests.hostile.table import ROWS, Row
-
-# How often an attack is made if it seems to succeed: what a shared machine did meanwhile does not
-# come again, a bound that is broken does.
-TRIES = 3
 
 
 @on_linux
