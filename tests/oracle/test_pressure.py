@@ -18,13 +18,14 @@ from gateway.feed.feed import Feed
 from gateway.journal.events import Framed
 from tests.harness.events import new_event
 from tests.harness.loop import LoopThread
+from tests.harness.nats import with_nats
 from tests.harness.needs import on_linux
 from tests.harness.process import GatewayProcess
 from tests.oracle.breaks import Break
 from tests.oracle.breaks_of_feed import keeps_a_queue_for_each
 from tests.oracle.disk import wal_of
 from tests.oracle.held import HeldNews
-from tests.oracle.history import Earliest, Opening
+from tests.oracle.history import After, Earliest, Opening
 from tests.oracle.model import Fields, Wanted
 from tests.oracle.remote import RemoteLog, RemoteReader, posted
 from tests.oracle.remote_homes import HOMES, made_in
@@ -177,8 +178,15 @@ GROWTH_MAX_KIB = 3 * 1_024
 
 
 @on_linux
-def test_a_storm_of_cancelled_streams_leaves_memory_flat(tmp_path: Path) -> None:
-    with GatewayProcess(tmp_path) as gateway:
+@pytest.mark.parametrize("name", HOMES)
+def test_a_storm_of_cancelled_streams_leaves_memory_flat(
+    loop: LoopThread, tmp_path: Path, name: str
+) -> None:
+    with (
+        made_in(name, loop, tmp_path / "nats") as made,
+        made(tmp_path) as home,
+        GatewayProcess(tmp_path, **home.env) as gateway,
+    ):
         assert gateway.webhooks.post(posted("e", FIELDS).raw).status == 200
         sizes = []
         for wave in range(WAVES):
@@ -269,6 +277,45 @@ def test_a_gateway_killed_on_a_full_disk_has_lost_nothing_acknowledged(tmp_path:
         log.audit()
 
     assert violations(log.model, []) == []
+    assert log.known.newest == len(made)
+
+
+@on_linux
+@with_nats
+@pytest.mark.parametrize("room", [0, 70_001])
+@pytest.mark.parametrize("killed", [False, True], ids=["goes on", "killed"])
+def test_the_full_disk_of_an_index_holds_up_its_own_streams_alone(
+    loop: LoopThread, tmp_path: Path, room: int, killed: bool
+) -> None:
+    """With the log in a stream: its events are stored, and come when there is room again."""
+    made = [posted(f"e{number}", FIELDS, 3_000) for number in range(24)]
+    with made_in("jetstream-1", loop, tmp_path / "nats") as make, make(tmp_path) as home:
+        log, index = home.log, Path(home.env["GATEWAY_INDEX"])
+        reader = RemoteReader("reader", log)
+        with GatewayProcess(tmp_path, **home.env) as gateway:
+            _begun(log, gateway)
+            reader.open(gateway.channel, Opening())
+            assert reader.wait_until(lambda it: bool(it.responses))
+            assert log.post(gateway.webhooks, made[:4]) == [200] * 4
+            with full_disk(gateway, index, room):
+                # Each waits a second for the index, and is stored all the same.
+                assert log.post(gateway.webhooks, made[4:5]) == [200]
+                assert set(log.post(gateway.webhooks, made[5:])) == {200}
+                assert reader.streams[0].position < len(made)
+                if killed:
+                    gateway.kill()
+            if not killed:
+                assert reader.wait_until(lambda it: it.position == len(made))
+            reader.leave()
+        log.audit()
+        if killed:
+            with GatewayProcess(tmp_path, **home.env) as gateway:
+                reader.open(gateway.channel, Opening(place=After(reader.cursor)))
+                assert reader.wait_until(lambda it: bool(it.responses) and it.position == len(made))
+                reader.leave()
+        log.audit()
+
+    assert violations(log.model, reader.streams) == []
     assert log.known.newest == len(made)
 
 
