@@ -170,11 +170,11 @@ def _kept(feed: Feed) -> int:
 
 
 # The feed keeps at hand what a thousand places were given last; the first waves fill that twice.
-STREAMS, WAVES, WARM_UP = 250, 16, 8
-# What the next 2,000 streams may add once buffers and pools have their size: pages that the
+STREAMS, WAVES, WARM_UP = 250, 24, 8
+# What the next 4,000 streams may add once buffers and pools have their size: pages that the
 # allocator does not give back. A filter takes 20 KiB here, so leaving filters behind would add
-# 40 MiB, and two KiB of anything for each stream 4 MiB.
-GROWTH_MAX_KIB = 3 * 1_024
+# 80 MiB, and two KiB of anything for each stream 8 MiB.
+GROWTH_MAX_KIB = 6 * 1_024
 
 
 @on_linux
