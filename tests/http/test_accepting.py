@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from gateway.address import TcpAddress
-from gateway.server.http.accepting import ACCEPTED_A_TURN
+from gateway.server.http.accepting import ACCEPTED_A_TURN, WAITING_SHARE
 from gateway.server.http.server import HttpServer
 from gateway.tls.current import CurrentCredentials
 from tests.harness.certificates import Authority
@@ -27,10 +27,7 @@ TURNS_BESIDE = 45
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 
-pytestmark = [
-    on_linux,  # has 127.0.0.2
-    pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop]),
-]
+pytestmark = on_linux  # which has 127.0.0.2
 
 
 def open_from(source: str, bound: TcpAddress) -> socket.socket:
@@ -56,7 +53,15 @@ async def turns_until_served(client: socket.socket) -> int:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("in_tls", [False, True], ids=["clear", "tls"])
+@pytest.mark.parametrize(
+    ("new_loop", "in_tls"),
+    [
+        # In clear, asyncio accepts all that wait by itself.
+        pytest.param(uvloop.new_event_loop, False, id="uvloop, in clear"),
+        pytest.param(uvloop.new_event_loop, True, id="uvloop, in TLS"),
+        pytest.param(asyncio.new_event_loop, True, id="asyncio, in TLS"),
+    ],
+)
 def test_who_comes_behind_a_burst_of_another_waits_for_a_few_turns(
     new_loop: NewLoop, in_tls: bool, tmp_path: Path
 ) -> None:
@@ -85,3 +90,54 @@ def test_who_comes_behind_a_burst_of_another_waits_for_a_few_turns(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         assert runner.run(turns()) <= CLIENTS / ACCEPTED_A_TURN + TURNS_BESIDE
+
+
+def test_a_burst_of_one_address_is_served_whole() -> None:
+    """More than there are slots for: those that are served make room for those that wait."""
+    limit, burst = 400, 600
+
+    async def responses() -> tuple[list[bytes], list[str]]:
+        refused: list[str] = []
+        server = HttpServer(App(), lambda reason, peer: refused.append(reason), limit)
+        bound = await server.start(TcpAddress("127.0.0.1", 0))
+        assert isinstance(bound, TcpAddress)
+        try:
+            with ExitStack() as stack:
+                clients = [stack.enter_context(open_from("127.0.0.1", bound)) for _ in range(burst)]
+                for client in clients:
+                    client.sendall(request(b"whole", [("connection", "close")]))
+                heads: dict[socket.socket, bytes] = {}
+                for _ in range(burst):
+                    for client in clients:
+                        with suppress(BlockingIOError):
+                            heads.setdefault(client, client.recv(65_536)[:13])
+                    await asyncio.sleep(0)
+        finally:
+            await server.stop(1)
+        return list(heads.values()), refused
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(responses()) == ([b"HTTP/1.1 200 "] * burst, [])
+
+
+def test_what_may_wait_leaves_slots_for_what_is_served() -> None:
+    limit = 100
+    silent = 3 * limit
+
+    async def most() -> int:
+        server = HttpServer(App(), lambda reason, peer: None, limit)
+        bound = await server.start(TcpAddress("127.0.0.1", 0))
+        assert isinstance(bound, TcpAddress)
+        most_waiting = 0
+        with ExitStack() as stack:
+            for _ in range(silent):
+                stack.enter_context(open_from("127.0.0.1", bound))
+            while not server._slots.are_taken:
+                await asyncio.sleep(0)
+                if not server._slots.are_taken:
+                    most_waiting = max(most_waiting, server._slots.waiting)
+        await server.stop(1)
+        return most_waiting
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(most()) <= WAITING_SHARE * limit

@@ -299,9 +299,9 @@ def test_the_full_disk_of_an_index_holds_up_its_own_streams_alone(
             assert log.post(gateway.webhooks, made[:4]) == [200] * 4
             with full_disk(gateway, index, room):
                 # Each waits a second for the index, and is stored all the same.
-                assert log.post(gateway.webhooks, made[4:5]) == [200]
-                assert set(log.post(gateway.webhooks, made[5:])) == {200}
-                assert reader.streams[0].position < len(made)
+                began = time.monotonic()
+                assert set(log.post(gateway.webhooks, made[4:])) == {200}
+                assert time.monotonic() - began > 0.5, "the index had room"
                 if killed:
                     gateway.kill()
             if not killed:

@@ -24,6 +24,9 @@ _FIRST = {"Nats-Expected-Last-Subject-Sequence": "0"}
 _HELD = 10071
 _UNDER_WAY = 10164
 
+# Of a batch the first messages have come to nothing: the server did not know of the stream yet.
+_INCOMPLETE = 10176
+
 _HELD_NUMBER = re.compile(r": (\d+)$")
 
 # Until what is on its way is stored, or somebody takes what is sent: the first pause, in seconds;
@@ -57,6 +60,8 @@ class Publishing:
         self._broker = broker
         self._api = api
         self._sleep = sleep
+        # Whether anybody took what was waited for last: who waited in vain has waited for the next.
+        self._is_taken = True
 
     async def one(self, event: Outgoing) -> Appended:
         """Store an event. Raises BrokerError, when it may have been stored, and RefusedError."""
@@ -92,7 +97,7 @@ class Publishing:
         try:
             found = await self._sent(events[-1], last)
         except RefusedError as error:
-            if error.code in (_HELD, _UNDER_WAY):
+            if error.code in (_HELD, _UNDER_WAY, _INCOMPLETE):
                 return None
             raise
         if found.get("count") != len(events):
@@ -102,12 +107,16 @@ class Publishing:
 
     async def _until_taken(self, send: Callable[[], Awaitable[_Sent]]) -> _Sent:
         """Send until somebody takes it, and not for long. Raises what `send` does."""
-        for pause in range(NOT_TAKEN_PAUSES):
+        pauses = NOT_TAKEN_PAUSES if self._is_taken else 0
+        for pause in range(pauses):
             try:
                 return await send()
             except NotTakenError:
                 await self._sleep(_PAUSE_S * 2**pause)
-        return await send()
+        self._is_taken = False
+        sent = await send()
+        self._is_taken = True
+        return sent
 
     async def _sent(self, event: Outgoing, headers: dict[str, str]) -> Json:
         response = await self._broker.request(event.subject, event.data, headers)

@@ -68,17 +68,17 @@ class Accepted:
 
     def end(self) -> None:
         """End it without a word."""
+        self.has_ended = True
         if self._task is not None:
             self._task.cancel()
             return
-        self.has_ended = True
         self._slots.leave(self)
         self._connection.close()
 
     def enter(self, connection: Connection) -> bool:
-        """See `Slots`."""
+        """See `Slots`. One that has been ended has none, though its handshake succeeds yet."""
         self._slots.leave(self)
-        return self._slots.enter(connection)
+        return not self.has_ended and self._slots.enter(connection)
 
     def served(self, connection: Connection) -> None:
         """See `Slots`."""

@@ -20,6 +20,11 @@ from gateway.tls.current import CurrentCredentials
 ACCEPTED_A_TURN = 64
 SERVED_A_TURN = 4
 
+# The share of the slots that may be taken by connections that wait, while others are free: more
+# wait in the kernel, and a burst that is served as quickly as it may be refuses nobody. Once all
+# slots are taken it is no such burst, and whoever comes behind it must get in.
+WAITING_SHARE = 0.5
+
 
 class FairServing:
     """Serves accepted connections by `protocol`, a few in each turn, in turn for each address.
@@ -50,11 +55,15 @@ class FairServing:
         """Accept what waits, as far as a turn has time for it."""
         if self._is_closed:
             return
+        slots, most = self._slots, WAITING_SHARE * self._slots.limit
         for _ in range(ACCEPTED_A_TURN):
+            if slots.waiting >= most and not slots.are_taken:
+                return
             try:
                 connection, peer = listener.accept()
-            except OSError:  # nothing waits; or the event loop will meet what is wrong, and wait
+            except OSError:  # nothing waits; or what is wrong comes of the next accept, too
                 return
+            connection.setblocking(False)
             self.admit(connection, peer)
 
     def admit(self, connection: socket.socket, peer: object) -> None:
@@ -63,7 +72,7 @@ class FairServing:
         certificates = self._certificates
         context = None if certificates is None else certificates.current.context
         accepted = Accepted(connection, address, self._slots, self._observe, context)
-        if not self._slots.enter(accepted):
+        if not self._slots.wait(accepted):
             accepted.give_way()
             return
         self._waiting.setdefault(address, deque()).append(accepted)
@@ -83,15 +92,17 @@ class FairServing:
         await asyncio.gather(*self._begun, return_exceptions=True)
 
     async def _serve(self) -> None:
-        while self._waiting:
-            for _ in range(SERVED_A_TURN):
-                if (accepted := self._next()) is None:
-                    break
-                task = accepted.begin(self._protocol)
-                self._begun.add(task)
-                task.add_done_callback(self._begun.discard)
-            await asyncio.sleep(0)
-        self._serving = None
+        try:
+            while self._waiting:
+                for _ in range(SERVED_A_TURN):
+                    if (accepted := self._next()) is None:
+                        break
+                    task = accepted.begin(self._protocol)
+                    self._begun.add(task)
+                    task.add_done_callback(self._begun.discard)
+                await asyncio.sleep(0)
+        finally:
+            self._serving = None
 
     def _next(self) -> Accepted | None:
         """Return whose turn it is of those that still wait, and put its address last."""

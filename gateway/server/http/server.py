@@ -105,12 +105,14 @@ class HttpServer:
         """
         if self._place is not None:
             self._place.remove()
-        if self._acceptor is not None:
-            await self._acceptor.close()
-        if self._fair is not None:
-            # Before uvicorn tells its connections to end: it would not tell one that comes later.
-            await self._fair.close()
-        self._server.should_exit = True
+        try:
+            if self._acceptor is not None:
+                await self._acceptor.close()
+            if self._fair is not None:
+                # Before uvicorn tells its connections to end: who comes later is not told.
+                await self._fair.close()
+        finally:
+            self._server.should_exit = True
         if await self._has_ended(within_s):
             return
         connections = list(self._server.server_state.connections)

@@ -2,9 +2,9 @@
 
 Whoever holds connections without asking for anything must not keep others out, and one limit for
 each address would: behind a load balancer all come from the same. So when no slot is free, the
-address that holds most gives one up, first of those on which nothing has come yet, then of those
-that wait for their next request or do not read their response. Only where every connection waits
-for a response is a new one refused.
+address that holds most gives one up, first of those on which no request was complete yet, then of
+those that wait for their next request or do not read their response, and then of those that nobody
+has read from yet. Only where every connection waits for a response is a new one refused.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Connection(Protocol):
 
 
 class Slots(Protocol):
-    """Where a connection gets its slot."""
+    """Where a connection that is served gets its slot."""
 
     def enter(self, connection: Connection) -> bool:
         """Give a new connection a slot. Returns False if there is none."""
@@ -74,22 +74,24 @@ class _Same:
     """
 
     def __init__(self) -> None:
-        # On which no request was complete yet, and the others.
+        # On which no request was complete yet, the others, and those that wait to be served.
         self.new: dict[Connection, None] = {}
         self.served: dict[Connection, None] = {}
+        self.waiting: dict[Connection, None] = {}
 
     def __len__(self) -> int:
-        return len(self.new) + len(self.served)
+        return len(self.new) + len(self.served) + len(self.waiting)
 
     def __contains__(self, connection: Connection) -> bool:
-        return connection in self.new or connection in self.served
+        return connection in self.new or connection in self.served or connection in self.waiting
 
     def remove(self, connection: Connection) -> None:
         self.new.pop(connection, None)
         self.served.pop(connection, None)
+        self.waiting.pop(connection, None)
 
     def can_give_way(self) -> Iterator[Connection]:
-        return (it for it in chain(self.new, self.served) if not it.is_busy)
+        return (it for it in chain(self.new, self.served, self.waiting) if not it.is_busy)
 
 
 class ConnectionSlots:
@@ -99,17 +101,27 @@ class ConnectionSlots:
         self.limit = limit
         self._open: dict[str, _Same] = {}
         self.count = 0
+        # How many of them wait to be served.
+        self.waiting = 0
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether another connection has one only if one gives way."""
+        return self.count >= self.limit
 
     def enter(self, connection: Connection) -> bool:
         """Give a new connection a slot. Returns False if there is none."""
-        if self.count >= self.limit:
-            other = self._gives_way()
-            if other is None:
-                return False
-            self.leave(other)
-            other.give_way()
-        self._open.setdefault(connection.address, _Same()).new[connection] = None
-        self.count += 1
+        if (same := self._with_room(connection)) is None:
+            return False
+        same.new[connection] = None
+        return True
+
+    def wait(self, connection: Connection) -> bool:
+        """Give a slot to one that waits to be served. Returns False if there is none."""
+        if (same := self._with_room(connection)) is None:
+            return False
+        same.waiting[connection] = None
+        self.waiting += 1
         return True
 
     def served(self, connection: Connection) -> None:
@@ -123,10 +135,22 @@ class ConnectionSlots:
         """Free the slot of a connection, if it has one."""
         same = self._open.get(connection.address)
         if same is not None and connection in same:
+            self.waiting -= connection in same.waiting
             same.remove(connection)
             self.count -= 1
             if not same:
                 del self._open[connection.address]
+
+    def _with_room(self, connection: Connection) -> _Same | None:
+        """Return the address of a connection, which has a slot now if it is kept there."""
+        if self.are_taken:
+            other = self._gives_way()
+            if other is None:
+                return None
+            self.leave(other)
+            other.give_way()
+        self.count += 1
+        return self._open.setdefault(connection.address, _Same())
 
     def _gives_way(self) -> Connection | None:
         by_size = sorted(self._open.values(), key=len, reverse=True)

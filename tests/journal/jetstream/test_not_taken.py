@@ -1,6 +1,6 @@
 """What nobody takes is sent again: a stream that was just made is not known to all servers yet."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -60,14 +60,50 @@ def test_it_is_stored_as_soon_as_somebody_takes_it(streams: Streams, count: int)
     assert streams.loop.run(store(), 60) == (list(range(1, count + 1)), 3)
 
 
-def test_what_nobody_takes_for_a_second_fails(streams: Streams) -> None:
-    async def store() -> list[float]:
+@pytest.mark.parametrize("count", [1, 20], ids=["one", "many"])
+def test_what_nobody_takes_for_a_second_fails_and_what_follows_it_at_once(
+    streams: Streams, count: int
+) -> None:
+    async def store() -> tuple[list[float], list[float], list[int]]:
         paused: list[float] = []
-        async with made_after(streams, 10**6, paused) as publishing:
-            with pytest.raises(NotTakenError):
-                await publishing.one(events(streams, 1)[0])
-        return paused
+        sent = events(streams, count)
+        async with made_after(streams, NOT_TAKEN_PAUSES + 1, paused) as publishing:
 
-    paused = streams.loop.run(store(), 60)
-    assert len(paused) == NOT_TAKEN_PAUSES
-    assert sum(paused) == pytest.approx(1.0, rel=0.1)
+            async def send() -> None:
+                await (publishing.many(sent) if count > 1 else publishing.one(sent[0]))
+
+            with pytest.raises(NotTakenError):
+                await send()
+            first = list(paused)
+            with pytest.raises(NotTakenError):
+                await send()
+            then = paused[len(first) :]
+            await publishing._sleep(0)  # in which the stream is made
+            stored = [await publishing.one(it) for it in sent]
+        return first, then, [it.sequence for it in stored]
+
+    first, then, stored = streams.loop.run(store(), 60)
+    assert len(first) == NOT_TAKEN_PAUSES
+    assert sum(first) == pytest.approx(1.0, rel=0.1)
+    assert then == []
+    assert stored == list(range(1, count + 1))
+
+
+def test_a_batch_whose_beginning_nobody_took_is_not_stored_and_can_be_sent_one_by_one(
+    streams: Streams,
+) -> None:
+    async def store() -> tuple[object, int]:
+        paused: list[float] = []
+        sent = events(streams, 3)
+        async with made_after(streams, 1, paused) as publishing:
+            await publishing._sleep(0)
+            real = publishing._broker.publish_all
+
+            async def all_but_one(messages: Iterable[bytes]) -> None:
+                await real(list(messages)[1:])
+
+            publishing._broker.publish_all = all_but_one  # type: ignore[method-assign]
+            batch = await publishing.many(sent)
+            return batch, (await publishing.one(sent[0])).sequence
+
+    assert streams.loop.run(store(), 60) == (None, 1)
