@@ -3,7 +3,9 @@
 import asyncio
 import ctypes
 import gc
+import math
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +22,8 @@ GROWN_BYTES = 32 * 1024 * 1024
 LOOK_S = 5.0
 GIVE_BACK_S = 20.0
 
-# What share of the time may go into walking over all objects, which holds up everything else.
+# What share of the time may go into walking over all objects, which holds up everything else: as
+# many take as long as they did the last time. To give back what is free takes some milliseconds.
 PAUSE_SHARE = 0.002
 
 # What share of a limit of memory all buffers may take together; the process itself takes 100 MiB,
@@ -38,8 +41,8 @@ class MemoryUpkeep:
 
     The collector is tuned to look at what is old hardly ever, and the C library keeps what was
     freed between what was not. `resident` says how many bytes the process has, None if that cannot
-    be known; `collect` frees what only leads to itself; `trim` gives back what is free, in a thread
-    of its own.
+    be known; `collect` frees what only leads to itself, and takes as long as there are `objects`;
+    `trim` gives back what is free, in a thread of its own.
     """
 
     def __init__(
@@ -47,19 +50,24 @@ class MemoryUpkeep:
         resident: Callable[[], int | None],
         collect: Callable[[], object],
         trim: Callable[[], object],
+        objects: Callable[[], int],
         now: Callable[[], float] = perf_counter,
     ) -> None:
         self._resident = resident
         self._collect = collect
         self._trim = trim
+        self._objects = objects
         self._now = now
         self._least = resident()
         self._next_at = now()
+        # When it was collected, and how long that took for each object, in seconds.
+        self._collected_at = -math.inf
+        self._object_s = 0.0
 
     @classmethod
     def of_this_process(cls) -> "MemoryUpkeep":
         """Return one that begins with what the process has now."""
-        return cls(resident_bytes, gc.collect, trim_heap)
+        return cls(resident_bytes, gc.collect, trim_heap, sys.getallocatedblocks)
 
     async def run(self) -> None:
         """Look from time to time, for ever."""
@@ -76,9 +84,12 @@ class MemoryUpkeep:
         began = self._now()
         if resident < self._least + GROWN_BYTES or began < self._next_at:
             return
-        self._collect()
-        pause = self._now() - began
-        self._next_at = began + max(GIVE_BACK_S, pause / PAUSE_SHARE)
+        self._next_at = began + GIVE_BACK_S
+        objects = max(self._objects(), 1)
+        if began >= self._collected_at + objects * self._object_s / PAUSE_SHARE:
+            self._collect()
+            self._collected_at = began
+            self._object_s = (self._now() - began) / objects
         await asyncio.to_thread(self._trim)
 
 

@@ -21,35 +21,65 @@ from tests.harness.process import environment
 MIB = 2**20
 
 
+class Grown:
+    """A process that has grown, whose objects take a second to walk over for each million."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.size = 100 * MIB
+        self.objects = 1_000_000
+        self.collected: list[float] = []
+        self.trimmed: list[float] = []
+        self.upkeep = MemoryUpkeep(
+            lambda: self.size, self._collect, self._trim, lambda: self.objects, self.clock
+        )
+
+    def _collect(self) -> None:
+        self.collected.append(self.clock.now)
+        self.clock.advance(self.objects / 1_000_000)
+
+    def _trim(self) -> None:
+        self.trimmed.append(self.clock.now)
+
+
 def test_memory_is_looked_for_only_when_the_process_has_grown(loop: LoopThread) -> None:
-    clock, size, collected = ManualClock(), [100 * MIB], []
-    upkeep = MemoryUpkeep(lambda: size[0], lambda: collected.append(clock.now), list, clock)
+    process = Grown()
 
-    loop.run(upkeep.look())
-    assert collected == []
-    size[0] += GROWN_BYTES
-    loop.run(upkeep.look())
-    loop.run(upkeep.look())
-    assert len(collected) == 1
-    clock.advance(GIVE_BACK_S)
-    loop.run(upkeep.look())
-    assert len(collected) == 2
+    loop.run(process.upkeep.look())
+    assert process.trimmed == []
+    process.size += GROWN_BYTES
+    loop.run(process.upkeep.look())
+    loop.run(process.upkeep.look())
+    assert len(process.trimmed) == 1
+    process.clock.advance(GIVE_BACK_S)
+    loop.run(process.upkeep.look())
+    assert len(process.trimmed) == 2
 
 
-def test_a_long_pause_is_made_seldom(loop: LoopThread) -> None:
-    clock, size, collected = ManualClock(), [100 * MIB], []
-
-    def collect() -> None:
-        collected.append(clock.now)
-        clock.advance(1)
-
-    upkeep = MemoryUpkeep(lambda: size[0], collect, list, clock)
-    size[0] += GROWN_BYTES
+def test_looking_for_it_takes_a_small_share_of_the_time(loop: LoopThread) -> None:
+    process = Grown()
+    process.size += GROWN_BYTES
     for _ in range(1_000):
-        loop.run(upkeep.look())
-        clock.advance(1)
+        loop.run(process.upkeep.look())
+        process.clock.advance(1)
 
-    assert len(collected) <= 3
+    assert len(process.collected) <= 3
+    # Free memory is given back all the same.
+    assert len(process.trimmed) > 1_000 / GIVE_BACK_S / 2
+
+
+def test_a_pause_that_was_long_for_the_objects_of_a_flood_is_not_waited_for_after_it(
+    loop: LoopThread,
+) -> None:
+    process = Grown()
+    process.size += GROWN_BYTES
+    loop.run(process.upkeep.look())
+    process.objects = 10_000
+
+    process.clock.advance(GIVE_BACK_S)
+    loop.run(process.upkeep.look())
+
+    assert len(process.collected) == 2
 
 
 FLOOD = """
