@@ -121,8 +121,6 @@ class Stage:
     ) -> tuple[Seen, str]:
         """Have an attack made, beside honest calls; returns what was seen, and what it did."""
         idle = self.idle_calls()
-        # What an attack leaves is its own; what all of them have left has a bound, too.
-        self.idle_bytes = min(self._kib("VmRSS"), self._first_idle_bytes + LEFT_MAX)
         self.begin()
         with nullcontext() if log_is_read else self.gateway.unread():
             began = monotonic()
@@ -142,6 +140,8 @@ class Stage:
 
     def begin(self) -> None:
         """Have the log and the memory looked at from now on."""
+        # What an attack leaves is its own; what all of them have left has a bound, too.
+        self.idle_bytes = min(self._kib("VmRSS"), self._first_idle_bytes + LEFT_MAX)
         self.gateway.new_lines()
         self._forget_most_bytes()
 
