@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from gateway.address import TcpAddress
-from gateway.server.http.accepting import ACCEPTED_A_TURN, WAITING_SHARE
+from gateway.server.http.accepting import ACCEPTED_A_TURN
 from gateway.server.http.server import HttpServer
 from gateway.tls.current import CurrentCredentials
 from tests.harness.certificates import Authority
@@ -118,26 +118,3 @@ def test_a_burst_of_one_address_is_served_whole() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(responses()) == ([b"HTTP/1.1 200 "] * burst, [])
-
-
-def test_what_may_wait_leaves_slots_for_what_is_served() -> None:
-    limit = 100
-    silent = 3 * limit
-
-    async def most() -> int:
-        server = HttpServer(App(), lambda reason, peer: None, limit)
-        bound = await server.start(TcpAddress("127.0.0.1", 0))
-        assert isinstance(bound, TcpAddress)
-        most_waiting = 0
-        with ExitStack() as stack:
-            for _ in range(silent):
-                stack.enter_context(open_from("127.0.0.1", bound))
-            while not server._slots.are_taken:
-                await asyncio.sleep(0)
-                if not server._slots.are_taken:
-                    most_waiting = max(most_waiting, server._slots.waiting)
-        await server.stop(1)
-        return most_waiting
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(most()) <= WAITING_SHARE * limit

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from gateway.server.http.accepting import SERVED_A_TURN, FairServing
+from gateway.server.http.accepting import ACCEPTED_A_TURN, SERVED_A_TURN, WAITING_SHARE, FairServing
 from gateway.server.http.slots import ConnectionSlots, Slots
 from gateway.tls.current import CurrentCredentials
 from tests.harness.certificates import Authority
@@ -97,6 +97,7 @@ def staged(
         stage = Stage(slots, certificates)
         with stage.listener:
             await play(stage)
+            await stage.fair.close()
             await turns(TURNS)  # for the ends of the clients to be seen
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -128,6 +129,29 @@ def test_who_waits_gives_way_as_others_do_and_is_told_so(new_loop: NewLoop) -> N
             assert len(stage.served) == stage.slots.count == 2
 
     staged(new_loop, play, slots=2)
+
+
+@new_loops
+def test_what_waits_leaves_slots_for_what_is_served_until_all_are_taken(new_loop: NewLoop) -> None:
+    slots = 100
+
+    async def play(stage: Stage) -> None:
+        with ExitStack() as stack:
+            address = stage.listener.getsockname()
+            for _ in range(slots):
+                stack.enter_context(socket.create_connection(address))
+            for _ in range(3):
+                stage.fair.accept_waiting(stage.listener)
+            assert stage.slots.count == stage.slots.waiting == WAITING_SHARE * slots
+            for _ in range(slots - stage.slots.count):
+                stack.enter_context(stage.client())
+            for _ in range(slots // 2):
+                stack.enter_context(socket.create_connection(address))
+            stage.fair.accept_waiting(stage.listener)
+            assert stage.slots.count == slots
+            assert len(stage.refused) == ACCEPTED_A_TURN
+
+    staged(new_loop, play, slots)
 
 
 @new_loops

@@ -1,7 +1,8 @@
 """What nobody takes is sent again: a stream that was just made is not known to all servers yet."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import pytest
 
@@ -16,10 +17,15 @@ from tests.journal.jetstream.logs import Streams
 pytestmark = with_nats
 
 
+class Stage(NamedTuple):
+    publishing: Publishing
+    broker: Broker
+    # What it pauses by.
+    pause: Callable[[float], Awaitable[None]]
+
+
 @asynccontextmanager
-async def made_after(
-    streams: Streams, pauses: int, paused: list[float]
-) -> AsyncIterator[Publishing]:
+async def made_after(streams: Streams, pauses: int, paused: list[float]) -> AsyncIterator[Stage]:
     """Publishing to a stream that is not there, and is made in one of the pauses."""
     broker = await Broker.connect_now(streams.place, Access())
     api = JetStreamApi(broker, streams.name)
@@ -36,7 +42,7 @@ async def made_after(
             )
 
     try:
-        yield Publishing(broker, api, pause)
+        yield Stage(Publishing(broker, api, pause), broker, pause)
     finally:
         await broker.close()
 
@@ -50,11 +56,11 @@ def test_it_is_stored_as_soon_as_somebody_takes_it(streams: Streams, count: int)
     async def store() -> tuple[list[int], int]:
         paused: list[float] = []
         sent = events(streams, count)
-        async with made_after(streams, 3, paused) as publishing:
+        async with made_after(streams, 3, paused) as stage:
             if count == 1:
-                stored = [await publishing.one(sent[0])]
+                stored = [await stage.publishing.one(sent[0])]
             else:
-                stored = list(await publishing.many(sent) or ())
+                stored = list(await stage.publishing.many(sent) or ())
         return [it.sequence for it in stored], len(paused)
 
     assert streams.loop.run(store(), 60) == (list(range(1, count + 1)), 3)
@@ -67,7 +73,7 @@ def test_what_nobody_takes_for_a_second_fails_and_what_follows_it_at_once(
     async def store() -> tuple[list[float], list[float], list[int]]:
         paused: list[float] = []
         sent = events(streams, count)
-        async with made_after(streams, NOT_TAKEN_PAUSES + 1, paused) as publishing:
+        async with made_after(streams, NOT_TAKEN_PAUSES + 1, paused) as (publishing, _, pause):
 
             async def send() -> None:
                 await (publishing.many(sent) if count > 1 else publishing.one(sent[0]))
@@ -78,7 +84,7 @@ def test_what_nobody_takes_for_a_second_fails_and_what_follows_it_at_once(
             with pytest.raises(NotTakenError):
                 await send()
             then = paused[len(first) :]
-            await publishing._sleep(0)  # in which the stream is made
+            await pause(0)  # in which the stream is made
             stored = [await publishing.one(it) for it in sent]
         return first, then, [it.sequence for it in stored]
 
@@ -95,14 +101,14 @@ def test_a_batch_whose_beginning_nobody_took_is_not_stored_and_can_be_sent_one_b
     async def store() -> tuple[object, int]:
         paused: list[float] = []
         sent = events(streams, 3)
-        async with made_after(streams, 1, paused) as publishing:
-            await publishing._sleep(0)
-            real = publishing._broker.publish_all
+        async with made_after(streams, 1, paused) as (publishing, broker, pause):
+            await pause(0)
+            real = broker.publish_all
 
             async def all_but_one(messages: Iterable[bytes]) -> None:
                 await real(list(messages)[1:])
 
-            publishing._broker.publish_all = all_but_one  # type: ignore[method-assign]
+            broker.publish_all = all_but_one  # type: ignore[method-assign]
             batch = await publishing.many(sent)
             return batch, (await publishing.one(sent[0])).sequence
 
