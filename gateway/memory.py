@@ -22,8 +22,8 @@ GROWN_BYTES = 32 * 1024 * 1024
 LOOK_S = 5.0
 GIVE_BACK_S = 20.0
 
-# What share of the time may go into walking over all objects, which holds up everything else: as
-# many take as long as they did the last time. To give back what is free takes some milliseconds.
+# What share of the time may go into walking over all objects, which holds up everything else. Each
+# is taken to cost what it cost the last time. What is free is given back at every look.
 PAUSE_SHARE = 0.002
 
 # What share of a limit of memory all buffers may take together; the process itself takes 100 MiB,

@@ -203,6 +203,24 @@ def test_the_end_serves_what_waits_and_takes_no_more(new_loop: NewLoop) -> None:
 
 
 @new_loops
+def test_a_handshake_that_has_begun_waits_no_more(new_loop: NewLoop, tmp_path: Path) -> None:
+    """It gives way before one of its address that nobody has read from yet."""
+
+    async def play(stage: Stage) -> None:
+        with stage.client() as silent:
+            await turns(TURNS)
+            assert (stage.slots.count, stage.slots.waiting) == (1, 0)
+            for _ in range(2):
+                with stage.client():
+                    assert stage.slots.waiting == 1
+                    await turns(TURNS)
+            assert read_to_the_end(silent) == b""
+
+    files = Folder(tmp_path, Authority().server()).files
+    staged(new_loop, play, slots=2, certificates=CurrentCredentials(files))
+
+
+@new_loops
 @pytest.mark.parametrize("begun", [False, True])
 def test_the_end_gives_up_handshakes(new_loop: NewLoop, begun: bool, tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:

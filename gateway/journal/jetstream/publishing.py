@@ -60,7 +60,7 @@ class Publishing:
         self._broker = broker
         self._api = api
         self._sleep = sleep
-        # Whether anybody took what was waited for last: who waited in vain has waited for the next.
+        # Whether somebody took the last one: after a second in vain, the next is tried only once.
         self._is_taken = True
 
     async def one(self, event: Outgoing) -> Appended:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeAlias
 
-from gateway.server.http.refusals import HEAD_S, TOO_MANY_CONNECTIONS
+from gateway.server.http.refusals import HEAD_S, TOO_MANY_CONNECTIONS, Observe
 from gateway.server.http.slots import Connection, ConnectionSlots, Slots
 
 # The reason of an end before there is a connection that could be given a response.
@@ -15,9 +15,6 @@ HANDSHAKE_FAILED = "TLS_HANDSHAKE_FAILED"
 
 # Makes what serves a connection that has a slot among those it is given.
 NewProtocol: TypeAlias = Callable[[Slots], asyncio.BufferedProtocol]
-
-# Given the reason and the peer of a connection that comes to nothing.
-Observe: TypeAlias = Callable[[str, str], None]
 
 
 class Accepted:
@@ -54,6 +51,7 @@ class Accepted:
 
     def begin(self, protocol: NewProtocol) -> asyncio.Task[None]:
         """Begin to serve it; returns what ends as soon as the protocol has it."""
+        self._slots.begin(self)
         self._task = asyncio.create_task(self._serve(protocol))
         self._task.add_done_callback(self._served)
         return self._task

@@ -12,7 +12,8 @@ import asyncio
 import socket
 from collections import deque
 
-from gateway.server.http.accepted import Accepted, NewProtocol, Observe
+from gateway.server.http.accepted import Accepted, NewProtocol
+from gateway.server.http.refusals import Observe
 from gateway.server.http.slots import ConnectionSlots
 from gateway.tls.current import CurrentCredentials
 

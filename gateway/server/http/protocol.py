@@ -13,7 +13,6 @@ reads no body. So the head is given to it a second time, without the offer.
 
 import asyncio
 import enum
-from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -41,6 +40,7 @@ from gateway.server.http.refusals import (
     TOO_MANY_CONNECTIONS,
     TOO_MANY_HEADERS,
     UNREAD,
+    Observe,
     Refusal,
 )
 from gateway.server.http.slots import Slots
@@ -52,10 +52,6 @@ class _Stage(enum.Enum):
     REQUEST = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
-
-
-# Given the reason of an end that the application does not hear of, and the peer's address.
-Observe = Callable[[str, str], None]
 
 
 class RequestProtocol(HttpToolsProtocol):

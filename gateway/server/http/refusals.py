@@ -1,8 +1,9 @@
 """What the HTTP server itself refuses or closes, at which bound, and in which words."""
 
 import json
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gateway.ingest.webhooks.body import BODY_BYTES_MAX
 
@@ -48,6 +49,9 @@ PIPELINED_MAX = 8
 
 # The reason of an end that no response can report: the peer did not read its responses.
 UNREAD = "UNREAD"
+
+# Given the reason of an end that the application does not hear of, and the peer's address.
+Observe: TypeAlias = Callable[[str, str], None]
 
 
 class Refusal(NamedTuple):

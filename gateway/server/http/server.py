@@ -12,8 +12,8 @@ import uvicorn
 from gateway.address import Address, TcpAddress
 from gateway.server.http.accepting import FairServing
 from gateway.server.http.incoming import BufferedReading, ReadBuffer
-from gateway.server.http.protocol import Observe, RequestProtocol
-from gateway.server.http.refusals import IDLE_S
+from gateway.server.http.protocol import RequestProtocol
+from gateway.server.http.refusals import IDLE_S, Observe
 from gateway.server.http.slots import ConnectionSlots, Slots
 from gateway.server.http.tls import TlsAcceptor
 from gateway.socketfile import SocketFilePlace

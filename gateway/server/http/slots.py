@@ -124,6 +124,14 @@ class ConnectionSlots:
         self.waiting += 1
         return True
 
+    def begin(self, connection: Connection) -> None:
+        """Take note that one that waited is read from: it gives way as all new ones do."""
+        same = self._open.get(connection.address)
+        if same is not None and connection in same.waiting:
+            del same.waiting[connection]
+            self.waiting -= 1
+            same.new[connection] = None
+
     def served(self, connection: Connection) -> None:
         """Take note that a connection has had a complete request."""
         same = self._open.get(connection.address)
