@@ -34,7 +34,7 @@ from gateway.doctoring import doctor_of
 from gateway.ingest.webhooks.receiver import WEBHOOK_PATH
 from gateway.journal.errors import LogError
 from gateway.keeping import log
-from gateway.memory import MemoryUpkeep, share_heaps
+from gateway.memory import MemoryUpkeep
 from gateway.names import unread
 from gateway.output import Program, is_coloured, say, tell
 from gateway.playing import Wanted, plays
@@ -219,7 +219,6 @@ async def _serve(
 ) -> Exception | None:
     """Serve until a signal comes; returns why it could not begin."""
     tune_interpreter()
-    share_heaps(environment())
     raise_descriptors()
     stopped = signalled()
     try:

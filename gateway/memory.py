@@ -6,7 +6,7 @@ import gc
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -25,15 +25,6 @@ GIVE_BACK_S = 20.0
 # What share of the time may go into walking over all objects, which holds up everything else. Each
 # is taken to cost what it cost the last time. What is free is given back at every look.
 PAUSE_SHARE = 0.002
-
-# What comes of asking a C library for what it does not know: glibc has malloc_trim and mallopt.
-_UNKNOWN = (OSError, AttributeError, TypeError)
-
-# From how many heaps threads take memory, and the number of that setting (mallopt(3), malloc.h of
-# glibc). The library's own is eight for each processor, and what a flood has left free lies in
-# small pieces in all of them: in two there are fewer.
-_HEAPS = 2
-_M_ARENA_MAX = -8
 
 # What share of a limit of memory all buffers may take together; the process itself takes 100 MiB,
 # and more with each connection and stream.
@@ -119,19 +110,9 @@ def resident_bytes() -> int | None:
         return None
 
 
-def share_heaps(environment: Mapping[str, str]) -> None:
-    """Have all threads take memory from a few heaps, unless MALLOC_ARENA_MAX says from how many.
-
-    To be called before there are threads.
-    """
-    if not environment.get("MALLOC_ARENA_MAX"):
-        with suppress(*_UNKNOWN):
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
-
-
 def trim_heap() -> None:
     """Have the C library give back what is free, where it knows how (glibc)."""
-    with suppress(*_UNKNOWN):
+    with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -115,46 +115,6 @@ def test_what_a_flood_of_circles_has_left_is_given_back() -> None:
     assert left < 16 * MIB
 
 
-HEAPS = """
-import ctypes, os, sys
-from threading import Barrier, Thread
-from gateway.memory import share_heaps
-libc = ctypes.CDLL(None)
-if not hasattr(libc, "malloc_info"):
-    sys.exit(SKIPPED)
-libc.fopen.restype = ctypes.c_void_p
-share_heaps(os.environ)
-together = Barrier(THREADS)
-def take():
-    held = bytearray(100_000)
-    together.wait()
-threads = [Thread(target=take) for _ in range(THREADS)]
-for it in threads: it.start()
-for it in threads: it.join()
-file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
-libc.malloc_info(0, file)
-libc.fclose(file)
-"""
-THREADS, SKIPPED = 8, 77
-
-
-@pytest.mark.parametrize(("set_outside", "heaps"), [("", 2), ("4", 4)], ids=["ours", "theirs"])
-def test_threads_take_memory_from_a_few_heaps(tmp_path: Path, set_outside: str, heaps: int) -> None:
-    program = HEAPS.replace("THREADS", str(THREADS)).replace("SKIPPED", str(SKIPPED))
-    told = tmp_path / "heaps.xml"
-    result = subprocess.run(
-        [sys.executable, "-c", program, str(told)],
-        env=environment(MALLOC_ARENA_MAX=set_outside),
-        timeout=60,
-        check=False,
-    )
-    if result.returncode == SKIPPED:
-        pytest.skip("this C library does not tell how many heaps it has")
-
-    assert result.returncode == 0
-    assert told.read_text().count("<heap ") == heaps
-
-
 @pytest.mark.parametrize(
     ("groups", "own", "limit"),
     [
