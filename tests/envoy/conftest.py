@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from tests.envoy.front import Front, on_ports, running
-from tests.harness.pair import Pair
+from tests.harness.pair import Pair, both
 from tests.harness.ports import free_port
 from tests.harness.readiness import until
 
@@ -31,7 +31,8 @@ def before(
         until(lambda: process.poll() is None and front.is_up())
         until(lambda: front.healthy("commands") == front.healthy("events") == 2)
         front.channel = stack.enter_context(grpc.insecure_channel(front.address))
-        pair.taken()
+        # What it counts its worker hears of a moment later.
+        both(pair, front.channel)
         yield front
 
 

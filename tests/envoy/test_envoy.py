@@ -18,7 +18,7 @@ from conferencing.v1.queue_service_pb2_grpc import QueueServiceStub
 from gateway.server.grpc.sockets import sockets_on
 from tests.envoy.front import Front
 from tests.harness.gateway import Failure, RunningGateway, failure_of
-from tests.harness.pair import GET, QUEUE, Pair, spread
+from tests.harness.pair import GET, QUEUE, Pair, both, spread
 from tests.harness.provider import Answer
 from tests.harness.readiness import until
 from tests.harness.webhooks import webhook
@@ -130,6 +130,9 @@ def test_a_gateway_whose_key_is_rejected_gets_no_commands_and_keeps_its_streams(
     pair.providers[0].answer = REJECTED
     failure_of(pair.gateways[0].queues.GetQueue, GET)
     until(lambda: front.healthy("commands") == 1)
+    # What it counts its worker hears of a moment later: each second call fails until then.
+    queues = QueueServiceStub(front.channel)
+    until(lambda: not any(queues.GetQueue.future(GET).exception() for _ in range(2)))
     pair.taken()
 
     assert spread(pair, front.channel) == [0, 20]
@@ -140,8 +143,7 @@ def test_a_gateway_whose_key_is_rejected_gets_no_commands_and_keeps_its_streams(
     pair.providers[0].answer = QUEUE
     pair.gateways[0].queues.GetQueue(GET)
     until(lambda: front.healthy("commands") == 2)
-    pair.taken()
-    until(lambda: all(spread(pair, front.channel, 4)))
+    both(pair, front.channel)
 
 
 def test_no_call_is_lost_when_a_gateway_shuts_down(pair: Pair, front: Front) -> None:

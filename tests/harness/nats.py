@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import nats
 import pytest
 
+from tests.harness.holding import go_on, hold
 from tests.harness.ports import free_ports
 
 # It comes with a package, so beside the interpreter.
@@ -124,14 +125,17 @@ class NatsServer:
 
     def reload(self) -> None:
         """Have it take up its configuration while it runs."""
-        self._signal(signal.SIGHUP)
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def hold(self) -> None:
         """Have it do nothing, with all its connections open, until `go_on`."""
-        self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        hold(self._process)
 
     def go_on(self) -> None:
-        self._signal(signal.SIGCONT)
+        assert self._process is not None
+        go_on(self._process)
 
     def restart(self) -> None:
         self.start()
@@ -150,16 +154,12 @@ class NatsServer:
         except OSError:
             return False
 
-    def _signal(self, number: int) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
     def _end(self, number: int) -> None:
         if self._process is not None:
             self._process.send_signal(number)
             if number != signal.SIGKILL:
                 # One that is held would never hear of it. To be killed it must not go on first.
-                self._process.send_signal(signal.SIGCONT)
+                go_on(self._process)
             self._process.wait(_PATIENCE_S)
             self._process = None
 

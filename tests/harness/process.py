@@ -17,6 +17,7 @@ import grpc
 
 from conferencing.v1.conference_service_pb2_grpc import ConferenceServiceStub
 from conferencing.v1.event_service_pb2_grpc import EventServiceStub
+from tests.harness.holding import go_on, hold
 from tests.harness.webhooks import Poster, Signer
 
 ROOT = Path(__file__).parents[2]
@@ -176,6 +177,13 @@ class GatewayProcess:
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
+
+    def hold(self) -> None:
+        """Have it do nothing, with all its connections open, until `go_on`."""
+        hold(self._process)
+
+    def go_on(self) -> None:
+        go_on(self._process)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)

@@ -128,7 +128,7 @@ def test_the_one_that_was_stopped_in_a_request_does_no_more_when_it_goes_on(
     with first.provider.hanging(NOTHING) as answered:
         before = first.asked
         until(lambda: first.asked > before, "it waits for an answer")
-        first.signal(signal.SIGSTOP)
+        first.hold()
         stopped_at, asked = monotonic(), first.asked
 
         name = second.wait_for(DOES_IT)
@@ -137,7 +137,7 @@ def test_the_one_that_was_stopped_in_a_request_does_no_more_when_it_goes_on(
         answered.set()
     first.provider.answer = NOTHING
 
-    first.signal(signal.SIGCONT)
+    first.go_on()
 
     first.wait_for(rf"backfill: the gateway {name} does it")
     second.asks_on()
