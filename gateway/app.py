@@ -306,9 +306,9 @@ class Gateway:
                 self._clock.now,
             ),
         )
+        events = event_methods(EVENT_SERVICE, parts, self.rules.shell)
         return GrpcServer(
-            (commands,),
-            {EVENT_SERVICE.full_name: event_methods(EVENT_SERVICE, parts, self.rules.shell)},
+            {**commands.methods, EVENT_SERVICE.full_name: events},
             [service.full_name for service in (*COMMAND_SERVICES, EVENT_SERVICE)],
             *connection_ages(age_max_s),
             self.rules,

@@ -247,7 +247,7 @@ class Server:
             shell = Shell((), held_back=self.held)
             method = shell.unary("/apart.S/M", bytes, respond, is_search=True)
             rules = Rules.of(ignore, ByteBudget())
-            return GrpcServer((), {"apart.S": {"M": method}}, [], 1_000, 1_000, rules, 10)
+            return GrpcServer({"apart.S": {"M": method}}, [], 1_000, 1_000, rules, 10)
 
         self._server = loop.call(build)
         self._address = str(loop.run(self._server.start(TcpAddress("127.0.0.1", 0))))

@@ -1,7 +1,8 @@
-"""Calls that wait to be taken up: those of some methods keep no others waiting."""
+"""Calls that wait to be taken up: those of one method keep none of another waiting."""
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,26 +18,29 @@ from tests.harness.loop import LoopThread
 
 MANY = 300
 
+HEALTH = "/grpc.health.v1.Health/Check"
+REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+
 
 class Queues:
-    """Serves a method with a queue of its own and one without, and notes each call that begins."""
+    """Serves two methods, and notes each call that begins."""
 
     def __init__(self, loop: LoopThread) -> None:
-        self.begun: list[str] = []
+        # The methods of calls that have ended, in their order.
+        self.ended: list[str] = []
         self._loop = loop
         rules = Rules.of(ignore, ByteBudget())
 
-        async def note(call: Call[bytes]) -> bytes:
-            self.begun.append(call.method)
+        async def respond(call: Call[bytes]) -> bytes:
             return b""
 
         def build() -> GrpcServer:
-            apart = {"apart.S": {"M": rules.shell.unary("/apart.S/M", bytes, note)}}
-            others = {"M": rules.shell.unary("/others.S/M", bytes, note)}
+            methods = {
+                name: rules.shell.unary(f"/own.S/{name}", bytes, respond) for name in ("A", "B")
+            }
             return GrpcServer(
-                (grpc.method_handlers_generic_handler("others.S", others),),
-                apart,
-                [],
+                {"own.S": methods},
+                ["own.S"],
                 connection_age_max_s=1_000,
                 connection_grace_s=1_000,
                 rules=rules,
@@ -58,11 +62,18 @@ class Queues:
 
         self._loop.loop.call_soon_threadsafe(hold)
         assert held.wait(20)
-        stubs: list[Any] = [self.channel.unary_unary(it) for it in methods]
-        calls = [stub.future(b"") for stub in stubs]
+        stubs: list[Any] = [(it, self.channel.unary_unary(it)) for it in methods]
+        calls = [(it, stub.future(b"")) for it, stub in stubs]
+        noted = threading.Semaphore(0)
+        for method, call in calls:
+            call.add_done_callback(partial(self._note, method, noted))
         goes_on.set()
-        for call in calls:
-            call.result(20)
+        for _ in calls:
+            assert noted.acquire(timeout=20)
+
+    def _note(self, method: str, noted: threading.Semaphore, _: Any) -> None:
+        self.ended.append(method)
+        noted.release()
 
     def close(self) -> None:
         self.channel.close()
@@ -76,15 +87,21 @@ def queues(loop: LoopThread) -> Iterator[Queues]:
     queues.close()
 
 
-def test_a_call_does_not_wait_behind_many_of_a_method_with_a_queue_of_its_own(
-    queues: Queues,
+@pytest.mark.parametrize(
+    ("many", "one"),
+    [
+        ("/own.S/A", "/own.S/B"),
+        ("/own.S/A", HEALTH),
+        ("/no.Such/Method", "/own.S/A"),
+        ("/no.Such/Method", HEALTH),
+        ("/no.Such/Method", REFLECTION),
+        (HEALTH, "/own.S/B"),
+    ],
+)
+def test_a_call_does_not_wait_behind_many_of_another_method(
+    queues: Queues, many: str, one: str
 ) -> None:
-    queues.in_one_go(*["/apart.S/M"] * MANY, "/others.S/M")
-    assert len(queues.begun) == MANY + 1
-    assert queues.begun.index("others.S/M") < MANY // 2
+    queues.in_one_go(*[many] * MANY, one)
 
-
-def test_nor_the_other_way_round(queues: Queues) -> None:
-    queues.in_one_go(*["/others.S/M"] * MANY, "/apart.S/M")
-    assert len(queues.begun) == MANY + 1
-    assert queues.begun.index("apart.S/M") < MANY // 2
+    assert len(queues.ended) == MANY + 1
+    assert queues.ended.index(one) < MANY // 2

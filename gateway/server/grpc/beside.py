@@ -11,8 +11,8 @@ from grpc_health.v1 import health, health_pb2
 
 from gateway.callers.callers import Identified
 from gateway.callers.errors import UnidentifiedError
-from gateway.server.grpc.reflection import reflection_handlers
-from gateway.server.grpc.shell import MethodHandler, abort_arguments
+from gateway.server.grpc.reflection import reflection_methods
+from gateway.server.grpc.shell import MethodHandler, Methods, abort_arguments
 from gateway.server.hooks.identity import Identity
 from gateway.server.request_ids import request_id_of
 from gateway.server.statuses import error_of
@@ -28,38 +28,42 @@ class Beside:
     health: Literal["open", "callers"] = "open"
     reflection: Literal["open", "callers", "off"] = "open"
 
-    def handlers(
+    def methods(
         self, servicer: Any, service_names: Iterable[str], identity: Identity | None
-    ) -> tuple[grpc.GenericRpcHandler, ...]:
-        """Return the handlers of both; reflection lists `service_names` and both of them."""
-        checks = _health_handler(servicer)
-        shown: tuple[grpc.GenericRpcHandler, ...] = ()
+    ) -> Methods:
+        """Return the methods of both; reflection lists `service_names` and both of them."""
+        checks: Methods = {health.SERVICE_NAME: _health_methods(servicer)}
+        shown: Methods = {}
         if self.reflection != "off":
-            shown = reflection_handlers((*service_names, health.SERVICE_NAME))
+            shown = reflection_methods((*service_names, health.SERVICE_NAME))
         if identity is not None and self.reflection == "callers":
-            shown = tuple(_ForCallers(it, identity) for it in shown)
+            shown = _ForCallers(identity).methods(shown)
         if identity is not None and self.health == "callers":
-            checks = _ForCallers(checks, identity)
-        return (checks, *shown)
+            checks = _ForCallers(identity).methods(checks)
+        return {**checks, **shown}
 
 
 # Both respond to everybody.
 OPEN = Beside()
 
 
-class _ForCallers(grpc.GenericRpcHandler):
-    """Another handler, which responds only to callers that are known."""
+class _ForCallers:
+    """Makes of methods others, which respond only to callers that are known."""
 
-    def __init__(self, inner: grpc.GenericRpcHandler, identity: Identity) -> None:
-        self._inner = inner
+    def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
-        """Return the handler of a method, None if it is not one of these."""
-        handler: Any = self._inner.service(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method.removeprefix("/")
+    def methods(self, inner: Methods) -> Methods:
+        """Return the methods that stand for others."""
+        return {
+            service: {
+                name: self._handler(f"{service}/{name}", handler)
+                for name, handler in methods.items()
+            }
+            for service, methods in inner.items()
+        }
+
+    def _handler(self, method: str, handler: Any) -> MethodHandler:
         arity = "_".join(
             "stream" if streams else "unary"
             for streams in (handler.request_streaming, handler.response_streaming)
@@ -107,8 +111,8 @@ class _ForCallers(grpc.GenericRpcHandler):
         return None
 
 
-def _health_handler(servicer: Any) -> grpc.GenericRpcHandler:
-    methods = {
+def _health_methods(servicer: Any) -> dict[str, MethodHandler]:
+    return {
         "Check": grpc.unary_unary_rpc_method_handler(
             servicer.Check,
             health_pb2.HealthCheckRequest.FromString,
@@ -125,4 +129,3 @@ def _health_handler(servicer: Any) -> grpc.GenericRpcHandler:
             health_pb2.HealthCheckResponse.SerializeToString,
         ),
     }
-    return grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods)

@@ -15,22 +15,21 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
+from gateway.server.grpc.shell import Methods
+
 V1ALPHA = reflection.SERVICE_NAME
 V1 = V1ALPHA.replace(".v1alpha.", ".v1.")
 
 
-def reflection_handlers(service_names: Iterable[str]) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Return the handlers of both versions; they list `service_names` and themselves."""
+def reflection_methods(service_names: Iterable[str]) -> Methods:
+    """Return the methods of both versions; they list `service_names` and themselves."""
     servicer = ReflectionServicer((*service_names, V1, V1ALPHA), SymbolPool())
     method = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         reflection_pb2.ServerReflectionRequest.FromString,
         reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    return tuple(
-        grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": method})
-        for name in (V1, V1ALPHA)
-    )
+    return {name: {"ServerReflectionInfo": method} for name in (V1, V1ALPHA)}
 
 
 class SymbolPool:

@@ -22,7 +22,7 @@ from gateway.server.grpc.crowd import Crowd
 from gateway.server.grpc.floods import LOOK_AT_MOST_EVERY_S, LOOK_EVERY_S, Floods
 from gateway.server.grpc.health import HealthService
 from gateway.server.grpc.rules import Rules
-from gateway.server.grpc.shell import MethodHandler
+from gateway.server.grpc.shell import Methods
 from gateway.server.grpc.sockets import Bound
 from gateway.server.grpc.tls import server_credentials
 from gateway.server.grpc.unknown import UnknownMethods
@@ -45,7 +45,7 @@ PING_STRIKES_MAX = 2
 # Calls that wait to be taken up. Beyond the first number gRPC turns some away at random, beyond the
 # second all, and tells their callers CANCELLED. By default it begins at 1,000, which a restart of
 # the gateway with some thousand subscribers exceeds at once: 5,000 must get in. Each takes about
-# 33 KB. This holds for each of the queues that gRPC keeps (see `apart` of `GrpcServer`).
+# 33 KB. This holds for each method: gRPC keeps a queue for each (see `GrpcServer`).
 PENDING_CALLS_MAX = 6_000
 PENDING_CALLS_LIMIT = 8_000
 
@@ -92,7 +92,7 @@ _logger = logging.getLogger(__name__)
 
 
 class GrpcServer:
-    """A `grpc.aio` server with health and reflection for the services it is given.
+    """A `grpc.aio` server of some methods, with health and reflection for their services.
 
     A connection as old as `connection_age_max_s`, in seconds, accepts no new calls, and is closed
     `connection_grace_s` later with all that is left: a stream to a client that has stopped
@@ -101,15 +101,15 @@ class GrpcServer:
     handlers are registered with, and `observe` is told of connections that meet a bound, and of
     calls that gRPC refuses by itself: of all others the rules tell.
 
-    `apart` are handlers of services, by the service and the method. gRPC keeps a queue for each of
-    these methods, and one for all calls of other methods: who opens a thousand streams in one go
-    keeps no command waiting. Each queue costs every call a microsecond.
+    Every method is registered by its name, those of health and reflection, too: gRPC keeps a queue
+    for each such method, and one for all calls of methods that nobody knows. Whoever makes a
+    thousand calls of one in one go keeps no call of another waiting. Each queue costs every call a
+    microsecond, some forty in all.
     """
 
     def __init__(
         self,
-        handlers: Sequence[grpc.GenericRpcHandler],
-        apart: Mapping[str, Mapping[str, MethodHandler]],
+        methods: Methods,
         service_names: Sequence[str],
         connection_age_max_s: float,
         connection_grace_s: float,
@@ -146,17 +146,13 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),
             ]
         )
-        self._server.add_generic_rpc_handlers(tuple(handlers))
-        for service, methods in apart.items():
-            self._server.add_registered_method_handlers(service, dict(methods))
         self._health = HealthService(frozenset(["", *service_names]))
         self._connections: Connections | None = None
         self._place: SocketFilePlace | None = None
         self._tls: grpc.ServerCredentials | None = None
-        self._server.add_generic_rpc_handlers(
-            beside.handlers(self._health, service_names, rules.identity)
-        )
-        # The last one: it takes whatever is left.
+        for those in (methods, beside.methods(self._health, service_names, rules.identity)):
+            for service, handlers in those.items():
+                self._server.add_registered_method_handlers(service, dict(handlers))
         self._server.add_generic_rpc_handlers((UnknownMethods(rules.shell, observe),))
 
     async def start(

@@ -6,7 +6,7 @@ outside: they must respond when nothing else does.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 else:
     _Context, MethodHandler = grpc.aio.ServicerContext, grpc.RpcMethodHandler
 
+# Of services by their full names, and of each by the methods' names.
+Methods: TypeAlias = Mapping[str, Mapping[str, MethodHandler]]
 Handler: TypeAlias = Callable[[Call[Any]], Coroutine[Any, Any, Any]]
 _Respond: TypeAlias = Callable[[Call[Any]], Awaitable[Any]]
 

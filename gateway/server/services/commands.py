@@ -1,10 +1,10 @@
 """One handler for every command and query: what they do is in their bindings."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import grpc
 from google.protobuf.message import Message
 
 from gateway.deadline import Deadline
@@ -12,7 +12,7 @@ from gateway.feed.effects import Effects, Expected
 from gateway.schema.invalid import InvalidRequestError
 from gateway.schema.rest import Safety
 from gateway.server.call import Call
-from gateway.server.grpc.shell import Handler, MethodHandler, Shell
+from gateway.server.grpc.shell import Handler, MethodHandler, Methods, Shell
 from gateway.server.services.bounds import Bounds
 from gateway.server.upstream_statuses import gateway_error
 from gateway.upstream.bound import BoundOperation
@@ -29,7 +29,7 @@ TIMEOUT_MAX_S = 300.0
 _OUTCOMES_OF_RUNS = frozenset({"done", "unknown"})
 
 
-class CommandHandler(grpc.GenericRpcHandler):
+class CommandHandler:
     """Serves the methods of the command services.
 
     `newest_cursor` gives the feed position for receipts; `accepted` is given the request of each
@@ -56,19 +56,16 @@ class CommandHandler(grpc.GenericRpcHandler):
         self._effects = effects
         self._default_timeout_s = default_timeout_s
         self._timeout_max_s = max(default_timeout_s, TIMEOUT_MAX_S)
-        self._handlers: dict[str, MethodHandler] = {
-            operation.binding.rpc_path: shell.unary(
-                operation.binding.rpc_path,
-                operation.binding.request_class.FromString,
+        methods = defaultdict[str, dict[str, MethodHandler]](dict)
+        for binding, operation in ((it.binding, it) for it in operations):
+            service, _, name = binding.full_name.rpartition(".")
+            methods[service][name] = shell.unary(
+                binding.rpc_path,
+                binding.request_class.FromString,
                 self._handler(operation),
-                operation.binding.response_class.SerializeToString,
+                binding.response_class.SerializeToString,
             )
-            for operation in operations
-        }
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
-        """Return the handler of a method, None if it is not one of these."""
-        return self._handlers.get(handler_call_details.method)
+        self.methods: Methods = methods
 
     def _handler(self, operation: BoundOperation) -> Handler:
         async def handler(call: Call[Any]) -> Any:
