@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from time import monotonic
+from time import monotonic, thread_time
 
 import grpc
 
@@ -30,15 +30,22 @@ CONFERENCE = "canary"
 WEBHOOK, STREAM, COMMAND, QUERY, HEALTH = "webhook", "stream", "command", "query", "healthz"
 KINDS = (WEBHOOK, STREAM, COMMAND, QUERY, HEALTH)
 
-# Not of the gateway: how late the machine itself is, and the provider, asked by nobody between.
-NEIGHBOUR, PROVIDER = "neighbour", "provider"
+# Not of the gateway: how late the machine itself is, and the provider, asked by nobody between; and
+# how much of a processor's time a piece of work takes.
+NEIGHBOUR, PROVIDER, WORK = "neighbour", "provider", "work"
+
+# The piece of work: turns of a loop.
+_TURNS = 50_000
 
 _OWN = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An honest call: when it began, how long it took, in seconds, and how it failed if it did."""
+    """An honest call: when it began, how long it took, in seconds, and how it failed if it did.
+
+    Of the piece of work, `seconds` is the processor's time.
+    """
 
     kind: str
     began: float
@@ -87,6 +94,7 @@ class Canary:
             threading.Thread(target=self._repeat, args=(kind, call), daemon=True)
             for kind, call in calls.items()
         ]
+        self._threads.append(threading.Thread(target=self._work, daemon=True))
         self._threads[0].start()
         assert self._following.wait(PATIENCE_S), "the canary's stream did not open"
         for thread in self._threads[1:]:
@@ -95,7 +103,7 @@ class Canary:
     def calls(self, since: float, until: float) -> list[Call]:
         """Return the calls that began within a time, once all of them have ended."""
         ends_at = monotonic() + 2 * PATIENCE_S
-        repeated = [kind for kind in (*KINDS, NEIGHBOUR, PROVIDER) if kind != STREAM]
+        repeated = [kind for kind in (*KINDS, NEIGHBOUR, PROVIDER, WORK) if kind != STREAM]
         with self._lock:
 
             def all_ended() -> bool:
@@ -132,6 +140,13 @@ class Canary:
             except (OSError, AssertionError, ValueError) as error:
                 failure = f"{type(error).__name__}: {error}"
             self._note(Call(kind, began, monotonic() - began, failure))
+
+    def _work(self) -> None:
+        while not self._stopping.wait(EVERY_S):
+            began, began_at = monotonic(), thread_time()
+            for number in range(_TURNS):
+                _ = number * number
+            self._note(Call(WORK, began, thread_time() - began_at))
 
     def _note(self, call: Call) -> None:
         with self._lock:
