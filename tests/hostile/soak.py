@@ -3,7 +3,8 @@
 The gateway runs as it is, with its own times. At the end every webhook that was acknowledged has
 come once on each stream and stands once in the log, honest calls were as quick as they have to be,
 and memory and descriptors are back. A stretch of seconds has some two dozen calls of a kind: where
-the slowest is too late, the same attacks are made again, as in the short form.
+the slowest is too late, the same attacks are made again, as in the short form. Of attacks at one time
+each may take what it may take alone: honest calls wait for one after the other.
 """
 
 import random
@@ -251,7 +252,7 @@ def _attacked(
 ) -> tuple[Seen, list[str]]:
     """Make some attacks beside each other; returns what was seen, and what was wrong with it.
 
-    Several attacks share what one may take.
+    Of memory, too, each may take what it may take alone.
     """
     found: list[str] = []
     began = monotonic()
@@ -278,7 +279,7 @@ def _late(seen: Seen, together: Sequence[Turn]) -> list[str]:
     return [
         f"{kind} {times:.1f} times idle"
         for kind, times in slowness(seen).items()
-        if times > FACTOR_OF_FLOODS and kind not in exempt
+        if times > len(together) * FACTOR_OF_FLOODS and kind not in exempt
     ]
 
 

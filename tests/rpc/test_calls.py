@@ -211,6 +211,9 @@ class GoneContext:
     async def read(self) -> bytes:
         return b""
 
+    def done(self) -> bool:
+        return False
+
     async def abort(self, *_: object) -> NoReturn:
         raise grpc.aio.InternalError("batch failed")
 

@@ -82,6 +82,9 @@ class Context(HeldWire):
     async def read(self) -> bytes:
         return b"four"
 
+    def done(self) -> bool:
+        return False
+
     async def abort(self, *told: Any) -> None:
         self.aborted = told
         raise grpc.aio.AbortError

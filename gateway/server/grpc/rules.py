@@ -11,6 +11,7 @@ from gateway.records.observer import Observer
 from gateway.server.grpc.heldback import HeldBack
 from gateway.server.grpc.shell import Shell
 from gateway.server.hooks.admission import Admission
+from gateway.server.hooks.given_up import GivenUp
 from gateway.server.hooks.hook import Hook, Observed
 from gateway.server.hooks.identity import Identity
 from gateway.server.hooks.in_flight import InFlight
@@ -59,6 +60,7 @@ class Rules:
             in_flight,
             silence,
             Admission(peers),
+            GivenUp(peers),
         )
         limits = None
         if identity is not None:

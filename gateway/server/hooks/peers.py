@@ -48,6 +48,9 @@ GIVEN_UP_WITHIN_S = 1.0
 # A call given up before its message has come counts as so many: libraries send both at once.
 _WITHOUT_MESSAGE = 5
 
+# Calls that a connection has given up of late for its next ones to be looked at before they begin.
+SUSPECTED = 50
+
 # When to retry after a refusal, in seconds: other calls take milliseconds.
 RETRY_S = 0.5
 
@@ -162,6 +165,13 @@ class Peers:
     def gave_up(self, name: str) -> None:
         """Take note of a call that its client has given up before it was admitted."""
         self._given_up(self._peer(name), 1)
+
+    def gives_up(self, name: str) -> bool:
+        """Tell whether a connection has given up some calls of late."""
+        peer = self._peers.get(name)
+        if peer is None or peer.patience is None:
+            return False
+        return peer.patience.held < GIVEN_UP_MAX - SUSPECTED
 
     def explained(self, name: str) -> int:
         """Return how many bytes a connection may well have sent since this was asked before."""
