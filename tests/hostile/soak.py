@@ -3,8 +3,8 @@
 The gateway runs as it is, with its own times. At the end every webhook that was acknowledged has
 come once on each stream and stands once in the log, honest calls were as quick as they have to be,
 and memory and descriptors are back. A stretch of seconds has some two dozen calls of a kind: where
-the slowest is too late, the same attacks are made again, as in the short form. Of attacks at one time
-each may take what it may take alone: honest calls wait for one after the other.
+the slowest is too late, the same attacks are made again, as in the short form. Of attacks at one
+time each may take what it may take alone: honest calls wait for one after the other.
 """
 
 import random
