@@ -1,5 +1,6 @@
 """What a test needs of the machine, for laptops: in CI it runs all the same, and then fails."""
 
+import ctypes
 import os
 import shutil
 import sys
@@ -16,6 +17,11 @@ MOUNTS = _CAN_MOUNT or IN_CI
 as_root = pytest.mark.skipif(not MOUNTS, reason="mounts a file system: needs root")
 on_linux = pytest.mark.skipif(
     sys.platform != "linux" and not IN_CI, reason="asks Linux's kernel, or has it do something"
+)
+
+with_glibc = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_info") and not IN_CI,
+    reason="has glibc count what is in use",
 )
 
 # Where it is put by default is not always where a shell looks.

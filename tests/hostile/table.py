@@ -200,6 +200,7 @@ _HELD: dict[str, Line | NoLine] = {
     "pings": _ENDS_ITSELF,  # after three
     "empty pieces of a message": _ENDS_ITSELF,
 }
+
 # Most send megabytes at once. Heads of calls go as slowly as gRPC takes them in, on a slow machine
 # 4 MiB a second on a connection: it takes two or three until these are too many.
 _LONG = {"streams without a message": 5.0}

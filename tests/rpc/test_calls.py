@@ -286,3 +286,40 @@ def test_deadlines_and_callers_that_race_the_status_log_nothing(
 
     served.idle()
     assert [it.getMessage() for it in caplog.records] == []
+
+
+class KnownGoneContext(GoneContext):
+    """That of a call whose caller has gone, as gRPC has said. `sent` is what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.sent: list[str] = []
+
+    def done(self) -> bool:
+        return True
+
+    async def send_initial_metadata(self, metadata: object) -> None:
+        self.sent.append("metadata")
+
+    async def abort(self, *_: object) -> NoReturn:
+        self.sent.append("status")
+        raise grpc.aio.AbortError
+
+
+@pytest.mark.parametrize("arity", ["stream_unary", "stream_stream"])
+def test_nothing_is_sent_to_a_caller_that_has_gone(loop: LoopThread, arity: str) -> None:
+    ends: list[CallEnded] = []
+    context = KnownGoneContext()
+
+    async def run() -> None:
+        shell = Rules.of(ends.append, ByteBudget()).shell
+        register = shell.unary if arity == "stream_unary" else shell.stream
+        wrapped: Any = getattr(register("/s/M", bytes, fails), arity)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(wrapped(None, context))
+        await asyncio.sleep(0)  # the hooks hear of the end after the call's task has ended
+
+    loop.run(run())
+
+    assert context.sent == []
+    assert [end.status for end in ends] == [Code.CANCELLED.name]

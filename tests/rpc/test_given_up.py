@@ -7,7 +7,6 @@ import os
 import tempfile
 import threading
 import xml.etree.ElementTree as ET
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from tests.harness.calls import PEER, HeldWire, call_of
 from tests.harness.clock import ManualClock
 from tests.harness.http2 import RawClient, message, reset, rpc, stream_ids
 from tests.harness.loop import LoopThread
+from tests.harness.needs import with_glibc
 
 # Calls that one connection gives up: fewer than have it held for a flood.
 CALLS = 400
@@ -93,7 +93,7 @@ class Streams:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/lib/x86_64-linux-gnu/libc.so.6").exists(), reason="counts in glibc")
+@with_glibc
 def test_what_is_given_up_before_it_begins_leaves_next_to_nothing(loop: LoopThread) -> None:
     streams = Streams(loop)
     left = list[int]()

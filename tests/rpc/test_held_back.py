@@ -245,9 +245,9 @@ class Server:
         def build() -> GrpcServer:
             self.held = HeldBack(self.gave_up.append, lambda: False, self.ticks.later)
             shell = Shell((), held_back=self.held)
-            method = shell.unary("/apart.S/M", bytes, respond, is_search=True)
+            method = shell.unary("/own.S/M", bytes, respond, is_search=True)
             rules = Rules.of(ignore, ByteBudget())
-            return GrpcServer({"apart.S": {"M": method}}, [], 1_000, 1_000, rules, 10)
+            return GrpcServer({"own.S": {"M": method}}, [], 1_000, 1_000, rules, 10)
 
         self._server = loop.call(build)
         self._address = str(loop.run(self._server.start(TcpAddress("127.0.0.1", 0))))
@@ -256,7 +256,7 @@ class Server:
     def client(self) -> Any:
         own = [("grpc.use_local_subchannel_pool", 1)]
         self._channels.append(grpc.insecure_channel(self._address, own))
-        return self._channels[-1].unary_unary("/apart.S/M")
+        return self._channels[-1].unary_unary("/own.S/M")
 
     def wait_for(self, is_so: Callable[[], bool]) -> None:
         ends_at = monotonic() + 20

@@ -1,6 +1,7 @@
 """Calls that wait to be taken up: those of one method keep none of another waiting."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -18,16 +19,18 @@ from tests.harness.loop import LoopThread
 
 MANY = 300
 
+UNKNOWN = "/no.Such/Method"
 HEALTH = "/grpc.health.v1.Health/Check"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 
 
 class Queues:
-    """Serves two methods, and notes each call that begins."""
+    """Serves two methods, and notes each call that ends."""
 
     def __init__(self, loop: LoopThread) -> None:
         # The methods of calls that have ended, in their order.
         self.ended: list[str] = []
+        self.codes: dict[str, set[grpc.StatusCode]] = defaultdict(set)
         self._loop = loop
         rules = Rules.of(ignore, ByteBudget())
 
@@ -71,8 +74,9 @@ class Queues:
         for _ in calls:
             assert noted.acquire(timeout=20)
 
-    def _note(self, method: str, noted: threading.Semaphore, _: Any) -> None:
+    def _note(self, method: str, noted: threading.Semaphore, call: Any) -> None:
         self.ended.append(method)
+        self.codes[method].add(call.code())
         noted.release()
 
     def close(self) -> None:
@@ -92,9 +96,9 @@ def queues(loop: LoopThread) -> Iterator[Queues]:
     [
         ("/own.S/A", "/own.S/B"),
         ("/own.S/A", HEALTH),
-        ("/no.Such/Method", "/own.S/A"),
-        ("/no.Such/Method", HEALTH),
-        ("/no.Such/Method", REFLECTION),
+        (UNKNOWN, "/own.S/A"),
+        (UNKNOWN, HEALTH),
+        (UNKNOWN, REFLECTION),
         (HEALTH, "/own.S/B"),
     ],
 )
@@ -105,3 +109,6 @@ def test_a_call_does_not_wait_behind_many_of_another_method(
 
     assert len(queues.ended) == MANY + 1
     assert queues.ended.index(one) < MANY // 2
+    assert queues.codes[one] == {grpc.StatusCode.OK}
+    refused = grpc.StatusCode.UNIMPLEMENTED if many == UNKNOWN else grpc.StatusCode.OK
+    assert queues.codes[many] == {refused}

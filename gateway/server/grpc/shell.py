@@ -137,7 +137,7 @@ class Shell:
                 # Not while the error is handled: the call holds what `abort` raises, and that would
                 # hold, by the error's traceback, everything of the call and so the call.
                 if context.done():
-                    code = grpc.StatusCode.OK  # its caller hears another
+                    code = _code_of_the_gone(call)
                     raise asyncio.CancelledError
                 await context.abort(*told)
             except asyncio.CancelledError:
